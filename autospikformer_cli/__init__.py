@@ -1,0 +1,1 @@
+"""One-shot architecture search for spiking vision transformers."""

@@ -1,0 +1,39 @@
+"""Show a run's Pareto tables, beside the paper's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from autospikformer_cli.session import Session
+
+
+def report(
+    session: Session,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many of the most accurate subnets are listed.")] = 10,
+) -> None:
+    """Show what a run's search found; --alpha and --set search.* or energy.* re-read it, nothing is measured again.
+
+    Example: aspk report --alpha 0.3
+    """
+    from autospikformer_cli.recipe import recipe_from_toml
+    from autospikformer_cli.report.document import search_document
+    from autospikformer_cli.report.paper import paper_table_for
+    from autospikformer_cli.report.search_report import search_report
+    from autospikformer_cli.runs.search import score_population
+    from autospikformer_cli.store.population import load_population
+    from autospikformer_cli.store.runs import resolve_run
+
+    path = resolve_run(session.run)
+    population = load_population(path)
+    options = [] if alpha is None else [f"search.alpha={alpha}"]
+    overrides = (*session.overrides, *options)
+    recipe = recipe_from_toml(population.recipe_toml, population.recipe_name, overrides)
+    results = score_population(path, population, recipe)
+    paper = paper_table_for(recipe.space.search_space(), recipe.data.dataset)
+    session.console.print(search_report(results.scores, results.baseline, results.provenance, paper, top))
+    session.emit(search_document(results.scores, results.baseline, results.provenance))

@@ -1,0 +1,81 @@
+"""What a network must know of a data set before it sees an image: classes, channels, size, normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.data.folders import class_names
+from autospikformer_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from autospikformer_cli.recipe import DataConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DataDescription:
+    """Shape and normalisation of a data set's images.
+
+    image_size: height and width in pixels. mean, std: of each channel, for pixels scaled to 0..1.
+    """
+
+    num_classes: int
+    in_channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+KNOWN = {
+    # Over all 1,797 images, scaled as load_split gives them (0..255).
+    "digits": DataDescription(10, 1, 8, (0.3053,), (0.3759,)),
+    # The constants of the published Spikformer training scripts.
+    "cifar10": DataDescription(10, 3, 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": DataDescription(100, 3, 32, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+}
+"""Data sets described without a look at their files, in their own image size."""
+
+FOLDER_CHANNELS = 3
+FOLDER_MEAN = FOLDER_STD = (0.5,) * FOLDER_CHANNELS
+"""What is taken for a user's own images (read as RGB) where the recipe gives no normalisation: pixels go to -1..1."""
+
+
+def describe(config: DataConfig) -> DataDescription:
+    """The description of a recipe's data set; of a folder, the class folders are counted.
+
+    Raises UserError for a missing folder or image size, and for a normalisation that does not fit the channels.
+    """
+    known = KNOWN.get(config.dataset)
+    image_size = config.image_size or (known.image_size if known else None)
+    if image_size is None:
+        raise UserError(
+            "data.image_size is not set",
+            "data.image_size",
+            "images of a folder differ in size: set the height and width they get, for example data.image_size = 32",
+        )
+    if known:
+        num_classes, channels, mean, std = known.num_classes, known.in_channels, known.mean, known.std
+    else:
+        num_classes, channels = len(class_names(config.root)), FOLDER_CHANNELS
+        mean, std = FOLDER_MEAN, FOLDER_STD
+    if not isinstance(config.normalise, str):
+        mean = _per_channel(config, "mean", config.normalise.mean, channels)
+        std = _per_channel(config, "std", config.normalise.std, channels)
+    return DataDescription(num_classes, channels, image_size, mean, std)
+
+
+def _per_channel(config: DataConfig, key: str, values: Iterable[float], channels: int) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != channels:
+        raise UserError(
+            f"data.normalise.{key} has {_counted(len(numbers), 'value')}, "
+            f"images of {config.dataset} have {_counted(channels, 'channel')}",
+            f"data.normalise.{key}",
+            "give one value for each channel",
+        )
+    return numbers
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

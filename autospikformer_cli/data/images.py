@@ -1,0 +1,73 @@
+"""One split of a data set in memory, and how it is cut."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from autospikformer_cli.data.sources import Pixels, open_source, splits_with_files
+from autospikformer_cli.data.splits import Indices, hold_out
+
+if TYPE_CHECKING:
+    from autospikformer_cli.recipe import DataConfig
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images with what identifies them.
+
+    Shapes: images uint8 (N, H, W, C), labels int64 (N,), index int64 (N,).
+    index: place in the data set as it comes: the order of digits, of CIFAR's files (training and test files each from
+    0), of a folder's sorted class folders and file names.
+    hash: SHA-256, in hex, of the split's name, the index, the labels and the pixels.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    index: torch.Tensor
+    split: str
+    hash: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, n: int) -> ImageSet:
+        """The first n images, all where there are fewer; with a hash of their own."""
+        if n >= len(self):
+            return self
+        return _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
+
+
+def load_split(config: DataConfig, seed: int, split: Split) -> ImageSet:
+    """One split of a recipe's data set, a function of the data, data.validation, data.test and the seed.
+
+    What the data set itself separates is taken as it is; validation (and test, of a data set without one) is held
+    out of its training images, class by class. Files of the test split are opened for "test" alone.
+    Order: the data set's own for a test split in a mixed order (CIFAR); else the classes alternate.
+    Raises UserError for a data set that is missing, damaged or too small to split.
+    """
+    own = splits_with_files(config)
+    part = split if split in own else "train"
+    source = open_source(config, part)
+    if part == "train":
+        shares = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
+        chosen = hold_out(source.labels, source.classes, shares, seed)[split]
+    elif source.sorted_by_class:
+        chosen = hold_out(source.labels, source.classes, {}, seed)["train"]
+    else:
+        chosen = np.arange(len(source.labels), dtype=np.int64)
+    return _image_set(source.read(chosen), source.labels[chosen], chosen, split)
+
+
+def _image_set(images: Pixels, labels: Indices, index: Indices, split: str) -> ImageSet:
+    digest = hashlib.sha256(split.encode())
+    for array in (index.astype("<i8"), labels.astype("<i8"), images):
+        digest.update(np.ascontiguousarray(array).data)
+    pixels, numbers, places = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, labels, index))
+    return ImageSet(images=pixels, labels=numbers, index=places, split=split, hash=digest.hexdigest())

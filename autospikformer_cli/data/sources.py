@@ -1,0 +1,160 @@
+"""Where images come from: scikit-learn's digits, torchvision's CIFAR classes, a user's own folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.data.folders import WHERE, absolute, class_names, split_folders
+from autospikformer_cli.data.splits import Indices
+from autospikformer_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from autospikformer_cli.recipe import DataConfig
+
+Pixels = NDArray[np.uint8]
+CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+DIGITS_WHITE = 16
+"""The largest pixel value of scikit-learn's digits."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images that belong together on disk, their labels known, their pixels read when asked for.
+
+    labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C).
+    sorted_by_class: the images of a class lie together, so that a prefix is no fair sample.
+    """
+
+    labels: Indices
+    classes: Sequence[str]
+    read: Callable[[Indices], Pixels]
+    sorted_by_class: bool
+
+
+def splits_with_files(config: DataConfig) -> frozenset[str]:
+    """The splits that the data set itself separates; the others are held out of its "train". Looks at names only."""
+    if config.dataset == "digits":
+        return frozenset({"train"})
+    if config.dataset in CIFAR_CLASSES:
+        return frozenset({"train", "test"})
+    return frozenset(split_folders(config.root))
+
+
+def open_source(config: DataConfig, part: str) -> Source:
+    """The images of one of `splits_with_files`; no file of another split is opened.
+
+    Raises UserError for a data set that is missing or damaged.
+    """
+    if config.dataset == "digits":
+        return _digits(config)
+    if config.dataset in CIFAR_CLASSES:
+        return _cifar(config, part)
+    return _folder(config, part)
+
+
+def _digits(config: DataConfig) -> Source:
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    images = np.rint(data.images[..., None] * (255 / DIGITS_WHITE)).astype(np.uint8)
+    classes = [str(name) for name in data.target_names]
+    return Source(data.target.astype(np.int64), classes, _array_reader(images, config), sorted_by_class=False)
+
+
+def _cifar(config: DataConfig, part: str) -> Source:
+    from autospikformer_cli.data.torchvision_import import torchvision
+
+    base = getattr(torchvision.datasets, CIFAR_CLASSES[config.dataset])
+    # torchvision checks, and so reads, the files of both parts: the part not asked for has none here.
+    files = {"train_list": [], "test_list": []} | {f"{part}_list": getattr(base, f"{part}_list")}
+    reader = type(base.__name__, (base,), files)
+    root = absolute(config.root)
+    try:
+        data = reader(root, train=part == "train", download=config.download)
+    except (RuntimeError, OSError) as error:
+        raise _cifar_fault(config, root, reader, error) from error
+    labels = np.asarray(data.targets, dtype=np.int64)
+    return Source(labels, data.classes, _array_reader(data.data, config), sorted_by_class=False)
+
+
+def _cifar_fault(config: DataConfig, root: Path, reader: Any, error: Exception) -> UserError:
+    from autospikformer_cli.data.torchvision_import import torchvision
+
+    folder = root / reader.base_folder
+    if config.download:
+        return UserError(
+            f"{config.dataset} could not be downloaded to {root}: {error}",
+            "data.download",
+            f"check the connection, or set data.root to the folder that holds {reader.base_folder}",
+        )
+    if not folder.is_dir():
+        return UserError(
+            f"{config.dataset} is not in {root}",
+            WHERE,
+            f"set data.root to the folder that holds {reader.base_folder}, or data.download = true to fetch it",
+        )
+    files = [*reader.train_list, *reader.test_list, [reader.meta["filename"], reader.meta["md5"]]]
+    intact = torchvision.datasets.utils.check_integrity
+    damaged = [name for name, md5 in files if not intact(folder / name, md5)]
+    return UserError(
+        f"{config.dataset} in {folder} is incomplete or damaged: {', '.join(damaged)}",
+        WHERE,
+        "replace these files, or set data.download = true to fetch the data set again",
+    )
+
+
+def _array_reader(images: Pixels, config: DataConfig) -> Callable[[Indices], Pixels]:
+    """A reader of images that are in memory, in the recipe's size: resized bilinearly, antialiased."""
+    size = describe(config).image_size
+
+    def read(indices: Indices) -> Pixels:
+        chosen = images[indices]
+        if chosen.shape[1:3] == (size, size):
+            return chosen
+        from autospikformer_cli.data.torchvision_import import torchvision
+
+        planes = torch.from_numpy(chosen).permute(0, 3, 1, 2)
+        resized = torchvision.transforms.v2.functional.resize(planes, [size, size], antialias=True)
+        result: Pixels = resized.permute(0, 2, 3, 1).contiguous().numpy()
+        return result
+
+    return read
+
+
+def _folder(config: DataConfig, part: str) -> Source:
+    from autospikformer_cli.data.torchvision_import import torchvision
+
+    classes = class_names(config.root)
+    folder = split_folders(config.root)[part]
+    transforms = torchvision.transforms.v2
+    size = describe(config).image_size
+    to_size = transforms.Compose([transforms.Resize(size, antialias=True), transforms.CenterCrop(size)])
+    data = torchvision.datasets.ImageFolder(folder, transform=to_size, allow_empty=True)
+    labels = np.asarray(data.targets, dtype=np.int64)
+    for label, name in enumerate(classes):
+        if not np.any(labels == label):
+            raise UserError(
+                f"class folder {folder / name} has no images",
+                WHERE,
+                f"put images into it ({', '.join(torchvision.datasets.folder.IMG_EXTENSIONS)}), or remove it",
+            )
+
+    def read(indices: Indices) -> Pixels:
+        images = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+        for place, index in enumerate(indices):
+            try:
+                images[place] = np.asarray(data[index][0])
+            except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a damaged file
+                path = data.samples[index][0]
+                raise UserError(f"{path} is not a readable image", WHERE, "repair the file, or remove it") from error
+        return images
+
+    return Source(labels, classes, read, sorted_by_class=True)

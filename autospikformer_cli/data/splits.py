@@ -1,0 +1,51 @@
+"""Splits by class, fixed by a seed: which images are held out, and in which order a split lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autospikformer_cli.errors import UserError
+
+Indices = NDArray[np.int64]
+
+
+def hold_out(labels: Indices, classes: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, Indices]:
+    """Disjoint splits of a pool of images: each share by name, and "train" with the rest.
+
+    Every class is shuffled once; the first share is cut off its front, then the next, so a split does not depend on
+    the shares after it. A share counts of what the earlier ones left, is rounded by class and is at least one image.
+    Within a split the classes alternate in proportion: any first N images are a fair sample.
+    Raises UserError where a class has too few images to give every split one.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed % 2**64))
+    parts: dict[str, list[Indices]] = {name: [] for name in (*shares, "train")}
+    for label, name_of_class in enumerate(classes):
+        left = generator.permutation(np.flatnonzero(labels == label))
+        if len(left) < len(parts):
+            raise UserError(
+                f"class {name_of_class!r} has too few images to split: {len(left)}, with one each for "
+                f"{', '.join(parts)} at least {len(parts)} are needed",
+                "data.root",
+                "add images to that class, or remove it",
+            )
+        for needed, (name, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
+            count = min(max(1, round(len(left) * share)), len(left) - needed)
+            parts[name].append(left[:count])
+            left = left[count:]
+        parts["train"].append(left)
+    return {name: alternate(by_class) for name, by_class in parts.items()}
+
+
+def alternate(by_class: list[Indices]) -> Indices:
+    """The images of several classes in one list, the classes in proportion in every prefix.
+
+    The image at place p of the n of its class sorts by (p + 1/2) / n; ties in the order of classes.
+
+    >>> alternate([np.array([0, 1, 2, 3]), np.array([7, 9])]).tolist()
+    [0, 7, 1, 2, 9, 3]
+    """
+    keys = np.concatenate([(np.arange(len(indices)) + 0.5) / len(indices) for indices in by_class])
+    return np.concatenate(by_class)[np.argsort(keys, kind="stable")].astype(np.int64)

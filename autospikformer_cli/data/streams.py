@@ -1,0 +1,30 @@
+"""Streams of random numbers keyed by what they are for, so that nothing depends on what was drawn before."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+WORD = 2**64
+
+
+class Purpose(IntEnum):
+    """What a stream is for. The numbers are part of every result's reproducibility: add, never renumber."""
+
+    ORDER = 0
+    AUGMENTATION = 1
+    MAGNITUDE = 2
+    MIXUP = 3
+
+
+def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.Generator:
+    """A generator that is a function of its arguments alone; different arguments give independent streams.
+
+    Philox is keyed by (seed, epoch); step and purpose are the counter's high words, 2^128 blocks apart or more.
+    """
+    bits = np.random.Philox(
+        key=np.array([seed % WORD, epoch % WORD], dtype=np.uint64),
+        counter=np.array([0, 0, step % WORD, purpose], dtype=np.uint64),
+    )
+    return np.random.Generator(bits)

@@ -1,0 +1,1 @@
+"""Energy: what each layer costs, by convention and hardware profile."""

@@ -1,0 +1,61 @@
+"""Exact counts of what a subnet's layers read and its neurons emit, gathered over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from autospikformer_cli.measurement import InputCount, SpikeCount
+from autospikformer_cli.spiking.layout import Operation
+
+
+def step_sums(x_TBPC: Tensor) -> Tensor:
+    """Sum by time step of whole-number values, int64. Exact: a row of channels adds up below 2^24."""
+    return x_TBPC.sum(-1).to(torch.int64).sum((1, 2))
+
+
+class Counter:
+    """An observer that adds up inputs and spikes by layer and time step."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self.counted = {operation.reads: operation for operation in operations}
+        self.sums: dict[str, Tensor] = {}
+        self.nonzeros: dict[str, Tensor] = {}
+        self.sizes: dict[str, int] = {}
+        self.spikes: dict[str, Tensor] = {}
+        self.neurons: dict[str, int] = {}
+
+    def reads(self, name: str, x_TBPC: Tensor) -> None:
+        """Add one layer's input."""
+        operation = self.counted[name]
+        self.sizes[name] = self.sizes.get(name, 0) + x_TBPC[0].numel()
+        if operation.input_kind == "real":
+            return
+        sums = step_sums(x_TBPC)
+        nonzeros = sums if operation.input_kind == "binary" else (x_TBPC != 0).sum((1, 2, 3))
+        self.sums[name] = self.sums.get(name, 0) + sums
+        self.nonzeros[name] = self.nonzeros.get(name, 0) + nonzeros
+
+    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
+        """Add one layer's spikes."""
+        self.spikes[name] = self.spikes.get(name, 0) + step_sums(spikes_TBPC)
+        self.neurons[name] = spikes_TBPC[0, 0].numel()
+
+    def inputs(self) -> tuple[InputCount, ...]:
+        """The counts of every layer's input, in the order of execution."""
+        return tuple(
+            InputCount(
+                layer=name,
+                sums=tuple(self.sums[name].tolist()) if name in self.sums else (),
+                nonzeros=tuple(self.nonzeros[name].tolist()) if name in self.nonzeros else (),
+                size=self.sizes[name],
+                macs=operation.macs,
+            )
+            for name, operation in self.counted.items()
+        )
+
+    def emitted(self) -> tuple[SpikeCount, ...]:
+        """The spikes of every LIF layer, in the order of execution."""
+        return tuple(SpikeCount(name, tuple(s.tolist()), self.neurons[name]) for name, s in self.spikes.items())

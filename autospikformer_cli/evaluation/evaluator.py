@@ -1,0 +1,120 @@
+"""Measures subnets of a supernet: BatchNorm statistics of each subnet's own, exact counts, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.frames import to_frames
+from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.evaluation.counting import Counter
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import num_params, operations
+from autospikformer_cli.spiking.normalisation import (
+    EPS,
+    BatchStatistics,
+    FixedStatistics,
+    RecordedStatistics,
+    RunningStatistics,
+    Statistics,
+)
+from autospikformer_cli.spiking.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of every image, with its label and its place in the data set: (images, classes), (images,) twice."""
+
+    logits: Tensor
+    labels: Tensor
+    index: Tensor
+
+
+class Result(NamedTuple):
+    """A subnet's measurement, and its predictions."""
+
+    measurement: Measurement
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates subnets of one supernet, one at a time; a result depends on nothing but subnet, weights and images.
+
+    batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
+    training, "batch" those of each evaluated batch (then a result depends on the batch size).
+    """
+
+    supernet: Supernet
+    description: DataDescription
+    calibration: ImageSet
+    batchnorm: Literal["recalibrate", "running", "batch"]
+    batch: int = 64
+
+    @torch.no_grad()
+    def measure(self, subnet: Subnet, images: ImageSet, advance: Callable[[int], None] = lambda images: None) -> Result:
+        """Accuracy and counts of a subnet on a split. advance is told the images done."""
+        statistics = self.statistics(subnet)
+        shape = self.supernet.config.shape
+        counter = Counter(operations(shape, subnet))
+        logits = []
+        for frames_BHWC in self._frames(images):
+            logits.append(self.supernet(frames_BHWC[None], subnet, statistics, counter).cpu())
+            advance(len(frames_BHWC))
+        predictions = Predictions(torch.cat(logits), images.labels, images.index)
+        measurement = Measurement(
+            correct=int((predictions.logits.argmax(-1) == images.labels).sum()),
+            images=len(images.labels),
+            params=num_params(shape, subnet),
+            inputs=counter.inputs(),
+            spikes=counter.emitted(),
+            silent_channels=silent_channels(statistics),
+        )
+        return Result(measurement, predictions)
+
+    @torch.no_grad()
+    def statistics(self, subnet: Subnet) -> Statistics:
+        """Where the subnet's BatchNorm moments come from; recalibration runs the calibration images once, as one batch.
+
+        Every layer's moments are those of its input under the layers before it, already recalibrated.
+        """
+        if self.batchnorm == "running":
+            return RunningStatistics()
+        if self.batchnorm == "batch":
+            return BatchStatistics()
+        recorded = RecordedStatistics()
+        frames_BHWC = self._to_frames(self.calibration.images)
+        self.supernet(frames_BHWC[None], subnet, recorded)
+        return FixedStatistics(recorded.by_layer)
+
+    @torch.no_grad()
+    def embedding_rates(self, subnet: Subnet, images: ImageSet) -> Tensor:
+        """Channels' mean values over time behind the stem, scaled to 0..1: (images, D, rows, columns)."""
+        statistics = self.statistics(subnet)
+        side = self.supernet.config.shape.stage_size(5)
+        maps = [
+            self.supernet.embed(frames[None], subnet, statistics).mean(0).unflatten(1, (side, side))
+            for frames in self._frames(images)
+        ]
+        return torch.cat(maps).permute(0, 3, 1, 2).cpu() / 2
+
+    def _frames(self, images: ImageSet) -> Iterator[Tensor]:
+        for batch in images.images.split(self.batch):
+            yield self._to_frames(batch)
+
+    def _to_frames(self, images_BHWC: Tensor) -> Tensor:
+        parameter = next(self.supernet.parameters())
+        return to_frames(images_BHWC, self.description, parameter.device, parameter.dtype)
+
+
+def silent_channels(statistics: Statistics) -> int:
+    """Channels whose recalibrated variance is below BatchNorm's eps; 0 where statistics are not the subnet's own."""
+    if not isinstance(statistics, FixedStatistics):
+        return 0
+    return sum(int((moments.variance < EPS).sum()) for moments in statistics.by_layer.values())

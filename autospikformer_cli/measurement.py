@@ -1,0 +1,71 @@
+"""What a subnet measures on real images: raw counts, from which accuracy, energy and fitness are computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autospikformer_cli.space import Subnet
+
+
+@dataclass(frozen=True, slots=True)
+class InputCount:
+    """What one layer read, over all images.
+
+    layer: the layer's name. sums, nonzeros: by time step, the sum of the input's values and how many are not 0
+    (a layer that runs once an image, on real values, has no steps to count: both are empty).
+    size: input elements a step, over all images. macs: multiply-accumulates a step of one image.
+    """
+
+    layer: str
+    sums: tuple[int, ...]
+    nonzeros: tuple[int, ...]
+    size: int
+    macs: int
+
+    @property
+    def rate(self) -> float | None:
+        """Mean input value over elements, images and steps; None for real inputs."""
+        return sum(self.sums) / (self.size * len(self.sums)) if self.sums else None
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeCount:
+    """Spikes that one LIF layer emitted, by time step, over all images; neurons: of one image."""
+
+    layer: str
+    spikes: tuple[int, ...]
+    neurons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Raw results of one subnet on one split: nothing here depends on an energy convention or on a fitness."""
+
+    correct: int
+    images: int
+    params: int
+    inputs: tuple[InputCount, ...]
+    spikes: tuple[SpikeCount, ...]
+    silent_channels: int
+    """Channels whose calibration variance is below BatchNorm's eps, over all layers."""
+
+    @property
+    def top1(self) -> float:
+        """Accuracy in percent."""
+        return 100.0 * self.correct / self.images
+
+    @property
+    def firing_rate(self) -> float:
+        """Spikes emitted over neurons x time steps, all LIF layers together."""
+        emitted = sum(sum(layer.spikes) for layer in self.spikes)
+        return emitted / (self.images * sum(layer.neurons * len(layer.spikes) for layer in self.spikes))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A measured subnet of a search: its number in the archive, and the generation that asked for it first."""
+
+    id: str
+    subnet: Subnet
+    generation: int
+    measurement: Measurement

@@ -1,0 +1,170 @@
+"""How far a long computation is: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+Shown = float | int | str
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress(Protocol):
+    """What a command that computes for long tells how far it is."""
+
+    def advance(self, n: int = 1, **shown: Shown) -> None:
+        """n more items are done; the latest values of `shown` stand beside the bar, as loss=0.512 val=91.3."""
+
+
+@contextmanager
+def show_progress(
+    console: Console, description: str, total: int, *, start: int = 0, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """A live bar if the console is a terminal, else lines: the first, the last, and at most one every 5 s between.
+
+    total: items in all; start: of these, done before (a computation that was resumed). clock: seconds.
+    """
+    pace = Pace(total, start, clock)
+    if not console.is_terminal:
+        lines = PlainLines(console, description, pace)
+        try:
+            yield lines
+        finally:
+            lines.close()
+        return
+    with _rich_bar(console) as bar:
+        task = bar.add_task(description, total=total, completed=start, pace="", shown="")
+        yield LiveBar(bar, task, pace)
+
+
+@contextmanager
+def no_progress() -> Iterator[Progress]:
+    """For --quiet."""
+    yield Silence()
+
+
+class Pace:
+    """Counts items, and knows how fast they come and how long the rest takes at the mean rate so far."""
+
+    def __init__(self, total: int, start: int, clock: Callable[[], float]) -> None:
+        self.total = total
+        self.done = start
+        self._start = start
+        self._clock = clock
+        self._began = clock()
+        self._shown: dict[str, Shown] = {}
+
+    def advance(self, n: int, shown: dict[str, Shown]) -> None:
+        """n more items are done."""
+        self.done += n
+        self._shown |= shown
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self._clock() - self._began
+
+    def rate_and_time(self) -> str:
+        """'12.5/s, 0:24 left', at the end '12.5/s, 0:30 in all', nothing before anything is done."""
+        new = self.done - self._start
+        if new <= 0 or self.seconds <= 0:
+            return ""
+        rate = new / self.seconds
+        if self.done >= self.total:
+            return f"{rate:.3g}/s, {duration(self.seconds)} in all"
+        return f"{rate:.3g}/s, {duration((self.total - self.done) / rate)} left"
+
+    def shown(self) -> str:
+        """'loss=0.512 val=91.3'."""
+        return " ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self._shown.items()
+        )
+
+
+class LiveBar:
+    """A bar on a terminal."""
+
+    def __init__(self, bar: RichProgress, task: TaskID, pace: Pace) -> None:
+        self._bar = bar
+        self._task = task
+        self._pace = pace
+
+    def advance(self, n: int = 1, **shown: Shown) -> None:
+        """n more items are done."""
+        self._pace.advance(n, shown)
+        self._bar.update(
+            self._task, completed=self._pace.done, pace=self._pace.rate_and_time(), shown=self._pace.shown()
+        )
+
+
+class PlainLines:
+    """Lines for a log."""
+
+    def __init__(self, console: Console, description: str, pace: Pace) -> None:
+        self._console = console
+        self._description = description
+        self._pace = pace
+        self._print()
+
+    def advance(self, n: int = 1, **shown: Shown) -> None:
+        """n more items are done; says so if the last line is old enough."""
+        self._pace.advance(n, shown)
+        if self._pace.seconds - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._print()
+
+    def close(self) -> None:
+        """Says how far it came, unless the last line did."""
+        if self._pace.done != self._last_done:
+            self._print()
+
+    def _print(self) -> None:
+        counts = f"{self._description}: {self._pace.done}/{self._pace.total}"
+        parts = [part for part in (counts, self._pace.rate_and_time(), self._pace.shown()) if part]
+        self._console.print(", ".join(parts), markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._last_line = self._pace.seconds
+        self._last_done = self._pace.done
+
+
+class Silence:
+    """Says nothing."""
+
+    def advance(self, n: int = 1, **shown: Shown) -> None:
+        """n more items are done."""
+
+
+def duration(seconds: float) -> str:
+    """0:07, 12:30 or 3:04:05.
+
+    >>> duration(7.4), duration(750), duration(11045)
+    ('0:07', '12:30', '3:04:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _rich_bar(console: Console) -> RichProgress:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    def text(template: str) -> TextColumn:
+        return TextColumn(template, markup=False)
+
+    return RichProgress(
+        text("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        text("{task.fields[pace]}"),
+        text("{task.fields[shown]}"),
+        console=console,
+        # Standard output is for results alone, and may be a pipe while standard error is the terminal.
+        redirect_stdout=False,
+    )

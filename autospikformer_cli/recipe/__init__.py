@@ -1,0 +1,33 @@
+"""The recipe format: TOML in, frozen values out, every mistake located. Imports neither torch nor numpy."""
+
+from autospikformer_cli.recipe.load import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.sections import (
+    Bounds,
+    DataConfig,
+    EnergyConfig,
+    MeanStd,
+    ModelConfig,
+    SearchConfig,
+    SpaceConfig,
+    TrainConfig,
+)
+from autospikformer_cli.recipe.shipped import recipe_summary, recipes_folder, shipped_recipes
+from autospikformer_cli.recipe.whole import Recipe, differing_keys
+
+__all__ = [
+    "Bounds",
+    "DataConfig",
+    "EnergyConfig",
+    "MeanStd",
+    "ModelConfig",
+    "Recipe",
+    "SearchConfig",
+    "SpaceConfig",
+    "TrainConfig",
+    "differing_keys",
+    "load_recipe",
+    "recipe_from_toml",
+    "recipe_summary",
+    "recipes_folder",
+    "shipped_recipes",
+]

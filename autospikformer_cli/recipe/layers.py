@@ -1,0 +1,204 @@
+"""What a recipe is made of: files that extend each other, then --set options; each remembers where a key stands."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.shipped import shipped_recipes
+from autospikformer_cli.recipe.source import Path as KeyPath
+from autospikformer_cli.recipe.source import key_lines, key_parts
+from autospikformer_cli.recipe.toml_text import toml_string, toml_value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys."""
+
+    document: dict[str, Any]
+    shown: str
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def line(self, path: KeyPath) -> int:
+        """The line of the path, or of the innermost key around it; 0 where there is none."""
+        known = (self.lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.lines)
+        return next(known, 0)
+
+    def where(self, path: KeyPath) -> str:
+        """Where to look for the path: file:line, the file alone, or the --set option."""
+        line = self.line(path)
+        return f"{self.shown}:{line}" if line else self.shown
+
+
+def text_layer(text: str, shown: str) -> Layer:
+    """The layer of one TOML text, floats as Decimal. Raises UserError where the text is no TOML."""
+    try:
+        return Layer(tomli.loads(text, parse_float=Decimal), shown, key_lines(text.replace("\r\n", "\n")))
+    except tomli.TOMLDecodeError as error:
+        reason = error.msg[:1].lower() + error.msg[1:]
+        raise UserError(f"not valid TOML: {reason} (column {error.colno})", f"{shown}:{error.lineno}") from None
+    except RecursionError:
+        raise UserError("not valid TOML: nested too deeply", shown) from None
+    except ValueError:
+        raise UserError("not valid TOML: a number has too many digits", shown) from None
+
+
+def file_layers(name_or_path: str) -> list[Layer]:
+    """A recipe file and all that it extends, the base first. Raises UserError."""
+    return _with_bases(_find(name_or_path), None)
+
+
+def extended_layers(layer: Layer, folder: Path) -> list[Layer]:
+    """A text's layer behind those that it extends, relative paths being relative to the folder."""
+    base = _base_of(layer, folder)
+    return [*(_with_bases(base, None) if base else []), layer]
+
+
+def override_layer(text: str) -> Layer:
+    """The layer of one --set KEY=VALUE. Raises UserError where it is not of that form."""
+    where = f"--set {text}"
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"{text or 'the option'} has no value", where, f"write --set {text or 'KEY'}=VALUE")
+    try:
+        parts = key_parts(key)
+    except ValueError:
+        raise UserError(
+            f"{toml_string(key)} cannot be a key", where, "write KEY=VALUE, for example --set search.alpha=0.3"
+        ) from None
+    if parts[0] == "extends":
+        raise UserError("extends stands in recipe files only", where)
+    try:
+        document: Any = tomli.loads(f"value = {value}", parse_float=Decimal)
+    except (ValueError, RecursionError):
+        document = {}
+    if list(document) != ["value"]:
+        raise UserError(f"{key.strip()}: {toml_string(value)} is not a TOML value", where, _quoting(key.strip(), value))
+    document = document["value"]
+    for part in reversed(parts):
+        document = {part: document}
+    return Layer(document, where)
+
+
+def _quoting(key: str, value: str) -> str:
+    if value.lower() in ("true", "false"):
+        return f"write {value.lower()}"
+    return f"quote a string: --set {shlex.quote(f'{key}={toml_string(value)}')}"
+
+
+def _find(name_or_path: str) -> Path:
+    """The file of a recipe: a path where it ends in .toml or has a separator, else the name of a shipped one."""
+    if _is_path(name_or_path):
+        return Path(name_or_path)
+    shipped = shipped_recipes()
+    if name_or_path not in shipped:
+        raise UserError(f"there is no recipe {toml_string(name_or_path)}", None, _names_near(name_or_path))
+    return shipped[name_or_path]
+
+
+def _is_path(name_or_path: str) -> bool:
+    return name_or_path.endswith(".toml") or os.sep in name_or_path or "/" in name_or_path
+
+
+def _names_near(name: str) -> str:
+    near = difflib.get_close_matches(name, shipped_recipes(), n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
+
+
+def _with_bases(path: Path, extended_at: str | None) -> list[Layer]:
+    layers: list[Layer] = []
+    seen: list[Path] = []
+    base: Path | None = path
+    while base is not None:
+        layer = _read(base, extended_at)
+        seen.append(base.resolve())
+        layers.insert(0, layer)
+        extended_at = layer.where(("extends",))
+        base = _base_of(layer, base.parent)
+        if base is not None and base.resolve() in seen:
+            circle = [shown_path(link) for link in [*seen[seen.index(base.resolve()) :], base]]
+            what = f"extends goes in a circle: {' -> '.join(circle)}"
+            raise UserError(what, extended_at, "remove one extends of them")
+    return layers
+
+
+def _base_of(layer: Layer, folder: Path) -> Path | None:
+    """The file that a layer extends; takes the key out of its document."""
+    base = layer.document.pop("extends", None)
+    where = layer.where(("extends",))
+    if base is None:
+        return None
+    if not isinstance(base, str):
+        raise UserError(f"extends must be a string, not {toml_value(base)}", where)
+    if _is_path(base):
+        return folder / base
+    if base not in shipped_recipes():
+        raise UserError(f"extends: there is no recipe {toml_string(base)}", where, _names_near(base))
+    return shipped_recipes()[base]
+
+
+def _read(path: Path, extended_at: str | None) -> Layer:
+    shown = shown_path(path)
+    what = f"extends: {shown}" if extended_at else shown
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{what} does not exist", extended_at) from None
+    except OSError as error:
+        reason = (error.strerror or "unknown error").lower()
+        raise UserError(f"{what} cannot be read: {reason}", extended_at) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError("not valid TOML: not UTF-8", f"{shown}:{line}", "save the file as UTF-8") from None
+    return text_layer(text, shown)
+
+
+def shown_path(path: Path) -> str:
+    """A path as short as it is clear: relative where it lies in the working folder."""
+    resolved = Path(os.path.normpath(Path.cwd() / path))
+    return str(resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else resolved)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Layers laid over each other: the keys in force, and of each (section, key) the layer that set it last."""
+
+    tree: dict[str, Any]
+    origins: dict[KeyPath, int]
+    layers: Sequence[Layer]
+    main: int
+    """The layer of the recipe's own file, where a key that nobody wrote is missed."""
+
+    def layer_of(self, path: KeyPath, written: bool) -> int:
+        """The layer to blame for a path; of an unwritten key, the recipe's own file."""
+        if path[:2] in self.origins:
+            return self.origins[path[:2]]
+        return self.origins.get(path[:1], self.main) if written else self.main
+
+
+def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
+    """Section by section, key by key; a key's value is replaced whole."""
+    tree: dict[str, Any] = {}
+    origins: dict[KeyPath, int] = {}
+    layers = [*files, *overrides]
+    for index, layer in enumerate(layers):
+        for name, value in layer.document.items():
+            origins[(name,)] = index
+            if isinstance(value, dict):
+                section = tree[name] if isinstance(tree.get(name), dict) else {}
+                tree[name] = {**section, **value}
+                origins.update({(name, key): index for key in value})
+            else:
+                tree[name] = value
+    return Merged(tree, origins, layers, len(files) - 1)

@@ -1,0 +1,85 @@
+"""From a recipe's name or path, and --set options, to a Recipe, or to every mistake in them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.recipe.faults import key_path, wording
+from autospikformer_cli.recipe.layers import (
+    Layer,
+    Merged,
+    extended_layers,
+    file_layers,
+    merge,
+    override_layer,
+    text_layer,
+)
+from autospikformer_cli.recipe.rules import Violation, violations
+from autospikformer_cli.recipe.whole import SECTIONS, Recipe
+
+_Located = tuple[int, int, UserError]
+"""A fault behind the layer and the line that it is shown in the order of."""
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name, or a .toml file by path, with KEY=VALUE texts of --set laid over it.
+
+    Raises Faults with every mistake in the keys, each located; UserError where a file cannot be read at all.
+    """
+    return _checked(file_layers(name_or_path), overrides).named(Path(name_or_path).stem)
+
+
+def recipe_from_toml(text: str, name: str = "recipe", overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from its text, such as a store's, with KEY=VALUE texts of --set laid over it.
+
+    Raises Faults, or UserError where the text is no TOML.
+    """
+    return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
+
+
+def _checked(files: Sequence[Layer], overrides: Sequence[str]) -> Recipe:
+    layers, faults = [], []
+    for text in overrides:
+        try:
+            layers.append(override_layer(text))
+        except UserError as error:
+            faults.append(error)
+    merged = merge(files, layers)
+    tree: dict[str, Any] = {**{section: {} for section in SECTIONS}, **merged.tree}
+    right: dict[str, Any] = {}
+    """Every value that is right in itself, so that rules between keys are checked beside other mistakes."""
+    recipe, located = None, []
+    try:
+        recipe = Recipe.model_validate(tree, context=right)
+    except ValidationError as error:
+        located = [_key_fault(detail, merged, tree) for detail in error.errors()]
+    located += [_rule_fault(violation, merged) for violation in violations(right)]
+    located.sort(key=lambda fault: fault[:2])
+    every = [*(fault for _, _, fault in located), *faults]
+    if every or recipe is None:
+        raise Faults(every)
+    return recipe
+
+
+def _key_fault(detail: ErrorDetails, merged: Merged, tree: dict[str, Any]) -> _Located:
+    path = key_path(detail)
+    what, fix = wording(detail, tree)
+    index = merged.layer_of(path, written=detail["type"] != "missing")
+    layer = merged.layers[index]
+    return index, layer.line(path), UserError(what, layer.where(path), fix)
+
+
+def _rule_fault(violation: Violation, merged: Merged) -> _Located:
+    """A broken rule is blamed on the one of its keys that was set last: by --set, else nearest to the user."""
+    paths = [tuple(key.split(".")) for key in violation.keys]
+    written = [path for path in paths if path in merged.origins]
+    index = max((merged.origins[path] for path in written), default=merged.main)
+    path = next((path for path in written if merged.origins[path] == index), paths[0])
+    layer = merged.layers[index]
+    return index, layer.line(path), UserError(violation.what, layer.where(path), violation.fix)

@@ -1,0 +1,126 @@
+"""What must hold between keys. A rule is checked wherever the keys that it reads are right in themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.sections import MeanStd
+from autospikformer_cli.recipe.values import counted
+from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+
+CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
+"""Channels of the images of each data set; a folder's are read as RGB."""
+
+_MOST_SHOWN = 3
+_GENES = ("depth", "mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule broken by the values of several keys; what is the whole sentence."""
+
+    keys: tuple[str, ...]
+    what: str
+    fix: str | None = None
+
+
+Finding = Iterator[tuple[str, str | None]]
+"""Sentences of what is wrong, each with a remedy if one is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """keys: what the rule reads, as section.key, in the order of the check's arguments."""
+
+    keys: tuple[str, ...]
+    check: Callable[..., Finding]
+
+
+def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
+    """Every broken rule, among those whose keys are all in values (section.key -> value)."""
+    for rule in RULES:
+        if all(key in values for key in rule.keys):
+            for what, fix in rule.check(*(values[key] for key in rule.keys)):
+                yield Violation(rule.keys, what, fix)
+
+
+def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) -> Finding:
+    for heads in head_counts:
+        odd = [dim for dim in dims if dim % heads]
+        if odd:
+            shown = ", ".join(map(str, odd[:_MOST_SHOWN]))
+            more = f" and {len(odd) - _MOST_SHOWN} more" if len(odd) > _MOST_SHOWN else ""
+            verb = "is" if len(odd) == 1 else "are"
+            yield f"space.embed_dim: {shown}{more} {verb} not divisible by num_heads {heads}", None
+
+
+def _stem_has_eighths(dims: tuple[int, ...]) -> Finding:
+    if dims[-1] % 8:
+        yield (
+            f"space.embed_dim: the largest, {dims[-1]}, is not divisible by 8",
+            "the stem's stages have an eighth, a quarter, a half and all of its channels",
+        )
+
+
+def _schedule_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
+    if warmup + cooldown > epochs:
+        yield (
+            f"train.epochs is {epochs}, less than warmup_epochs {warmup:g} + cooldown_epochs {cooldown:g}",
+            "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+        )
+
+
+def _parents_fit(population: int, parents: int) -> Finding:
+    if parents > population:
+        yield f"search.parents is {parents}, more than search.population {population}", None
+
+
+def _fixed_has_bounds(normalise: str, bounds: object) -> Finding:
+    if normalise == "fixed" and bounds is None:
+        yield (
+            'search.bounds is missing, search.normalise = "fixed" needs it',
+            "write bounds = {top1 = [low, high], energy_j = [low, high]} in [search]",
+        )
+
+
+def _baseline_is_member(baseline: tuple[Decimal, ...] | None, *choices: tuple[Any, ...]) -> Finding:
+    if baseline is None:
+        return
+    try:
+        subnet = subnet_from_tuple(baseline)
+    except UserError as error:
+        yield f"search.baseline: {error.what}", error.fix
+        return
+    space = SearchSpace(**dict(zip(_GENES, choices, strict=True)))
+    for fault in space.faults(subnet):
+        yield f"search.baseline is outside [space]: {fault}", None
+
+
+def _folder_has_size(dataset: str, image_size: int | None) -> Finding:
+    if dataset == "folder" and image_size is None:
+        yield (
+            'data.image_size is missing, data.dataset = "folder" needs it',
+            "write the side in pixels, for example image_size = 32, in [data]",
+        )
+
+
+def _moments_fit_channels(dataset: str, normalise: object) -> Finding:
+    if isinstance(normalise, MeanStd) and len(normalise.mean) != CHANNELS[dataset]:
+        has, needs = len(normalise.mean), CHANNELS[dataset]
+        yield f"data.normalise is for {counted(has, 'channel')}, images of {dataset} have {needs}", None
+
+
+RULES = (
+    Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
+    Rule(("space.embed_dim",), _stem_has_eighths),
+    Rule(("train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
+    Rule(("search.population", "search.parents"), _parents_fit),
+    Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
+    Rule(("search.baseline", *(f"space.{gene}" for gene in _GENES)), _baseline_is_member),
+    Rule(("data.dataset", "data.image_size"), _folder_has_size),
+    Rule(("data.dataset", "data.normalise"), _moments_fit_channels),
+)

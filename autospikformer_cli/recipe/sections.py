@@ -1,0 +1,257 @@
+"""The sections of a recipe and their keys, with defaults: the published settings of Spikformer and the paper's search.
+
+Each key's docstring is its documentation. What holds between keys is in `rules`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from autospikformer_cli.recipe.choices import ExactChoices, TauChoices, WholeChoices
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.values import (
+    ExactChoice,
+    Flag,
+    NoneAsText,
+    PercentPair,
+    PositiveReal,
+    PositiveWhole,
+    Real,
+    RealFromZero,
+    RealPair,
+    Share,
+    ShareBetween,
+    Text,
+    broken_rule,
+    counted,
+)
+from autospikformer_cli.space import SearchSpace
+
+NAME_TAG = "<name>"
+TABLE_TAG = "<table>"
+
+
+def _name_or_table(value: Any) -> str:
+    return TABLE_TAG if isinstance(value, dict | BaseModel) else NAME_TAG
+
+
+def _ascending_stages(stages: tuple[int, ...]) -> tuple[int, ...]:
+    if list(stages) != sorted(set(stages) & {1, 2, 3, 4}):
+        raise broken_rule(f" must be some of the stem's stages 1, 2, 3 and 4, ascending, not {toml_value(stages)}")
+    return stages
+
+
+class Keys(BaseModel):
+    """A table of keys. While a recipe is loaded, the validation context collects every value that is right."""
+
+    prefix: ClassVar[str] = ""
+    """What stands before a key in its path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _collect(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.context is not None:
+            info.context[f"{cls.prefix}{info.field_name}"] = value
+        return value
+
+
+class MeanStd(BaseModel):
+    """Mean and standard deviation by channel, of pixel values between 0 and 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: tuple[Real, ...]
+    std: tuple[PositiveReal, ...]
+
+    @model_validator(mode="after")
+    def _one_of_each_by_channel(self) -> MeanStd:
+        if len(self.mean) != len(self.std) or not self.mean:
+            means, deviations = counted(len(self.mean), "mean"), counted(len(self.std), "deviation")
+            raise broken_rule(f" has {means} and {deviations}, it must have one of each a channel")
+        return self
+
+
+class Bounds(BaseModel):
+    """What counts as 0 and as 1 in the fitness: top1 in percent, energy_j in joules an inference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top1: PercentPair
+    energy_j: RealPair
+
+
+class DataConfig(Keys):
+    """Which images, how they are split, and how they are prepared."""
+
+    prefix = "data."
+
+    dataset: Literal["digits", "cifar10", "cifar100", "folder"]
+    """The data set: scikit-learn's digits (embedded), CIFAR10, CIFAR100, or a folder of your own images by class."""
+    root: Text = "data"
+    """The folder that holds the data set."""
+    download: Flag = False
+    """Whether to fetch a data set that is not there (CIFAR10, CIFAR100)."""
+    image_size: Annotated[PositiveWhole | None, NoneAsText] = None
+    """Side in pixels that images are resized to; "none": as they are. A folder needs it."""
+    normalise: Annotated[
+        Annotated[Literal["dataset"], Tag(NAME_TAG)] | Annotated[MeanStd, Tag(TABLE_TAG)],
+        Discriminator(_name_or_table),
+    ] = "dataset"
+    """Mean and deviation by channel: the data set's published ones (a folder's: 0.5), or {mean = [], std = []}."""
+    validation: ShareBetween = 0.1
+    """Share of the training images held out for the search."""
+    test: ShareBetween = 0.2
+    """Share held out for the final test, of data sets without a test split of their own."""
+    augment: Literal["spikformer", "flip", "none"] = "spikformer"
+    """Augmentation of training images: Spikformer's (RandAugment, erasing, flip), horizontal flips only, or none."""
+
+
+class ModelConfig(Keys):
+    """The supernet's neurons, attention and normalisation."""
+
+    prefix = "model."
+
+    batchnorm: Literal["recalibrate", "running", "batch"] = "recalibrate"
+    """Statistics of a subnet's BatchNorm: recalibrated for it, the supernet's running ones, or the batch's own."""
+    calibration_images: PositiveWhole = 256
+    """Training images, without augmentation, that recalibration uses."""
+    decay_input: Flag = True
+    """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
+    threshold_scope: Literal["block", "fc1"] = "block"
+    """Neurons that a block's threshold governs: all but those after attention, or those of fc1 only."""
+    searched_heads: Flag = True
+    """Whether num_heads acts; false: always the largest."""
+    fires_at: Literal["reach", "exceed"] = "reach"
+    """A neuron fires when its potential reaches, or exceeds, the threshold."""
+    reset: Literal["hard", "soft"] = "hard"
+    """After a spike the potential is set to 0, or the threshold is subtracted."""
+    detach_reset: Flag = True
+    """Whether gradients stop at the reset."""
+    surrogate: Literal["sigmoid", "arctan", "rectangular"] = "sigmoid"
+    """The gradient of a spike."""
+    attention_scale: PositiveReal = 0.125
+    """Factor of the attention product."""
+    pooled_stages: Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)] = (3, 4)
+    """Which of the stem's four stages end in a max-pool, which halves the side."""
+
+
+class SpaceConfig(Keys):
+    """The choices of every gene: a list, or {low = , high = , step = }."""
+
+    prefix = "space."
+
+    depth: WholeChoices
+    """Encoder blocks."""
+    mlp_ratio: ExactChoices
+    """Hidden neurons of a block's MLP over embed_dim; each block has its own."""
+    num_heads: WholeChoices
+    """Attention heads; each block has its own."""
+    embed_dim: WholeChoices
+    """Embedding channels; the largest sets the stem's width."""
+    threshold: ExactChoices
+    """Firing threshold; each block has its own."""
+    tau: TauChoices
+    """Membrane time constant, in time steps; each block has its own."""
+    time_step: WholeChoices
+    """Time steps of an inference."""
+
+    def search_space(self) -> SearchSpace:
+        """The space as an immutable value."""
+        return SearchSpace(**{gene: getattr(self, gene) for gene in SpaceConfig.model_fields})
+
+
+class TrainConfig(Keys):
+    """The supernet's training: AdamW, warm-up, cosine, cool-down."""
+
+    prefix = "train."
+
+    epochs: PositiveWhole
+    """Passes over the training images."""
+    batch: PositiveWhole = 128
+    """Images a step."""
+    sampling: Literal["single", "sandwich"] = "single"
+    """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
+    lr: PositiveReal = 5e-4
+    """Learning rate after the warm-up."""
+    lr_start: RealFromZero = 1e-5
+    """Learning rate at the start of the warm-up."""
+    lr_end: RealFromZero = 1e-5
+    """Learning rate at the cosine's end and while cooling down."""
+    warmup_epochs: RealFromZero = 20.0
+    """Epochs of linear warm-up."""
+    cooldown_epochs: RealFromZero = 10.0
+    """Epochs at lr_end, the last ones."""
+    weight_decay: RealFromZero = 0.06
+    """AdamW's weight decay."""
+    label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.1
+    """Share of a label's weight spread over all classes."""
+    mixup: RealFromZero = 0.5
+    """Alpha of mixup's beta distribution; 0: no mixup."""
+    mixup_epochs: Share = 0.6667
+    """Share of the epochs that use mixup, the first ones."""
+    validation_images: Annotated[PositiveWhole | None, NoneAsText] = None
+    """Validation images of the accuracy after each epoch; "none": all."""
+
+
+class SearchConfig(Keys):
+    """The search for subnets, by accuracy and energy."""
+
+    prefix = "search."
+
+    algorithm: Literal["evolution", "random"] = "evolution"
+    """The paper's evolution, or random search as the baseline."""
+    population: PositiveWhole = 50
+    """Candidates a generation."""
+    parents: PositiveWhole = 20
+    """Best candidates that the next generation descends from."""
+    generations: PositiveWhole = 20
+    """Generations."""
+    p_depth: Share = 0.3
+    """Probability of mutating depth, embed_dim and time_step, each."""
+    p_mutation: Share = 0.4
+    """Probability of mutating each other gene."""
+    alpha: Share = 0.5
+    """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
+    split: Literal["validation", "test"] = "validation"
+    """Images that candidates are measured on; "test" makes the final test worthless."""
+    images: Annotated[PositiveWhole | None, NoneAsText] = None
+    """The first N images of the split; "none": all."""
+    normalise: Literal["archive", "generation", "fixed", "percentile"] = "archive"
+    """What accuracy and energy are scaled by: extremes of all candidates, of a generation's, bounds, or percentiles."""
+    bounds: Annotated[Bounds | None, NoneAsText] = None
+    """Bounds of the scaling with normalise = "fixed": {top1 = [lo, hi], energy_j = [lo, hi]}."""
+    percentile: PercentPair = (5.0, 95.0)
+    """Percentiles of the scaling with normalise = "percentile"."""
+    baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText] = None
+    """The paper's tuple of the subnet to compare with; "none": the space's nearest to Spikformer 4-384."""
+
+
+class EnergyConfig(Keys):
+    """How operations are counted and priced; "none" is what the convention says."""
+
+    prefix = "energy."
+
+    profile: Literal["cmos45"] = "cmos45"
+    """Energy of an operation: 45 nm CMOS, 4.6 pJ a multiply-accumulate, 0.9 pJ an accumulate."""
+    convention: Literal["sound", "paper"] = "sound"
+    """Rules of counting: ours, or the paper's equations as printed."""
+    first_layer_steps: Annotated[Literal["once", "every"] | None, NoneAsText] = None
+    """A static image's first convolution counts once, or at every time step."""
+    residual: Annotated[Literal["ac", "mac"] | None, NoneAsText] = None
+    """A residual sum n costs n accumulates, or one multiply-accumulate."""
+    order: Annotated[Literal["qk_v", "q_kv"] | None, NoneAsText] = None
+    """Order in which the attention product is counted: (q k) v, or q (k v)."""

@@ -1,0 +1,88 @@
+"""The kinds of value that a recipe's keys hold, strict: true is not 1, "3" is not 3, 3.0 is not a whole number."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+LARGEST_WHOLE = 2**63 - 1
+"""TOML promises 64 bits, and so do the stores."""
+
+LARGEST_CHOICE = 1_000_000
+DECIMAL_PLACES = 9
+"""With at most 7 + 9 digits a number, Decimal's 28 compute with choices exactly."""
+
+
+def broken_rule(text: str, fix: str | None = None) -> PydanticCustomError:
+    """A broken rule in the recipe's own words; text follows the key, so it starts with ' ' or ': '."""
+    return PydanticCustomError("recipe_rule", "{text}", {"text": text, "fix": fix})
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(2, "channel")
+    '2 channels'
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def is_number(value: object) -> bool:
+    """Whether a TOML value is an integer or a float; TOML's true is neither."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _none_from_text(value: Any) -> Any:
+    return None if isinstance(value, str) and value == "none" else value
+
+
+def _float_from_number(value: Any) -> Any:
+    if not is_number(value):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _decimal_from_number(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return Decimal(value) if is_number(value) else value
+
+
+def _ascending_pair(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(values) != 2 or not values[0] < values[1]:
+        shown = ", ".join(f"{value:g}" for value in values)
+        raise broken_rule(f" must be two numbers, the lower one first, not [{shown}]")
+    return values
+
+
+NoneAsText = BeforeValidator(_none_from_text)
+"""TOML has no null: "none" stands for it."""
+
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST_WHOLE)]
+PositiveWhole = Annotated[int, Field(strict=True, ge=1, le=LARGEST_WHOLE)]
+WholeChoice = Annotated[int, Field(strict=True, ge=1, le=LARGEST_CHOICE)]
+
+Real = Annotated[float, BeforeValidator(_float_from_number), Field(strict=True, allow_inf_nan=False)]
+PositiveReal = Annotated[Real, Field(gt=0)]
+RealFromZero = Annotated[Real, Field(ge=0)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+ShareBetween = Annotated[Real, Field(gt=0, lt=1)]
+Percent = Annotated[Real, Field(ge=0, le=100)]
+PercentPair = Annotated[tuple[Percent, ...], AfterValidator(_ascending_pair)]
+RealPair = Annotated[tuple[RealFromZero, ...], AfterValidator(_ascending_pair)]
+
+ExactChoice = Annotated[
+    Decimal,
+    BeforeValidator(_decimal_from_number),
+    Field(strict=True, allow_inf_nan=False, gt=0, le=LARGEST_CHOICE, decimal_places=DECIMAL_PLACES),
+]
+TauChoice = Annotated[ExactChoice, Field(ge=1)]

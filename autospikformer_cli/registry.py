@@ -1,0 +1,101 @@
+"""Name -> component, built in or from an installed distribution's entry points, resolved on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+
+from autospikformer_cli.errors import UserError
+
+DISTRIBUTION = "autospikformer-cli"
+"""Our own: its components win over a stranger's of the same name, and its faults are bugs, with a traceback."""
+
+
+class Registry:
+    """The components of one kind, such as the "commands": their names are known without importing any of them.
+
+    kind: a plural noun; distributions add components through the entry-point group `aspk.<kind>`.
+    builtin: name -> "package.module:attribute".
+    """
+
+    def __init__(self, kind: str, builtin: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.group = f"aspk.{kind}"
+        self._builtin = dict(builtin or {})
+        self._resolved: dict[str, object] = {}
+
+    @cached_property
+    def providers(self) -> Mapping[str, tuple[EntryPoint, ...]]:
+        """Name -> the entry points that give it. More than one: strangers who chose the same name."""
+        found: dict[str, list[EntryPoint]] = {
+            name: [EntryPoint(name, value, self.group)] for name, value in self._builtin.items()
+        }
+        strangers: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=self.group):
+            (found if is_ours(point) else strangers).setdefault(point.name, []).append(point)
+        return {name: tuple(points) for name, points in (strangers | found).items()}
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, sorted."""
+        return tuple(sorted(self.providers))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.providers
+
+    def get(self, name: str, where: str | None = None) -> object:
+        """The component. Raises UserError, located at `where`, for an unknown name or a plugin that cannot give it."""
+        if name not in self._resolved:
+            self._resolved[name] = self._load(self._provider(name, where), where)
+        return self._resolved[name]
+
+    def _provider(self, name: str, where: str | None) -> EntryPoint:
+        points = self.providers.get(name, ())
+        if not points:
+            raise self._unknown(name, where)
+        if len(points) > 1:
+            owners = sorted(owner_of(point) for point in points)
+            raise UserError(
+                f"{self._noun} {name} is given by {len(owners)} distributions: {', '.join(owners)}",
+                where,
+                "uninstall all but one of them",
+            )
+        return points[0]
+
+    def _load(self, point: EntryPoint, where: str | None) -> object:
+        if is_ours(point):
+            return point.load()
+        try:
+            return point.load()
+        except (Exception, SystemExit) as error:
+            raise unusable(self._noun, point, f"{type(error).__name__}: {error}", where) from error
+
+    def _unknown(self, name: str, where: str | None) -> UserError:
+        nearest = get_close_matches(name, self.names(), n=1)
+        fix = f"did you mean {nearest[0]}?" if nearest else f"the {self.kind} are {', '.join(self.names())}"
+        return UserError(f"{name!r} is not one of the {self.kind}", where, fix)
+
+    @property
+    def _noun(self) -> str:
+        return self.kind.removesuffix("s")
+
+
+def owner_of(point: EntryPoint) -> str:
+    """The name of the distribution that gives an entry point; of a built-in one, ours."""
+    return DISTRIBUTION if point.dist is None else point.dist.metadata["Name"] or "a distribution without a name"
+
+
+def is_ours(point: EntryPoint) -> bool:
+    """Whether a component is of this distribution."""
+    return owner_of(point) == DISTRIBUTION
+
+
+def unusable(noun: str, point: EntryPoint, reason: str, where: str | None = None) -> UserError:
+    """What to say of a stranger's component that does not work, and whose it is."""
+    owner = owner_of(point)
+    return UserError(
+        f"{noun} {point.name} of {owner} does not load: {reason}",
+        where,
+        f"repair or uninstall {owner}; everything else works without it",
+    )

@@ -1,0 +1,107 @@
+"""The paper's rows of Tables 2 and 3, to print beside our own (Che et al. 2024, CC BY 4.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import tomli
+from rich.table import Table
+
+from autospikformer_cli.report.rows import CandidateRow
+from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.report.units import EnergyUnit, energy_unit
+from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+
+TABLES = ("neurons", "small", "large")
+"""Table 2, and parts A and B of Table 3."""
+DATASETS = {"cifar100": "top1", "cifar10": "cifar10"}
+"""Data sets that the paper has these candidates on, and the key of their accuracy."""
+MILLIJOULE = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperTable:
+    """One table of the paper on one data set, in the paper's grouping; notes: what does not fit in it."""
+
+    title: str
+    cite: str
+    pareto: tuple[CandidateRow, ...]
+    top: tuple[CandidateRow, ...]
+    baseline: CandidateRow
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[CandidateRow, ...]:
+        """Every candidate once, the baseline not."""
+        return tuple(dict.fromkeys((*self.pareto, *self.top)))
+
+
+def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
+    """A table of the paper by name; on CIFAR10 only the candidates that Table 4 has. KeyError for another name."""
+    document = _document()
+    table, key = document[name], DATASETS[dataset]
+    whole = dataset == "cifar100"
+    grouped: dict[str, list[CandidateRow]] = {"pareto": [], "top": [], "baseline": []}
+    for row in table["rows"]:
+        for group in row["groups"] if key in row else ():
+            grouped[group].append(_row(row, key))
+    number, candidates = table["title"].split(", ")
+    return PaperTable(
+        title=f"{number if whole else 'Table 4'}, {candidates}",
+        cite=document["cite"],
+        pareto=tuple(grouped["pareto"]) if whole else (),
+        top=tuple(grouped["top"]),
+        baseline=grouped["baseline"][0],
+        notes=(*table["notes"], *(table["cifar100_notes"] if whole else ())),
+    )
+
+
+def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
+    """The paper's table of candidates from this space (by its transformer genes, Table 1), if it has one."""
+    if dataset not in DATASETS:
+        return None
+    for name in TABLES:
+        choices = _document()[name]["space"]
+        if all(tuple(choices[gene]) == getattr(space, gene) for gene in choices):
+            found = paper_table(name, dataset)
+            return found if found.rows else None
+    return None
+
+
+def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list[Table]:
+    """The paper's rows as tables like ours: its Pareto group, then its top accuracy with the notes."""
+    unit = unit or energy_unit(row.energy_j for row in (*table.rows, table.baseline))
+    # The paper prints three digits where we print four.
+    unit = replace(unit, decimals=max(0, unit.decimals - 1))
+    groups = [("Pareto frontier", table.pareto), ("top accuracy", table.top)]
+    shown = [(f"Paper, {table.title}: {name}", rows) for name, rows in groups if rows]
+    notes = (*(f"- {note}" for note in table.notes), table.cite)
+    last = len(shown) - 1
+    return [
+        candidate_table(title, rows, table.baseline, unit, notes if place == last else ())
+        for place, (title, rows) in enumerate(shown)
+    ]
+
+
+def _row(row: Mapping[str, Any], key: str) -> CandidateRow:
+    rate = row.get("firing_rate")
+    values: Sequence[Decimal | int] = row["subnet"]
+    return CandidateRow(
+        label=row.get("name", ""),
+        subnet=str(subnet_from_tuple(values)),
+        energy_j=float(row["energy_mj"] * MILLIJOULE),
+        top1=float(row[key]),
+        firing_rate=None if rate is None else float(rate),
+    )
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    """The shipped figures; floats as exact decimals."""
+    text = files("autospikformer_cli.report").joinpath("paper_tables.toml").read_text(encoding="utf-8")
+    return tomli.loads(text, parse_float=Decimal)

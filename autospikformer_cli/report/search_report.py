@@ -1,0 +1,60 @@
+"""The report of a search as one renderable: front, top accuracy, correlation, the paper's rows, provenance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from autospikformer_cli.report.document import correlation
+from autospikformer_cli.report.paper import PaperTable, paper_renderables
+from autospikformer_cli.report.provenance import Provenance, provenance_panel
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
+from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.report.units import EnergyUnit, energy_unit
+from autospikformer_cli.search.fitness import Scored, Scores
+from autospikformer_cli.search.fronts import pareto_front
+
+BASELINE_LABEL = "baseline, no part of the population"
+
+
+def search_report(
+    scores: Scores,
+    baseline: Scored | None,
+    provenance: Provenance,
+    paper: PaperTable | None = None,
+    top: int = 10,
+) -> RenderableType:
+    """Everything that `aspk report` prints, energies in one unit. top: how many of the most accurate are listed."""
+    ours = None if baseline is None else candidate_row(baseline, BASELINE_LABEL)
+    front = [candidate_row(scored) for scored in pareto_front(scores.ranked)]
+    accurate = [candidate_row(scored) for scored in top_accuracy(scores.ranked, limit=top)]
+    unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
+    measured = len(scores.ranked)
+    parts: list[RenderableType] = [
+        candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit),
+        candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit),
+        Text("\n".join(_remarks(scores))),
+        *(paper_renderables(paper, unit) if paper else ()),
+        provenance_panel(provenance, unit),
+    ]
+    return Group(*(line for part in parts for line in (part, Text())))
+
+
+def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> EnergyUnit:
+    """One unit for all the energies of a report."""
+    printed = [] if paper is None else [*paper.rows, paper.baseline]
+    return energy_unit(row.energy_j for row in (*rows, *printed))
+
+
+def _remarks(scores: Scores) -> Iterator[str]:
+    tau = correlation(scores)
+    shown = "undefined" if tau is None else f"{tau:.2f}"
+    yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
+    reasons = Counter(rejected.reason for rejected in scores.rejected)
+    for reason, count in sorted(reasons.items()):
+        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason][:5]
+        more = ", ..." if count > len(named) else ""
+        yield f"Rejected: {count} ({', '.join(named)}{more}): {reason}"

@@ -1,0 +1,144 @@
+"""From a recipe and a run to the objects that compute: the network's shape, its weights, its data, its evaluator."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.energy.conventions import convention_of, hardware_profile
+from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.session import Session
+from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.store.supernet import load_weights, read_training
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet, Split
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.spiking.supernet import Supernet
+
+
+def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
+    """The shape that all subnets of a recipe share."""
+    return NetworkShape(
+        image_size=description.image_size,
+        in_channels=description.in_channels,
+        num_classes=description.num_classes,
+        widest_dim=recipe.space.embed_dim[-1],
+        pooled_stages=recipe.model.pooled_stages,
+    )
+
+
+def energy_model(recipe: Recipe, description: DataDescription | None = None) -> EnergyModel:
+    """How a recipe prices its subnets."""
+    shape = network_shape(recipe, description or describe(recipe.data))
+    return EnergyModel(shape, convention_of(recipe.energy), hardware_profile(recipe.energy.profile))
+
+
+def make_supernet(recipe: Recipe, description: DataDescription, session: Session) -> Supernet:
+    """The recipe's network with its first weights, on the session's device and in its precision."""
+    from autospikformer_cli.spiking.neuron import Dynamics
+    from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+
+    device, dtype = session.torch_device()
+    model = recipe.model
+    config = NetworkConfig(
+        shape=network_shape(recipe, description),
+        space=recipe.space.search_space(),
+        dynamics=Dynamics(model.decay_input, model.fires_at, model.reset, model.detach_reset, model.surrogate),
+        threshold_scope=model.threshold_scope,
+        searched_heads=model.searched_heads,
+        attention_scale=model.attention_scale,
+    )
+    return Supernet(config, recipe.seed).to(device, dtype)
+
+
+def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
+    """Put a store's weights into a network. Raises UserError where the recipe's network has another shape."""
+    import torch
+
+    state = supernet.state_dict()
+    wrong = [name for name in state if name not in weights or tuple(state[name].shape) != weights[name].shape]
+    if wrong:
+        raise UserError(
+            f"its weights do not fit the recipe's network: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''}",
+            where,
+            "leave --set space.* and model.pooled_stages as they were when the supernet was trained",
+        )
+    supernet.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in state})
+
+
+def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:
+    """A network's weights as arrays, by name."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in supernet.state_dict().items()}
+
+
+def environment(session: Session) -> dict[str, str]:
+    """The versions and the device that a result was computed with."""
+    packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
+    return {"python": platform.python_version(), **packages, "device": session.device, "precision": session.precision}
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run with a trained supernet, under the recipe that it was trained with and what --set laid over it."""
+
+    path: Path
+    recipe: Recipe
+    session: Session
+
+    @cached_property
+    def description(self) -> DataDescription:
+        """The data set's shape."""
+        return describe(self.recipe.data)
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The supernet's weights as stored."""
+        return load_weights(self.path)
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained network."""
+        supernet = make_supernet(self.recipe, self.description, self.session)
+        load_arrays(supernet, self.weights, str(self.path))
+        return supernet
+
+    def images(self, split: Split, first: int | None = None) -> ImageSet:
+        """A split's images, or the first of them."""
+        from autospikformer_cli.data.images import load_split
+
+        images = load_split(self.recipe.data, self.recipe.seed, split)
+        return images if first is None else images.first(first)
+
+    @cached_property
+    def calibration(self) -> ImageSet:
+        """The training images that recalibrate BatchNorm."""
+        return self.images("train", self.recipe.model.calibration_images)
+
+    def evaluator(self, supernet: Supernet | None = None) -> Evaluator:
+        """Measures subnets of the run's network, or of another with the same shape."""
+        from autospikformer_cli.evaluation.evaluator import Evaluator
+
+        return Evaluator(supernet or self.supernet, self.description, self.calibration, self.recipe.model.batchnorm)
+
+    @cached_property
+    def energy(self) -> EnergyModel:
+        """How the run's subnets are priced."""
+        return energy_model(self.recipe, self.description)
+
+
+def open_run(path: Path, session: Session, overrides: Sequence[str] = ()) -> TrainedRun:
+    """A run under its stored recipe with --set and further overrides laid over it."""
+    training = read_training(path)
+    recipe = recipe_from_toml(training.recipe_toml, training.recipe_name, (*session.overrides, *overrides))
+    return TrainedRun(path, recipe, session)

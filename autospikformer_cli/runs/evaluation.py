@@ -1,0 +1,104 @@
+"""The evaluation of one subnet of a run, as inherited from the supernet or retrained alone, kept in the run's store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
+from autospikformer_cli.runs.assembly import TrainedRun, open_run, weight_arrays
+from autospikformer_cli.runs.search import provenance, select_subnet
+from autospikformer_cli.session import Session
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.evaluations import Evaluation, FineTuning, append_evaluation
+from autospikformer_cli.store.runs import prepared_run, resolve_run, run_lock
+from autospikformer_cli.store.supernet import weights_hash
+from autospikformer_cli.training.paths import one_path
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.evaluation.evaluator import Predictions
+    from autospikformer_cli.spiking.supernet import Supernet
+
+SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
+
+
+class Result(NamedTuple):
+    """What is printed, and every image's prediction."""
+
+    shown: ShownEvaluation
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """One subnet of one run, and the images that it is measured on."""
+
+    run: TrainedRun
+    subnet: Subnet
+    images: ImageSet
+
+    @classmethod
+    def open(cls, session: Session, subnet: str, split: str, first: int | None) -> EvaluationRun:
+        """From the command line's words. Raises UserError."""
+        named = next((known for known in SPLITS if known == split), None)
+        if named is None:
+            raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
+        run = open_run(resolve_run(session.run), session)
+        return cls(run, select_subnet(subnet, run.recipe, run.path), run.images(named, first))
+
+    def inherited(self) -> Result:
+        """Measured with the supernet's weights."""
+        return self._measure("inherited", self.run.supernet, None)
+
+    def finetuned(self, epochs: int, from_scratch: bool) -> Result:
+        """Measured after retraining alone, with the recipe's loop; warm-up and cool-down shortened in proportion.
+
+        The weights are kept as a run of their own under the run's finetuned/, and go on from there when interrupted.
+        """
+        from autospikformer_cli.runs.training import TrainingRun
+
+        run, how = self.run, "from scratch" if from_scratch else "fine-tuned"
+        train, share = run.recipe.train, epochs / run.recipe.train.epochs
+        options = [
+            f"train.epochs={epochs}",
+            f"train.warmup_epochs={train.warmup_epochs * share!r}",
+            f"train.cooldown_epochs={train.cooldown_epochs * share!r}",
+        ]
+        recipe = recipe_from_toml(run.recipe.to_toml(), run.recipe.name, options)
+        genes = "_".join(str(self.subnet).strip("()").split(", "))
+        folder = prepared_run(run.path / "finetuned" / f"{genes}-{epochs}-epochs{'-from-scratch' * from_scratch}")
+        first = None if from_scratch else run.weights
+        training = TrainingRun(folder, recipe, run.session, one_path(self.subnet), (self.subnet, self.subnet), first)
+        with run_lock(folder):
+            supernet, _ = training.run(f"{how}, {epochs} epochs")
+        tuning = FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
+        return self._measure(f"{how}, {epochs} epochs", supernet, tuning)
+
+    def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> Result:
+        run = self.run
+        with run.session.progress(f"measuring {label}", len(self.images)) as progress:
+            result = run.evaluator(supernet).measure(self.subnet, self.images, progress.advance)
+        measured = result.measurement
+        obtained = provenance(run, self.images)
+        if tuning is not None:
+            obtained = replace(obtained, weights_hash=tuning.weights_hash)
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        stored = Evaluation(self.subnet, self.images.split, obtained, measured, tuning, date)
+        append_evaluation(run.path, stored, recipe_name=run.recipe.name, recipe_toml=run.recipe.to_toml())
+        shown = ShownEvaluation(
+            label=label,
+            subnet=self.subnet,
+            split=self.images.split,
+            correct=measured.correct,
+            images=measured.images,
+            params=measured.params,
+            energy_j=run.energy.of(self.subnet, measured).energy_j,
+            firing_rate=measured.firing_rate,
+            batchnorm=run.recipe.model.batchnorm,
+            fidelity=run.recipe.fidelity,
+        )
+        return Result(shown, result.predictions)

@@ -1,0 +1,54 @@
+"""What a command would do, counted without doing it: the answers of --dry-run."""
+
+from __future__ import annotations
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.runs.assembly import network_shape
+from autospikformer_cli.spiking.layout import num_params
+from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
+
+ITEM_BYTES = {"float32": 4, "float64": 8}
+EVALUATION_BATCH = 64
+"""Images that an evaluation runs at once."""
+
+
+def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
+    """Sizes of a training: subnets, parameters, images, steps, bytes."""
+    from autospikformer_cli.data.images import load_split
+    from autospikformer_cli.training.loop import num_steps
+
+    images = len(load_split(recipe.data, recipe.seed, "train"))
+    steps = recipe.train.epochs * num_steps(recipe.train, images)
+    shape, largest = network_shape(recipe, describe(recipe.data)), recipe.space.search_space().largest()
+    memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
+    return {**_space(recipe), "images": images, "epochs": recipe.train.epochs, "steps": steps, "memory_bytes": memory}
+
+
+def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
+    """Sizes of a search: subnets, parameters, images, evaluations, bytes."""
+    from autospikformer_cli.data.images import load_split
+
+    images = len(load_split(recipe.data, recipe.seed, recipe.search.split))
+    used = min(images, recipe.search.images or images)
+    space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
+    calibration = recipe.model.calibration_images if recipe.model.batchnorm == "recalibrate" else 0
+    evaluations = min(recipe.search.population * recipe.search.generations, space.size())
+    at_once = max(calibration, min(used, EVALUATION_BATCH))
+    return {
+        **_space(recipe),
+        "images": used,
+        "calibration_images": calibration,
+        "evaluations": evaluations,
+        "steps": evaluations * -(-used // EVALUATION_BATCH),
+        "memory_bytes": evaluation_bytes(shape, space.largest(), at_once, ITEM_BYTES[precision]),
+    }
+
+
+def _space(recipe: Recipe) -> dict[str, int]:
+    space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
+    return {
+        "subnets": space.size(),
+        "params_smallest": num_params(shape, space.smallest()),
+        "params_largest": num_params(shape, space.largest()),
+    }

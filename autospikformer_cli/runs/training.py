@@ -1,0 +1,137 @@
+"""Training that is kept in a run's folder: starts, resumes, saves after every epoch and when interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.interruption import Interruption
+from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.runs.assembly import environment, load_arrays, make_supernet, weight_arrays
+from autospikformer_cli.session import Session
+from autospikformer_cli.store import supernet as stored
+from autospikformer_cli.store.supernet import Checkpoint, Training, TrainState
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.space import Subnet
+    from autospikformer_cli.spiking.supernet import Supernet
+    from autospikformer_cli.training.loop import StepReport, Trainer
+    from autospikformer_cli.training.paths import PathSampler
+
+START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training in one folder. paths: the subnets of each step; shown: the two whose accuracy is followed.
+
+    first_weights: what a new training starts from; None for the seed's.
+    """
+
+    path: Path
+    recipe: Recipe
+    session: Session
+    paths: PathSampler
+    shown: tuple[Subnet, Subnet]
+    first_weights: Mapping[str, np.ndarray[Any, Any]] | None = None
+
+    def run(self, label: str) -> tuple[Supernet, TrainState]:
+        """Train to the end. Raises UserError for a folder begun with another recipe, KeyboardInterrupt when stopped
+        (everything done is saved then).
+        """
+        from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
+
+        description = describe(self.recipe.data)
+        begun = self._begun()
+        supernet = make_supernet(self.recipe, description, self.session)
+        optimizer = make_optimizer(supernet, self.recipe.train.weight_decay)
+        state = START
+        if begun is not None:
+            load_arrays(supernet, begun.weights, str(self.path))
+            restore_optimizer(supernet, optimizer, begun.optimizer)
+            state = begun.state
+        elif self.first_weights is not None:
+            load_arrays(supernet, self.first_weights, str(self.path))
+        if state.finished:
+            return supernet, state
+        images = self._images()
+        data = TrainingData(images["train"], description, self.recipe.data.augment)
+        trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
+        return supernet, self._train(label, trainer, state, images)
+
+    def _begun(self) -> Checkpoint | None:
+        if not (self.path / stored.FILE_NAME).is_file():
+            return None
+        begun = stored.load_checkpoint(self.path)
+        require_same_recipe(self.path, begun, self.recipe)
+        return begun
+
+    def _images(self) -> dict[str, ImageSet]:
+        from autospikformer_cli.data.images import load_split
+
+        return {split: load_split(self.recipe.data, self.recipe.seed, split) for split in ("train", "validation")}
+
+    def _train(self, label: str, trainer: Trainer, state: TrainState, images: dict[str, ImageSet]) -> TrainState:
+        from autospikformer_cli.evaluation.evaluator import Evaluator
+        from autospikformer_cli.training.loop import Recorder
+
+        recipe, splits = self.recipe, {split: part.hash for split, part in images.items()}
+        validation = images["validation"].first(recipe.train.validation_images or len(images["validation"]))
+        calibration = images["train"].first(recipe.model.calibration_images)
+        description = trainer.data.description
+        evaluator = Evaluator(trainer.supernet, description, calibration, recipe.model.batchnorm)
+        total = recipe.train.epochs * len(images["train"])
+        done = state.epoch * len(images["train"]) + state.images
+        with Interruption() as interruption, self.session.progress(label, total, start=done) as progress:
+
+            def step(report: StepReport) -> None:
+                progress.advance(report.images, loss=report.loss)
+
+            def accuracy() -> tuple[float, float]:
+                largest, smallest = (evaluator.measure(s, validation).measurement.top1 for s in self.shown)
+                progress.advance(0, val_largest=largest, val_smallest=smallest)
+                return largest, smallest
+
+            def epoch(state: TrainState) -> None:
+                self._save(trainer, state, splits)
+
+            state = trainer.run(state, Recorder(step, epoch, lambda: interruption.requested, accuracy))
+        if state.finished:
+            return state
+        self._save(trainer, state, splits)
+        place = f"epoch {state.epoch + 1}, step {state.step} of {trainer.steps}"
+        self.session.say(f"stopped and saved in {place}; the same command goes on from there")
+        raise KeyboardInterrupt
+
+    def _save(self, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
+        from autospikformer_cli.training.loop import optimizer_arrays
+
+        checkpoint = Checkpoint(
+            recipe_name=self.recipe.name,
+            recipe_toml=self.recipe.to_toml(),
+            state=state,
+            splits=splits,
+            environment=environment(self.session),
+            weights=weight_arrays(trainer.supernet),
+            optimizer=optimizer_arrays(trainer.supernet, trainer.optimizer),
+        )
+        stored.save_checkpoint(self.path, checkpoint)
+
+
+def require_same_recipe(path: Path, begun: Training, recipe: Recipe) -> None:
+    """Raises UserError naming every key in which a run's recipe differs from the one now asked for."""
+    before = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
+    keys = differing_keys(before, recipe)
+    if keys:
+        raise UserError(
+            f"this run was begun with another recipe: {', '.join(keys)} {'differs' if len(keys) == 1 else 'differ'}",
+            str(path),
+            "go on with the recipe it has, or start a new run beside it with --fresh",
+        )

@@ -1,0 +1,58 @@
+"""Genome operators: every child is a member of the space that its parents are members of, by construction."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from autospikformer_cli.space import BLOCK_GENES, SearchSpace, Subnet
+
+SINGLE_GENES = ("time_step", "embed_dim")
+"""Genes with one value a subnet, beside the depth, which is the length of the block genes."""
+
+
+def mutate(subnet: Subnet, space: SearchSpace, random: Random, *, p_depth: float, p_mutation: float) -> Subnet:
+    """A copy of a member with some genes drawn anew, uniformly from their choices.
+
+    Depth, time step and dimension are drawn with probability p_depth each (the paper's Pd), every gene of every block
+    with p_mutation (Pm). Blocks up to the common length keep what is not drawn; added blocks get random genes. A parent
+    outside the space is a caller's error (ValueError).
+    """
+    _require_members(space, subnet)
+    depth = random.choice(space.depth) if random.random() < p_depth else subnet.depth
+    genes: dict[str, Any] = {}
+    for gene in BLOCK_GENES:
+        old, choices = getattr(subnet, gene), getattr(space, gene)
+        genes[gene] = tuple(
+            random.choice(choices) if block >= len(old) or random.random() < p_mutation else old[block]
+            for block in range(depth)
+        )
+    for gene in SINGLE_GENES:
+        drawn = random.random() < p_depth
+        genes[gene] = random.choice(getattr(space, gene)) if drawn else getattr(subnet, gene)
+    return Subnet(**genes)
+
+
+def crossover(a: Subnet, b: Subnet, space: SearchSpace, random: Random) -> Subnet:
+    """A child of two members, each gene from either parent with equal probability.
+
+    The depth is one parent's; a gene of a block that only one parent has comes from that parent. Every value is then a
+    parent's, so that the child is a member of their space; a parent outside the space is a caller's error (ValueError).
+    """
+    _require_members(space, a, b)
+    depth = random.choice((a.depth, b.depth))
+    genes: dict[str, Any] = {}
+    for gene in BLOCK_GENES:
+        parents = (getattr(a, gene), getattr(b, gene))
+        genes[gene] = tuple(
+            random.choice([values[block] for values in parents if block < len(values)]) for block in range(depth)
+        )
+    for gene in SINGLE_GENES:
+        genes[gene] = random.choice((getattr(a, gene), getattr(b, gene)))
+    return Subnet(**genes)
+
+
+def _require_members(space: SearchSpace, *parents: Subnet) -> None:
+    for parent in parents:
+        if parent not in space:
+            raise ValueError(f"{parent} is outside the space: its children might be too")

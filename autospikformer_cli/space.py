@@ -1,0 +1,212 @@
+"""The search space and its members: immutable values, exact decimals, no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from random import Random
+from typing import TypeVar
+
+from autospikformer_cli.errors import UserError
+
+Number = int | Decimal
+Choice = TypeVar("Choice", int, Decimal)
+
+BLOCK_GENES = ("mlp_ratio", "num_heads", "threshold", "tau")
+"""Genes with one value a block, in the order of the paper's tuple."""
+
+
+def plain(value: Number) -> str:
+    """A number without trailing zeros: 3.80 -> '3.8', 2.0 -> '2'."""
+    text = f"{Decimal(value):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """One member of a search space: the genome of a Spikformer (paper, Table 3).
+
+    mlp_ratio, num_heads, threshold and tau have one value a block; tau is in time steps, threshold without dimension.
+    """
+
+    mlp_ratio: tuple[Decimal, ...]
+    num_heads: tuple[int, ...]
+    threshold: tuple[Decimal, ...]
+    tau: tuple[Decimal, ...]
+    time_step: int
+    embed_dim: int
+
+    @property
+    def depth(self) -> int:
+        """Number of encoder blocks."""
+        return len(self.mlp_ratio)
+
+    def hidden_dim(self, block: int) -> int:
+        """Hidden neurons of a block's MLP: floor of the exact product embed_dim x mlp_ratio."""
+        return int(self.embed_dim * self.mlp_ratio[block])
+
+    def to_tuple(self) -> tuple[Number, ...]:
+        """The paper's form: depth, ratios, heads, thresholds, taus, time step, dimension.
+
+        >>> print(parse_subnet("(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)"))
+        (2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348)
+        """
+        per_block = (value for gene in BLOCK_GENES for value in getattr(self, gene))
+        return (self.depth, *per_block, self.time_step, self.embed_dim)
+
+    def to_numbers(self) -> list[int | float]:
+        """The paper's form as JSON numbers."""
+        return [int(value) if value == int(value) else float(value) for value in self.to_tuple()]
+
+    def __str__(self) -> str:
+        return "(" + ", ".join(plain(value) for value in self.to_tuple()) + ")"
+
+
+def subnet_from_tuple(values: Sequence[Number]) -> Subnet:
+    """A subnet from the paper's tuple. Raises UserError where the length or a whole number is wrong."""
+    shown = "(" + ", ".join(plain(value) for value in values) + ")"
+    depth = values[0] if values else Decimal(0)
+    if depth != int(depth) or depth < 1 or len(values) != 3 + 4 * int(depth):
+        raise UserError(
+            f"subnet {shown} is not (depth, mlp_ratio x depth, num_heads x depth, threshold x depth, tau x depth, "
+            "time_step, embed_dim)",
+            "--subnet",
+            "a subnet of depth d has 4 d + 3 numbers, for example (2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)",
+        )
+    d = int(depth)
+    ratios, heads, thresholds, taus = (values[1 + i * d : 1 + (i + 1) * d] for i in range(4))
+    whole = (*heads, *values[-2:])
+    if any(value != int(value) for value in whole):
+        raise UserError(f"subnet {shown}: head counts, time step and dimension are whole numbers", "--subnet")
+    return Subnet(
+        mlp_ratio=tuple(Decimal(v) for v in ratios),
+        num_heads=tuple(int(v) for v in heads),
+        threshold=tuple(Decimal(v) for v in thresholds),
+        tau=tuple(Decimal(v) for v in taus),
+        time_step=int(values[-2]),
+        embed_dim=int(values[-1]),
+    )
+
+
+def parse_subnet(text: str) -> Subnet:
+    """A subnet from '(2, 3.8, ...)' or '[2, 3.8, ...]'. Raises UserError."""
+    inner = re.fullmatch(r"\s*[(\[]?([^()\[\]]*?),?\s*[)\]]?\s*", text)
+    try:
+        values = [Decimal(part.strip()) for part in inner[1].split(",")] if inner else []
+        finite = bool(values) and all(value.is_finite() for value in values)
+    except InvalidOperation:
+        finite = False
+    if not finite:
+        raise UserError(
+            f"{text!r} is not a subnet",
+            "--subnet",
+            "write numbers in parentheses, for example '(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)'",
+        )
+    return subnet_from_tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """The choices of every gene, ascending and without repetition (paper, Table 1)."""
+
+    depth: tuple[int, ...]
+    mlp_ratio: tuple[Decimal, ...]
+    num_heads: tuple[int, ...]
+    threshold: tuple[Decimal, ...]
+    tau: tuple[Decimal, ...]
+    time_step: tuple[int, ...]
+    embed_dim: tuple[int, ...]
+
+    def size(self) -> int:
+        """Number of distinct subnets, exactly."""
+        per_block = len(self.mlp_ratio) * len(self.num_heads) * len(self.threshold) * len(self.tau)
+        blocks: int = sum(per_block**depth for depth in self.depth)
+        return blocks * len(self.time_step) * len(self.embed_dim)
+
+    def faults(self, subnet: Subnet) -> Iterator[str]:
+        """What places a subnet outside the space, gene by gene; nothing for a member."""
+        singles = [(gene, getattr(subnet, gene)) for gene in ("depth", "time_step", "embed_dim")]
+        blocks = [
+            (gene, value, f" of block {block}")
+            for gene in BLOCK_GENES
+            for block, value in enumerate(getattr(subnet, gene))
+        ]
+        for gene, value, place in [(gene, value, "") for gene, value in singles] + blocks:
+            choices: tuple[Number, ...] = getattr(self, gene)
+            if value not in choices:
+                yield f"{gene}{place} is {plain(value)}, the choices are {', '.join(map(plain, choices))}"
+
+    def __contains__(self, subnet: Subnet) -> bool:
+        return next(self.faults(subnet), None) is None
+
+    def require(self, subnet: Subnet) -> Subnet:
+        """The subnet itself, if it is a member. Raises UserError with every gene that is not."""
+        faults = list(self.faults(subnet))
+        if faults:
+            raise UserError(
+                f"subnet {subnet} is outside the search space: {'; '.join(faults)}",
+                "--subnet",
+                "choose a member, or widen [space] in the recipe and train again",
+            )
+        return subnet
+
+    def sample(self, random: Random) -> Subnet:
+        """A subnet with every gene drawn uniformly from its choices, the depth first."""
+        depth = random.choice(self.depth)
+        return Subnet(
+            mlp_ratio=tuple(random.choice(self.mlp_ratio) for _ in range(depth)),
+            num_heads=tuple(random.choice(self.num_heads) for _ in range(depth)),
+            threshold=tuple(random.choice(self.threshold) for _ in range(depth)),
+            tau=tuple(random.choice(self.tau) for _ in range(depth)),
+            time_step=random.choice(self.time_step),
+            embed_dim=random.choice(self.embed_dim),
+        )
+
+    def members(self) -> Iterator[Subnet]:
+        """Every subnet of the space, in a fixed order. Mind the size."""
+        from itertools import product
+
+        for depth in self.depth:
+            genes = [product(getattr(self, gene), repeat=depth) for gene in BLOCK_GENES]
+            for ratio, heads, threshold, tau in product(*genes):
+                for time_step, embed_dim in product(self.time_step, self.embed_dim):
+                    yield Subnet(ratio, heads, threshold, tau, time_step, embed_dim)
+
+    def extreme(self, end: int) -> Subnet:
+        """The smallest (end 0) or largest (end -1) subnet; threshold and tau are those nearest 1 and 2."""
+        depth = self.depth[end]
+        return Subnet(
+            mlp_ratio=(self.mlp_ratio[end],) * depth,
+            num_heads=(self.num_heads[end],) * depth,
+            threshold=(nearest(self.threshold, Decimal(1)),) * depth,
+            tau=(nearest(self.tau, Decimal(2)),) * depth,
+            time_step=self.time_step[end],
+            embed_dim=self.embed_dim[end],
+        )
+
+    def largest(self) -> Subnet:
+        """The subnet with the largest choice of every gene that costs parameters or time steps."""
+        return self.extreme(-1)
+
+    def smallest(self) -> Subnet:
+        """The subnet with the smallest choice of every gene that costs parameters or time steps."""
+        return self.extreme(0)
+
+    def handmade(self) -> Subnet:
+        """The member nearest to Spikformer 4-384: 4 blocks, ratio 4, 12 heads, threshold 1, tau 2, T 4."""
+        depth = nearest(self.depth, 4)
+        return Subnet(
+            mlp_ratio=(nearest(self.mlp_ratio, Decimal(4)),) * depth,
+            num_heads=(nearest(self.num_heads, 12),) * depth,
+            threshold=(nearest(self.threshold, Decimal(1)),) * depth,
+            tau=(nearest(self.tau, Decimal(2)),) * depth,
+            time_step=nearest(self.time_step, 4),
+            embed_dim=nearest(self.embed_dim, 384),
+        )
+
+
+def nearest(choices: Iterable[Choice], target: Choice) -> Choice:
+    """The choice with the smallest distance to the target; of two, the smaller."""
+    return min(choices, key=lambda value: (abs(value - target), value))

@@ -1,0 +1,149 @@
+"""BatchNorm and LIF as one operation: compiled loops on a CPU, plain torch elsewhere.
+
+Dimension legend: T time steps (1: the same at every step), B images, P positions, M = B P rows, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from autospikformer_cli.spiking.neuron import Dynamics, lif
+from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
+
+
+class Neuron(NamedTuple):
+    """A layer's own neuron: membrane time constant in time steps, and threshold."""
+
+    tau: float
+    threshold: float
+
+
+class _Scalars(NamedTuple):
+    tau: Any
+    leak: Any
+    threshold: Any
+    decay_input: bool
+    reach: bool
+    hard: bool
+
+
+def _scalars(neuron: Neuron, dynamics: Dynamics, x: Tensor) -> _Scalars:
+    import numpy as np
+
+    kind = np.float32 if x.dtype == torch.float32 else np.float64
+    leak = 1 - 1 / neuron.tau
+    reach, hard = dynamics.fires_at == "reach", dynamics.reset == "hard"
+    return _Scalars(kind(neuron.tau), kind(leak), kind(neuron.threshold), dynamics.decay_input, reach, hard)
+
+
+class _TrainedFiring(torch.autograd.Function):
+    """Normalise with the batch's moments and fire; only the layer's input is kept for the backward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int,
+        neuron: Neuron, dynamics: Dynamics,
+    ) -> Tensor:  # fmt: skip
+        from autospikformer_cli.spiking import lif_kernels
+
+        channels = x_TMC.shape[-1]
+        if moments is None:
+            mean, inverse_std = torch.zeros(channels), torch.ones(channels)
+        else:
+            mean, inverse_std = moments.mean, (moments.variance + EPS).rsqrt()
+        scale = (weight * inverse_std).to(x_TMC.dtype)
+        shift = (bias - mean * weight * inverse_std).to(x_TMC.dtype)
+        spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
+        scalars = _scalars(neuron, dynamics, x_TMC)
+        lif_kernels.fire(x_TMC.numpy(), scale.numpy(), shift.numpy(), spikes.numpy(), *scalars)
+        ctx.save_for_backward(x_TMC, scale, shift, mean.to(x_TMC.dtype), inverse_std.to(x_TMC.dtype))
+        ctx.scalars, ctx.dynamics, ctx.normalised = scalars, dynamics, moments is not None
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from autospikformer_cli.spiking import lif_kernels
+
+        x_TMC, scale, shift, mean, inverse_std = ctx.saved_tensors
+        grad = torch.empty_like(x_TMC)
+        surrogate = lif_kernels.SURROGATES[ctx.dynamics.surrogate]
+        arrays = [
+            tensor.numpy() for tensor in (x_TMC, scale, shift, gradients[0].contiguous(), grad, mean, inverse_std)
+        ]
+        detach = ctx.dynamics.detach_reset
+        sums = torch.from_numpy(lif_kernels.fire_backward(*arrays, *ctx.scalars, detach, surrogate))
+        if ctx.normalised:
+            means = (sums / (x_TMC.shape[0] * x_TMC.shape[1])).to(x_TMC.dtype)
+            lif_kernels.normalise_backward(
+                grad.numpy(), x_TMC.numpy(), mean.numpy(), inverse_std.numpy(), scale.numpy(), *means.numpy()
+            )
+        else:
+            grad *= scale
+        sums = sums.to(x_TMC.dtype)
+        return grad, sums[1], sums[0], None, None, None, None
+
+
+def _compiled(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
+def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Neuron, dynamics: Dynamics) -> Tensor:
+    """Spikes (T, M, C) from currents x scale + shift, without gradient."""
+    if not _compiled(x_TMC):
+        return lif(x_TMC * scale + shift, time_step=time_step, dynamics=dynamics, **neuron._asdict())
+    from autospikformer_cli.spiking import lif_kernels
+
+    spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
+    arrays = [tensor.detach().contiguous().numpy() for tensor in (x_TMC, scale, shift)]
+    lif_kernels.fire(*arrays, spikes.numpy(), *_scalars(neuron, dynamics, x_TMC))
+    return spikes
+
+
+def train_and_fire(
+    x_TBPC: Tensor, norm: ElasticBatchNorm, time_step: int, neuron: Neuron, dynamics: Dynamics
+) -> Tensor:
+    """Spikes (T, M, C) of x normalised with its own moments, with gradient; the running statistics follow."""
+    x_TMC = x_TBPC.flatten(1, 2)
+    channels, count = x_TMC.shape[-1], x_TMC.shape[0] * x_TMC.shape[1]
+    weight, bias = norm.weight[:channels], norm.bias[:channels]
+    if _compiled(x_TMC):
+        moments = batch_moments(x_TBPC)
+        norm.track(moments, count)
+        spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
+            x_TMC.contiguous(), weight, bias, moments, time_step, neuron, dynamics
+        )
+        return spikes
+    current = torch.nn.functional.batch_norm(
+        x_TMC.flatten(0, 1), norm.running_mean[:channels], norm.running_var[:channels], weight, bias, training=True
+    )
+    return lif(current.view_as(x_TMC), time_step=time_step, dynamics=dynamics, **neuron._asdict())
+
+
+def scale_and_fire(x_TMC: Tensor, scale: float, time_step: int, neuron: Neuron, dynamics: Dynamics) -> Tensor:
+    """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
+    if not _compiled(x_TMC):
+        return lif(x_TMC * scale, time_step=time_step, dynamics=dynamics, **neuron._asdict())
+    scales = torch.full((x_TMC.shape[-1],), scale, dtype=x_TMC.dtype)
+    zeros = torch.zeros_like(scales)
+    if not torch.is_grad_enabled():
+        return fire(x_TMC, scales, zeros, time_step, neuron, dynamics)
+    spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
+        x_TMC.contiguous(), scales, zeros, None, time_step, neuron, dynamics
+    )
+    return spikes
+
+
+def normalise_and_fire(
+    x_TBPC: Tensor, norm: ElasticBatchNorm, statistics: Statistics | None, time_step: int, neuron: Neuron,
+    dynamics: Dynamics,
+) -> Tensor:  # fmt: skip
+    """Spikes (T, B, P, C): BatchNorm with the given statistics, or as in training (None), then LIF."""
+    if statistics is None:
+        spikes = train_and_fire(x_TBPC, norm, time_step, neuron, dynamics)
+    else:
+        scale, shift = norm.affine(statistics.moments(norm, x_TBPC))
+        spikes = fire(x_TBPC.flatten(1, 2), scale, shift, time_step, neuron, dynamics)
+    return spikes.reshape(time_step, *x_TBPC.shape[1:])

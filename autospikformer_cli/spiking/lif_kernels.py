@@ -1,0 +1,189 @@
+"""Compiled loops for a CPU: BatchNorm's affine part and LIF in one pass over memory, forward and backward.
+
+Rows are (image, position) pairs; a row's channels are contiguous, so its potentials stay in cache over all time steps.
+Every sum is taken over fixed chunks of rows, in order: results do not depend on the number of threads.
+The equations are those of `neuron.lif`, operation by operation, without fused or reordered arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+CHUNKS = 32
+SURROGATES = {"sigmoid": 0, "arctan": 1, "rectangular": 2}
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _bounds(chunk: int, rows: int) -> tuple[int, int]:
+    return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def image_sums(x_TBPC: Array) -> Array:
+    """Sum and sum of squares of every channel of every image in float64, shape (2, B, C)."""
+    steps, images, positions, channels = x_TBPC.shape
+    sums = np.zeros((2, images, channels))
+    for b in prange(images):
+        for t in range(steps):
+            for p in range(positions):
+                for c in range(channels):
+                    value = np.float64(x_TBPC[t, b, p, c])
+                    sums[0, b, c] += value
+                    sums[1, b, c] += value * value
+    return sums
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shift: Array, tau: Any, leak: Any,
+               decay_input: bool) -> None:  # fmt: skip
+    t_in = min(t, x_TMC.shape[0] - 1)
+    for c in range(x_TMC.shape[2]):
+        current = x_TMC[t_in, m, c] * scale[c] + shift[c]
+        u = potential[c]
+        potential[c] = u + (current - u) / tau if decay_input else u * leak + current
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
+         decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
+    """Spikes from x * scale + shift; x has T steps or one that repeats. Scalars have x's precision."""
+    steps, rows, channels = spikes_TMC.shape
+    zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)
+    for chunk in prange(CHUNKS):
+        low, high = _bounds(chunk, rows)
+        potential = np.empty(channels, x_TMC.dtype)
+        for m in range(low, high):
+            potential[:] = zero
+            for t in range(steps):
+                _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
+                for c in range(channels):
+                    u = potential[c]
+                    fired = u > threshold or (reach and u == threshold)
+                    spikes_TMC[t, m, c] = one if fired else zero
+                    potential[c] = (zero if hard else u - threshold) if fired else u
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _exp_float32(x: Array, result: Array) -> None:
+    """exp of float32 values in -80..0, to 2 units in the last place: 2^n p(r) in loops that vectorise (libm's do not).
+
+    n = round(x / ln 2), r = x - n ln 2 in two parts; p is Taylor's polynomial to degree 7, |r| <= 0.35.
+    """
+    bits = result.view(np.int32)
+    f = np.float32
+    for c in range(len(x)):
+        power = np.int32(x[c] * f(1.4426950408889634) - f(0.5))
+        bits[c] = (power + np.int32(127)) << np.int32(23)
+    for c in range(len(x)):
+        n = f(np.int32(x[c] * f(1.4426950408889634) - f(0.5)))
+        r = (x[c] - n * f(0.693359375)) + n * f(2.12194440e-4)
+        p = f(1 / 5040)
+        p = p * r + f(1 / 720)
+        p = p * r + f(1 / 120)
+        p = p * r + f(1 / 24)
+        p = p * r + f(1 / 6)
+        p = p * r + f(0.5)
+        p = p * r + f(1)
+        p = p * r + f(1)
+        result[c] = result[c] * p
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, surrogate: int) -> None:
+    kind = potential.dtype.type
+    four, one, pi, half, lowest = kind(4), kind(1), kind(math.pi), kind(0.5), kind(-80)
+    if surrogate == 0:
+        for c in range(len(slopes)):
+            work[c] = max(-abs(four * (potential[c] - threshold)), lowest)
+        if potential.itemsize == 4:
+            _exp_float32(work, slopes)
+        else:
+            for c in range(len(slopes)):
+                slopes[c] = math.exp(work[c])
+        for c in range(len(slopes)):
+            s = one + slopes[c]
+            slopes[c] = four * slopes[c] / (s * s)
+    elif surrogate == 1:
+        for c in range(len(slopes)):
+            x = pi * (potential[c] - threshold)
+            slopes[c] = one / (one + x * x)
+    else:
+        for c in range(len(slopes)):
+            slopes[c] = one if abs(potential[c] - threshold) < half else kind(0)
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Array, grad_TMC: Array, mean: Array,
+                  inverse_std: Array, tau: Any, leak: Any, threshold: Any, decay_input: bool, reach: bool, hard: bool,
+                  detach: bool, surrogate: int) -> Array:  # fmt: skip
+    """Gradient at the affine part's output, written to grad (as many steps as x).
+
+    Returns its sum and its sum with the normalised input for every channel, float64, shape (2, C).
+    """
+    steps, rows, channels = grad_spikes_TMC.shape
+    partial: Array = np.zeros((CHUNKS, 2, channels))
+    zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)
+    constant = x_TMC.shape[0] == 1
+    for chunk in prange(CHUNKS):
+        low, high = _bounds(chunk, rows)
+        before = np.empty((steps, channels), x_TMC.dtype)
+        potential, slopes = np.empty(channels, x_TMC.dtype), np.empty(channels, x_TMC.dtype)
+        work = np.empty(channels, x_TMC.dtype)
+        carried, total = np.empty(channels, x_TMC.dtype), np.empty(channels, x_TMC.dtype)
+        for m in range(low, high):
+            potential[:] = zero
+            for t in range(steps):
+                _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
+                for c in range(channels):
+                    u = potential[c]
+                    before[t, c] = u
+                    fired = u > threshold or (reach and u == threshold)
+                    potential[c] = (zero if hard else u - threshold) if fired else u
+            carried[:] = zero
+            total[:] = zero
+            for t in range(steps - 1, -1, -1):
+                _surrogate(slopes, work, before[t], threshold, surrogate)
+                t_in = 0 if constant else t
+                for c in range(channels):
+                    u = before[t, c]
+                    fired = u > threshold or (reach and u == threshold)
+                    grad_spike = grad_spikes_TMC[t, m, c]
+                    if not detach:
+                        grad_spike -= carried[c] * (u if hard else threshold)
+                    kept = zero if hard and fired else one
+                    grad_u = grad_spike * slopes[c] + carried[c] * kept
+                    grad_current = grad_u / tau if decay_input else grad_u
+                    carried[c] = grad_u - grad_current if decay_input else grad_u * leak
+                    if constant:
+                        total[c] += grad_current
+                    else:
+                        total[c] = grad_current
+                    grad_TMC[t_in, m, c] = total[c]
+                if t == 0 or not constant:
+                    for c in range(channels):
+                        normalised = (x_TMC[t_in, m, c] - mean[c]) * inverse_std[c]
+                        partial[chunk, 0, c] += total[c]
+                        partial[chunk, 1, c] += total[c] * normalised
+    sums: Array = partial.sum(axis=0)
+    return sums
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def normalise_backward(grad_TMC: Array, x_TMC: Array, mean: Array, inverse_std: Array, scale: Array,
+                       mean_grad: Array, mean_product: Array) -> None:  # fmt: skip
+    """BatchNorm's gradient at its input, in place: scale (g - mean(g) - normalised x * mean(g * normalised x))."""
+    steps, rows, channels = x_TMC.shape
+    for chunk in prange(CHUNKS):
+        low, high = _bounds(chunk, rows)
+        for t in range(steps):
+            for m in range(low, high):
+                for c in range(channels):
+                    normalised = (x_TMC[t, m, c] - mean[c]) * inverse_std[c]
+                    grad = grad_TMC[t, m, c] - mean_grad[c] - normalised * mean_product[c]
+                    grad_TMC[t, m, c] = grad * scale[c]

@@ -1,0 +1,114 @@
+"""BatchNorm whose statistics come from elsewhere, and the neurons behind it.
+
+Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+EPS = 1e-5
+"""Added to a variance inside the root."""
+MOMENTUM = 0.1
+
+
+class Moments(NamedTuple):
+    """Mean and biased variance of every channel."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class ElasticBatchNorm(nn.Module):
+    """Parameters and running statistics of the widest layer; a subnet uses its first channels."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def affine(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Scale and shift that normalise with the given moments: y = x scale + shift."""
+        channels = len(moments.mean)
+        scale = self.weight[:channels] * (moments.variance + EPS).rsqrt()
+        shift = self.bias[:channels] - moments.mean * scale
+        return scale.to(self.weight.dtype), shift.to(self.weight.dtype)
+
+    @torch.no_grad()
+    def track(self, moments: Moments, count: int) -> None:
+        """Move the running statistics of the first channels towards a batch's (variance unbiased, as torch's)."""
+        channels = len(moments.mean)
+        unbiased = moments.variance * (count / max(count - 1, 1))
+        self.running_mean[:channels].lerp_(moments.mean.to(self.running_mean), MOMENTUM)
+        self.running_var[:channels].lerp_(unbiased.to(self.running_var), MOMENTUM)
+
+
+class Statistics(Protocol):
+    """Where a forward pass without gradient takes a layer's moments from."""
+
+    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+        """Moments to normalise x with."""
+        ...
+
+
+def batch_moments(x_TBPC: Tensor) -> Moments:
+    """Moments over steps, images and positions, float64: sums by image, added in the batch's order.
+
+    The variance is biased, as normalisation in training uses it, and not below 0.
+    """
+    if x_TBPC.device.type == "cpu":
+        from autospikformer_cli.spiking import lif_kernels
+
+        sums_BC, squares_BC = torch.from_numpy(lif_kernels.image_sums(x_TBPC.detach().contiguous().numpy()))
+    else:
+        sums_BC, squares_BC = x_TBPC.double().sum((0, 2)), x_TBPC.double().square().sum((0, 2))
+    count = x_TBPC.numel() // x_TBPC.shape[-1]
+    mean, square = sums_BC.sum(0) / count, squares_BC.sum(0) / count
+    return Moments(mean, (square - mean.square()).clamp_min(0))
+
+
+class RunningStatistics:
+    """Statistics gathered in training."""
+
+    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+        channels = x_TBPC.shape[-1]
+        return Moments(norm.running_mean[:channels], norm.running_var[:channels])
+
+
+class BatchStatistics:
+    """Statistics of the very batch: a prediction depends on the images beside it."""
+
+    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+        return batch_moments(x_TBPC)
+
+
+@dataclass
+class RecordedStatistics:
+    """Statistics of the batch, kept by layer: one pass over the calibration images measures a subnet's own."""
+
+    by_layer: dict[str, Moments] = field(default_factory=dict)
+
+    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+        self.by_layer[norm.name] = batch_moments(x_TBPC)
+        return self.by_layer[norm.name]
+
+
+@dataclass(frozen=True)
+class FixedStatistics:
+    """Moments measured before, by layer."""
+
+    by_layer: Mapping[str, Moments]
+
+    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+        return self.by_layer[norm.name]

@@ -1,0 +1,264 @@
+"""HDF5 files that are whole or absent: atomic writing, and a SHA-256 beside every array, checked on reading.
+
+A file is built in memory, written under a temporary name in the folder where it belongs, synced and renamed; a reader
+sees the old file or the new one. Every dataset carries the attribute `sha256`, the hash of its dtype, shape and bytes.
+Nothing is pickled: numbers are arrays, texts are UTF-8 strings, structures are JSON texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from autospikformer_cli.errors import UserError
+
+Array = NDArray[Any]
+
+SCHEMA_VERSION = 1
+"""Raised by one whenever a reader of the old layout would misread the new one."""
+
+REMEDIES = {
+    "supernet": "restore it from a copy, or delete it and train again: aspk train RECIPE",
+    "population": "restore it from a copy, or delete it and search again: aspk search --run {run}",
+    "evaluations": "restore it from a copy, or delete it and evaluate again: aspk evaluate --run {run} --subnet best",
+    "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
+}
+"""Kind of file -> what its reader can do where the file cannot be used."""
+
+_HDF5_FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What h5py raises while it walks through damaged bytes, seen by flipping every byte of a file in turn."""
+
+_HEADER = ("schema_version", "kind", "aspk_version")
+_MIN_COMPRESSED_BYTES = 512
+
+
+def aspk_version() -> str:
+    """The version of the installed package; 'unknown' where it runs from a source tree."""
+    try:
+        return metadata.version("autospikformer-cli")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def write_h5(path: Path, fill: Callable[[h5py.File], None]) -> None:
+    """Write the file that `fill` fills, whole or not at all. Raises UserError where the disk refuses."""
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver=("v110", "v110")) as file:  # from 1.10 on HDF5 checksums its own structures
+        fill(file)
+    try:
+        write_whole(path, image.getbuffer())
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror or error}",
+            str(path),
+            "make room or allow writing there, then run the same command again",
+        ) from error
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Replace a file by new content at once: temporary file, sync, rename, sync of the folder."""
+    _remove_orphans(path)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove_orphans(path: Path) -> None:
+    """Delete temporary files that processes of this host, killed since, left beside `path`."""
+    prefix = f".{path.name}.{socket.gethostname()}."
+    orphans = [file for file in path.parent.iterdir() if file.name.startswith(prefix) and file.suffix == ".tmp"]
+    for orphan in orphans:
+        pid = orphan.name.removeprefix(prefix).split(".")[0]
+        if pid.isdigit() and not process_lives(int(pid)):
+            orphan.unlink(missing_ok=True)
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of this host with that number exists."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def put_header(file: h5py.File, kind: str, recipe_toml: str) -> None:
+    """Say what the file is: schema version, kind, the aspk that wrote it, the resolved recipe."""
+    file.attrs.update(schema_version=SCHEMA_VERSION, kind=kind, aspk_version=aspk_version())
+    file.attrs["sha256"] = _header_hash(file)
+    put_text(file, "recipe", recipe_toml)
+
+
+def _header_hash(file: h5py.File) -> str:
+    return hashlib.sha256(json.dumps([str(file.attrs[name]) for name in _HEADER]).encode()).hexdigest()
+
+
+@contextmanager
+def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
+    """An aspk file for reading, its header checked. Raises UserError where it is none, damaged, or of another schema.
+
+    HDF5's own file locks are off: files are replaced, never changed, and network file systems often lack locks.
+    """
+    try:
+        readable = bool(h5py.is_hdf5(path))
+        file = h5py.File(path, "r", locking=False) if readable else None
+    except _HDF5_FAILURES as error:
+        raise UserError("damaged or cut short, HDF5 cannot open it", str(path), _remedy(path, kind)) from error
+    if file is None:
+        raise UserError("not an HDF5 file", str(path), _remedy(path, kind))
+    with file:
+        _check_header(file, path, kind)
+        yield file
+
+
+def _check_header(file: h5py.File, path: Path, kind: str) -> None:
+    try:
+        header = {name: file.attrs[name] for name in (*_HEADER, "sha256") if name in file.attrs}
+        sound = len(header) > len(_HEADER) and header["sha256"] == _header_hash(file)
+    except _HDF5_FAILURES as error:
+        raise UserError("damaged, its header cannot be read", str(path), _remedy(path, kind)) from error
+    if "schema_version" not in header:
+        raise UserError("not written by aspk, it has no schema_version", str(path), _remedy(path, kind))
+    if not sound:
+        raise UserError("damaged, its header does not match its SHA-256", str(path), _remedy(path, kind))
+    if header["kind"] != kind:
+        raise UserError(f"a {header['kind']} file where a {kind} file belongs", str(path), _remedy(path, kind))
+    if header["schema_version"] != SCHEMA_VERSION:
+        raise UserError(
+            f"written in schema {header['schema_version']}, this aspk reads schema {SCHEMA_VERSION}",
+            str(path),
+            f"read it with aspk {header['aspk_version']}, which wrote it",
+        )
+
+
+def _remedy(path: Path, kind: str) -> str:
+    return REMEDIES[kind].format(path=path, run=path.parent)
+
+
+def array_hash(array: Array) -> str:
+    """SHA-256 over dtype, shape and bytes of an array (in C order), as hexadecimal text."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
+    digest.update(np.asarray(array, order="C").reshape(-1).data)
+    return digest.hexdigest()
+
+
+def put(group: h5py.Group, name: str, array: Array, *, compress: bool = False) -> str:
+    """Store an array with its hash, which is returned. dtype and shape are kept, those of scalars too."""
+    array = np.asarray(array)
+    packed = compress and array.nbytes >= _MIN_COMPRESSED_BYTES
+    filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if packed else {}
+    dataset = group.create_dataset(name, data=array, **filters)
+    dataset.attrs["sha256"] = array_hash(array)
+    return str(dataset.attrs["sha256"])
+
+
+def get(group: h5py.Group, name: str) -> Array:
+    """A stored array, checked against its hash. Raises UserError where it is missing or damaged."""
+    dataset = _member(group, name)
+    try:
+        array = np.empty(dataset.shape, dataset.dtype)
+        if array.size:
+            dataset.read_direct(array)
+        stored = dataset.attrs["sha256"]
+    except _HDF5_FAILURES as error:
+        raise _damage(group, name, "cannot be read") from error
+    if array_hash(array) != stored:
+        raise _damage(group, name, "does not match its SHA-256")
+    return array
+
+
+def get_group(group: h5py.Group, name: str) -> h5py.Group:
+    """A group inside a group. Raises UserError where it is missing or damaged."""
+    return _member(group, name)
+
+
+def _member(group: h5py.Group, name: str) -> Any:
+    try:
+        if name in group:
+            return group[name]
+    except _HDF5_FAILURES as error:
+        raise _damage(group, name, "cannot be read") from error
+    raise _damage(group, name, "is missing")
+
+
+def _damage(group: h5py.Group, name: str, how: str) -> UserError:
+    path = Path(group.file.filename)
+    place = f"{group.name}/{name}".strip("/")
+    return UserError(f"damaged, {place!r} {how}", str(path), _remedy(path, str(group.file.attrs["kind"])))
+
+
+def put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Store a column of texts as UTF-8 strings of one length. Raises ValueError for a text with a NUL in it."""
+    put(group, name, _utf8(texts), compress=True)
+
+
+def get_texts(group: h5py.Group, name: str) -> list[str]:
+    """A stored column of texts. Raises UserError where it is missing or damaged."""
+    return [text.decode() for text in get(group, name).tolist()]
+
+
+def put_text(group: h5py.Group, name: str, text: str) -> None:
+    """Store one text as a UTF-8 string. Raises ValueError for a text with a NUL in it."""
+    put(group, name, _utf8([text]).reshape(()))
+
+
+def get_text(group: h5py.Group, name: str) -> str:
+    """A stored text. Raises UserError where it is missing or damaged."""
+    return str(get(group, name).item().decode())
+
+
+def _utf8(texts: Sequence[str]) -> Array:
+    if any("\0" in text for text in texts):
+        raise ValueError("a text with a NUL character cannot be stored")
+    encoded = [text.encode() for text in texts]
+    length = max(map(len, encoded), default=0) or 1
+    return np.array(encoded, f"S{length}").astype(h5py.string_dtype("utf-8", length))
+
+
+def put_json(group: h5py.Group, name: str, value: object) -> None:
+    """Store a structure as JSON text. Raises TypeError for one that JSON would not give back equal, as a tuple."""
+    _require_json(value, name)
+    put_text(group, name, json.dumps(value, ensure_ascii=True, sort_keys=True))
+
+
+def get_json(group: h5py.Group, name: str) -> Any:
+    """A stored structure. Raises UserError where it is missing or damaged."""
+    return json.loads(get_text(group, name))
+
+
+def _require_json(value: object, place: str) -> None:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        for key, part in value.items():
+            _require_json(part, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            _require_json(part, f"{place}[{index}]")
+    elif type(value) not in (str, int, float, bool, type(None)):
+        raise TypeError(f"{place} is of type {type(value).__name__}, which JSON does not give back")

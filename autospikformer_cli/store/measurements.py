@@ -1,0 +1,160 @@
+"""Measured subnets as flat tables, one dataset a column, for any reader of HDF5.
+
+    candidates/  one row a subnet: subnet (the paper's tuple as text), correct, images, params, silent_channels
+    layers/      one row a (subnet, layer, time step): candidate (row number), layer (index into layer_names), step,
+                 input_sum, input_nonzeros, input_size (elements a step, over all images), macs (a step of one image);
+                 a layer that runs once an image, on real values, has one row, with step -1 and sums of 0
+    spikes/      one row a (subnet, LIF layer, time step): candidate, layer, step, spikes, neurons (of one image)
+    layer_names  texts
+
+Rows keep the order in which the layers were measured, so the tables give back equal measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from autospikformer_cli.measurement import InputCount, Measurement, SpikeCount
+from autospikformer_cli.space import Subnet, parse_subnet
+from autospikformer_cli.store.files import Array, get, get_group, get_texts, put, put_texts
+
+NO_STEP = -1
+"""The step of a layer that has no time steps."""
+
+COUNTS = ("correct", "images", "params", "silent_channels")
+"""The columns of candidates/ that are whole numbers of one Measurement."""
+
+
+class Measured(NamedTuple):
+    """A subnet and what it measured."""
+
+    subnet: Subnet
+    measurement: Measurement
+
+
+def put_measured(group: h5py.Group, rows: Sequence[Measured]) -> None:
+    """Store subnets with their measurements as the tables above. Raises ValueError for sums without their non-zeros."""
+    measurements = [row.measurement for row in rows]
+    candidates = group.create_group("candidates")
+    put_texts(candidates, "subnet", [str(row.subnet) for row in rows])
+    for column in COUNTS:
+        _put_integers(candidates, column, (getattr(measurement, column) for measurement in measurements))
+    inputs = [layer for measurement in measurements for layer in measurement.inputs]
+    spikes = [layer for measurement in measurements for layer in measurement.spikes]
+    layer_names = dict.fromkeys([layer.layer for layer in inputs] + [layer.layer for layer in spikes])
+    put_texts(group, "layer_names", list(layer_names))
+    names = {name: index for index, name in enumerate(layer_names)}
+    _put_inputs(group.create_group("layers"), inputs, [len(m.inputs) for m in measurements], names)
+    _put_spikes(group.create_group("spikes"), spikes, [len(m.spikes) for m in measurements], names)
+
+
+def _put_inputs(table: h5py.Group, layers: list[InputCount], per_candidate: list[int], names: dict[str, int]) -> None:
+    if any(len(layer.sums) != len(layer.nonzeros) for layer in layers):
+        raise ValueError("an InputCount has as many sums as non-zeros")
+    steps = [layer.sums for layer in layers]
+    lengths = _put_places(table, per_candidate, [names[layer.layer] for layer in layers], steps)
+    _put_integers(table, "input_sum", chain.from_iterable(values or (0,) for values in steps))
+    _put_integers(table, "input_nonzeros", chain.from_iterable(layer.nonzeros or (0,) for layer in layers))
+    put(table, "input_size", np.repeat(_integers(layer.size for layer in layers), lengths), compress=True)
+    put(table, "macs", np.repeat(_integers(layer.macs for layer in layers), lengths), compress=True)
+
+
+def _put_spikes(table: h5py.Group, layers: list[SpikeCount], per_candidate: list[int], names: dict[str, int]) -> None:
+    steps = [layer.spikes for layer in layers]
+    lengths = _put_places(table, per_candidate, [names[layer.layer] for layer in layers], steps)
+    _put_integers(table, "spikes", chain.from_iterable(values or (0,) for values in steps))
+    put(table, "neurons", np.repeat(_integers(layer.neurons for layer in layers), lengths), compress=True)
+
+
+def _put_places(table: h5py.Group, per_candidate: list[int], layers: list[int], steps: list[tuple[int, ...]]) -> Array:
+    """The columns candidate, layer and step; returns how many rows each layer of each candidate has."""
+    lengths = _integers(len(values) or 1 for values in steps)
+    candidate = np.repeat(np.arange(len(per_candidate)), _integers(per_candidate))
+    put(table, "candidate", np.repeat(candidate, lengths), compress=True)
+    put(table, "layer", np.repeat(_integers(layers), lengths), compress=True)
+    numbered = chain.from_iterable(range(len(values)) if values else (NO_STEP,) for values in steps)
+    _put_integers(table, "step", numbered)
+    return lengths
+
+
+def _integers(values: Iterable[int]) -> Array:
+    return np.array(list(values), np.int64)
+
+
+def _put_integers(group: h5py.Group, name: str, values: Iterable[int]) -> None:
+    put(group, name, _integers(values), compress=True)
+
+
+def get_measured(group: h5py.Group) -> list[Measured]:
+    """The subnets and measurements that `put_measured` stored. Raises UserError where a table is damaged."""
+    candidates = get_group(group, "candidates")
+    subnets = [parse_subnet(text) for text in get_texts(candidates, "subnet")]
+    counts = {column: get(candidates, column).tolist() for column in COUNTS}
+    names = get_texts(group, "layer_names")
+    inputs = _get_inputs(get_group(group, "layers"), names, len(subnets))
+    spikes = _get_spikes(get_group(group, "spikes"), names, len(subnets))
+    return [
+        Measured(
+            subnet,
+            Measurement(
+                **{column: counts[column][row] for column in COUNTS},
+                inputs=tuple(inputs[row]),
+                spikes=tuple(spikes[row]),
+            ),
+        )
+        for row, subnet in enumerate(subnets)
+    ]
+
+
+def _get_inputs(table: h5py.Group, names: list[str], num_candidates: int) -> list[list[InputCount]]:
+    sums, nonzeros, sizes, macs = (
+        get(table, column).tolist() for column in ("input_sum", "input_nonzeros", "input_size", "macs")
+    )
+    layers: list[list[InputCount]] = [[] for _ in range(num_candidates)]
+    for place in _places(table):
+        counted = slice(place.first, place.end if place.has_steps else place.first)
+        layers[place.candidate].append(
+            InputCount(
+                layer=names[place.layer],
+                sums=tuple(sums[counted]),
+                nonzeros=tuple(nonzeros[counted]),
+                size=sizes[place.first],
+                macs=macs[place.first],
+            )
+        )
+    return layers
+
+
+def _get_spikes(table: h5py.Group, names: list[str], num_candidates: int) -> list[list[SpikeCount]]:
+    spikes, neurons = (get(table, column).tolist() for column in ("spikes", "neurons"))
+    layers: list[list[SpikeCount]] = [[] for _ in range(num_candidates)]
+    for place in _places(table):
+        counted = slice(place.first, place.end if place.has_steps else place.first)
+        layers[place.candidate].append(SpikeCount(names[place.layer], tuple(spikes[counted]), neurons[place.first]))
+    return layers
+
+
+class _Place(NamedTuple):
+    """The rows [first, end) of a table: one layer of one candidate."""
+
+    candidate: int
+    layer: int
+    first: int
+    end: int
+    has_steps: bool
+
+
+def _places(table: h5py.Group) -> Iterator[_Place]:
+    """The layers of a table in order; a layer begins at each row with step 0 or -1."""
+    step = get(table, "step")
+    first = np.flatnonzero(step <= 0)
+    end = np.append(first, len(step))[1:]
+    candidate, layer = get(table, "candidate")[first], get(table, "layer")[first]
+    columns = (candidate, layer, first, end, step[first] != NO_STEP)
+    for values in zip(*(column.tolist() for column in columns), strict=True):
+        yield _Place(*values)

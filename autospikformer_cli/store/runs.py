@@ -1,0 +1,193 @@
+"""The folders of runs: making, finding, locking and listing them.
+
+A run is a folder under `runs/` (or the folder that ASPK_RUNS names) that holds a supernet.h5.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.store import evaluations, population, supernet
+from autospikformer_cli.store.files import write_whole
+
+LOCK_NAME = ".run.lock"
+HOLDER_NAME = ".run.lock.json"
+TRAIN_FIRST = "train one first: aspk train quickstart"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line. recipe: None where it cannot be read. date: of the last write. best_top1: in percent."""
+
+    name: str
+    recipe: str | None
+    state: str
+    date: datetime
+    best_top1: float | None
+
+
+def runs_folder() -> Path:
+    """Where runs live: ASPK_RUNS, else runs/ in the working folder."""
+    return Path(os.environ.get("ASPK_RUNS") or "runs")
+
+
+def named_run(name: str) -> Path:
+    """The folder of the run NAME, made where it is absent. Raises UserError where it cannot be made."""
+    return prepared_run(runs_folder() / name)
+
+
+def prepared_run(path: Path) -> Path:
+    """The folder at `path`, made where it is absent. Raises UserError where it cannot be made."""
+    return _made(path, exist_ok=True)
+
+
+def new_run(name: str) -> Path:
+    """A new folder: runs/NAME, or where that is taken NAME-2, NAME-3... Raises UserError where none can be made."""
+    for candidate in chain([name], (f"{name}-{number}" for number in count(2))):
+        try:
+            return _made(runs_folder() / candidate, exist_ok=False)
+        except FileExistsError:
+            continue
+    raise AssertionError("count() ends nowhere")
+
+
+def _made(run: Path, *, exist_ok: bool) -> Path:
+    try:
+        run.parent.mkdir(parents=True, exist_ok=True)
+        run.mkdir(exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and run.exists() and not exist_ok:
+            raise
+        raise UserError(
+            f"the run's folder cannot be made: {error.strerror}",
+            str(run),
+            "set ASPK_RUNS to a folder that can be written",
+        ) from error
+    return run
+
+
+def resolve_run(path: Path | None) -> Path:
+    """The run at `path`, or without one the run whose supernet.h5 is newest. Raises UserError where there is none."""
+    if path is None:
+        runs = _run_folders()
+        if not runs:
+            raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
+        return max(runs, key=lambda run: (run / supernet.FILE_NAME).stat().st_mtime_ns)
+    if _is_run(path):
+        return path
+    named = runs_folder() / path
+    fix = f"did you mean --run {named}?" if _is_run(named) else "list the runs: aspk runs"
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}", "--run", fix)
+    raise UserError(f"{path} is not a run, it has no {supernet.FILE_NAME}", "--run", fix)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / supernet.FILE_NAME).is_file()
+
+
+def _run_folders() -> list[Path]:
+    folder = runs_folder()
+    return [run for run in sorted(folder.iterdir()) if _is_run(run)] if folder.is_dir() else []
+
+
+@contextmanager
+def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
+    """Hold a run for writing. Raises UserError at once where another process holds it.
+
+    command: what that process is told, by default the subcommand on this command line. The operating system frees the
+    lock of a process that dies.
+    """
+    lock = FileLock(run / LOCK_NAME)
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
+    try:
+        lock.acquire(timeout=0)
+        write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
+    except Timeout:
+        fix = "wait until it ends, or choose another run with --run"
+        raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
+    except OSError as error:
+        lock.release()
+        fix = "allow writing there, or copy the run elsewhere"
+        raise UserError(f"the run cannot be locked: {error.strerror}", str(run), fix) from error
+    try:
+        yield
+    finally:
+        (run / HOLDER_NAME).unlink(missing_ok=True)
+        lock.release()
+
+
+def _command_line() -> str:
+    """The program and its subcommand: 'aspk search'."""
+    words = [word for word in sys.argv[1:2] if not word.startswith("-")]
+    return " ".join(["aspk", *words])
+
+
+def _holder(run: Path) -> str:
+    """Who holds the run's lock, as it wrote itself; 'another process' in the instant before it has."""
+    try:
+        holder = json.loads((run / HOLDER_NAME).read_text())
+    except (OSError, ValueError):
+        return "another process"
+    place = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
+    return f"process {holder['pid']}{place} ({holder['command']})"
+
+
+def list_runs() -> list[RunSummary]:
+    """Every run, newest first; one whose files are damaged is listed as such."""
+    return sorted((_summary(run) for run in _run_folders()), key=lambda run: (run.date, run.name), reverse=True)
+
+
+def _summary(run: Path) -> RunSummary:
+    date = datetime.fromtimestamp(max(path.stat().st_mtime for path in _stores(run))).astimezone()
+    try:
+        training = supernet.read_training(run)
+    except UserError:
+        return RunSummary(run.name, None, f"damaged ({supernet.FILE_NAME})", date, None)
+    recipe = training.recipe_name
+    if not (run / population.FILE_NAME).is_file():
+        return RunSummary(run.name, recipe, _training_state(training), date, None)
+    try:
+        search = population.read_search(run)
+    except UserError:
+        return RunSummary(run.name, recipe, f"damaged ({population.FILE_NAME})", date, None)
+    return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1)
+
+
+def _stores(run: Path) -> list[Path]:
+    files = [run / module.FILE_NAME for module in (supernet, population, evaluations)]
+    return [path for path in files if path.is_file()]
+
+
+def _training_state(training: supernet.Training) -> str:
+    if training.state.finished:
+        return "trained"
+    return f"training, epoch {training.state.epoch}{_of(training.recipe_toml, 'train', 'epochs')}"
+
+
+def _search_state(search: population.SearchProgress) -> str:
+    if search.state.get("finished"):
+        return "searched"
+    generation = search.state.get("generation", 0)
+    return f"searching, generation {generation}{_of(search.recipe_toml, 'search', 'generations')}"
+
+
+def _of(recipe_toml: str, section: str, key: str) -> str:
+    """' of 30' from a recipe's key; nothing where it has none."""
+    try:
+        return f" of {tomllib.loads(recipe_toml)[section][key]}"
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,169 @@
+"""supernet.h5: weights and optimizer of a run, and where its training stands.
+
+Under weights/ and optimizer/ one dataset an array; under history/ one column a field of EpochRecord, one row an epoch;
+state, splits and environment are JSON texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.files import (
+    Array,
+    array_hash,
+    get,
+    get_group,
+    get_json,
+    get_text,
+    get_texts,
+    open_h5,
+    put,
+    put_header,
+    put_json,
+    put_text,
+    put_texts,
+    write_h5,
+)
+
+FILE_NAME = "supernet.h5"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch: mean loss of its steps, training rate, accuracies on validation in percent, duration."""
+
+    epoch: int
+    steps: int
+    loss: float
+    images_per_second: float
+    val_top1_largest: float
+    val_top1_smallest: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Where training stands: epoch finished epochs, then step steps of the next one.
+
+    loss_sum (over images), images, seconds: the running sums of the unfinished epoch.
+    """
+
+    epoch: int
+    step: int
+    finished: bool
+    history: tuple[EpochRecord, ...]
+    loss_sum: float
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A checkpoint's head: all but its arrays. splits: split -> its hash. environment: versions, device and so on."""
+
+    recipe_name: str
+    recipe_toml: str
+    state: TrainState
+    splits: dict[str, str]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Training):
+    """A training to go on with. weights, optimizer: name -> array of any shape; dtypes are kept."""
+
+    weights: dict[str, Array]
+    optimizer: dict[str, Array]
+
+
+def save_checkpoint(run: Path, c: Checkpoint) -> None:
+    """Write runs/x/supernet.h5, whole or not at all. Raises UserError where the disk refuses."""
+
+    def fill(file: h5py.File) -> None:
+        put_header(file, "supernet", c.recipe_toml)
+        put_text(file, "recipe_name", c.recipe_name)
+        put_json(file, "splits", c.splits)
+        put_json(file, "environment", c.environment)
+        _put_state(file, c.state)
+        _put_arrays(file, "weights", c.weights)
+        _put_arrays(file, "optimizer", c.optimizer)
+
+    write_h5(run / FILE_NAME, fill)
+
+
+def load_checkpoint(run: Path) -> Checkpoint:
+    """Read runs/x/supernet.h5, every array checked. Raises UserError where it is absent or damaged."""
+    with open_h5(_existing(run), "supernet") as file:
+        weights, optimizer = (_get_arrays(file, name) for name in ("weights", "optimizer"))
+        return Checkpoint(**_head(file), weights=weights, optimizer=optimizer)
+
+
+def load_weights(run: Path) -> dict[str, Array]:
+    """The weights alone, every array checked. Raises UserError where the file is absent or damaged."""
+    with open_h5(_existing(run), "supernet") as file:
+        return _get_arrays(file, "weights")
+
+
+def read_training(run: Path) -> Training:
+    """The checkpoint's head, without reading its arrays. Raises UserError where the file is absent or damaged."""
+    with open_h5(_existing(run), "supernet") as file:
+        return Training(**_head(file))
+
+
+def weights_hash(weights: Mapping[str, Array]) -> str:
+    """SHA-256 over the sorted names and the arrays' dtypes, shapes and bytes; the order of the dict has no effect."""
+    lines = (f"{name} {array_hash(np.asarray(weights[name]))}\n" for name in sorted(weights))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _existing(run: Path) -> Path:
+    path = run / FILE_NAME
+    if not path.is_file():
+        raise UserError(f"{run} has no {FILE_NAME}", fix="train one first: aspk train quickstart")
+    return path
+
+
+def _head(file: h5py.File) -> dict[str, Any]:
+    return {
+        "recipe_name": get_text(file, "recipe_name"),
+        "recipe_toml": get_text(file, "recipe"),
+        "state": _get_state(file),
+        "splits": get_json(file, "splits"),
+        "environment": get_json(file, "environment"),
+    }
+
+
+def _put_state(file: h5py.File, state: TrainState) -> None:
+    table = file.create_group("history")
+    for field in fields(EpochRecord):
+        dtype = np.int64 if field.name in ("epoch", "steps") else np.float64
+        put(table, field.name, np.array([getattr(record, field.name) for record in state.history], dtype))
+    put_json(file, "state", {name: value for name, value in asdict(state).items() if name != "history"})
+
+
+def _get_state(file: h5py.File) -> TrainState:
+    table = get_group(file, "history")
+    columns = [get(table, field.name).tolist() for field in fields(EpochRecord)]
+    history = tuple(EpochRecord(*values) for values in zip(*columns, strict=True))
+    return TrainState(**get_json(file, "state"), history=history)
+
+
+def _put_arrays(file: h5py.File, name: str, arrays: Mapping[str, Array]) -> None:
+    """A group of arrays under their own names, and the list of these, so that a lost array is noticed."""
+    group = file.create_group(name)
+    for key, array in arrays.items():
+        put(group, key, array)
+    put_texts(file, f"{name}_names", list(arrays))
+
+
+def _get_arrays(file: h5py.File, name: str) -> dict[str, Array]:
+    group = get_group(file, name)
+    return {key: get(group, key) for key in get_texts(file, f"{name}_names")}

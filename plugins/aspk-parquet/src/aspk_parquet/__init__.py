@@ -1,0 +1,1 @@
+"""A command for aspk: a run's candidates as a Parquet file."""

@@ -1,0 +1,156 @@
+"""Commands of strangers: listed, run, named when they are broken, and never in the way of others."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Protocol
+
+
+class Site(Protocol):
+    """What the fixture of this name does."""
+
+    def install(
+        self, distribution: str, entry_points: dict[str, str], modules: dict[str, str], group: str = "aspk.commands"
+    ) -> None: ...
+
+    def aspk(self, *arguments: str) -> subprocess.CompletedProcess[str]: ...
+
+
+GOOD = '''
+    """Greet whoever is there.
+
+    More about it."""
+    from autospikformer_cli.session import Session
+
+    def greet(session: Session, name: str) -> None:
+        session.emit({"hello": name, "device": session.device})
+        session.console.print(f"hello {name}")
+'''
+BROKEN = '''
+    """Break on purpose."""
+    raise RuntimeError("broken on purpose")
+'''
+
+
+def install_good(site: Site) -> None:
+    """A package whose parent counts as imported if it writes to standard output."""
+    site.install(
+        "aspk-good",
+        {"greet": "good.greeting:greet"},
+        {"good.__init__": "print('good is imported')", "good.greeting": GOOD},
+    )
+
+
+def test_a_good_plugin_is_listed_without_being_imported(site: Site) -> None:
+    install_good(site)
+    done = site.aspk("--help")
+    assert done.returncode == 0
+    assert "\n  greet     Greet whoever is there.\n" in done.stdout
+    assert "good is imported" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_good_plugin_has_the_shared_options(site: Site) -> None:
+    install_good(site)
+    assert site.aspk("greet", "world").stdout == "good is imported\nhello world\n"
+    done = site.aspk("greet", "world", "--json", "--device", "cuda:1")
+    assert done.stdout == 'good is imported\n{\n  "hello": "world",\n  "device": "cuda:1"\n}\n'
+    assert "--set KEY=VALUE" in site.aspk("greet", "--help").stdout
+
+
+def test_without_the_plugin_the_command_is_gone(site: Site) -> None:
+    assert "greet" not in site.aspk("--help").stdout
+    done = site.aspk("greet", "world")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: 'greet' is not one of the commands\n  ")
+
+
+def test_a_broken_plugin_is_named_and_nothing_else_suffers(site: Site) -> None:
+    site.install("aspk-broken", {"shatter": "shatter:shatter"}, {"shatter": BROKEN})
+    install_good(site)
+
+    done = site.aspk("shatter")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: command shatter of aspk-broken does not load: RuntimeError: broken on purpose\n"
+        "  repair or uninstall aspk-broken; everything else works without it\n"
+    )
+    listing = site.aspk("--help")
+    assert "\n  shatter   Break on purpose.\n" in listing.stdout
+    assert listing.stderr == ""
+    assert site.aspk("greet", "world").stdout.endswith("hello world\n")
+    assert site.aspk("runs").returncode == 0
+
+
+def test_every_way_to_be_broken_is_named(site: Site) -> None:
+    site.install(
+        "aspk-odd",
+        {
+            "absent": "odd_absent:absent",
+            "exits": "odd_exits:exits",
+            "nofunction": "odd_fine:nofunction",
+            "number": "odd_fine:number",
+            "syntax": "odd_syntax:syntax",
+            "taken": "odd_fine:taken",
+            "unnamed": "odd_fine",
+        },
+        {
+            "odd_exits": "import sys\nsys.exit('no licence')",
+            "odd_fine": """
+                from autospikformer_cli.session import Session
+                number = 3
+                def taken(session: Session, device: str = "x") -> None: ...
+            """,
+            "odd_syntax": "def syntax(:",
+        },
+    )
+    reasons = {
+        "absent": "ModuleNotFoundError: No module named 'odd_absent'",
+        "exits": "SystemExit: no licence",
+        "nofunction": "AttributeError: module 'odd_fine' has no attribute 'nofunction'",
+        "number": "TypeError: odd_fine:number is not a function",
+        "syntax": "SyntaxError: invalid syntax (odd_syntax.py, line 1)",
+        "taken": "TypeError: a parameter is called as a shared option is: device",
+        "unnamed": "TypeError: odd_fine is not a function",
+    }
+    for name, reason in reasons.items():
+        done = site.aspk(name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[0] == f"error: command {name} of aspk-odd does not load: {reason}"
+    listing = site.aspk("--help").stdout
+    assert all(f"\n  {name}" in listing for name in reasons)
+    assert "What aspk-odd is for" in listing
+
+
+def test_two_strangers_with_one_name_are_both_named(site: Site) -> None:
+    site.install("aspk-one", {"greet": "one:greet"}, {"one": GOOD})
+    site.install("aspk-two", {"greet": "two:greet"}, {"two": GOOD})
+    done = site.aspk("greet", "world")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: command greet is given by 2 distributions: aspk-one, aspk-two\n  uninstall all but one of them\n"
+    )
+    assert site.aspk("--help").stdout.count("\n  greet ") == 1
+
+
+def test_our_commands_are_not_replaced(site: Site) -> None:
+    site.install("aspk-thief", {"runs": "thief:greet"}, {"thief": GOOD})
+    assert "Greet whoever is there." not in site.aspk("--help").stdout
+    assert site.aspk("runs", "--json").stdout == '{\n  "runs": []\n}\n'
+
+
+def test_completion_offers_names_and_survives_a_broken_plugin(site: Site, monkeypatch) -> None:
+    site.install("aspk-broken", {"shatter": "shatter:shatter"}, {"shatter": BROKEN})
+    monkeypatch.setenv("_ASPK_COMPLETE", "complete_bash")
+
+    monkeypatch.setenv("COMP_WORDS", "aspk s")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert site.aspk().stdout.split() == ["search", "shatter"]
+
+    monkeypatch.setenv("COMP_WORDS", "aspk shatter --")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    done = site.aspk()
+    assert (done.returncode, done.stderr) == (0, "")
+
+    monkeypatch.setenv("COMP_WORDS", "aspk runs --pre")
+    assert site.aspk().stdout.split() == ["--precision"]

@@ -1,0 +1,89 @@
+"""Progress: a live bar on a terminal, few plain lines elsewhere, nothing with --quiet."""
+
+from __future__ import annotations
+
+import io
+from itertools import count
+
+import pytest
+from rich.console import Console
+
+from autospikformer_cli.progress import show_progress
+from autospikformer_cli.session import Session
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_lines_are_few(capsys) -> None:
+    clock = Clock()
+    with show_progress(Console(stderr=True), "training", 20, clock=clock) as progress:
+        for step in range(20):
+            clock.now += 1.0
+            progress.advance(loss=2.0 / (step + 1), val=50 + step)
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 0/20",
+        "training: 5/20, 1/s, 0:15 left, loss=0.4 val=54",
+        "training: 10/20, 1/s, 0:10 left, loss=0.2 val=59",
+        "training: 15/20, 1/s, 0:05 left, loss=0.1333 val=64",
+        "training: 20/20, 1/s, 0:20 in all, loss=0.1 val=69",
+    ]
+
+
+def test_what_was_done_before_does_not_count_as_fast(capsys) -> None:
+    clock = Clock()
+    with show_progress(Console(stderr=True), "search", 100, start=90, clock=clock) as progress:
+        clock.now += 10.0
+        progress.advance(5)
+    assert capsys.readouterr().err.splitlines() == ["search: 90/100", "search: 95/100, 0.5/s, 0:10 left"]
+
+
+def test_the_last_line_comes_in_spite_of_an_error(capsys) -> None:
+    clock = Clock()
+
+    def interrupted() -> None:
+        with show_progress(Console(stderr=True), "search", 4, clock=clock) as progress:
+            clock.now += 2.0
+            progress.advance(note="[odd] :smile:")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert capsys.readouterr().err.splitlines() == ["search: 0/4", "search: 1/4, 0.5/s, 0:06 left, note=[odd] :smile:"]
+
+
+def test_a_terminal_has_a_live_bar_with_rate_and_time_left() -> None:
+    terminal = io.StringIO()
+    clock = count(step=2.0)
+    console = Console(file=terminal, force_terminal=True, width=120, color_system=None)
+    with show_progress(console, "training", 4, clock=lambda: float(next(clock))) as progress:
+        progress.advance(loss=0.5)
+        progress.advance(2, loss=0.25)
+    shown = terminal.getvalue()
+    assert "training" in shown
+    assert "━" in shown
+    assert "3/4" in shown
+    assert "/s, 0:0" in shown
+    assert "loss=0.25" in shown
+
+
+def test_quiet_says_nothing_and_results_stay_apart(capsys) -> None:
+    with Session(quiet=True).progress("training", 3) as progress:
+        progress.advance(3, loss=1.0)
+    Session(quiet=True).say("a remark")
+    assert capsys.readouterr() == ("", "")
+
+    with Session(json=True).progress("training", 3) as progress:
+        progress.advance(3)
+        Session(json=True).say("[a] remark")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[0] == "training: 0/3"
+    assert "[a] remark" in captured.err

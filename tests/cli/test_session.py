@@ -1,0 +1,134 @@
+"""The shared options: where they come from, what is refused, where output goes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.session import Session, checked_session
+from autospikformer_cli.shared_options import with_shared_options
+
+SHOWING = """
+    \"\"\"Show the session.\"\"\"
+    from __future__ import annotations
+    from dataclasses import asdict
+    from typing import Annotated
+    import typer
+    from autospikformer_cli.session import Session
+
+    def show(
+        first: str,
+        session: Session,
+        alpha: Annotated[float, typer.Option("--alpha", help="Weight.")] = 0.5,
+    ) -> None:
+        session.emit({key: str(value) for key, value in asdict(session).items()} | {"first": first, "alpha": alpha})
+        session.console.print("a table")
+        session.say("a remark")
+"""
+
+
+def test_defaults(aspk, command) -> None:
+    command("show", SHOWING)
+    outcome = aspk("show", "here", "--json")
+    assert outcome.document == {
+        "run": "None", "overrides": "()", "device": "cpu", "threads": "None", "precision": "float32",
+        "json": "True", "quiet": "False", "first": "here", "alpha": 0.5,
+    }  # fmt: skip
+    assert outcome.stderr == "a remark\n"
+
+
+def test_every_option(aspk, command) -> None:
+    command("show", SHOWING)
+    outcome = aspk(
+        *("show", "here", "--run", "runs/x", "--set", "seed=3", "--set", "train.epochs=2", "--device", "cuda:1"),
+        *("--threads", "2", "--precision", "float64", "--json", "--quiet", "--alpha", "1"),
+    )
+    assert outcome.document == {
+        "run": "runs/x", "overrides": "('seed=3', 'train.epochs=2')", "device": "cuda:1", "threads": "2",
+        "precision": "float64", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
+    }  # fmt: skip
+    assert outcome.stderr == ""
+
+
+def test_a_reader_gets_text_and_no_document(aspk, command) -> None:
+    command("show", SHOWING)
+    outcome = aspk("show", "here", "--quiet")
+    assert (outcome.stdout, outcome.stderr) == ("a table\n", "")
+
+
+def test_all_faults_at_once(aspk, command) -> None:
+    command("show", SHOWING)
+    outcome = aspk("show", "here", "--device", "gpu", "--threads", "0", "--precision", "half", "--json")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr == (
+        "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
+        "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"
+        "error: --precision: 'half' is not a precision\n  write float32 or float64\n"
+    )
+
+
+@pytest.mark.parametrize("device", ["", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "mps", "cpu\n"])
+def test_devices_refused(device: str) -> None:
+    with pytest.raises(Faults) as raised:
+        checked_session(None, [], device, None, "float32", False, False)
+    assert raised.value.faults[0].what == f"{device!r} is not a device"
+
+
+@pytest.mark.parametrize("threads", ["", "-1", "1.5", "two", "²"])
+def test_threads_refused(threads: str) -> None:
+    with pytest.raises(Faults) as raised:
+        checked_session(None, [], "cpu", threads, "float32", False, False)
+    assert raised.value.faults[0].what == f"{threads!r} is not a number of threads"
+
+
+def test_the_document_is_json_or_a_bug(capsys) -> None:
+    Session(json=True).emit({"a": [1, None]})
+    assert json.loads(capsys.readouterr().out) == {"a": [1, None]}
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        Session(json=True).emit({"a": float("nan")})
+
+
+def test_a_command_without_session_keeps_its_own_options() -> None:
+    def plain(alpha: float = 0.5) -> float:
+        return alpha
+
+    wrapped = with_shared_options(plain)
+    assert list(inspect.signature(wrapped).parameters) == ["alpha"]
+    assert wrapped(alpha=1.0) is None
+
+
+def test_a_device_that_is_not_there() -> None:
+    import torch
+
+    count = torch.cuda.device_count()
+    with pytest.raises(UserError) as raised:
+        Session(device="cuda:99").torch_device()
+    if count == 0:
+        assert str(raised.value) == (
+            "--device cuda:99: torch finds no CUDA device here\n  leave --device out to compute on the CPU"
+        )
+    else:
+        assert str(raised.value).startswith("--device cuda:99: there is no such device, only cuda:0")
+
+
+def test_where_and_how_torch_computes() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        assert Session(threads=1, precision="float64").torch_device() == (torch.device("cpu"), torch.float64)
+        assert torch.get_num_threads() == 1
+        assert Session(run=Path("runs/x")).torch_device() == (torch.device("cpu"), torch.float32)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.gpu
+def test_the_first_gpu_is_found() -> None:
+    import torch
+
+    assert Session(device="cuda").torch_device() == (torch.device("cuda"), torch.float32)

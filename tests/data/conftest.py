@@ -1,0 +1,34 @@
+"""Configurations for the tests of the data package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Config:
+    """The keys of a recipe's [data] that the package reads."""
+
+    dataset: str = "digits"
+    root: str = "data"
+    download: bool = False
+    image_size: int | None = None
+    normalise: Any = "dataset"
+    validation: float = 0.1
+    test: float = 0.2
+    augment: str = "spikformer"
+
+
+@pytest.fixture
+def config() -> Callable[..., Config]:
+    return lambda **changes: replace(Config(), **changes)
+
+
+@pytest.fixture
+def moments() -> Callable[..., SimpleNamespace]:
+    return lambda mean, std: SimpleNamespace(mean=mean, std=std)

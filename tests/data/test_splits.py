@@ -1,0 +1,72 @@
+"""Splits by class, fixed by seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autospikformer_cli.data.splits import alternate, hold_out
+from autospikformer_cli.errors import UserError
+
+CLASSES = ["ant", "bee", "cow"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.integers(3, 40), min_size=3, max_size=3),
+    test=st.floats(0.01, 0.95),
+    validation=st.floats(0.01, 0.95),
+    seed=st.integers(-5, 2**70),
+)
+def test_every_image_is_in_one_split_and_every_class_in_all(sizes, test, validation, seed) -> None:
+    labels = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], sizes))
+    parts = hold_out(labels, CLASSES, {"test": test, "validation": validation}, seed)
+    assert list(parts) == ["test", "validation", "train"]
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
+    for chosen in parts.values():
+        assert set(labels[chosen]) == {0, 1, 2}
+
+
+def test_shares_are_of_each_class_and_validation_is_of_what_test_left() -> None:
+    labels = np.repeat([0, 1, 2], [100, 200, 50])
+    parts = hold_out(labels, CLASSES, {"test": 0.2, "validation": 0.1}, 0)
+    assert np.bincount(labels[parts["test"]]).tolist() == [20, 40, 10]
+    assert np.bincount(labels[parts["validation"]]).tolist() == [8, 16, 4]
+    assert np.bincount(labels[parts["train"]]).tolist() == [72, 144, 36]
+
+
+def test_a_seed_fixes_the_splits_and_another_seed_changes_them() -> None:
+    labels = np.repeat([0, 1, 2], 30)
+    first, again, other = (hold_out(labels, CLASSES, {"validation": 0.2}, seed) for seed in (4, 4, 5))
+    assert first["validation"].tolist() == again["validation"].tolist()
+    assert set(first["validation"].tolist()) != set(other["validation"].tolist())
+
+
+def test_the_test_split_does_not_depend_on_the_validation_share() -> None:
+    labels = np.repeat([0, 1, 2], 30)
+    tests = [hold_out(labels, CLASSES, {"test": 0.2, "validation": share}, 0)["test"] for share in (0.1, 0.5)]
+    assert tests[0].tolist() == tests[1].tolist()
+
+
+def test_any_prefix_holds_the_classes_in_proportion() -> None:
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    chosen = hold_out(labels, CLASSES, {}, 0)["train"]
+    for n in (10, 20, 50):
+        assert np.abs(np.bincount(labels[chosen[:n]], minlength=3) - np.array([0.6, 0.3, 0.1]) * n).max() <= 1
+
+
+def test_alternate_keeps_the_order_within_a_class() -> None:
+    assert alternate([np.array([5, 3, 1]), np.array([2, 4, 0])]).tolist() == [5, 2, 3, 4, 1, 0]
+
+
+def test_a_class_too_small_is_named() -> None:
+    labels = np.repeat([0, 1, 2], [10, 2, 10])
+    with pytest.raises(UserError) as raised:
+        hold_out(labels, CLASSES, {"test": 0.2, "validation": 0.1}, 0)
+    assert str(raised.value) == (
+        "data.root: class 'bee' has too few images to split: 2, with one each for test, validation, train at least 3 "
+        "are needed\n"
+        "  add images to that class, or remove it"
+    )

@@ -1,0 +1,294 @@
+"""Every kind of mistake in a recipe, word for word, in its line."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.whole import known_keys
+
+FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
+
+KEYS_OF_ENERGY = "[energy] has the keys profile, convention, first_layer_steps, residual, order"
+KEYS_OF_TRAIN = (
+    "[train] has the keys epochs, batch, sampling, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, "
+    "label_smoothing, mixup, mixup_epochs, validation_images"
+)
+
+ONE_KEY = [
+    ("[search]\npopulaton = 3", 16, "search.populaton is not a key", "did you mean search.population?"),
+    ("alpha = 0.3", 15, "train.alpha is not a key", "did you mean search.alpha?"),
+    ("generatons = 3", 15, "train.generatons is not a key", "did you mean search.generations?"),
+    ("[energy]\nzzz = 3", 16, "energy.zzz is not a key", KEYS_OF_ENERGY),
+    ("[serach]\nalpha = 0.3", 15, "serach is not a key", "did you mean search?"),
+    ('"two words" = 3', 15, 'train."two words" is not a key', KEYS_OF_TRAIN),
+    ("batch = 3.0", 15, "train.batch must be a whole number, not 3.0", None),
+    ("batch = true", 15, "train.batch must be a whole number, not true", None),
+    ('batch = "3"', 15, 'train.batch must be a whole number, not "3"', None),
+    ("batch = 0", 15, "train.batch is 0, it must be at least 1", None),
+    ("batch = 2005-05-05", 15, "train.batch must be a whole number, not 2005-05-05", None),
+    (
+        "batch = 9223372036854775808",
+        15,
+        "train.batch is 9223372036854775808, it must be at most 9223372036854775807",
+        None,
+    ),
+    ("validation_images = 'all'", 15, 'train.validation_images must be a whole number or "none", not "all"', None),
+    ("lr = nan", 15, "train.lr must be finite, not nan", None),
+    ("lr = -inf", 15, "train.lr must be finite, not -inf", None),
+    ("lr = 1e999", 15, "train.lr must be finite, not 1e+999", None),
+    ('lr = "fast"', 15, 'train.lr must be a number, not "fast"', None),
+    ("lr = false", 15, "train.lr must be a number, not false", None),
+    ("lr = 0", 15, "train.lr is 0, it must be greater than 0", None),
+    ("label_smoothing = 1.0", 15, "train.label_smoothing is 1.0, it must be less than 1", None),
+    ("[search]\nalpha = 1.5", 16, "search.alpha is 1.5, it must be at most 1", None),
+    ("[search]\nbaseline = [1, 1e7]", 16, "search.baseline[1] is 1e+7, it must be at most 1000000", None),
+    ("[search]\npercentile = [5]", 16, "search.percentile must be two numbers, the lower one first, not [5]", None),
+    (
+        "[search.bounds]\nenergy_j = [0, 1e-3]\ntop1 = [9, 1]",
+        17,
+        "search.bounds.top1 must be two numbers, the lower one first, not [9, 1]",
+        None,
+    ),
+    ("[model]\ndecay_input = 1", 16, "model.decay_input must be true or false, not 1", None),
+    ("[model]\nreset = 'sotf'", 16, 'model.reset must be "hard" or "soft", not "sotf"', 'did you mean "soft"?'),
+    ("[energy]\norder = 'x'", 16, 'energy.order must be "qk_v", "q_kv" or "none", not "x"', None),
+    ("[energy]\nprofile = 'x'", 16, 'energy.profile must be "cmos45", not "x"', None),
+    ("[model]\npooled_stages = 3", 16, "model.pooled_stages must be a list, not 3", None),
+    (
+        "[model]\npooled_stages = [4, 3]",
+        16,
+        "model.pooled_stages must be some of the stem's stages 1, 2, 3 and 4, ascending, not [4, 3]",
+        None,
+    ),
+    ("[[search]]\nalpha = 0.3", 15, "search must be a table, not [{alpha = 0.3}]", None),
+    ("[search]\nbounds = 3", 16, 'search.bounds must be a table or "none", not 3', None),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "what", "fix"), ONE_KEY)
+def test_one_mistake_is_told_in_its_line(
+    text: str, line: int, what: str, fix: str | None, faults_of: FaultsOf, small: str
+) -> None:
+    assert faults_of(small + text + "\n") == [(f"mine.toml:{line}", what, fix)]
+
+
+DATA = [
+    ("dataset = 3", 'data.dataset must be "digits", "cifar10", "cifar100" or "folder", not 3', None),
+    (
+        'dataset = "cifar1O"',
+        'data.dataset must be "digits", "cifar10", "cifar100" or "folder", not "cifar1O"',
+        'did you mean "cifar10"?',
+    ),
+    ('dataset = "digits"\nroot = 3', "data.root must be a string, not 3", None),
+    ('dataset = "digits"\nroot = ""', "data.root must not be empty", None),
+    ('dataset = "digits"\nnormalise = "none"', 'data.normalise must be "dataset", not "none"', None),
+    (
+        'dataset = "digits"\nnormalise = {mean = [0.5], std = [0]}',
+        "data.normalise.std[0] is 0, it must be greater than 0",
+        None,
+    ),
+    (
+        'dataset = "digits"\nnormalise = {mean = [0.5]}',
+        "data.normalise.std is missing",
+        "write it in data.normalise = {...}",
+    ),
+    (
+        'dataset = "digits"\nnormalise = {mean = [0.5], std = [0.5, 1]}',
+        "data.normalise has 1 mean and 2 deviations, it must have one of each a channel",
+        None,
+    ),
+    (
+        'dataset = "digits"\nnormalise = {mean = [0.5, 0.5], std = [0.5, 1]}',
+        "data.normalise is for 2 channels, images of digits have 1",
+        None,
+    ),
+    (
+        'dataset = "folder"',
+        'data.image_size is missing, data.dataset = "folder" needs it',
+        "write the side in pixels, for example image_size = 32, in [data]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "fix"), DATA)
+def test_mistakes_in_data(text: str, what: str, fix: str | None, faults_of: FaultsOf, small: str) -> None:
+    found = faults_of(small.replace('dataset = "digits"', text))
+    assert [fault[1:] for fault in found] == [(what, fix)]
+    assert found[0][0] in ("mine.toml:4", "mine.toml:5")
+
+
+CHOICES = [
+    ("depth = 4", "depth must be a list of choices or a range {low = , high = , step = }, not 4", "= [4]"),
+    ("depth = 'x'", 'depth must be a list of choices or a range {low = , high = , step = }, not "x"', None),
+    ("depth = []", "depth has no choices", None),
+    ("depth = [2, 1, 2]", "depth has 2 more than once", None),
+    ("depth = [0]", "depth[0] is 0, it must be at least 1", None),
+    ("depth = [1, 2.0]", "depth[1] must be a whole number, not 2.0", None),
+    ("depth = {low = 4, high = 2, step = 1}", ": low 4 is greater than high 2", None),
+    ("depth = {low = 1, high = 2, step = 0}", "depth.step is 0, it must be at least 1", None),
+    (
+        "depth = {low = 1, high = 4, step = 2}",
+        ": high 4 is not reached from low 1 in steps of 2",
+        "the last value is 3: write high = 3",
+    ),
+    ("depth = {low = 1, high = 2}", "depth.step is missing", "write space.depth = {low = , high = , step = }"),
+    ("depth = {low = 1, high = 1000000, step = 1}", " has 1000000 choices, it must have at most 1000", None),
+    ("tau = [0.5]", "tau[0] is 0.5, it must be at least 1", None),
+    ("tau = [2, 2.0]", "tau has 2 more than once", None),
+    ("tau = {low = 0.5, high = 2, step = 0.5}", "tau.low is 0.5, it must be at least 1", None),
+    ("tau = {low = 1, high = inf, step = 0.5}", "tau.high must be finite, not inf", None),
+    ("tau = [1.0000000001]", "tau[0] is 1.0000000001, it must have at most 9 decimal places", None),
+    ("tau = ['2']", 'tau[0] must be a number, not "2"', None),
+    ("threshold = [0.0]", "threshold[0] is 0.0, it must be greater than 0", None),
+    (
+        "threshold = {low = 0.6, high = 1.3, step = 0.2}",
+        ": high 1.3 is not reached from low 0.6 in steps of 0.2",
+        "the last value is 1.2: write high = 1.2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "fix"), CHOICES)
+def test_mistakes_in_choices(text: str, what: str, fix: str | None, faults_of: FaultsOf, small: str) -> None:
+    gene = text.split(" ")[0]
+    lines = [text if line.startswith(f"{gene} =") else line for line in small.splitlines()]
+    expected = f"space.{what}" if what.startswith(gene) else f"space.{gene}{what}"
+    ((where, told, remedy),) = faults_of("\n".join(lines))
+    assert (where, told) == (f"mine.toml:{lines.index(text) + 1}", expected)
+    assert remedy == ("write space.depth = [4]" if fix == "= [4]" else fix)
+
+
+def test_a_key_of_a_range_is_suggested(faults_of: FaultsOf, small: str) -> None:
+    text = small.replace("tau = [2]", "tau = {low = 2, hihg = 3, high = 3,\n  setp = 1, step = 1}")
+    assert faults_of(text) == [
+        ("mine.toml:11", "space.tau.hihg is not a key", "did you mean space.tau.high?"),
+        ("mine.toml:12", "space.tau.setp is not a key", "did you mean space.tau.step?"),
+    ]
+
+
+BETWEEN = [
+    ("space.embed_dim=[100, 200]", "space.embed_dim: 100, 200 are not divisible by num_heads 12", None),
+    ("space.embed_dim=[104]", "space.embed_dim: 104 is not divisible by num_heads 12", None),
+    (
+        "space.embed_dim={low=97, high=197, step=20}",
+        "space.embed_dim: 97, 117, 137 and 3 more are not divisible by num_heads 12",
+        None,
+    ),
+    (
+        "space.embed_dim=[12]",
+        "space.embed_dim: the largest, 12, is not divisible by 8",
+        "the stem's stages have an eighth, a quarter, a half and all of its channels",
+    ),
+    (
+        "train.epochs=3",
+        "train.epochs is 3, less than warmup_epochs 20 + cooldown_epochs 10",
+        "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+    ),
+    ("search.parents=60", "search.parents is 60, more than search.population 50", None),
+    (
+        'search.normalise="fixed"',
+        'search.bounds is missing, search.normalise = "fixed" needs it',
+        "write bounds = {top1 = [low, high], energy_j = [low, high]} in [search]",
+    ),
+    (
+        "search.baseline=[1, 2, 12, 1, 2, 4]",
+        (
+            "search.baseline: subnet (1, 2, 12, 1, 2, 4) is not (depth, mlp_ratio x depth, num_heads x depth, "
+            "threshold x depth, tau x depth, time_step, embed_dim)"
+        ),
+        "a subnet of depth d has 4 d + 3 numbers, for example (2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)",
+    ),
+    (
+        "search.baseline=[1, 2, 12, 1, 3, 4, 96]",
+        "search.baseline is outside [space]: tau of block 0 is 3, the choices are 2",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("override", "what", "fix"), BETWEEN)
+def test_rules_between_keys_blame_the_key_set_last(
+    override: str, what: str, fix: str | None, faults_of: FaultsOf, small: str
+) -> None:
+    text = small.replace("num_heads = [2, 4]", "num_heads = [12]").replace("[32, 48]", "[96]")
+    found = faults_of(text, override)
+    assert (f"--set {override}", what, fix) in found
+    assert all("embed_dim" in told for _, told, _ in found) or len(found) == 1
+
+
+def test_a_rule_is_located_in_the_file_where_nothing_else_set_it(faults_of: FaultsOf, small: str) -> None:
+    assert [fault[:2] for fault in faults_of(small.replace("epochs = 30", "epochs = 29"))] == [
+        ("mine.toml:14", "train.epochs is 29, less than warmup_epochs 20 + cooldown_epochs 10")
+    ]
+
+
+def test_all_mistakes_at_once_rules_beside_wrong_keys(faults_of: FaultsOf, small: str) -> None:
+    text = small.replace("[32, 48]", "[\n  32,\n  30, # no\n]").replace("epochs = 30", 'epochs = "ten"')
+    found = faults_of(text + "\n[search]\nparents = 90\np_depth = 2\n", "search.alpha=7", "x=")
+    assert found == [
+        ("mine.toml:9", "space.embed_dim: 30 is not divisible by num_heads 4", None),
+        ("mine.toml:17", 'train.epochs must be a whole number, not "ten"', None),
+        ("mine.toml:20", "search.parents is 90, more than search.population 50", None),
+        ("mine.toml:21", "search.p_depth is 2, it must be at most 1", None),
+        ("--set search.alpha=7", "search.alpha is 7, it must be at most 1", None),
+        ("--set x=", 'x: "" is not a TOML value', "quote a string: --set 'x=\"\"'"),
+    ]
+
+
+def test_missing_keys_are_missed_at_their_table_or_in_the_file(faults_of: FaultsOf, small: str) -> None:
+    remedy = "write epochs in [train], or extend a recipe that has it"
+    without = small.replace("epochs = 30", "")
+    assert faults_of(without, "train.lr=1") == [("mine.toml:13", "train.epochs is missing", remedy)]
+    assert faults_of(without.replace("[train]", "")) == [("mine.toml", "train.epochs is missing", remedy)]
+    assert [what for _, what, _ in faults_of("")] == [
+        "data.dataset is missing",
+        *(f"space.{gene} is missing" for gene in known_keys()["space"]),
+        "train.epochs is missing",
+    ]
+
+
+def test_a_store_s_text_is_checked_too(small: str) -> None:
+    with pytest.raises(Faults) as caught:
+        recipe_from_toml(small + "batch = 0\n", name="runs/x")
+    assert str(caught.value) == "runs/x:15: train.batch is 0, it must be at least 1"
+
+
+TOML_VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-3, 10**7)
+    | st.decimals(allow_nan=True, allow_infinity=True).filter(lambda value: not value.is_snan())
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+    | st.sampled_from(["none", "dataset", "fixed", "digits"]),
+    lambda children: (
+        st.lists(children, max_size=4)
+        | st.dictionaries(st.sampled_from(["low", "high", "step", "mean", "std", "top1", "energy_j", "x"]), children)
+    ),
+    max_leaves=8,
+)
+EVERY_KEY = [f"{table}.{key}" if table else key for table, keys in known_keys().items() for key in keys]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=st.sampled_from(EVERY_KEY), value=TOML_VALUES)
+def test_any_value_of_any_key_is_taken_or_refused_in_our_words(key: str, value: Any) -> None:
+    try:
+        recipe = load_recipe("quickstart", [f"{key}={toml_value(value)}"])
+    except UserError as error:
+        told = str(error)
+    else:
+        told = ""
+        assert recipe_from_toml(recipe.to_toml()) == recipe
+    assert not any(foreign in told for foreign in ("Input should", "<list", "<range", "<name", "<table"))
+
+
+def test_decimals_of_a_wrong_value_are_shown_as_typed() -> None:
+    assert toml_value([Decimal("1.50"), Decimal("inf"), None, {"a b": "\x7f\n"}]) == (
+        '[1.50, inf, "none", {"a b" = "\\u007f\\n"}]'
+    )

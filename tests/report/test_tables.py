@@ -1,0 +1,189 @@
+"""Tables as they are printed, word for word."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from rich.console import RenderableType
+
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.report.energy_table import energy_table
+from autospikformer_cli.report.evaluation_table import Evaluation, evaluation_table
+from autospikformer_cli.report.redundancy_table import redundancy_table
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
+from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.search.fitness import Fitness
+from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.space import parse_subnet
+
+Render = Callable[[RenderableType, int], list[str]]
+
+
+@pytest.fixture(scope="module")
+def rows(archive: list[Candidate], fitness: Fitness) -> list[CandidateRow]:
+    return [candidate_row(scored) for scored in fitness.score(archive).ranked]
+
+
+@pytest.fixture(scope="module")
+def baseline_row(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> CandidateRow:
+    scored = fitness.of_outsider(baseline, fitness.score(archive))
+    assert scored is not None
+    return candidate_row(scored, "Spikformer 4-384")
+
+
+def test_candidates_at_80_columns(rows: list[CandidateRow], baseline_row: CandidateRow, render: Render) -> None:
+    assert render(candidate_table("Candidates of S_T", rows, baseline_row), 80) == [
+        "Candidates of S_T",
+        "                                       Energy",
+        "Id  Candidates                     Fr    (mJ)            Acc (%)   Params  F_AEB",
+        "────────────────────────────────────────────────────────────────────────────────",
+        "c0  (2, 3.8, 3.6, 12, 12, 1.4,  0.160  0.5050  80.00 (76.3–83.3)  4.684 M  0.940",
+        "    2, 5, 2, 4, 348)",
+        "c1  (2, 3.2, 3, 12, 6, 1.2, 1,  0.152  0.4480  76.00 (72.1–79.5)  4.684 M  0.667",
+        "    5, 5, 4, 348)",
+        "c2  (3, 3.2, 3.6, 3.2, 6, 12,   0.148  0.9250  74.00 (70.0–77.7)  4.684 M  0.000",
+        "    6, 1.4, 1.8, 0.8, 3, 5, 5,",
+        "    4, 480)",
+        "",
+        "*   (4, 4, 4, 4, 4, 12, 12,     0.156  0.9500  78.00 (74.2–81.4)  4.684 M  0.307",
+        "    12, 12, 1, 1, 1, 1, 2, 2,",
+        "    2, 2, 4, 384)",
+        "* Spikformer 4-384; bold: less energy and higher accuracy than it (1 of 3)",
+    ]
+
+
+def test_bold_where_both_are_better(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:
+    assert [row.beats(baseline_row) for row in rows] == [True, False, False]
+    assert not rows[0].beats(None)
+    table = candidate_table("Candidates", rows, baseline_row)
+    energies = list(table.columns[3].cells)
+    accuracies = list(table.columns[4].cells)
+    assert [getattr(cell, "style", None) for cell in energies] == ["bold", "", "", ""]
+    assert [getattr(cell, "style", None) for cell in accuracies] == ["bold", "", "", ""]
+    assert [table.columns[0]._cells[-1].plain] == ["*"]  # type: ignore[union-attr]
+
+
+def test_no_table_is_wider_than_100_columns(
+    rows: list[CandidateRow], baseline_row: CandidateRow, render: Render
+) -> None:
+    table = candidate_table("Candidates", rows, baseline_row)
+    assert max(len(line) for line in render(table, 200)) == 100
+    assert max(len(line) for line in render(table, 80)) <= 80
+
+
+def test_the_top_accuracy_is_a_fifth_at_most_ten(archive: list[Candidate], fitness: Fitness) -> None:
+    ranked = fitness.score(archive).ranked
+    assert [scored.id for scored in top_accuracy(ranked)] == ["c0"]
+    assert [scored.id for scored in top_accuracy(ranked, share=1.0)] == ["c0", "c1", "c2"]
+    assert [scored.id for scored in top_accuracy(ranked, share=1.0, limit=2)] == ["c0", "c1"]
+    assert top_accuracy(()) == []
+
+
+def test_the_front_leaves_out_what_is_dominated(archive: list[Candidate], fitness: Fitness) -> None:
+    assert [scored.id for scored in pareto_front(fitness.score(archive).ranked)] == ["c1", "c0"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's costs."""
+
+    name: str
+    kind: str
+    macs: int
+    input_rate: float | None
+    sops: float | None
+    energy_j: float
+
+
+LAYERS = [
+    Layer("patch_embed.proj_conv", "convolution", 1_000, None, None, 1000 * 4.6e-12),
+    Layer("patch_embed.rpe_conv", "convolution", 20_000, 0.25, 20_000, 20_000 * 0.9e-12),
+    Layer("block.0.attn.q_linear", "linear", 30_000, 1.5, 180_000, 180_000 * 0.9e-12),
+    Layer("block.1.attn.q@k", "attention", 2_000, 0.1, 800, 800 * 0.9e-12),
+    Layer("head", "head", 3_840, None, None, 3_840 * 4.6e-12),
+]
+
+
+def test_energy_by_layer_with_subtotals(render: Render) -> None:
+    assert render(energy_table("Energy of (2, ...)", LAYERS, notes=["not counted: pooling"]), 80) == [
+        "Energy of (2, ...)",
+        "                                                             Energy  Share",
+        "Layer                  Kind            MACs   Rate     SOPs    (µJ)    (%)",
+        "──────────────────────────────────────────────────────────────────────────",
+        "patch_embed.proj_conv  convolution  1.000 k      –        –  0.0046    2.3",
+        "patch_embed.rpe_conv   convolution  20.00 k  0.250  20.00 k  0.0180    8.9",
+        "stem                   subtotal     21.00 k         20.00 k  0.0226   11.1",
+        "",
+        "block.0.attn.q_linear  linear       30.00 k  1.500  180.0 k  0.1620   79.8",
+        "block.1.attn.q@k       attention    2.000 k  0.100      800  0.0007    0.4",
+        "blocks                 subtotal     32.00 k         180.8 k  0.1627   80.2",
+        "",
+        "head                   head         3.840 k      –        –  0.0177    8.7",
+        "",
+        "total                               56.84 k         200.8 k  0.2030  100.0",
+        "not counted: pooling",
+    ]
+
+
+def test_the_energy_table_of_the_longest_names_fits_80_columns(render: Render) -> None:
+    layers = [Layer("block.3.attn.proj_linear", "convolution", 169_900_000, 0.25, 169_900_000, 0.0001529)] * 9
+    lines = render(energy_table("Energy", layers), 80)
+    assert not any("…" in line for line in lines)
+
+
+def test_no_energy_at_all(render: Render) -> None:
+    lines = render(energy_table("Energy", [Layer("head", "head", 10, 0.0, 0, 0.0)]), 80)
+    assert lines[-1].split() == ["total", "10", "0", "0", "–"]
+
+
+EVALUATION = Evaluation(
+    "inherited", parse_subnet("(1, 4, 2, 1, 2, 4, 32)"), "test", 350, 360, 120_400, 5.5e-6, 0.2, "recalibrate", "sound"
+)
+
+
+def test_an_evaluation(render: Render) -> None:
+    assert render(evaluation_table("Evaluation of best", [EVALUATION]), 80) == [
+        "Evaluation of best",
+        "                        inherited",
+        "──────────────────────────────────────────────",
+        "Candidate               (1, 4, 2, 1, 2, 4, 32)",
+        "Acc (%), 95 % interval  97.22 (95.0–98.5)",
+        "Correct                 350 of 360 test images",
+        "Energy an image         5.500 µJ",
+        "Params                  120.4 k",
+        "Firing rate             0.200",
+        "BatchNorm               recalibrate",
+        "Fidelity                sound",
+    ]
+
+
+def test_an_evaluation_as_json() -> None:
+    document = EVALUATION.to_document()
+    interval = document.pop("top1_interval")
+    assert interval == pytest.approx([94.96, 98.48], abs=0.01)
+    assert document == {
+        "weights": "inherited",
+        "subnet": [1, 4, 2, 1, 2, 4, 32],
+        "split": "test",
+        "images": 360,
+        "top1": 100 * 350 / 360,
+        "params": 120_400,
+        "energy_j": 5.5e-6,
+        "firing_rate": 0.2,
+        "batchnorm": "recalibrate",
+        "fidelity": "sound",
+    }
+
+
+def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
+    most, least = [(3, 0.5), (40, 0.75)], [(9, 0.125), (8, 0.0625), (1, 0.25)]
+    assert render(redundancy_table("Redundancy", most, least, ["mean SSIM 0.30"]), 80) == [
+        "Redundancy",
+        "      Most redundant             Least redundant",
+        "Rank         channel  Mean SSIM          channel  Mean SSIM",
+        "───────────────────────────────────────────────────────────",
+        "   1              40     0.7500                8     0.0625",
+        "   2               3     0.5000                9     0.1250",
+        "   3                                           1     0.2500",
+        "mean SSIM 0.30",
+    ]

@@ -1,0 +1,44 @@
+"""Pareto fronts against their definition."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autospikformer_cli.search.fronts import dominates, pareto_front
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A point with an identity."""
+
+    top1: float
+    energy_j: float
+    name: int = 0
+
+
+SPOTS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=30).map(
+    lambda pairs: [Spot(float(top1), float(energy), name) for name, (top1, energy) in enumerate(pairs)]
+)
+
+
+@given(SPOTS)
+def test_the_front_is_what_nothing_dominates(spots: list[Spot]) -> None:
+    expected = [spot for spot in spots if not any(dominates(other, spot) for other in spots)]
+    found = pareto_front(spots)
+    assert sorted(spot.name for spot in found) == sorted(spot.name for spot in expected)
+    assert [spot.energy_j for spot in found] == sorted(spot.energy_j for spot in found)
+    assert [spot.top1 for spot in found] == sorted(spot.top1 for spot in found)
+
+
+def test_dominance_needs_one_better_and_none_worse() -> None:
+    assert dominates(Spot(77.9, 0.5), Spot(77.8, 0.5))
+    assert dominates(Spot(77.9, 0.4), Spot(77.9, 0.5))
+    assert not dominates(Spot(77.9, 0.5), Spot(77.9, 0.5))
+    assert not dominates(Spot(78.0, 0.6), Spot(77.9, 0.5))
+
+
+def test_equal_points_all_stay_in_their_order() -> None:
+    spots = [Spot(1.0, 1.0, 2), Spot(1.0, 1.0, 1), Spot(0.5, 1.0, 3), Spot(0.4, 0.5, 4)]
+    assert [spot.name for spot in pareto_front(spots)] == [4, 2, 1]
+    assert pareto_front([]) == []

@@ -1,0 +1,97 @@
+"""Evaluations add up, and predictions come back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store import files
+from autospikformer_cli.store.evaluations import (
+    Evaluation,
+    FineTuning,
+    append_evaluation,
+    load_evaluations,
+    read_predictions,
+    write_predictions,
+)
+from autospikformer_cli.store.population import Provenance
+
+RECIPE = "seed = 3\n"
+
+
+@pytest.fixture
+def evaluation(subnet: Subnet, provenance: Provenance, measurement: Measurement) -> Evaluation:
+    return Evaluation(subnet, "test", provenance, measurement, None, "2025-03-01T12:00:00+01:00")
+
+
+def append(run: Path, evaluation: Evaluation) -> None:
+    append_evaluation(run, evaluation, recipe_name="quickstart", recipe_toml=RECIPE)
+
+
+def test_results_are_kept_in_order(run: Path, evaluation: Evaluation) -> None:
+    assert load_evaluations(run) == ()
+    tuned = replace(evaluation, finetuned=FineTuning(5, True, "f" * 64), date="2025-03-02T12:00:00+01:00")
+    append(run, evaluation)
+    append(run, tuned)
+    append(run, evaluation)
+    assert load_evaluations(run) == (evaluation, tuned, evaluation)
+    with h5py.File(run / "evaluations.h5", "r") as file:
+        assert file["recipe"].asstr()[()] == RECIPE
+        assert file["candidates/split"].asstr()[:].tolist() == ["test"] * 3
+
+
+def test_a_damaged_file_is_not_written_over(run: Path, evaluation: Evaluation) -> None:
+    (run / "evaluations.h5").write_bytes(b"damaged")
+    with pytest.raises(UserError) as caught:
+        append(run, evaluation)
+    assert str(caught.value) == (
+        "runs/x/evaluations.h5: not an HDF5 file\n"
+        "  restore it from a copy, or delete it and evaluate again: aspk evaluate --run runs/x --subnet best"
+    )
+    assert (run / "evaluations.h5").read_bytes() == b"damaged"
+
+
+APPENDER = """
+import sys
+sys.path[:0] = {path!r}
+from dataclasses import replace
+from pathlib import Path
+from autospikformer_cli.store.evaluations import append_evaluation, load_evaluations
+run = Path(sys.argv[1])
+first = load_evaluations(run)[0]
+for number in range(10):
+    append_evaluation(run, replace(first, date=f"{{sys.argv[2]}}-{{number}}"), recipe_name="q", recipe_toml="")
+"""
+
+
+def test_two_processes_lose_no_result(run: Path, evaluation: Evaluation) -> None:
+    append(run, evaluation)
+    code = APPENDER.format(path=[str(Path(files.__file__).parents[2])])
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(run), name]) for name in ("a", "b")]
+    assert [process.wait() for process in processes] == [0, 0]
+    dates = [stored.date for stored in load_evaluations(run)]
+    assert sorted(dates[1:]) == sorted(f"{name}-{number}" for name in ("a", "b") for number in range(10))
+
+
+def test_predictions_come_back(tmp_path: Path) -> None:
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    labels, index = np.array([0, 1, 2, 0, 1]), np.array([9, 7, 5, 3, 1])
+    write_predictions(tmp_path / "p.h5", logits, labels, index, recipe_toml=RECIPE)
+    read = read_predictions(tmp_path / "p.h5")
+    for stored, original in ((read.logits, logits), (read.labels, labels), (read.index, index)):
+        assert stored.dtype == original.dtype
+        np.testing.assert_array_equal(stored, original)
+
+
+def test_predictions_of_different_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^logits \(5, 3\), labels \(4,\), index \(5,\) differ in images$"):
+        write_predictions(tmp_path / "p.h5", np.zeros((5, 3)), np.zeros(4), np.zeros(5))

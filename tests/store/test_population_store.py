@@ -1,0 +1,180 @@
+"""Populations come back equal, quickly, and are readable as plain tables."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import h5py
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.population import Population, Provenance, load_population, read_search, save_population
+
+counts = st.integers(0, 2**62)
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+decimals = st.decimals(Decimal("0.05"), Decimal(40), places=2)
+
+
+@st.composite
+def input_counts(draw: st.DrawFn) -> InputCount:
+    steps = draw(st.integers(0, 4))
+    sums, nonzeros = (draw(st.tuples(*[counts] * steps)) for _ in range(2))
+    return InputCount(draw(texts), sums, nonzeros, draw(counts), draw(counts))
+
+
+@st.composite
+def spike_counts(draw: st.DrawFn) -> SpikeCount:
+    return SpikeCount(draw(texts), tuple(draw(st.lists(counts, max_size=4))), draw(counts))
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> Subnet:
+    depth = draw(st.integers(1, 4))
+    ratio, threshold, tau = (draw(st.tuples(*[decimals] * depth)) for _ in range(3))
+    heads = draw(st.tuples(*[st.integers(1, 16)] * depth))
+    return Subnet(ratio, heads, threshold, tau, draw(st.integers(1, 16)), draw(st.integers(1, 999)))
+
+
+def several(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
+    return st.lists(strategy, max_size=4).map(tuple)
+
+
+measurements = st.builds(
+    Measurement,
+    correct=counts,
+    images=st.integers(1, 2**62),
+    params=counts,
+    inputs=several(input_counts()),
+    spikes=several(spike_counts()),
+    silent_channels=counts,
+)
+candidates = st.builds(Candidate, id=texts, subnet=subnets(), generation=counts, measurement=measurements)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+populations = st.builds(
+    Population,
+    recipe_name=texts,
+    recipe_toml=texts,
+    provenance=st.builds(
+        Provenance,
+        **dict.fromkeys(("split", "split_hash", "calibration_hash", "batchnorm", "fidelity", "weights_hash"), texts),
+        **dict.fromkeys(("precision", "device"), texts),
+        images=counts,
+        calibration_images=counts,
+    ),
+    candidates=several(candidates),
+    baseline=st.none() | candidates,
+    state=st.dictionaries(st.text(), json_values, max_size=4),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(populations)
+def test_a_population_comes_back_equal(population: Population) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        save_population(Path(folder), population)
+        assert load_population(Path(folder)) == population
+
+
+def test_equal_populations_give_equal_files(runs: Path, population: Population) -> None:
+    for name in ("a", "b"):
+        (runs / name).mkdir()
+        save_population(runs / name, population)
+    assert (runs / "a/population.h5").read_bytes() == (runs / "b/population.h5").read_bytes()
+    assert replace(population, candidates=population.candidates[:2]) != population
+
+
+def test_the_tables_are_plain_columns(run: Path, population: Population) -> None:
+    save_population(run, population)
+    with h5py.File(run / "population.h5", "r") as file:
+        assert file.attrs["schema_version"] == 1
+        assert file.attrs["kind"] == "population"
+        columns = {name: file["layers"][name][:7].tolist() for name in file["layers"]}
+        names = file["layer_names"].asstr()[:].tolist()
+        ids = file["candidates/id"].asstr()[:].tolist()
+        texts = file["candidates/subnet"].asstr()[:].tolist()
+        spikes = {name: file["spikes"][name][:5].tolist() for name in file["spikes"]}
+        recipe = file["recipe"].asstr()[()]
+    assert columns == {
+        "candidate": [0, 0, 0, 0, 0, 1, 1],
+        "layer": [0, 1, 1, 2, 2, 0, 1],
+        "step": [-1, 0, 1, 0, 1, -1, 0],
+        "input_sum": [0, 7, 9, 12, 0, 0, 7],
+        "input_nonzeros": [0, 6, 8, 5, 0, 0, 6],
+        "input_size": [768_000, 500, 500, 300, 300, 768_000, 500],
+        "macs": [1_327_104, 40_000, 40_000, 1_000, 1_000, 1_327_104, 40_000],
+    }
+    assert spikes == {
+        "candidate": [0, 0, 0, 0, 1],
+        "layer": [3, 3, 4, 4, 3],
+        "step": [0, 1, 0, 1, 0],
+        "spikes": [7, 9, 1, 2, 7],
+        "neurons": [64, 64, 32, 32, 64],
+    }
+    assert names == ["stem.0", "stem.1", "block.0.fc1", "stem.0.lif", "block.0.fc1.lif"]
+    assert ids == ["g0-0", "g0-1", "g0-2"]
+    assert texts == ["(2, 3.8, 3.6, 12, 3, 1.4, 2, 5, 1.25, 2, 348)"] * 3
+    assert recipe == population.recipe_toml
+
+
+def test_a_thousand_candidates_are_stored_and_read_quickly(run: Path, population: Population, subnet: Subnet) -> None:
+    many = tuple(
+        Candidate(
+            str(number),
+            subnet,
+            number // 50,
+            Measurement(
+                correct=number,
+                images=1000,
+                params=number,
+                inputs=tuple(
+                    InputCount(f"layer.{layer}", *((number * 7 + layer, 5, 6, 7),) * 2, 4096, 90_000)
+                    for layer in range(25)
+                ),
+                spikes=tuple(SpikeCount(f"layer.{layer}.lif", (number, 2, 3, 4), 64) for layer in range(25)),
+                silent_channels=0,
+            ),
+        )
+        for number in range(1000)
+    )
+    large = replace(population, candidates=many)
+    start = time.process_time()
+    save_population(run, large)
+    assert time.process_time() - start < 2.0
+    assert (run / "population.h5").stat().st_size < 1_500_000
+    assert load_population(run) == large
+
+
+def test_the_head_of_a_search_is_read_alone(run: Path, population: Population) -> None:
+    save_population(run, population)
+    head = read_search(run)
+    assert (head.recipe_name, head.num_candidates, head.best_top1) == ("quickstart", 3, 80.4)
+    assert head.state == population.state
+    save_population(run, replace(population, candidates=()))
+    assert read_search(run).best_top1 is None
+
+
+def test_sums_without_their_nonzeros_are_refused(
+    run: Path, population: Population, subnet: Subnet, measurement: Measurement
+) -> None:
+    torn = replace(measurement, inputs=(InputCount("fc", (1, 2), (1,), 4, 5),))
+    with pytest.raises(ValueError, match=r"^an InputCount has as many sums as non-zeros$"):
+        save_population(run, replace(population, baseline=Candidate("b", subnet, 0, torn)))
+
+
+def test_a_run_that_was_not_searched(run: Path) -> None:
+    for read in (load_population, read_search):
+        with pytest.raises(UserError) as caught:
+            read(run)
+        assert str(caught.value) == "runs/x has no population.h5\n  search first: aspk search --run runs/x"

@@ -1,0 +1,182 @@
+"""Runs are made, found, locked and listed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.store import files
+from autospikformer_cli.store.population import Population, save_population
+from autospikformer_cli.store.runs import list_runs, named_run, new_run, resolve_run, run_lock, runs_folder
+from autospikformer_cli.store.supernet import Checkpoint, save_checkpoint
+
+Trained = Callable[..., Path]
+
+
+@pytest.fixture
+def trained(make_checkpoint: Callable[..., Checkpoint]) -> Trained:
+    """Makes a run whose supernet.h5 was last written that many seconds after 1970."""
+
+    def make(run: Path, *, seconds: float, finished: bool = True) -> Path:
+        run.mkdir(exist_ok=True)
+        save_checkpoint(run, make_checkpoint(finished=finished))
+        os.utime(run / "supernet.h5", (seconds, seconds))
+        return run
+
+    return make
+
+
+def message(path: Path | None) -> str:
+    with pytest.raises(UserError) as caught:
+        resolve_run(path)
+    return str(caught.value)
+
+
+def test_new_runs_are_numbered(runs: Path) -> None:
+    assert [new_run("q").name for _ in range(3)] == ["q", "q-2", "q-3"]
+    assert named_run("q") == Path("runs/q")
+    assert named_run("other").is_dir()
+
+
+def test_new_runs_of_several_threads_are_distinct(runs: Path) -> None:
+    made: list[Path] = []
+    threads = [threading.Thread(target=lambda: made.append(new_run("q"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 8
+
+
+def test_the_folder_of_runs_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASPK_RUNS", str(tmp_path / "deep" / "er"))
+    assert new_run("q") == tmp_path / "deep" / "er" / "q"
+    monkeypatch.setenv("ASPK_RUNS", "")
+    assert runs_folder() == Path("runs")
+
+
+def test_a_folder_that_cannot_be_made(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("")
+    monkeypatch.setenv("ASPK_RUNS", "file")
+    for make in (new_run, named_run):
+        with pytest.raises(UserError) as caught:
+            make("q")
+        assert str(caught.value) == (
+            "file/q: the run's folder cannot be made: File exists\n  set ASPK_RUNS to a folder that can be written"
+        )
+
+
+def test_the_newest_supernet_is_the_run(runs: Path, trained: Trained) -> None:
+    trained(runs / "a", seconds=2000)
+    trained(runs / "b", seconds=1000)
+    (runs / "empty").mkdir()
+    (runs / "file").write_text("")
+    assert resolve_run(None) == runs / "a"
+    assert resolve_run(runs / "b") == runs / "b"
+    assert resolve_run(Path("runs/b/")) == runs / "b"
+
+
+def test_no_run_at_all(runs: Path) -> None:
+    expected = "there is no run under runs\n  train one first: aspk train quickstart"
+    assert message(None) == expected
+    runs.rmdir()
+    assert message(None) == expected
+
+
+def test_a_folder_that_is_not_a_run(run: Path, runs: Path, trained: Trained) -> None:
+    trained(runs / "b", seconds=1)
+    assert message(run) == "--run: runs/x is not a run, it has no supernet.h5\n  list the runs: aspk runs"
+    assert message(Path("nowhere")) == "--run: there is no folder nowhere\n  list the runs: aspk runs"
+    assert message(Path("b")) == "--run: there is no folder b\n  did you mean --run runs/b?"
+
+
+HOLD = """
+import sys
+sys.path[:0] = {path!r}
+sys.argv = ["aspk", "search", "--quiet"]
+from pathlib import Path
+from autospikformer_cli.store.runs import run_lock
+with run_lock(Path({run!r})):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_in_use_names_its_holder_and_a_killed_holder_frees_it(run: Path) -> None:
+    code = HOLD.format(path=[str(Path(files.__file__).parents[2])], run=str(run))
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError) as caught, run_lock(run):
+            pass
+        holder.kill()
+    assert str(caught.value) == (
+        f"runs/x is in use by process {holder.pid} (aspk search)\n"
+        "  wait until it ends, or choose another run with --run"
+    )
+    with run_lock(run):
+        pass
+
+
+def in_use(run: Path) -> str:
+    with pytest.raises(UserError) as caught, run_lock(run):
+        pass
+    return str(caught.value).splitlines()[0]
+
+
+def test_a_lock_holds_inside_one_process_too(run: Path) -> None:
+    with run_lock(run, "aspk train"):
+        assert in_use(run) == f"runs/x is in use by process {os.getpid()} (aspk train)"
+        (run / ".run.lock.json").unlink()
+        assert in_use(run) == "runs/x is in use by another process"
+    with run_lock(run):
+        pass
+    assert not (run / ".run.lock.json").exists()
+
+
+def test_a_run_that_cannot_be_locked(runs: Path) -> None:
+    (runs / "f").write_text("")
+    with pytest.raises(UserError) as caught, run_lock(runs / "f"):
+        pass
+    assert str(caught.value) == (
+        "runs/f: the run cannot be locked: File exists\n  allow writing there, or copy the run elsewhere"
+    )
+
+
+def test_the_list_says_how_far_each_run_is(runs: Path, population: Population, trained: Trained) -> None:
+    assert list_runs() == []
+    trained(runs / "a", seconds=100)
+    trained(runs / "b", seconds=200, finished=False)
+    save_population(trained(runs / "c", seconds=300), population)
+    os.utime(runs / "c" / "population.h5", (350, 350))
+    save_population(trained(runs / "d", seconds=400), replace(population, state={"generation": 20, "finished": True}))
+    os.utime(runs / "d" / "population.h5", (500, 500))
+    listed = list_runs()
+    assert [(run.name, run.recipe, run.state, run.date.timestamp(), run.best_top1) for run in listed] == [
+        ("d", "quickstart", "searched", 500, 80.4),
+        ("c", "quickstart", "searching, generation 4 of 20", 350, 80.4),
+        ("b", "quickstart", "training, epoch 3 of 30", 200, None),
+        ("a", "quickstart", "trained", 100, None),
+    ]
+
+
+def test_damaged_runs_hide_no_others(runs: Path, population: Population, trained: Trained) -> None:
+    trained(runs / "a", seconds=100)
+    for name, damaged, seconds in (("b", "supernet.h5", 200), ("c", "population.h5", 300)):
+        save_population(trained(runs / name, seconds=seconds), population)
+        (runs / name / damaged).write_bytes(b"")
+        for store in ("supernet.h5", "population.h5"):
+            os.utime(runs / name / store, (seconds, seconds))
+    assert [(run.name, run.recipe, run.state, run.best_top1) for run in list_runs()] == [
+        ("c", "quickstart", "damaged (population.h5)", None),
+        ("b", None, "damaged (supernet.h5)", None),
+        ("a", "quickstart", "trained", None),
+    ]

@@ -1,0 +1,75 @@
+"""Checkpoints come back as they were saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.supernet import (
+    Checkpoint,
+    EpochRecord,
+    load_checkpoint,
+    load_weights,
+    read_training,
+    save_checkpoint,
+    weights_hash,
+)
+
+MakeCheckpoint = Callable[..., Checkpoint]
+
+
+def test_a_checkpoint_comes_back(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    rng = np.random.default_rng(0)
+    history = (EpochRecord(1, 9, float("nan"), 1 / 3, 10.0, 20.0, 1e-9), EpochRecord(2, 9, 0.1, 2 / 3, 3.0, 4.0, 7.5))
+    saved = replace(
+        make_checkpoint(),
+        state=replace(make_checkpoint().state, epoch=2, history=history, loss_sum=1 / 3),
+        weights={
+            "stem.0.weight": rng.normal(size=(4, 3, 3, 3)).astype(np.float32),
+            "blocks.0/norm.num_batches_tracked": np.array(5, np.int64),
+            "a.float64": rng.normal(size=(3,)),
+        },
+        optimizer={"exp_avg/stem.0.weight": np.zeros((4, 3, 3, 3), np.float32), "step": np.array(2.0, np.float32)},
+    )
+    save_checkpoint(run, saved)
+    read = load_checkpoint(run)
+    for stored, original in ((read.weights, saved.weights), (read.optimizer, saved.optimizer)):
+        assert list(stored) == list(original)
+        for name, array in original.items():
+            assert (stored[name].dtype, stored[name].shape) == (array.dtype, array.shape)
+            assert stored[name].tobytes() == array.tobytes()
+    assert repr(read.state) == repr(saved.state)
+    assert (read.recipe_name, read.recipe_toml) == (saved.recipe_name, saved.recipe_toml)
+    assert (read.splits, read.environment) == (saved.splits, saved.environment)
+    assert {name: array.tobytes() for name, array in load_weights(run).items()} == {
+        name: array.tobytes() for name, array in saved.weights.items()
+    }
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_the_head_is_read_without_the_arrays(run: Path, epoch: int, make_checkpoint: MakeCheckpoint) -> None:
+    saved = make_checkpoint(epoch=epoch)
+    save_checkpoint(run, saved)
+    head = read_training(run)
+    assert head.state == saved.state
+    assert (head.recipe_name, head.splits) == ("quickstart", saved.splits)
+    assert not hasattr(head, "weights")
+
+
+def test_the_hash_of_weights_is_that_of_names_and_arrays() -> None:
+    a, b = np.arange(3.0), np.arange(4.0)
+    assert weights_hash({"a": a, "b": b}) == weights_hash({"b": b, "a": a})
+    assert len({weights_hash(w) for w in ({"a": a, "b": b}, {"a": b, "b": a}, {"a": a}, {"a": a, "c": b})}) == 4
+    assert weights_hash({}) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_run_without_a_supernet(run: Path) -> None:
+    for read in (load_checkpoint, load_weights, read_training):
+        with pytest.raises(UserError) as caught:
+            read(run)
+        assert str(caught.value) == "runs/x has no supernet.h5\n  train one first: aspk train quickstart"

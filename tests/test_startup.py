@@ -1,0 +1,39 @@
+"""`aspk --help` in a new process: complete, and without anything heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {
+    "h5py", "llvmlite", "matplotlib", "numba", "numpy", "pyarrow", "pydantic", "rich", "scipy", "sklearn", "tonic",
+    "torch", "torchvision",
+}  # fmt: skip
+
+LISTING = """
+import sys
+from autospikformer_cli.__main__ import main
+code = main(["--help"])
+print("--")
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sorted(name for name in sys.modules if name.startswith("autospikformer_cli.")))
+sys.exit(code)
+"""
+
+
+def test_help_lists_every_command_and_imports_none() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, check=True)
+    help_text, _, modules = done.stdout.partition("--\n")
+    listed = [line.split()[0] for line in help_text.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
+
+    assert listed[:6] == ["train", "search", "evaluate", "energy", "analyze", "report"]
+    assert listed[6:] == sorted(listed[6:])
+    assert {"recipes", "runs"} <= set(listed)
+
+    packages, own = (line.split() for line in modules.splitlines())
+    assert not HEAVY & set(packages)
+    assert "aspk_parquet" not in packages
+    assert not [name for name in own if name.split(".")[1] not in {
+        "__main__", "app", "errors", "progress", "registry", "session", "shared_options", "summaries",
+    }]  # fmt: skip
+    assert done.stderr == ""
