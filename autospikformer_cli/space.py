@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -16,6 +15,9 @@ Choice = TypeVar("Choice", int, Decimal)
 
 BLOCK_GENES = ("mlp_ratio", "num_heads", "threshold", "tau")
 """Genes with one value a block, in the order of the paper's tuple."""
+
+MOST_DIGITS = 20
+"""Before or behind a number's point: 1e999999999 can be written in ten characters, but not held as a whole number."""
 
 
 def plain(value: Number) -> str:
@@ -92,13 +94,14 @@ def subnet_from_tuple(values: Sequence[Number]) -> Subnet:
 
 def parse_subnet(text: str) -> Subnet:
     """A subnet from '(2, 3.8, ...)' or '[2, 3.8, ...]'. Raises UserError."""
-    inner = re.fullmatch(r"\s*[(\[]?([^()\[\]]*?),?\s*[)\]]?\s*", text)
+    inner = text.strip()
+    if inner[:1] + inner[-1:] in ("()", "[]"):
+        inner = inner[1:-1].rstrip()
     try:
-        values = [Decimal(part.strip()) for part in inner[1].split(",")] if inner else []
-        finite = bool(values) and all(value.is_finite() for value in values)
+        values = [Decimal(part.strip()) for part in inner.removesuffix(",").split(",")]
     except InvalidOperation:
-        finite = False
-    if not finite:
+        values = []
+    if not values or not all(value.is_finite() and abs(value.adjusted()) < MOST_DIGITS for value in values):
         raise UserError(
             f"{text!r} is not a subnet",
             "--subnet",

@@ -25,11 +25,11 @@ def analyze(
     """
     from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
     from autospikformer_cli.report.redundancy_table import redundancy_table
-    from autospikformer_cli.runs.assembly import open_run
+    from autospikformer_cli.runs.assembly import open_searched
     from autospikformer_cli.runs.search import select_subnet
     from autospikformer_cli.store.runs import resolve_run
 
-    run = open_run(resolve_run(session.run), session)
+    run = open_searched(resolve_run(session.run), session)
     chosen = select_subnet(subnet, run.recipe, run.path)
     measured = run.images("validation", images)
     matrix = channel_similarity(run.evaluator().embedding_rates(chosen, measured).double().numpy())

@@ -20,7 +20,8 @@ def report(
 
     Example: aspk report --alpha 0.3
     """
-    from autospikformer_cli.recipe import recipe_from_toml
+    from autospikformer_cli.errors import UserError
+    from autospikformer_cli.recipe import differing_keys, recipe_from_toml
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
@@ -32,7 +33,15 @@ def report(
     population = load_population(path)
     options = [] if alpha is None else [f"search.alpha={alpha}"]
     overrides = (*session.overrides, *options)
+    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     recipe = recipe_from_toml(population.recipe_toml, population.recipe_name, overrides)
+    measured = [key for key in differing_keys(searched, recipe) if not key.startswith(("search.", "energy."))]
+    if measured:
+        raise UserError(
+            f"{', '.join(measured)} cannot be changed in what was measured",
+            "--set",
+            "change search.* and energy.* here, or search again with other keys: aspk search --fresh",
+        )
     results = score_population(path, population, recipe)
     paper = paper_table_for(recipe.space.search_space(), recipe.data.dataset)
     session.console.print(search_report(results.scores, results.baseline, results.provenance, paper, top))

@@ -29,7 +29,7 @@ def search(
     from autospikformer_cli.report.units import format_energy
     from autospikformer_cli.runs.assembly import open_run
     from autospikformer_cli.runs.plans import search_plan
-    from autospikformer_cli.runs.search import SearchRun, score_population, set_aside
+    from autospikformer_cli.runs.search import SearchRun, score_population
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
 
@@ -42,9 +42,7 @@ def search(
         session.emit(plan)
         return
     with run_lock(run.path):
-        if fresh and (kept := set_aside(run.path)):
-            session.say(f"the population before is kept as {kept}")
-        population = SearchRun(run).search()
+        population = SearchRun(run).search(fresh)
     results = score_population(run.path, population, run.recipe)
     ranked = results.scores.ranked
     if ranked:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autospikformer_cli.session import Session
+
+if TYPE_CHECKING:
+    from autospikformer_cli.store.supernet import EpochRecord
 
 
 def train(
@@ -21,10 +26,11 @@ def train(
 
     Example: aspk train quickstart --set train.epochs=5
     """
+    from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.plans import training_plan
-    from autospikformer_cli.store.runs import named_run, new_run, prepared_run, resolve_run, run_lock
+    from autospikformer_cli.store.runs import is_run, new_run, prepared_run, resolve_run, run_lock, runs_folder
     from autospikformer_cli.store.supernet import read_training
 
     if recipe is None:
@@ -37,22 +43,21 @@ def train(
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit(plan)
         return
-    if session.run is not None:
-        path = prepared_run(session.run)
-    elif recipe is None:
-        path = resolve_run(None)
-    else:
-        path = new_run(resolved.name) if fresh else named_run(resolved.name)
+    if session.run is not None and fresh:
+        raise UserError("--fresh makes a run with a name of its own", "--run", "give --run or --fresh, not both")
 
     from autospikformer_cli.runs.training import TrainingRun
     from autospikformer_cli.training.paths import sampled_paths
 
     space = resolved.space.search_space()
     paths = sampled_paths(space, resolved.seed, resolved.train.sampling)
+    training = TrainingRun(resolved, session, paths, (space.largest(), space.smallest()))
+    path = session.run or (resolve_run(None) if recipe is None else runs_folder() / resolved.name)
+    if fresh or not is_run(path):
+        training.require_startable()
+        path = new_run(resolved.name) if fresh else prepared_run(path)
     with run_lock(path):
-        _, state = TrainingRun(path, resolved, session, paths, (space.largest(), space.smallest())).run(
-            f"training {resolved.name}"
-        )
+        _, state = training.run(path, f"training {resolved.name}")
     last = state.history[-1]
     session.console.print(
         f"{path}: trained for {state.epoch} epochs; top-1 on validation: largest subnet "
@@ -60,15 +65,17 @@ def train(
         markup=False,
     )
     session.say(f"next: aspk search --run {path}")
-    images = sum(record.images_per_second * record.seconds for record in state.history)
-    session.emit(
-        {
-            "run": str(path),
-            "recipe": resolved.name,
-            "epochs": state.epoch,
-            "steps": sum(record.steps for record in state.history),
-            "images_per_second": images / sum(record.seconds for record in state.history),
-            "val_top1_largest": last.val_top1_largest,
-            "val_top1_smallest": last.val_top1_smallest,
-        }
-    )
+    session.emit(_document(path, resolved.name, state.history))
+
+
+def _document(path: Path, recipe: str, history: Sequence[EpochRecord]) -> dict[str, object]:
+    images = sum(record.images_per_second * record.seconds for record in history)
+    return {
+        "run": str(path),
+        "recipe": recipe,
+        "epochs": len(history),
+        "steps": sum(record.steps for record in history),
+        "images_per_second": images / sum(record.seconds for record in history),
+        "val_top1_largest": history[-1].val_top1_largest,
+        "val_top1_smallest": history[-1].val_top1_smallest,
+    }

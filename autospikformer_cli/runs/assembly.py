@@ -16,15 +16,20 @@ from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.conventions import convention_of, hardware_profile
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.store import population
 from autospikformer_cli.store.supernet import load_weights, read_training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.supernet import Supernet
+
+
+MOVABLE_KEYS = ("data.root", "data.download")
+"""Keys of [data] that say where images are, not which."""
 
 
 def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
@@ -90,10 +95,14 @@ def environment(session: Session) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run with a trained supernet, under the recipe that it was trained with and what --set laid over it."""
+    """A run with a trained supernet, and the recipe that it is read under.
+
+    split_seed: the seed of its training, by which the data set stays cut whatever the recipe's seed is now.
+    """
 
     path: Path
     recipe: Recipe
+    split_seed: int
     session: Session
 
     @cached_property
@@ -117,7 +126,7 @@ class TrainedRun:
         """A split's images, or the first of them."""
         from autospikformer_cli.data.images import load_split
 
-        images = load_split(self.recipe.data, self.recipe.seed, split)
+        images = load_split(self.recipe.data, self.split_seed, split)
         return images if first is None else images.first(first)
 
     @cached_property
@@ -138,7 +147,32 @@ class TrainedRun:
 
 
 def open_run(path: Path, session: Session, overrides: Sequence[str] = ()) -> TrainedRun:
-    """A run under its stored recipe with --set and further overrides laid over it."""
+    """A run under the recipe of its training, with --set and further overrides laid over it."""
     training = read_training(path)
-    recipe = recipe_from_toml(training.recipe_toml, training.recipe_name, (*session.overrides, *overrides))
-    return TrainedRun(path, recipe, session)
+    return _opened(path, training.recipe_toml, session, overrides)
+
+
+def open_searched(path: Path, session: Session) -> TrainedRun:
+    """A run under the recipe of its search, or of its training where there is none yet, with --set laid over it."""
+    searched = (path / population.FILE_NAME).is_file()
+    return _opened(path, population.read_search(path).recipe_toml, session) if searched else open_run(path, session)
+
+
+def _is_fixed(key: str) -> bool:
+    """Whether a trained network is worthless under another value, though its weights would fit."""
+    return key == "model.pooled_stages" or (key.startswith("data.") and key not in MOVABLE_KEYS)
+
+
+def _opened(path: Path, recipe_toml: str, session: Session, overrides: Sequence[str] = ()) -> TrainedRun:
+    """Raises UserError where what is laid over the recipe would mix training images with the others."""
+    training = read_training(path)
+    trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+    recipe = recipe_from_toml(recipe_toml, training.recipe_name, (*session.overrides, *overrides))
+    keys = [key for key in differing_keys(trained, recipe) if _is_fixed(key)]
+    if keys:
+        raise UserError(
+            f"its supernet was trained with another {', '.join(keys)}",
+            str(path),
+            f"leave out --set {keys[0]}; of [data], only {' and '.join(MOVABLE_KEYS)} may change after training",
+        )
+    return TrainedRun(path, recipe, trained.seed, session)

@@ -9,7 +9,7 @@ from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, load_recipe
-from autospikformer_cli.runs.assembly import TrainedRun, energy_model, open_run
+from autospikformer_cli.runs.assembly import TrainedRun, energy_model, open_searched
 from autospikformer_cli.runs.search import select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
@@ -50,7 +50,7 @@ def uniform_energy(session: Session, recipe_name: str | None, subnet: str | None
     if not isfinite(rate) or not 0 <= rate <= 1:
         raise UserError(f"a firing rate of {rate:g} is not between 0 and 1", "--firing-rate")
     if recipe_name is None:
-        run = open_run(resolve_run(session.run), session)
+        run = open_searched(resolve_run(session.run), session)
         recipe, path = run.recipe, run.path
     else:
         recipe, path = load_recipe(recipe_name, session.overrides), None
@@ -61,7 +61,7 @@ def uniform_energy(session: Session, recipe_name: str | None, subnet: str | None
 
 def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
     """Energy of a run's subnet from its counts: stored ones of the search, else measured now on validation."""
-    run = open_run(resolve_run(session.run), session)
+    run = open_searched(resolve_run(session.run), session)
     has_population = (run.path / stored.FILE_NAME).is_file()
     chosen = select_subnet(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
     measurement, source = _measurement(run, chosen, has_population)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
-from autospikformer_cli.runs.assembly import TrainedRun, open_run, weight_arrays
+from autospikformer_cli.runs.assembly import TrainedRun, open_searched, weight_arrays
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
+LONGEST_GENES = 120
+"""Characters of a folder's name: file systems allow 255."""
 SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 
 
@@ -47,7 +50,7 @@ class EvaluationRun:
         named = next((known for known in SPLITS if known == split), None)
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
-        run = open_run(resolve_run(session.run), session)
+        run = open_searched(resolve_run(session.run), session)
         return cls(run, select_subnet(subnet, run.recipe, run.path), run.images(named, first))
 
     def inherited(self) -> Result:
@@ -69,14 +72,22 @@ class EvaluationRun:
             f"train.cooldown_epochs={train.cooldown_epochs * share!r}",
         ]
         recipe = recipe_from_toml(run.recipe.to_toml(), run.recipe.name, options)
-        genes = "_".join(str(self.subnet).strip("()").split(", "))
-        folder = prepared_run(run.path / "finetuned" / f"{genes}-{epochs}-epochs{'-from-scratch' * from_scratch}")
+        folder = prepared_run(run.path / "finetuned" / self._tuning_name(recipe, from_scratch))
         first = None if from_scratch else run.weights
-        training = TrainingRun(folder, recipe, run.session, one_path(self.subnet), (self.subnet, self.subnet), first)
+        shown = (self.subnet, self.subnet)
+        training = TrainingRun(recipe, run.session, one_path(self.subnet), shown, first, run.split_seed)
         with run_lock(folder):
-            supernet, _ = training.run(f"{how}, {epochs} epochs")
+            supernet, _ = training.run(folder, f"{how}, {epochs} epochs")
         tuning = FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
         return self._measure(f"{how}, {epochs} epochs", supernet, tuning)
+
+    def _tuning_name(self, recipe: Recipe, from_scratch: bool) -> str:
+        """A folder's name for a retraining: its genes, and a hash of all that its result depends on."""
+        start = "" if from_scratch else weights_hash(self.run.weights)
+        rests_on = "\n".join([str(self.subnet), start, self.run.session.precision, recipe.to_toml()])
+        genes = "_".join(str(self.subnet).strip("()").split(", "))[:LONGEST_GENES]
+        digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
+        return f"{genes}-{recipe.train.epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
 
     def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> Result:
         run = self.run

@@ -12,6 +12,7 @@ from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.report.provenance import Provenance as ShownProvenance
+from autospikformer_cli.report.units import format_energy
 from autospikformer_cli.runs.assembly import TrainedRun, energy_model
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.fitness import Fitness, Scored, Scores, make_fitness
@@ -66,11 +67,17 @@ class SearchRun:
 
     run: TrainedRun
 
-    def search(self) -> Population:
-        """Search to the end. Raises UserError for a search begun otherwise, KeyboardInterrupt when stopped."""
-        recipe = self.run.recipe
+    def search(self, fresh: bool = False) -> Population:
+        """Search to the end, on from what is there or, if fresh, anew with the old population kept beside.
+
+        Raises UserError for a search begun otherwise, KeyboardInterrupt when stopped.
+        """
+        recipe, session = self.run.recipe, self.run.session
+        session.torch_device()
         images = self.run.images(recipe.search.split, recipe.search.images)
         measured_as = provenance(self.run, images)
+        if fresh and (kept := set_aside(self.run.path)):
+            session.say(f"the population before is kept as {kept}")
         begun = self._begun(measured_as)
         if begun is not None and begun.state["finished"]:
             return begun
@@ -110,7 +117,8 @@ class SearchRun:
                 scores = fitness.score(candidates)
                 if scores.ranked:
                     best, front = scores.ranked[0], pareto_front(scores.ranked)
-                    progress.advance(0, best_top1=best.top1, best_mJ=best.energy_j * 1e3, front=len(front))
+                    energy = format_energy(best.energy_j)
+                    progress.advance(0, best_top1=best.top1, best_energy=energy, front=len(front))
 
             finished = run_search(algorithm, archive, measure, save, lambda: interruption.requested)
         population = load_population(self.run.path)
@@ -215,7 +223,10 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
     population = load_population(path)
     if text == "best":
-        return recipe_fitness(recipe).rank(population.candidates)[0].subnet
+        ranked = recipe_fitness(recipe).rank(population.candidates)
+        if not ranked:
+            raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
+        return ranked[0].subnet
     found = next((candidate.subnet for candidate in population.candidates if candidate.id == text), None)
     if found is None:
         raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,59 +31,70 @@ START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, im
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training in one folder. paths: the subnets of each step; shown: the two whose accuracy is followed.
+    """A training, kept in the folder that it is run in. paths: each step's subnets; shown: the two that are followed.
 
-    first_weights: what a new training starts from; None for the seed's.
+    first_weights: what a new training starts from; None for the seed's. split_seed: what cuts the data set; None for the
+    recipe's seed.
     """
 
-    path: Path
     recipe: Recipe
     session: Session
     paths: PathSampler
     shown: tuple[Subnet, Subnet]
     first_weights: Mapping[str, np.ndarray[Any, Any]] | None = None
+    split_seed: int | None = None
 
-    def run(self, label: str) -> tuple[Supernet, TrainState]:
-        """Train to the end. Raises UserError for a folder begun with another recipe, KeyboardInterrupt when stopped
-        (everything done is saved then).
+    def require_startable(self) -> None:
+        """Raises UserError where device or data set are missing: before anything is written."""
+        self.session.torch_device()
+        _ = self.images
+
+    def run(self, path: Path, label: str) -> tuple[Supernet, TrainState]:
+        """Train to the end, or go on with what the folder holds.
+
+        Raises UserError for a folder begun otherwise, KeyboardInterrupt when stopped (everything done is saved then).
         """
         from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
 
         description = describe(self.recipe.data)
-        begun = self._begun()
+        begun = self._begun(path)
         supernet = make_supernet(self.recipe, description, self.session)
         optimizer = make_optimizer(supernet, self.recipe.train.weight_decay)
         state = START
         if begun is not None:
-            load_arrays(supernet, begun.weights, str(self.path))
+            load_arrays(supernet, begun.weights, str(path))
             restore_optimizer(supernet, optimizer, begun.optimizer)
             state = begun.state
         elif self.first_weights is not None:
-            load_arrays(supernet, self.first_weights, str(self.path))
+            load_arrays(supernet, self.first_weights, str(path))
         if state.finished:
             return supernet, state
-        images = self._images()
-        data = TrainingData(images["train"], description, self.recipe.data.augment)
+        data = TrainingData(self.images["train"], description, self.recipe.data.augment)
         trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
-        return supernet, self._train(label, trainer, state, images)
+        return supernet, self._train(path, label, trainer, state)
 
-    def _begun(self) -> Checkpoint | None:
-        if not (self.path / stored.FILE_NAME).is_file():
+    def _begun(self, path: Path) -> Checkpoint | None:
+        if not (path / stored.FILE_NAME).is_file():
             return None
-        begun = stored.load_checkpoint(self.path)
-        require_same_recipe(self.path, begun, self.recipe)
+        begun = stored.load_checkpoint(path)
+        require_same_recipe(path, begun, self.recipe)
+        _require_same_precision(path, begun, self.session.precision)
         return begun
 
-    def _images(self) -> dict[str, ImageSet]:
+    @cached_property
+    def images(self) -> dict[str, ImageSet]:
+        """The training and validation images. Raises UserError for a data set that is missing or damaged."""
         from autospikformer_cli.data.images import load_split
 
-        return {split: load_split(self.recipe.data, self.recipe.seed, split) for split in ("train", "validation")}
+        seed = self.recipe.seed if self.split_seed is None else self.split_seed
+        return {split: load_split(self.recipe.data, seed, split) for split in ("train", "validation")}
 
-    def _train(self, label: str, trainer: Trainer, state: TrainState, images: dict[str, ImageSet]) -> TrainState:
+    def _train(self, path: Path, label: str, trainer: Trainer, state: TrainState) -> TrainState:
         from autospikformer_cli.evaluation.evaluator import Evaluator
         from autospikformer_cli.training.loop import Recorder
 
-        recipe, splits = self.recipe, {split: part.hash for split, part in images.items()}
+        recipe, images = self.recipe, self.images
+        splits = {split: part.hash for split, part in images.items()}
         validation = images["validation"].first(recipe.train.validation_images or len(images["validation"]))
         calibration = images["train"].first(recipe.model.calibration_images)
         description = trainer.data.description
@@ -100,17 +112,17 @@ class TrainingRun:
                 return largest, smallest
 
             def epoch(state: TrainState) -> None:
-                self._save(trainer, state, splits)
+                self._save(path, trainer, state, splits)
 
             state = trainer.run(state, Recorder(step, epoch, lambda: interruption.requested, accuracy))
         if state.finished:
             return state
-        self._save(trainer, state, splits)
+        self._save(path, trainer, state, splits)
         place = f"epoch {state.epoch + 1}, step {state.step} of {trainer.steps}"
         self.session.say(f"stopped and saved in {place}; the same command goes on from there")
         raise KeyboardInterrupt
 
-    def _save(self, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
+    def _save(self, path: Path, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
         from autospikformer_cli.training.loop import optimizer_arrays
 
         checkpoint = Checkpoint(
@@ -122,7 +134,7 @@ class TrainingRun:
             weights=weight_arrays(trainer.supernet),
             optimizer=optimizer_arrays(trainer.supernet, trainer.optimizer),
         )
-        stored.save_checkpoint(self.path, checkpoint)
+        stored.save_checkpoint(path, checkpoint)
 
 
 def require_same_recipe(path: Path, begun: Training, recipe: Recipe) -> None:
@@ -134,4 +146,15 @@ def require_same_recipe(path: Path, begun: Training, recipe: Recipe) -> None:
             f"this run was begun with another recipe: {', '.join(keys)} {'differs' if len(keys) == 1 else 'differ'}",
             str(path),
             "go on with the recipe it has, or start a new run beside it with --fresh",
+        )
+
+
+def _require_same_precision(path: Path, begun: Training, precision: str) -> None:
+    """Raises UserError where an unfinished training would go on in another precision."""
+    before = begun.environment["precision"]
+    if before != precision and not begun.state.finished:
+        raise UserError(
+            f"this run was begun in {before}, not {precision}",
+            str(path),
+            f"go on with --precision {before}, or start a new run beside it with --fresh",
         )

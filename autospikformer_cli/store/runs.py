@@ -44,11 +44,6 @@ def runs_folder() -> Path:
     return Path(os.environ.get("ASPK_RUNS") or "runs")
 
 
-def named_run(name: str) -> Path:
-    """The folder of the run NAME, made where it is absent. Raises UserError where it cannot be made."""
-    return prepared_run(runs_folder() / name)
-
-
 def prepared_run(path: Path) -> Path:
     """The folder at `path`, made where it is absent. Raises UserError where it cannot be made."""
     return _made(path, exist_ok=True)
@@ -86,22 +81,23 @@ def resolve_run(path: Path | None) -> Path:
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
         return max(runs, key=lambda run: (run / supernet.FILE_NAME).stat().st_mtime_ns)
-    if _is_run(path):
+    if is_run(path):
         return path
     named = runs_folder() / path
-    fix = f"did you mean --run {named}?" if _is_run(named) else "list the runs: aspk runs"
+    fix = f"did you mean --run {named}?" if is_run(named) else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", "--run", fix)
     raise UserError(f"{path} is not a run, it has no {supernet.FILE_NAME}", "--run", fix)
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a supernet."""
     return (path / supernet.FILE_NAME).is_file()
 
 
 def _run_folders() -> list[Path]:
     folder = runs_folder()
-    return [run for run in sorted(folder.iterdir()) if _is_run(run)] if folder.is_dir() else []
+    return [run for run in sorted(folder.iterdir()) if is_run(run)] if folder.is_dir() else []
 
 
 @contextmanager

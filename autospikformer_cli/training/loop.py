@@ -78,8 +78,7 @@ def restore_optimizer(supernet: Supernet, optimizer: torch.optim.AdamW, arrays: 
     for path, array in arrays.items():
         name, _, key = path.rpartition("/")
         parameter = parameters[name]
-        device = "cpu" if key == "step" and parameter.device.type == "cpu" else parameter.device
-        optimizer.state[parameter][key] = torch.from_numpy(array.copy()).to(device)
+        optimizer.state[parameter][key] = torch.from_numpy(array.copy()).to(parameter.device)
 
 
 def num_steps(config: TrainConfig, num_images: int) -> int:
@@ -161,7 +160,7 @@ class Trainer:
             images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
             description=description, device=parameter.device, dtype=parameter.dtype,
         )  # fmt: skip
-        mixing = self.config.mixup if epoch < self.config.epochs * self.config.mixup_epochs else 0.0
+        mixing = self.config.mixup if epoch < round(self.config.epochs * self.config.mixup_epochs) else 0.0
         return mixup(
             frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
             smoothing=self.config.label_smoothing, seed=self.seed, epoch=epoch, step=step,

@@ -15,7 +15,7 @@ import pytest
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import files
 from autospikformer_cli.store.population import Population, save_population
-from autospikformer_cli.store.runs import list_runs, named_run, new_run, resolve_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import list_runs, new_run, prepared_run, resolve_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, save_checkpoint
 
 Trained = Callable[..., Path]
@@ -42,8 +42,8 @@ def message(path: Path | None) -> str:
 
 def test_new_runs_are_numbered(runs: Path) -> None:
     assert [new_run("q").name for _ in range(3)] == ["q", "q-2", "q-3"]
-    assert named_run("q") == Path("runs/q")
-    assert named_run("other").is_dir()
+    assert prepared_run(runs_folder() / "q") == Path("runs/q")
+    assert prepared_run(runs_folder() / "other").is_dir()
 
 
 def test_new_runs_of_several_threads_are_distinct(runs: Path) -> None:
@@ -66,9 +66,9 @@ def test_the_folder_of_runs_comes_from_the_environment(tmp_path: Path, monkeypat
 def test_a_folder_that_cannot_be_made(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").write_text("")
     monkeypatch.setenv("ASPK_RUNS", "file")
-    for make in (new_run, named_run):
+    for make in (lambda: new_run("q"), lambda: prepared_run(Path("file/q"))):
         with pytest.raises(UserError) as caught:
-            make("q")
+            make()
         assert str(caught.value) == (
             "file/q: the run's folder cannot be made: File exists\n  set ASPK_RUNS to a folder that can be written"
         )
