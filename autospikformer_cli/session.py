@@ -76,14 +76,19 @@ class Session:
         return show_progress(self._error_console, description, total, start=start)
 
     def torch_device(self) -> tuple[torch.device, torch.dtype]:
-        """Where torch computes and in what precision; sets its number of threads.
+        """Where torch computes and in what precision; sets the number of threads, and how memory is kept.
 
         Raises UserError where there is no such device.
         """
+        import numba
         import torch
 
+        from autospikformer_cli.allocation import keep_freed_memory
+
+        keep_freed_memory()
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
         device = torch.device(self.device)
         if device.type == "cuda":
             _require_cuda(device.index or 0, self.device, torch.cuda.device_count())

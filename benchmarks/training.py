@@ -6,12 +6,12 @@ Usage: python benchmarks/training.py [RECIPE]
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
 from timing import machine, medians
 
-from autospikformer_cli.allocation import keep_freed_memory
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.assembly import make_supernet
@@ -22,22 +22,27 @@ from autospikformer_cli.training.loop import make_optimizer
 ROUNDS = 5
 
 
-def main(name: str) -> None:
-    """Print one row of `results/training.md`."""
-    keep_freed_memory()
+def make_step(name: str) -> tuple[Callable[[], None], str, int]:
+    """A training step of a recipe's largest subnet on random images, that subnet, and the batch."""
     recipe = load_recipe(name)
-    description, space = describe(recipe.data), recipe.space.search_space()
+    description, subnet = describe(recipe.data), recipe.space.search_space().largest()
     supernet = make_supernet(recipe, description, Session())
     optimizer = make_optimizer(supernet, recipe.train.weight_decay)
     size, batch = description.image_size, recipe.train.batch
     frames = torch.randn(1, batch, size, size, description.in_channels)
     labels = torch.randint(description.num_classes, (batch,))
-    subnet = space.largest()
 
     def step() -> None:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(supernet(frames, subnet), labels).backward()
         optimizer.step()
+
+    return step, str(subnet), batch
+
+
+def main(name: str) -> None:
+    """Print one row of `results/training.md`."""
+    step, subnet, batch = make_step(name)
 
     def plain_step() -> None:
         with patch.object(firing, "_compiled", lambda x: False):

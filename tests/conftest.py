@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,6 +60,20 @@ def aspk(capsys: pytest.CaptureFixture[str]) -> Aspk:
         return Outcome(exit_code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For arrays of a few hundred numbers, where a second thread only waits if the machine is busy."""
+    import numba
+    import torch
+
+    before = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    numba.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="session")

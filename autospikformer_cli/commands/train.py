@@ -60,7 +60,7 @@ def train(
         _, state = training.run(path, f"training {resolved.name}")
     last = state.history[-1]
     session.console.print(
-        f"{path}: trained for {state.epoch} epochs; top-1 on validation: largest subnet "
+        f"{path}: trained for {state.epoch} epoch{'s' * (state.epoch != 1)}; top-1 on validation: largest subnet "
         f"{last.val_top1_largest:.2f} %, smallest {last.val_top1_smallest:.2f} %",
         markup=False,
     )

@@ -12,8 +12,8 @@ from autospikformer_cli.spiking.layout import Operation
 
 
 def step_sums(x_TBPC: Tensor) -> Tensor:
-    """Sum by time step of whole-number values, int64. Exact: a row of channels adds up below 2^24."""
-    return x_TBPC.sum(-1).to(torch.int64).sum((1, 2))
+    """Sum by time step of whole-number values, int64. Exact: one image's sum at one step is below 2^24."""
+    return x_TBPC.flatten(2).sum(-1).to(torch.int64).sum(1)
 
 
 class Counter:

@@ -33,8 +33,8 @@ START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, im
 class TrainingRun:
     """A training, kept in the folder that it is run in. paths: each step's subnets; shown: the two that are followed.
 
-    first_weights: what a new training starts from; None for the seed's. split_seed: what cuts the data set; None for the
-    recipe's seed.
+    first_weights: what a new training starts from; None for the seed's. split_seed: what cuts the data set; None for
+    the recipe's seed.
     """
 
     recipe: Recipe

@@ -49,6 +49,19 @@ def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shi
         potential[c] = u + (current - u) / tau if decay_input else u * leak + current
 
 
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _fires(u: Any, threshold: Any, reach: bool) -> bool:
+    return bool(u > threshold or (reach and u == threshold))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
+    zero = potential.dtype.type(0)
+    for c in range(len(potential)):
+        u = potential[c]
+        potential[c] = (zero if hard else u - threshold) if _fires(u, threshold, reach) else u
+
+
 @njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
          decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
@@ -63,10 +76,8 @@ def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, 
             for t in range(steps):
                 _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
                 for c in range(channels):
-                    u = potential[c]
-                    fired = u > threshold or (reach and u == threshold)
-                    spikes_TMC[t, m, c] = one if fired else zero
-                    potential[c] = (zero if hard else u - threshold) if fired else u
+                    spikes_TMC[t, m, c] = one if _fires(potential[c], threshold, reach) else zero
+                _reset(potential, threshold, reach, hard)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -140,11 +151,8 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
             potential[:] = zero
             for t in range(steps):
                 _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
-                for c in range(channels):
-                    u = potential[c]
-                    before[t, c] = u
-                    fired = u > threshold or (reach and u == threshold)
-                    potential[c] = (zero if hard else u - threshold) if fired else u
+                before[t] = potential
+                _reset(potential, threshold, reach, hard)
             carried[:] = zero
             total[:] = zero
             for t in range(steps - 1, -1, -1):
@@ -152,7 +160,7 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
                 t_in = 0 if constant else t
                 for c in range(channels):
                     u = before[t, c]
-                    fired = u > threshold or (reach and u == threshold)
+                    fired = _fires(u, threshold, reach)
                     grad_spike = grad_spikes_TMC[t, m, c]
                     if not detach:
                         grad_spike -= carried[c] * (u if hard else threshold)

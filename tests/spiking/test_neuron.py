@@ -13,6 +13,8 @@ from torch import Tensor
 
 from autospikformer_cli.spiking.neuron import Dynamics, lif, surrogate_gradient
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ALL = [
     Dynamics(*choices)
     for choices in product(

@@ -1,0 +1,141 @@
+"""aspk report: the tables and the document of a search, re-read under another alpha or other energy rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.store.population import load_population
+
+Aspk = Callable[..., Any]
+Once = tuple[Path, Any]
+
+
+def squeezed(text: str) -> list[str]:
+    """Lines with one space where there were more."""
+    return [re.sub(r" +", " ", line).strip() for line in text.splitlines()]
+
+
+def test_the_tables(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    document = searched_once[1]
+    done = aspk("report", "--top", "3")
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = squeezed(done.stdout)
+
+    front = lines.index(f"Pareto front: {len(document['pareto'])} of 18 candidates")
+    top = lines.index("Top accuracy: 3 of 18 candidates")
+    ids = [line.split()[0] for line in lines if re.match(r"c\d{4} \(", line)]
+    by_accuracy = sorted(document["candidates"], key=lambda c: (-c["top1"], c["energy_j"]))
+    assert set(ids[: len(document["pareto"])]) == set(document["pareto"])
+    assert ids[len(document["pareto"]) :] == [candidate["id"] for candidate in by_accuracy[:3]]
+
+    baseline = document["baseline"]
+    rows = [line for line in lines if line.startswith("* (2, 3, 3, 4, 4, 1, 1, 2, 2, 3, 24)")]
+    assert len(rows) == 2
+    assert all(f"{baseline['top1']:.2f} (" in row for row in rows)
+    assert front < top
+    assert sum(line.startswith("* baseline, no part of the population; bold: less energy and") for line in lines) == 2
+    assert f"Kendall's tau between accuracy and energy: {document['kendall_tau']:.2f} over 18 candidates" in lines
+
+
+def test_how_the_numbers_were_obtained(aspk: Aspk, searched: Path) -> None:
+    lines = [line.strip("│ ") for line in squeezed(aspk("report").stdout)]
+    panel = lines[next(n for n, line in enumerate(lines) if "How these numbers were obtained" in line) + 1 :]
+    assert panel[:5] == [
+        "accuracy 60 validation images of digits; interval: 95 %, binomial (Wilson)",
+        "BatchNorm recalibrate on 32 training images",
+        "energy joules an image, profile cmos45, convention sound",
+        "fidelity sound",
+        "F_AEB alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)",
+    ]
+    assert panel[5].startswith("bounds accuracy ")
+    assert panel[6:8] == ["search evolution, seed 0", "weights inherited from a supernet of 5 epochs, not retrained"]
+
+
+def test_the_document_is_the_searchs(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    assert aspk("report", "--json").document == searched_once[1]
+
+
+def test_another_alpha_is_read_not_measured(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    before = (searched / "population.h5").read_bytes()
+    accurate = aspk("report", "--alpha", "0", "--json").document
+    frugal = aspk("report", "--set", "search.alpha=1", "--json").document
+    assert (searched / "population.h5").read_bytes() == before
+
+    assert [accurate["alpha"], frugal["alpha"]] == [0, 1]
+    accuracies = [candidate["top1"] for candidate in accurate["candidates"]]
+    energies = [candidate["energy_j"] for candidate in frugal["candidates"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert energies == sorted(energies)
+    assert frugal["candidates"][0]["fitness"] == 1
+    first = {candidate["id"]: candidate for candidate in searched_once[1]["candidates"]}
+    for document in (accurate, frugal):
+        assert set(document["pareto"]) == set(searched_once[1]["pareto"])
+        for candidate in document["candidates"]:
+            same = first[candidate["id"]]
+            assert candidate | {"fitness": None} == same | {"fitness": None}
+
+
+@pytest.mark.parametrize(
+    "override",
+    ['energy.first_layer_steps="every"', 'energy.residual="mac"', 'energy.order="q_kv"', 'energy.convention="paper"'],
+)
+def test_energy_rules_price_the_counts_again(aspk: Aspk, searched: Path, searched_once: Once, override: str) -> None:
+    before = (searched / "population.h5").read_bytes()
+    document = aspk("report", "--set", override, "--json").document
+    assert (searched / "population.h5").read_bytes() == before
+
+    energy = energy_model(load_recipe("tiny.toml", [override]))
+    priced = {
+        candidate.id: energy.of(candidate.subnet, candidate.measurement).energy_j
+        for candidate in load_population(searched).candidates
+    }
+    assert {candidate["id"]: candidate["energy_j"] for candidate in document["candidates"]} == priced
+    first = {candidate["id"]: candidate["energy_j"] for candidate in searched_once[1]["candidates"]}
+    assert priced != first
+    if "every" in override:
+        assert all(priced[id_] > first[id_] for id_ in first)
+
+
+def test_bounds_of_ones_own(aspk: Aspk, searched: Path) -> None:
+    bounds = "search.bounds={top1=[0, 100], energy_j=[0, 1]}"
+    document = aspk("report", "--set", 'search.normalise="fixed"', "--set", bounds, "--json").document
+    assert document["bounds"] == {"top1": [0, 100], "energy_j": [0, 1]}
+    for candidate in document["candidates"]:
+        expected = (1 - candidate["energy_j"] + candidate["top1"] / 100) / 2
+        assert candidate["fitness"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_was_measured_cannot_be_changed(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--set", 'model.batchnorm="batch"', "--set", "space.embed_dim=[32]")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: --set: model.batchnorm, space.embed_dim cannot be changed in what was measured\n"
+        "  change search.* and energy.* here, or search again with other keys: aspk search --fresh\n"
+    )
+
+
+def test_an_alpha_that_is_none(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--alpha", "nan")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: --set search.alpha=nan: search.alpha must be finite, not nan\n"
+
+
+def test_no_run_and_no_search(aspk: Aspk, own_folder: Path) -> None:
+    none = aspk("report")
+    assert (none.exit_code, none.stdout) == (2, "")
+    assert none.stderr == "error: there is no run under runs\n  train one first: aspk train quickstart\n"
+    assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+
+
+def test_a_run_without_a_search(aspk: Aspk, trained: Path) -> None:
+    done = aspk("report", "--run", "runs/tiny")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: runs/tiny has no population.h5\n  search first: aspk search --run runs/tiny\n"
+    assert not (trained / "population.h5").exists()

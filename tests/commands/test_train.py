@@ -1,0 +1,261 @@
+"""aspk train: what it writes and says, what it refuses, and that a stopped training is continued bit by bit."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autospikformer_cli.data.images import load_split
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.spiking.layout import NetworkShape, num_params
+from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
+
+Aspk = Callable[..., Any]
+
+ONE_EPOCH = ("--set", "train.epochs=1", "--set", "train.warmup_epochs=0")
+
+
+def test_the_document_says_what_was_trained(trained_once: tuple[Path, Any]) -> None:
+    run, document = trained_once
+    recipe = load_recipe("tiny.toml")
+    images = len(load_split(recipe.data, recipe.seed, "train"))
+    stored = load_checkpoint(run)
+
+    assert set(document) == {
+        "run", "recipe", "epochs", "steps", "images_per_second", "val_top1_largest", "val_top1_smallest",
+    }  # fmt: skip
+    assert document["run"] == str(run)
+    assert document["recipe"] == "tiny"
+    assert document["epochs"] == 5
+    assert document["steps"] == 5 * -(-images // 64)
+    assert document["images_per_second"] == pytest.approx(
+        5 * images / sum(record.seconds for record in stored.state.history), rel=1e-9
+    )
+    assert document["val_top1_largest"] == stored.state.history[-1].val_top1_largest
+    assert document["val_top1_smallest"] == stored.state.history[-1].val_top1_smallest
+
+
+def test_the_store_knows_how_it_was_trained(trained_once: tuple[Path, Any]) -> None:
+    stored = load_checkpoint(trained_once[0])
+    recipe = load_recipe("tiny.toml")
+
+    assert stored.recipe_name == "tiny"
+    assert stored.recipe_toml == recipe.to_toml()
+    assert stored.state.finished
+    assert [record.epoch for record in stored.state.history] == [1, 2, 3, 4, 5]
+    assert stored.splits == {
+        split: load_split(recipe.data, recipe.seed, split).hash for split in ("train", "validation")
+    }
+    assert stored.environment["precision"] == "float32"
+    assert {array.dtype for array in stored.weights.values()} == {np.dtype("float32")}
+
+
+def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk) -> None:
+    done = aspk("train", "tiny.toml", *ONE_EPOCH)
+    assert done.exit_code == 0
+    assert re.fullmatch(
+        r"runs/tiny: trained for 1 epoch; top-1 on validation: largest subnet \d+\.\d\d %, smallest \d+\.\d\d %\n",
+        done.stdout,
+    )
+    lines = done.stderr.splitlines()
+    assert re.fullmatch(r"training tiny: 0/\d+", lines[0])
+    assert re.fullmatch(
+        r"training tiny: (\d+)/\1, .*/s, 0:\d\d in all, loss=[\d.]+ val_largest=[\d.]+ val_smallest=[\d.]+", lines[-2]
+    )
+    assert lines[-1] == "next: aspk search --run runs/tiny"
+
+
+def test_json_and_quiet_leave_one_document(aspk: Aspk) -> None:
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, "--json", "--quiet")
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    assert done.document["epochs"] == 1
+
+
+def test_a_finished_run_has_nothing_left_to_do(aspk: Aspk, trained: Path, trained_once: tuple[Path, Any]) -> None:
+    before = (trained / "supernet.h5").read_bytes()
+    for again in (("tiny.toml",), (), ("tiny.toml", "--run", "runs/tiny")):
+        done = aspk("train", *again, "--json")
+        assert done.document == trained_once[1] | {"run": "runs/tiny"}
+    assert (trained / "supernet.h5").read_bytes() == before
+
+
+def test_another_recipe_is_refused(aspk: Aspk, trained: Path) -> None:
+    before = (trained / "supernet.h5").read_bytes()
+    one = aspk("train", "tiny.toml", "--set", "train.lr=1e-3")
+    assert (one.exit_code, one.stdout) == (2, "")
+    assert one.stderr == (
+        "error: runs/tiny: this run was begun with another recipe: train.lr differs\n"
+        "  go on with the recipe it has, or start a new run beside it with --fresh\n"
+    )
+    two = aspk("train", "--set", "seed=1", "--set", "space.tau=[2]")
+    assert two.exit_code == 2
+    assert two.stderr == (
+        "error: runs/tiny: this run was begun with another recipe: seed, space.tau differ\n"
+        "  go on with the recipe it has, or start a new run beside it with --fresh\n"
+    )
+    assert (trained / "supernet.h5").read_bytes() == before
+
+
+def test_fresh_starts_beside_it(aspk: Aspk, trained: Path) -> None:
+    assert aspk("train", "tiny.toml", "--fresh", *ONE_EPOCH, "--json").document["run"] == "runs/tiny-2"
+    assert aspk("train", "--fresh", "--json", "--set", "seed=3").document["run"] == "runs/tiny-3"
+    assert load_checkpoint(Path("runs/tiny-3")).state.epoch == 1
+    assert load_checkpoint(trained).state.epoch == 5
+
+
+def test_fresh_has_a_name_of_its_own(aspk: Aspk, trained: Path) -> None:
+    done = aspk("train", "tiny.toml", "--fresh", "--run", "runs/mine")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: --run: --fresh makes a run with a name of its own\n  give --run or --fresh, not both\n"
+    )
+    assert not Path("runs/mine").exists()
+
+
+def test_a_folder_of_ones_own(aspk: Aspk) -> None:
+    assert aspk("train", "tiny.toml", *ONE_EPOCH, "--run", "deep/mine", "--json").document["run"] == "deep/mine"
+    assert Path("deep/mine/supernet.h5").is_file()
+    assert not Path("runs").exists()
+
+
+def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None:
+    done = aspk("train", "tiny.toml", "--dry-run")
+    assert done.exit_code == 0
+    plan = aspk("train", "tiny.toml", "--dry-run", "--json").document
+    assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+
+    recipe, shape = load_recipe("tiny.toml"), NetworkShape(8, 1, 10, 24, (4,))
+    space = recipe.space.search_space()
+    images = len(load_split(recipe.data, recipe.seed, "train"))
+    assert plan == {
+        "subnets": 2 * 2 * (100 + 100**2),  # 2 ratios x 2 head counts x 5 thresholds x 5 taus a block
+        "params_smallest": num_params(shape, space.smallest()),
+        "params_largest": num_params(shape, space.largest()),
+        "images": images,
+        "epochs": 5,
+        "steps": 5 * -(-images // 64),
+        "memory_bytes": plan["memory_bytes"],
+    }
+    assert aspk("train", "tiny.toml", "--dry-run", "--json", "--precision", "float64").document["memory_bytes"] == (
+        2 * plan["memory_bytes"]
+    )
+    rows = [re.sub(r" {2,}", " | ", line).rstrip(" |") for line in done.stdout.splitlines()]
+    assert rows[0] == "aspk train tiny would"
+    assert rows[-7:] == [
+        "search among (subnets) | 40,400",
+        f"smallest subnet (parameters) | {plan['params_smallest']:,}",
+        f"largest subnet (parameters) | {plan['params_largest']:,}",
+        f"read (images) | {images:,}",
+        "train for (epochs) | 5",
+        f"run (steps) | {plan['steps']}",
+        f"need, beside data and libraries, about (MB) | {plan['memory_bytes'] / 1e6:,.0f}",
+    ]
+
+
+@pytest.mark.parametrize("folder", [(), ("--run", "mine"), ("--fresh",)])
+def test_a_missing_data_set_leaves_nothing_behind(aspk: Aspk, own_folder: Path, folder: tuple[str, ...]) -> None:
+    done = aspk("train", "cifar10-small", *folder)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: data.root: cifar10 is not in {own_folder}/data\n"
+        "  set data.root to the folder that holds cifar-10-batches-py, or data.download = true to fetch it\n"
+    )
+    assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+    assert aspk("train", "cifar10-small", "--dry-run").exit_code == 2
+
+
+def test_a_missing_device_leaves_nothing_behind(aspk: Aspk, own_folder: Path) -> None:
+    done = aspk("train", "tiny.toml", "--device", "cuda:99")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: --device cuda:99: ")
+    assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+
+
+def test_no_run_to_go_on_with(aspk: Aspk, own_folder: Path) -> None:
+    done = aspk("train")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: there is no run under runs\n  train one first: aspk train quickstart\n"
+    assert not Path("runs").exists()
+
+
+def test_float64(aspk: Aspk) -> None:
+    assert aspk("train", "tiny.toml", *ONE_EPOCH, "--precision", "float64").exit_code == 0
+    stored = load_checkpoint(Path("runs/tiny"))
+    assert {array.dtype for array in stored.weights.values()} == {np.dtype("float64")}
+    assert stored.environment["precision"] == "float64"
+
+
+def test_an_unfinished_training_keeps_its_precision(aspk: Aspk, trained: Path) -> None:
+    checkpoint = load_checkpoint(trained)
+    history = checkpoint.state.history[:2]
+    save_checkpoint(
+        trained, replace(checkpoint, state=replace(checkpoint.state, epoch=2, finished=False, history=history))
+    )
+    before = (trained / "supernet.h5").read_bytes()
+
+    done = aspk("train", "tiny.toml", "--precision", "float64")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: runs/tiny: this run was begun in float32, not float64\n"
+        "  go on with --precision float32, or start a new run beside it with --fresh\n"
+    )
+    assert (trained / "supernet.h5").read_bytes() == before
+
+
+def require_equal(checkpoint: Checkpoint, expected: Checkpoint) -> None:
+    """Weights, optimizer and history are those of the other training, bit by bit; seconds are not."""
+    assert weights_hash(checkpoint.weights) == weights_hash(expected.weights)
+    assert weights_hash(checkpoint.optimizer) == weights_hash(expected.optimizer)
+    untimed = [
+        [replace(record, seconds=0.0, images_per_second=0.0) for record in each.state.history]
+        for each in (checkpoint, expected)
+    ]
+    assert untimed[0] == untimed[1]
+    assert checkpoint.state.finished
+
+
+def test_killed_and_resumed(aspk: Aspk, background: Aspk, trained_once: tuple[Path, Any]) -> None:
+    run = Path("runs/tiny")
+    training = background("train", "tiny.toml", "--quiet")
+    training.wait_until((run / "supernet.h5").is_file)
+    time.sleep(random.uniform(0.0, 0.1))
+    training.kill()
+    assert not load_checkpoint(run).state.finished
+
+    assert aspk("train", "tiny.toml", "--json").document["steps"] == trained_once[1]["steps"]
+    require_equal(load_checkpoint(run), load_checkpoint(trained_once[0]))
+
+
+def test_interrupted_in_an_epoch_and_resumed(aspk: Aspk, background: Aspk, trained_once: tuple[Path, Any]) -> None:
+    run = Path("runs/tiny")
+    training = background("train", "tiny.toml")
+    training.wait_until((run / "supernet.h5").is_file)
+    time.sleep(0.05)
+    exit_code, stdout, stderr = training.interrupt()
+
+    assert (exit_code, stdout) == (130, "")
+    state = load_checkpoint(run).state
+    assert not state.finished
+    steps = load_checkpoint(trained_once[0]).state.history[0].steps
+    assert stderr.endswith(
+        f"\nstopped and saved in epoch {state.epoch + 1}, step {state.step} of {steps}; "
+        "the same command goes on from there\n\ninterrupted\n"
+    )
+    assert state.step > 0
+
+    assert aspk("train", "--quiet").exit_code == 0
+    require_equal(load_checkpoint(run), load_checkpoint(trained_once[0]))
+
+
+def test_the_same_seed_gives_the_same_weights(aspk: Aspk, trained_once: tuple[Path, Any]) -> None:
+    assert aspk("train", "tiny.toml", "--quiet").exit_code == 0
+    assert weights_hash(load_weights(Path("runs/tiny"))) == weights_hash(load_weights(trained_once[0]))

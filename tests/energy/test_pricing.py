@@ -1,0 +1,214 @@
+"""Energy of a tiny network in whole picojoules, counted by hand, and of the paper's model."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from autospikformer_cli.energy.conventions import CONVENTIONS, Convention, convention_of, hardware_profile
+from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport, input_rates
+from autospikformer_cli.measurement import InputCount, Measurement
+from autospikformer_cli.recipe import EnergyConfig
+from autospikformer_cli.space import parse_subnet
+from autospikformer_cli.spiking.layout import NetworkShape
+
+SHAPE = NetworkShape(image_size=8, in_channels=1, num_classes=2, widest_dim=8)
+"""8 x 8 pixels, 4 tokens; convolutions of 1, 2, 4 and 8 outputs."""
+SUBNET = parse_subnet("(1, 2, 4, 1, 2, 2, 8)")
+"""One block, ratio 2, 4 heads, T 2, dimension 8."""
+IMAGES = 2
+
+# Layer's input: sums and non-zeros by step over both images, elements over both images.
+SPIKES = {
+    "patch_embed.proj_conv1": ((32, 16), (32, 16), 2 * 64 * 1),
+    "patch_embed.proj_conv2": ((64, 128), (64, 128), 2 * 64 * 2),
+    "patch_embed.proj_conv3": ((16, 16), (16, 16), 2 * 16 * 4),
+    "patch_embed.rpe_conv": ((8, 24), (8, 24), 2 * 4 * 8),
+    "block.0.attn.q_linear": ((40, 56), (24, 40), 2 * 4 * 8),
+    "block.0.attn.k_linear": ((40, 56), (24, 40), 2 * 4 * 8),
+    "block.0.attn.v_linear": ((40, 56), (24, 40), 2 * 4 * 8),
+    "block.0.attn.q": ((8, 24), (8, 24), 2 * 4 * 8),
+    "block.0.attn.v": ((4, 12), (4, 12), 2 * 4 * 8),
+    "block.0.attn.proj_linear": ((16, 16), (16, 16), 2 * 4 * 8),
+    "block.0.mlp.fc1_linear": ((64, 64), (32, 48), 2 * 4 * 8),
+    "block.0.mlp.fc2_linear": ((32, 32), (32, 32), 2 * 4 * 16),
+}
+MEASURED = ("patch_embed.proj_conv", *SPIKES, "head")
+MACS = {
+    "patch_embed.proj_conv": 9 * 1 * 1 * 64,
+    "patch_embed.proj_conv1": 9 * 1 * 2 * 64,
+    "patch_embed.proj_conv2": 9 * 2 * 4 * 64,
+    "patch_embed.proj_conv3": 9 * 4 * 8 * 16,
+    "patch_embed.rpe_conv": 9 * 8 * 8 * 4,
+    "block.0.attn.q_linear": 8 * 8 * 4,
+    "block.0.attn.k_linear": 8 * 8 * 4,
+    "block.0.attn.v_linear": 8 * 8 * 4,
+    "block.0.attn.q@k": 4 * 4 * 8,
+    "block.0.attn.(q@k)@v": 4 * 4 * 8,
+    "block.0.attn.proj_linear": 8 * 8 * 4,
+    "block.0.mlp.fc1_linear": 8 * 16 * 4,
+    "block.0.mlp.fc2_linear": 16 * 8 * 4,
+    "head": 8 * 2,
+}
+SOPS = {
+    "patch_embed.proj_conv": None,
+    "patch_embed.proj_conv1": 432,  # 48 spikes of 128 elements, 1,152 MACs
+    "patch_embed.proj_conv2": 3456,  # 192 of 256, 4,608
+    "patch_embed.proj_conv3": 1152,  # 32 of 128, 4,608
+    "patch_embed.rpe_conv": 1152,  # 32 of 64, 2,304
+    "block.0.attn.q_linear": 384,  # 96 of 64, 256
+    "block.0.attn.k_linear": 384,
+    "block.0.attn.v_linear": 384,
+    "block.0.attn.q@k": 64,  # 32 of 64, 128
+    "block.0.attn.(q@k)@v": 32,  # 16 of 64, 128
+    "block.0.attn.proj_linear": 128,  # 32 of 64, 256
+    "block.0.mlp.fc1_linear": 1024,  # 128 of 64, 512
+    "block.0.mlp.fc2_linear": 256,  # 64 of 128, 512
+    "head": None,
+}
+
+
+def measurement() -> Measurement:
+    inputs = tuple(InputCount(name, *SPIKES.get(name, ((), (), 128)), 1) for name in MEASURED)
+    return Measurement(correct=1, images=IMAGES, params=1, inputs=inputs, spikes=(), silent_channels=0)
+
+
+def priced(**keys: Any) -> EnergyReport:
+    model = EnergyModel(SHAPE, convention_of(EnergyConfig(**keys)), hardware_profile("cmos45"))
+    return model.of(SUBNET, measurement())
+
+
+def picojoules(report: EnergyReport) -> float:
+    return report.energy_j / 1e-12
+
+
+def test_every_layer_by_hand() -> None:
+    report = priced()
+    assert {layer.name: layer.macs for layer in report.layers} == MACS
+    assert {layer.name: layer.sops for layer in report.layers} == SOPS
+    rates = {layer.name: layer.input_rate for layer in report.layers}
+    assert rates["patch_embed.proj_conv1"] == 48 / 256
+    assert rates["block.0.attn.q_linear"] == 96 / 128
+    assert rates["block.0.attn.(q@k)@v"] == 16 / 128
+    assert rates["patch_embed.proj_conv"] is rates["head"] is None
+    for layer in report.layers:
+        expected = layer.macs * 4.6 if layer.sops is None else layer.sops * 0.9
+        assert layer.energy_j == pytest.approx(expected * 1e-12, rel=1e-12)
+    assert [layer.kind for layer in report.layers] == 5 * ["convolution"] + 3 * ["linear"] + 2 * ["attention"] + (
+        3 * ["linear"] + ["head"]
+    )
+    assert report.macs == 15_568
+    assert report.sops == 8848
+
+
+@pytest.mark.parametrize(
+    ("keys", "sops", "energy_pj"),
+    [
+        ({}, 8848, 592 * 4.6 + 8848 * 0.9),
+        ({"convention": "sound"}, 8848, 10_686.4),
+        ({"convention": "paper"}, 8848, 10_612.8),
+        ({"first_layer_steps": "every"}, 8848, (2 * 576 + 16) * 4.6 + 8848 * 0.9),
+        ({"first_layer_steps": "once"}, 8848, 10_686.4),
+        ({"residual": "mac"}, 6672 + 1408, (592 + 3 * 256 + 640) * 4.6 + 6672 * 0.9),
+        ({"residual": "ac"}, 8848, 10_686.4),
+        ({"order": "q_kv"}, 8800, 592 * 4.6 + 8800 * 0.9),
+        ({"order": "qk_v"}, 8848, 10_686.4),
+        (
+            {"convention": "paper", "first_layer_steps": "every", "residual": "mac", "order": "q_kv"},
+            6624 + 1408,
+            (2 * 576 + 3 * 256 + 640) * 4.6 + 6624 * 0.9,
+        ),
+    ],
+    ids=str,
+)
+def test_conventions_and_what_overrides_them(keys: dict[str, Any], sops: int, energy_pj: float) -> None:
+    report = priced(**keys)
+    assert report.sops == sops
+    assert picojoules(report) == pytest.approx(energy_pj, rel=1e-12)
+
+
+def test_the_other_order_of_the_attention_products() -> None:
+    layers = {layer.name: layer for layer in priced(order="q_kv").layers if layer.kind == "attention"}
+    assert {name: (layer.macs, layer.sops) for name, layer in layers.items()} == {
+        "block.0.attn.k@v": (4 * 8 * 8 // 4, 16),
+        "block.0.attn.q@(k@v)": (4 * 8 * 8 // 4, 32),
+    }
+
+
+def test_an_ann_multiplies_everything_once() -> None:
+    assert priced().ann_energy_j == pytest.approx(15_568 * 4.6e-12, rel=1e-12)
+    assert priced(convention="paper").ann_energy_j == pytest.approx((15_568 - 16) * 4.6e-12, rel=1e-12)
+
+
+def test_parameters_do_not_depend_on_the_convention() -> None:
+    convolutions = 9 * (1 + 2 + 8 + 32 + 64) + 2 * (1 + 2 + 4 + 8 + 8)
+    linears = 4 * (64 + 24) + (128 + 48) + (128 + 24)
+    assert priced().params == priced(convention="paper").params == convolutions + linears + 18
+
+
+def test_rates_of_counts() -> None:
+    rates = input_rates(measurement().inputs)
+    assert set(rates) == set(SPIKES)
+    assert (rates["block.0.mlp.fc1_linear"].mean, rates["block.0.mlp.fc1_linear"].nonzero) == (1.0, 0.625)
+
+
+def test_a_silent_network_costs_its_pixels_and_its_head() -> None:
+    model = EnergyModel(SHAPE, Convention(), hardware_profile("cmos45"))
+    report = model.at_rate(SUBNET, 0.0)
+    assert picojoules(report) == pytest.approx(592 * 4.6, rel=1e-12)
+    assert report.sops == 0
+
+
+# The paper's model
+
+SPIKFORMER = parse_subnet("(4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1, 2, 2, 2, 2, 4, 384)")
+CIFAR10 = NetworkShape(image_size=32, in_channels=3, num_classes=10, widest_dim=384)
+
+
+def test_spikformer_4_384_at_a_quarter() -> None:
+    """1,327,104 multiply-accumulates of pixels, and 0.25 x 4 accumulates for each of the others."""
+    paper = EnergyModel(CIFAR10, CONVENTIONS["paper"], hardware_profile("cmos45")).at_rate(SPIKFORMER, 0.25)
+    assert paper.energy_j == pytest.approx(0.8455421952e-3, rel=1e-12)
+    assert paper.macs == 934_035_456
+    assert paper.sops == 934_035_456 - 1_327_104
+    assert paper.ann_energy_j == pytest.approx(934_035_456 * 4.6e-12, rel=1e-12)
+    assert paper.params == 9_324_730
+    sound = EnergyModel(CIFAR10, CONVENTIONS["sound"], hardware_profile("cmos45")).at_rate(SPIKFORMER, 0.25)
+    assert sound.energy_j - paper.energy_j == pytest.approx(3840 * 4.6e-12, rel=1e-6)
+
+
+def test_energy_grows_with_time_steps_and_rate() -> None:
+    model = EnergyModel(CIFAR10, CONVENTIONS["paper"], hardware_profile("cmos45"))
+    pixels = 1_327_104 * 4.6e-12
+    quarter = model.at_rate(SPIKFORMER, 0.25).energy_j - pixels
+    assert model.at_rate(SPIKFORMER, 0.5).energy_j - pixels == pytest.approx(2 * quarter, rel=1e-12)
+    two_steps = parse_subnet(str(SPIKFORMER).replace("4, 384", "2, 384"))
+    assert model.at_rate(two_steps, 0.25).energy_j - pixels == pytest.approx(quarter / 2, rel=1e-12)
+
+
+# Conventions and profiles
+
+
+def test_conventions() -> None:
+    assert {
+        "sound": Convention("once", "ac", "qk_v", head=True),
+        "paper": Convention("once", "ac", "qk_v", head=False),
+    } == CONVENTIONS
+    assert convention_of(EnergyConfig(convention="paper", residual="mac")) == Convention("once", "mac", "qk_v", False)
+
+
+def test_the_profile_says_where_its_figures_are_from() -> None:
+    profile = hardware_profile("cmos45")
+    assert (profile.name, profile.e_mac_pj, profile.e_ac_pj) == ("cmos45", 4.6, 0.9)
+    text = files("autospikformer_cli.energy").joinpath("profiles/cmos45.toml").read_text(encoding="utf-8")
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    assert any(line.startswith("# Source: M. Horowitz, ") and "ISSCC 2014" in line for line in comments)
+
+
+def test_every_profile_has_a_source() -> None:
+    for profile in files("autospikformer_cli.energy").joinpath("profiles").iterdir():
+        assert "# Source: " in profile.read_text(encoding="utf-8")
+        stem = profile.name.removesuffix(".toml")
+        assert hardware_profile(stem).e_mac_pj > hardware_profile(stem).e_ac_pj > 0

@@ -1,0 +1,51 @@
+"""Which subnet a word names, and where old populations go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs.search import select_subnet, set_aside
+
+
+@pytest.mark.parametrize(
+    ("text", "subnet"),
+    [
+        ("largest", "(2, 4, 4, 4, 4, 1, 1, 2, 2, 4, 48)"),
+        ("smallest", "(1, 2, 2, 1, 2, 2, 32)"),
+        ("baseline", "(2, 4, 4, 4, 4, 1, 1, 2, 2, 4, 48)"),
+        ("(1, 2, 2, 0.60, 1.25, 3, 40)", "(1, 2, 2, 0.6, 1.25, 3, 40)"),
+        ("[1, 2, 2, 0.6, 1.25, 3, 40]", "(1, 2, 2, 0.6, 1.25, 3, 40)"),
+        (" 1, 2, 2, 0.6, 1.25, 3, 40 ", "(1, 2, 2, 0.6, 1.25, 3, 40)"),
+    ],
+)
+def test_words_and_tuples(text: str, subnet: str) -> None:
+    assert str(select_subnet(text, load_recipe("quickstart"), None)) == subnet
+
+
+def test_the_baseline_is_the_recipes() -> None:
+    recipe = load_recipe("quickstart", ["search.baseline=[1, 3, 4, 1.4, 5, 3, 40]"])
+    assert str(select_subnet("baseline", recipe, None)) == "(1, 3, 4, 1.4, 5, 3, 40)"
+
+
+@pytest.mark.parametrize("text", ["best", "c0001", "larges", ""])
+def test_a_recipe_alone_has_no_candidates(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        select_subnet(text, load_recipe("quickstart"), None)
+    assert str(caught.value) == (
+        f"--subnet: {text!r} names no subnet of a recipe\n"
+        "  choose largest, smallest, baseline, or a tuple such as '(2, 4, 4, 4, 4, 1, 1, 2, 2, 4, 48)'"
+    )
+
+
+def test_old_populations_are_numbered(tmp_path: Path) -> None:
+    assert set_aside(tmp_path) is None
+    for number in range(3):
+        (tmp_path / "population.h5").write_text(str(number))
+        assert set_aside(tmp_path) == tmp_path / f"population-{number + 2}.h5"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "population-2.h5": "0", "population-3.h5": "1", "population-4.h5": "2",
+    }  # fmt: skip

@@ -1,0 +1,133 @@
+"""What each gene and switch does to a network, and what all its subnets share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
+from autospikformer_cli.spiking.normalisation import BatchStatistics, RunningStatistics, Statistics
+from autospikformer_cli.spiking.supernet import Supernet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+BASE = parse_subnet("(2, 2, 3, 2, 4, 0.8, 1, 2, 1.25, 3, 16)")
+NARROW = parse_subnet("(2, 1.3, 2, 4, 2, 1, 0.6, 1.5, 2, 4, 12)")
+
+
+def logits_of(
+    supernet: Supernet, images: Tensor, subnet: Subnet, statistics: Statistics | None = None, observer: Any = None
+) -> Tensor:
+    with torch.no_grad():
+        return supernet(images[None], subnet, statistics or RunningStatistics(), observer)
+
+
+# Genes
+
+
+@pytest.mark.parametrize(
+    "genes",
+    [
+        {"mlp_ratio": (Decimal(3), Decimal(3))},
+        {"mlp_ratio": (Decimal(2), Decimal(2))},
+        {"num_heads": (4, 4)},
+        {"num_heads": (2, 2)},
+        {"threshold": (Decimal(1), Decimal(1))},
+        {"threshold": (Decimal("0.8"), Decimal("0.6"))},
+        {"tau": (Decimal("1.25"), Decimal("1.25"))},
+        {"tau": (Decimal(2), Decimal(2))},
+        {"time_step": 4},
+        {"embed_dim": 12},
+    ],
+    ids=str,
+)
+def test_every_gene_changes_the_logits(
+    lively: Supernet, images: Tensor, space: SearchSpace, genes: dict[str, Any]
+) -> None:
+    changed = space.require(replace(BASE, **genes))
+    difference = logits_of(lively, images, changed) - logits_of(lively, images, BASE)
+    assert float(difference.abs().max()) > 1e-3
+
+
+def test_depth_changes_the_logits(lively: Supernet, images: Tensor) -> None:
+    shallow = Subnet(BASE.mlp_ratio[:1], BASE.num_heads[:1], BASE.threshold[:1], BASE.tau[:1], 3, 16)
+    difference = logits_of(lively, images, shallow) - logits_of(lively, images, BASE)
+    assert float(difference.abs().max()) > 1e-3
+
+
+# Switches
+
+
+def test_unsearched_heads_do_nothing(make_lively: Callable[..., Supernet], images: Tensor) -> None:
+    fixed, searched = make_lively(searched_heads=False), make_lively()
+    all_largest, other = replace(BASE, num_heads=(4, 4)), replace(BASE, num_heads=(4, 2))
+    expected = logits_of(searched, images, all_largest)
+    assert torch.equal(logits_of(fixed, images, all_largest), expected)
+    assert torch.equal(logits_of(fixed, images, other), expected)
+
+
+def test_scope_of_the_threshold(make_lively: Callable[..., Supernet], images: Tensor, watcher: Any) -> None:
+    """Where fc1 alone follows the gene, a first block's attention does not see it."""
+    other = replace(BASE, threshold=(Decimal("0.6"), Decimal(1)))
+    changed = {}
+    for scope in ("block", "fc1"):
+        supernet = make_lively(threshold_scope=scope)
+        seen = []
+        for subnet in (BASE, other):
+            logits_of(supernet, images, subnet, BatchStatistics(), watcher)
+            seen.append(dict(watcher.spikes))
+        changed[scope] = [name for name in seen[0] if not torch.equal(seen[0][name], seen[1][name])]
+    first = "block.0.attn.q_bn"
+    assert changed["block"][0] == first
+    assert changed["fc1"][0] == "block.0.mlp.fc1_bn"
+
+
+def test_thresholds_and_taus_of_each_layer(make_lively: Callable[..., Supernet], images: Tensor, watcher: Any) -> None:
+    """A block's tau governs its seven layers, its threshold all but the one behind attention; the stem has its own."""
+    fast = replace(BASE, threshold=(Decimal(1), BASE.threshold[1]), tau=(Decimal("1.25"), BASE.tau[1]))
+    supernet = make_lively()
+    seen = []
+    for subnet in (BASE, fast):
+        logits_of(supernet, images, subnet, observer=watcher)
+        seen.append(dict(watcher.spikes))
+    stem = [name for name in seen[0] if name.startswith("patch_embed")]
+    assert len(stem) == 5
+    assert all(torch.equal(seen[0][name], seen[1][name]) for name in stem)
+
+
+# What subnets share
+
+
+def test_the_same_seed_gives_the_same_first_weights(lively: Supernet) -> None:
+    one, same, other = (Supernet(lively.config, seed) for seed in (3, 3, 4))
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in one.state_dict().items())
+    assert not torch.equal(one.head.weight, other.head.weight)
+    assert float(one.head.weight.detach().abs().max()) <= 2
+    assert 0.01 < float(one.block[0].mlp.fc1_linear.weight.detach().std()) < 0.03
+    bound = (2 * 9) ** -0.5
+    first = one.get_submodule("patch_embed.proj_conv").weight.detach()
+    assert 0.8 * bound < float(first.abs().max()) <= bound
+
+
+def test_the_embedding_is_what_the_first_block_reads(lively: Supernet, images: Tensor, watcher: Any) -> None:
+    with torch.no_grad():
+        tokens = lively.embed(images[None], NARROW, RunningStatistics())
+    logits_of(lively, images, NARROW, observer=watcher)
+    assert torch.equal(tokens, watcher.inputs["block.0.attn.q_linear"])
+    assert set(tokens.unique().tolist()) == {0.0, 1.0, 2.0}
+
+
+def test_frames_that_differ_by_step_are_each_convolved(lively: Supernet, images: Tensor) -> None:
+    """Copies give what the static image gives; other frames give something else."""
+    copies = images[None].repeat(BASE.time_step, 1, 1, 1, 1)
+    expected = logits_of(lively, images, BASE)
+    with torch.no_grad():
+        torch.testing.assert_close(lively(copies, BASE, RunningStatistics()), expected, rtol=0, atol=1e-9)
+        copies[1] += 1
+        assert float((lively(copies, BASE, RunningStatistics()) - expected).abs().max()) > 1e-3

@@ -1,0 +1,199 @@
+"""Parameters, multiply-accumulates and neurons of the paper's models, and of networks that are really built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
+from autospikformer_cli.spiking.layout import NetworkShape, Order, num_neurons, num_params, operations
+from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
+from autospikformer_cli.spiking.normalisation import BatchStatistics
+from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SPIKFORMER_4_384 = "(4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1, 2, 2, 2, 2, 4, 384)"
+SPIKFORMER_2_384 = "(2, 4, 4, 12, 12, 1, 1, 2, 2, 4, 384)"
+SPIKFORMER_4_256 = "(4, 4, 4, 4, 4, 8, 8, 8, 8, 1, 1, 1, 1, 2, 2, 2, 2, 4, 256)"
+S_TS1 = "(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)"
+S_TL2 = "(2, 4.2, 4.2, 12, 12, 0.8, 1.2, 3, 1.5, 4, 480)"
+
+
+def cifar(widest_dim: int) -> NetworkShape:
+    return NetworkShape(image_size=32, in_channels=3, num_classes=10, widest_dim=widest_dim)
+
+
+def macs(subnet: str, order: Order = "qk_v", prefixes: tuple[str, ...] = ("patch_embed", "block")) -> int:
+    found = operations(cifar(384), parse_subnet(subnet), order)
+    return sum(operation.macs for operation in found if operation.name.startswith(prefixes))
+
+
+# The paper's models
+
+
+@pytest.mark.parametrize(
+    ("subnet", "widest", "millions"),
+    [
+        (SPIKFORMER_4_384, 384, 9.325),
+        (SPIKFORMER_2_384, 384, 5.765),
+        (SPIKFORMER_4_256, 256, 4.155),
+        (S_TS1, 384, 4.684),
+        (S_TL2, 480, 9.184),
+    ],
+)
+def test_parameters_of_the_papers_models(subnet: str, widest: int, millions: float) -> None:
+    assert round(num_params(cifar(widest), parse_subnet(subnet)) / 1e6, 3) == millions
+
+
+def test_parameters_of_spikformer_4_384_by_hand() -> None:
+    convolutions = 9 * (3 * 48 + 48 * 96 + 96 * 192 + 192 * 384 + 384 * 384) + 2 * (48 + 96 + 192 + 384 + 384)
+    block = 4 * (384 * 384 + 3 * 384) + (384 * 1536 + 3 * 1536) + (1536 * 384 + 3 * 384)
+    head = 384 * 10 + 10
+    assert convolutions + 4 * block + head == 9_324_730
+    assert num_params(cifar(384), parse_subnet(SPIKFORMER_4_384)) == 9_324_730
+
+
+def test_multiply_accumulates_of_spikformer_4_384() -> None:
+    """A time step: the stem by hand, 64 tokens in the blocks; without the head."""
+    stem = 9 * (1024 * (3 * 48 + 48 * 96 + 96 * 192) + 256 * 192 * 384 + 64 * 384 * 384)
+    block = 64 * (4 * 384**2 + 8 * 384**2) + 2 * 64**2 * 384
+    assert macs(SPIKFORMER_4_384, prefixes=("patch_embed",)) == stem
+    assert macs(SPIKFORMER_4_384, prefixes=("block",)) == 4 * block
+    assert [round(value / 1e6, 1) for value in (stem, 4 * block, stem + 4 * block)] == [468.5, 465.6, 934.0]
+    assert round(macs(SPIKFORMER_4_384, "q_kv") / 1e6, 1) == 927.7
+
+
+def test_operations_have_spikformers_names() -> None:
+    shape = NetworkShape(8, 1, 2, 8)
+    found = [(o.name, o.kind, o.reads, o.input_kind) for o in operations(shape, parse_subnet("(1, 2, 4, 1, 2, 4, 8)"))]
+    stem = [
+        (f"patch_embed.{name}", "convolution", f"patch_embed.{name}", "real" if name == "proj_conv" else "binary")
+        for name in ("proj_conv", "proj_conv1", "proj_conv2", "proj_conv3", "rpe_conv")
+    ]
+    qkv = [(f"block.0.attn.{x}_linear", "linear", f"block.0.attn.{x}_linear", "integer") for x in "qkv"]
+    assert found == [
+        *stem,
+        *qkv,
+        ("block.0.attn.q@k", "attention", "block.0.attn.q", "binary"),
+        ("block.0.attn.(q@k)@v", "attention", "block.0.attn.v", "binary"),
+        ("block.0.attn.proj_linear", "linear", "block.0.attn.proj_linear", "binary"),
+        ("block.0.mlp.fc1_linear", "linear", "block.0.mlp.fc1_linear", "integer"),
+        ("block.0.mlp.fc2_linear", "linear", "block.0.mlp.fc2_linear", "binary"),
+        ("head", "head", "head", "real"),
+    ]
+    reordered = operations(shape, parse_subnet("(1, 2, 4, 1, 2, 4, 8)"), "q_kv")
+    products = [(o.name, o.reads, o.macs) for o in reordered if o.kind == "attention"]
+    assert products == [
+        ("block.0.attn.k@v", "block.0.attn.v", 4 * 8 * 8 // 4),
+        ("block.0.attn.q@(k@v)", "block.0.attn.q", 4 * 8 * 8 // 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image_size", "pooled", "sizes"),
+    [
+        (32, (3, 4), [32, 32, 32, 16, 8]),
+        (128, (1, 2, 3, 4), [128, 64, 32, 16, 8]),
+        (8, (4,), [8, 8, 8, 8, 4]),
+        (7, (2, 3), [7, 7, 4, 2, 2]),
+        (8, (), [8, 8, 8, 8, 8]),
+    ],
+)
+def test_sides_of_the_feature_maps(image_size: int, pooled: tuple[int, ...], sizes: list[int]) -> None:
+    shape = NetworkShape(image_size, 3, 10, 64, pooled)
+    assert [shape.stage_size(stage) for stage in range(1, 6)] == sizes
+    assert shape.num_tokens == sizes[-1] ** 2
+
+
+# Networks that are built
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowShape(NetworkShape):
+    """A subnet taken out of its supernet: the widest dimension is its own, the stem's first three widths are not."""
+
+    stem: tuple[int, int, int] = (2, 4, 8)
+
+    def stem_widths(self, embed_dim: int) -> tuple[int, int, int, int]:
+        """The supernet's first three, then the subnet's."""
+        return (*self.stem, embed_dim)
+
+
+def alone(subnet: Subnet) -> SearchSpace:
+    """The space whose only member has these genes (one mlp_ratio for all blocks)."""
+    return SearchSpace(
+        depth=(subnet.depth,),
+        mlp_ratio=(max(subnet.mlp_ratio),),
+        num_heads=tuple(sorted(set(subnet.num_heads))),
+        threshold=tuple(sorted(set(subnet.threshold))),
+        tau=tuple(sorted(set(subnet.tau))),
+        time_step=(subnet.time_step,),
+        embed_dim=(subnet.embed_dim,),
+    )
+
+
+def test_parameters_are_the_weights_of_the_network_built(space: SearchSpace) -> None:
+    shape = NetworkShape(8, 2, 5, 16, (3,))
+    for seed in range(12):
+        drawn = space.sample(Random(seed))
+        subnet = replace(drawn, mlp_ratio=(drawn.mlp_ratio[0],) * drawn.depth)
+        built = Supernet(NetworkConfig(NarrowShape(8, 2, 5, subnet.embed_dim, (3,)), alone(subnet)))
+        assert num_params(shape, subnet) == sum(parameter.numel() for parameter in built.parameters())
+
+
+def test_each_blocks_hidden_neurons_are_the_floor_of_the_exact_product(space: SearchSpace) -> None:
+    subnet = parse_subnet("(2, 1.3, 3, 4, 2, 1, 1, 2, 2, 2, 12)")
+    assert subnet in space
+    assert [subnet.hidden_dim(block) for block in range(2)] == [15, 36]
+    fc1 = [o for o in operations(NetworkShape(8, 2, 5, 16), subnet) if o.name.endswith("fc1_linear")]
+    assert [(o.macs, o.params) for o in fc1] == [(4 * 12 * 15, 12 * 15 + 45), (4 * 12 * 36, 12 * 36 + 108)]
+    inexact = Subnet((Decimal("4.2"),), (1,), (Decimal(1),), (Decimal(2),), 1, 480)
+    assert inexact.hidden_dim(0) == 2016
+
+
+@pytest.mark.parametrize("image_size", [7, 8])
+def test_neurons_and_inputs_are_what_an_observer_sees(space: SearchSpace, watcher: Any, image_size: int) -> None:
+    shape = NetworkShape(image_size, 2, 5, 16, (2, 3))
+    supernet = Supernet(NetworkConfig(shape, space))
+    frames = torch.rand(1, 3, image_size, image_size, 2)
+    for seed in range(6):
+        watcher.inputs.clear()
+        watcher.spikes.clear()
+        subnet = space.sample(Random(seed))
+        with torch.no_grad():
+            supernet(frames, subnet, BatchStatistics(), watcher)
+        assert num_neurons(shape, subnet) == sum(spikes[0, 0].numel() for spikes in watcher.spikes.values())
+        assert {spikes.shape[:2] for spikes in watcher.spikes.values()} == {(subnet.time_step, 3)}
+        found = operations(shape, subnet)
+        assert list(watcher.inputs) == list(dict.fromkeys(operation.reads for operation in found))
+        for operation in found:
+            values = watcher.inputs[operation.reads]
+            assert kind_of(values, operation.input_kind)
+            if operation.kind == "linear":
+                outputs = operation.macs // values[0, 0].numel()
+                assert operation.params == values.shape[-1] * outputs + 3 * outputs
+
+
+def kind_of(values: Tensor, kind: str) -> bool:
+    """Whether a layer's input is what the layout says it is."""
+    if kind == "real":
+        return len(values) == 1
+    return (
+        bool((values == values.round()).all())
+        and float(values.min()) >= 0
+        and (kind == "integer" or float(values.max()) <= 1)
+    )
+
+
+def test_memory_grows_with_what_is_kept() -> None:
+    shape, subnet = cifar(384), parse_subnet(SPIKFORMER_4_384)
+    weights, neurons = 9_324_730, num_neurons(cifar(384), subnet)
+    assert training_bytes(shape, subnet, 128, 4) == 4 * (4 * weights + 3 * neurons * 4 * 128)
+    assert evaluation_bytes(shape, subnet, 64, 8) == 8 * (weights + 4 * 192 * 1024 * 4 * 64)

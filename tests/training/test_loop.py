@@ -1,0 +1,294 @@
+"""The training loop: it learns, and stopped anywhere and resumed it ends at the very same weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from autospikformer_cli.data.augmentation import augment
+from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.data.mixing import mixup
+from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.recipe import TrainConfig
+from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+from autospikformer_cli.store.supernet import Checkpoint, TrainState, load_checkpoint, save_checkpoint
+from autospikformer_cli.training.loop import (
+    Recorder,
+    StepReport,
+    Trainer,
+    TrainingData,
+    make_optimizer,
+    num_steps,
+    optimizer_arrays,
+    restore_optimizer,
+)
+from autospikformer_cli.training.paths import one_path, sampled_paths
+from autospikformer_cli.training.schedule import learning_rate
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SPACE = SearchSpace(
+    depth=(1, 2),
+    mlp_ratio=(Decimal(2), Decimal(3)),
+    num_heads=(1, 2),
+    threshold=(Decimal("0.6"), Decimal(1)),
+    tau=(Decimal("1.25"), Decimal(2)),
+    time_step=(2, 3),
+    embed_dim=(8, 16),
+)
+DESCRIPTION = DataDescription(num_classes=4, in_channels=1, image_size=8, mean=(0.5,), std=(0.25,))
+SHAPE = NetworkShape(image_size=8, in_channels=1, num_classes=4, widest_dim=16, pooled_stages=(4,))
+START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
+SEED = 3
+
+
+def textures(number: int) -> ImageSet:
+    """Noise on rows, columns, a chessboard or nothing, which is the class."""
+    generator = torch.Generator().manual_seed(4)
+    labels = torch.randint(4, (number,), generator=generator)
+    noise = torch.randint(120, (number, 8, 8, 1), generator=generator, dtype=torch.uint8)
+    rows, columns = torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
+    patterns = torch.stack([rows % 2, columns % 2, (rows + columns) % 2, torch.zeros(8, 8, dtype=torch.int64)])
+    images = noise + 120 * patterns.to(torch.uint8)[labels, :, :, None]
+    return ImageSet(images, labels, torch.arange(number), "train", "0" * 64)
+
+
+@dataclass
+class Log:
+    """What a trainer told; it is asked to stop after so many steps."""
+
+    stop_after: float = float("inf")
+    steps: list[StepReport] = field(default_factory=list)
+    epochs: list[TrainState] = field(default_factory=list)
+
+    def recorder(self) -> Recorder:
+        """Its recorder; the accuracies are made up."""
+        return Recorder(
+            step=self.steps.append,
+            epoch=self.epochs.append,
+            stop=lambda: len(self.steps) >= self.stop_after,
+            accuracy=lambda: (60.0 + len(self.epochs), 50.0 + len(self.epochs)),
+        )
+
+
+def network(seed: int = 0) -> Supernet:
+    return Supernet(NetworkConfig(SHAPE, SPACE), seed)
+
+
+def trainer(supernet: Supernet, images: ImageSet, augmentation: str = "spikformer", **keys: Any) -> Trainer:
+    given = {"epochs": 2, "batch": 16, "warmup_epochs": 0.5, "cooldown_epochs": 0.5, "lr": 3e-3} | keys
+    config = TrainConfig(**given)
+    return Trainer(
+        supernet,
+        make_optimizer(supernet, config.weight_decay),
+        TrainingData(images, DESCRIPTION, augmentation),
+        config,
+        paths=sampled_paths(SPACE, SEED, config.sampling),
+        seed=SEED,
+    )
+
+
+def weights(supernet: Supernet) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in supernet.state_dict().items()}
+
+
+def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
+    return Checkpoint(
+        recipe_name="toy",
+        recipe_toml="",
+        state=state,
+        splits={},
+        environment={},
+        weights=weights(training.supernet),
+        optimizer=optimizer_arrays(training.supernet, training.optimizer),
+    )
+
+
+# Stopping and going on
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 5])
+def test_stopped_anywhere_and_resumed_it_ends_alike(tmp_path: Path, stop_after: int) -> None:
+    """Two epochs of three steps, the last batch smaller, through a checkpoint file."""
+    images = textures(40)
+    whole, log = trainer(network(), images), Log()
+    end = whole.run(START, log.recorder())
+    assert end.finished
+    assert [report.images for report in log.steps] == [16, 16, 8] * 2
+
+    first, stopped = trainer(network(), images), Log(stop_after)
+    state = first.run(START, stopped.recorder())
+    assert (state.epoch, state.step, state.finished) == (stop_after // 3, stop_after % 3, False)
+    assert state.images == sum(report.images for report in stopped.steps[state.epoch * 3 :])
+    save_checkpoint(tmp_path, checkpoint(first, state))
+
+    stored = load_checkpoint(tmp_path)
+    again, rest = trainer(network(seed=9), images), Log()
+    again.supernet.load_state_dict({name: torch.from_numpy(array) for name, array in stored.weights.items()})
+    restore_optimizer(again.supernet, again.optimizer, stored.optimizer)
+    resumed_end = again.run(stored.state, rest.recorder())
+    assert equal(weights(again.supernet), weights(whole.supernet))
+    assert equal(
+        optimizer_arrays(again.supernet, again.optimizer), optimizer_arrays(whole.supernet, whole.optimizer)
+    )  # fmt: skip
+    assert stopped.steps + rest.steps == log.steps
+    assert [replace(r, seconds=0, images_per_second=0, val_top1_largest=0, val_top1_smallest=0)
+            for r in resumed_end.history] == [
+        replace(r, seconds=0, images_per_second=0, val_top1_largest=0, val_top1_smallest=0) for r in end.history
+    ]  # fmt: skip
+
+
+def test_what_is_told_of_a_training() -> None:
+    log = Log()
+    end = trainer(network(), textures(40)).run(START, log.recorder())
+    assert [(state.epoch, state.step, state.finished) for state in log.epochs] == [(1, 0, False), (2, 0, True)]
+    assert end == log.epochs[-1]
+    for epoch, record in enumerate(end.history):
+        steps = log.steps[3 * epoch : 3 * epoch + 3]
+        assert (record.epoch, record.steps) == (epoch + 1, 3)
+        assert record.loss == pytest.approx(sum(s.loss * s.images for s in steps) / 40)
+        assert record.images_per_second == pytest.approx(40 / record.seconds)
+        assert (record.val_top1_largest, record.val_top1_smallest) == (60.0 + epoch, 50.0 + epoch)
+
+
+def test_a_finished_training_does_nothing() -> None:
+    training = trainer(network(), textures(40))
+    end = training.run(START, Log().recorder())
+    before, log = weights(training.supernet), Log()
+    assert training.run(end, log.recorder()) == end
+    assert not log.steps
+    assert equal(weights(training.supernet), before)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    ends = []
+    for seed in (SEED, SEED, 4):
+        training = trainer(network(), textures(40))
+        training.seed = seed
+        training.run(START, Log().recorder())
+        ends.append(weights(training.supernet))
+    assert equal(ends[0], ends[1])
+    assert not equal(ends[0], ends[2])
+
+
+# Steps
+
+
+@pytest.mark.parametrize("sampling", ["single", "sandwich"])
+def test_steps_by_hand(sampling: Any) -> None:
+    """Into the second epoch: rows, augmentation, mixup, rate, the mean gradient of the paths, AdamW."""
+    images = textures(40)
+    training, log = trainer(network(), images, sampling=sampling), Log(stop_after=4)
+    training.run(START, log.recorder())
+
+    supernet, config = network(), training.config
+    matrices = [p for p in supernet.parameters() if p.ndim > 1]
+    vectors = [p for p in supernet.parameters() if p.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=True)
+    for number, (epoch, step) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0)]):
+        rows = epoch_order(40, SEED, epoch)[16 * step : 16 * step + 16]
+        frames = augment(
+            images.images[rows], images.index[rows], kind="spikformer", seed=SEED, epoch=epoch,
+            description=DESCRIPTION, device="cpu", dtype=torch.float32,
+        )  # fmt: skip
+        alpha = 0.5 if epoch == 0 else 0.0
+        frames, targets = mixup(
+            frames, images.labels[rows], 4, alpha=alpha, smoothing=0.1, seed=SEED, epoch=epoch, step=step
+        )
+        subnets = sampled_paths(SPACE, SEED, sampling)(number)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, number / 3)
+        optimizer.zero_grad()
+        losses = []
+        for subnet in subnets:
+            losses.append(functional.cross_entropy(supernet(frames[None], subnet), targets))
+            (losses[-1] / len(subnets)).backward()
+        optimizer.step()
+        assert log.steps[number].loss == pytest.approx(sum(map(float, torch.stack(losses).detach())) / len(losses))
+    by_hand = weights(supernet)
+    for name, array in weights(training.supernet).items():
+        np.testing.assert_allclose(array, by_hand[name], rtol=0, atol=1e-7, err_msg=name)
+
+
+def test_loss_falls_on_what_can_be_learnt() -> None:
+    training = trainer(
+        network(), textures(96), augmentation="none", epochs=10, batch=8, lr=1e-2, mixup=0, label_smoothing=0
+    )  # fmt: skip
+    end = training.run(START, Log().recorder())
+    losses = [record.loss for record in end.history]
+    assert losses[0] > 1.1
+    assert losses[-1] < 0.7
+
+
+def test_fine_tuning_leaves_other_blocks_alone() -> None:
+    supernet = network()
+    training = trainer(supernet, textures(32), epochs=1)
+    training.paths = one_path(SPACE.smallest())
+    before = weights(supernet)
+    training.run(START, Log().recorder())
+    after = weights(supernet)
+    assert all(np.array_equal(after[name], before[name]) for name in before if name.startswith("block.1"))
+    changed = "block.0.attn.q_linear.weight"
+    assert not np.array_equal(after[changed][:8, :8], before[changed][:8, :8])
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "mixed"), [(0.6667, 300, 200), (0.6667, 6, 4), (0.5, 3, 2), (0, 3, 0), (1, 3, 3)]
+)
+def test_mixup_in_the_first_epochs(share: float, epochs: int, mixed: int) -> None:
+    """With the published share, the published script's 200 of 300 epochs."""
+    images = textures(16)
+    training = trainer(
+        network(), images, augmentation="none", epochs=epochs, mixup_epochs=share, label_smoothing=0
+    )  # fmt: skip
+    rows = torch.arange(16)
+    soft = [bool((training._batch(epoch, 0, rows)[1] % 1 != 0).any()) for epoch in range(epochs)]
+    assert soft == [True] * mixed + [False] * (epochs - mixed)
+
+
+def test_steps_of_an_epoch() -> None:
+    config = TrainConfig(epochs=30, batch=16)
+    assert [num_steps(config, images) for images in (1, 16, 17, 40)] == [1, 1, 2, 3]
+
+
+# The optimizer
+
+
+def test_only_matrices_decay() -> None:
+    supernet = network()
+    optimizer = make_optimizer(supernet, 0.06)
+    names = {parameter: name for name, parameter in supernet.named_parameters()}
+    decays = {names[p]: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decays.keys() == set(names.values())
+    for name, decay in decays.items():
+        matrix = name.endswith("weight") and "_bn" not in name
+        assert decay == (0.06 if matrix else 0.0), name
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.999)}
+
+
+def test_the_optimizers_arrays_are_named_by_parameter() -> None:
+    supernet = network()
+    training = trainer(supernet, textures(32), epochs=1)
+    assert optimizer_arrays(supernet, training.optimizer) == {}
+    training.paths = one_path(SPACE.smallest())
+    training.run(START, Log().recorder())
+    arrays = optimizer_arrays(supernet, training.optimizer)
+    used = {name for name, _ in supernet.named_parameters() if not name.startswith("block.1")}
+    assert arrays.keys() == {f"{name}/{key}" for name in used for key in ("step", "exp_avg", "exp_avg_sq")}
+    assert arrays["head.weight/step"] == 2
+    assert arrays["head.weight/exp_avg"].shape == (4, 16)
