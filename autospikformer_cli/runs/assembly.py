@@ -88,9 +88,12 @@ def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def environment(session: Session) -> dict[str, str]:
-    """The versions and the device that a result was computed with."""
+    """The versions, device and threads that a result was computed with: its last bits depend on all of them."""
+    import torch
+
     packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
-    return {"python": platform.python_version(), **packages, "device": session.device, "precision": session.precision}
+    computed = {"device": session.device, "precision": session.precision, "threads": str(torch.get_num_threads())}
+    return {"python": platform.python_version(), **packages, **computed}
 
 
 @dataclass(frozen=True)
