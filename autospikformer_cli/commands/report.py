@@ -14,7 +14,9 @@ def report(
     alpha: Annotated[
         float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")] = 10,
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")
+    ] = 10,
 ) -> None:
     """Show what a run's search found; --alpha and --set search.* or energy.* re-read it, nothing is measured again.
 

@@ -40,6 +40,7 @@ def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
         num_classes=description.num_classes,
         widest_dim=recipe.space.embed_dim[-1],
         pooled_stages=recipe.model.pooled_stages,
+        fixed_heads=None if recipe.model.searched_heads else recipe.space.num_heads[-1],
     )
 
 
@@ -61,7 +62,6 @@ def make_supernet(recipe: Recipe, description: DataDescription, session: Session
         space=recipe.space.search_space(),
         dynamics=Dynamics(model.decay_input, model.fires_at, model.reset, model.detach_reset, model.surrogate),
         threshold_scope=model.threshold_scope,
-        searched_heads=model.searched_heads,
         attention_scale=model.attention_scale,
     )
     return Supernet(config, recipe.seed).to(device, dtype)

@@ -22,6 +22,7 @@ class NetworkShape:
     """What the data set and the supernet fix: image side in pixels, channels, classes, the widest dimension.
 
     pooled_stages: which of the stem's stages 1 to 4 end in a 3 x 3 max-pool of stride 2, which halves the side.
+    fixed_heads: the head count of every block where the subnet's own has no effect; None where it has.
     """
 
     image_size: int
@@ -29,6 +30,7 @@ class NetworkShape:
     num_classes: int
     widest_dim: int
     pooled_stages: tuple[int, ...] = (3, 4)
+    fixed_heads: int | None = None
 
     def stage_size(self, stage: int) -> int:
         """Side of the feature map that stage 1 to 4 convolves, or that leaves the stem (stage 5), in positions."""
@@ -41,6 +43,10 @@ class NetworkShape:
     def num_tokens(self) -> int:
         """Tokens that the encoder sees: positions of the embedding."""
         return self.stage_size(5) ** 2
+
+    def num_heads(self, subnet: Subnet, block: int) -> int:
+        """Heads that a block of a subnet computes with."""
+        return subnet.num_heads[block] if self.fixed_heads is None else self.fixed_heads
 
     def stem_widths(self, embed_dim: int) -> tuple[int, int, int, int]:
         """Output channels of the four convolutions: only the last follows the subnet (weight entanglement)."""
@@ -106,7 +112,7 @@ def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> li
         attention, mlp = f"block.{block}.attn", f"block.{block}.mlp"
         hidden = subnet.hidden_dim(block)
         found += [_linear(f"{attention}.{x}_linear", dim, dim, tokens, "integer") for x in "qkv"]
-        found += _attention(attention, tokens, dim, subnet.num_heads[block], order)
+        found += _attention(attention, tokens, dim, shape.num_heads(subnet, block), order)
         found.append(_linear(f"{attention}.proj_linear", dim, dim, tokens, "binary"))
         found.append(_linear(f"{mlp}.fc1_linear", dim, hidden, tokens, "integer"))
         found.append(_linear(f"{mlp}.fc2_linear", hidden, dim, tokens, "binary"))

@@ -29,14 +29,13 @@ class NetworkConfig:
     """What all subnets of a supernet share.
 
     threshold_scope: "block" gives a block's threshold to all its LIFs but the one behind attention, "fc1" to fc1's
-    alone. searched_heads: False computes every subnet with the largest head count of the space.
+    alone.
     """
 
     shape: NetworkShape
     space: SearchSpace
     dynamics: Dynamics = Dynamics()
     threshold_scope: Literal["block", "fc1"] = "block"
-    searched_heads: bool = True
     attention_scale: float = 0.125
 
 
@@ -224,7 +223,7 @@ class EncoderBlock(nn.Module):
     def forward(self, x_TBND: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
         others = searched if self.config.threshold_scope == "block" else Neuron(searched.tau, STEM_NEURON.threshold)
-        heads = subnet.num_heads[self.index] if self.config.searched_heads else self.config.space.num_heads[-1]
+        heads = self.config.shape.num_heads(subnet, self.index)
         x_TBND = x_TBND + self.attn(x_TBND, heads, others, run)
         mixed: Tensor = self.mlp(x_TBND, subnet.hidden_dim(self.index), searched, others, run)
         return x_TBND + mixed

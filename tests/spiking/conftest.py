@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -126,7 +126,7 @@ class Reference:
     def _attention(self, prefix: str, x_TBND: Tensor, block: int) -> Tensor:
         dim, tau = self.subnet.embed_dim, float(self.subnet.tau[block])
         threshold = float(self.subnet.threshold[block]) if self.config.threshold_scope == "block" else STEM_THRESHOLD
-        heads = self.subnet.num_heads[block] if self.config.searched_heads else max(self.config.space.num_heads)
+        heads = self.config.shape.fixed_heads or self.subnet.num_heads[block]
         q, k, v = (self._linear(f"{prefix}.{name}", x_TBND, dim, tau, threshold) for name in "qkv")
         self.inputs[f"{prefix}.q"], self.inputs[f"{prefix}.v"] = q, v
         width = dim // heads
@@ -223,8 +223,9 @@ def images() -> Tensor:
 def make_lively(images: Tensor) -> MakeLively:
     """Float64 networks with random weights and statistics such that neurons fire often, but not always."""
 
-    def make(seed: int = 4, **choices: Any) -> Supernet:
-        config = NetworkConfig(**{"shape": SHAPE, "space": SPACE, "attention_scale": 0.5, **choices})
+    def make(seed: int = 4, fixed_heads: int | None = None, **choices: Any) -> Supernet:
+        shape = replace(choices.pop("shape", SHAPE), fixed_heads=fixed_heads)
+        config = NetworkConfig(**{"shape": shape, "space": SPACE, "attention_scale": 0.5, **choices})
         supernet = Supernet(config).double()
         generator = torch.Generator().manual_seed(seed)
         gain = 1.0 if config.dynamics.decay_input else 0.5

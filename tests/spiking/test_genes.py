@@ -65,7 +65,7 @@ def test_depth_changes_the_logits(lively: Supernet, images: Tensor) -> None:
 
 
 def test_unsearched_heads_do_nothing(make_lively: Callable[..., Supernet], images: Tensor) -> None:
-    fixed, searched = make_lively(searched_heads=False), make_lively()
+    fixed, searched = make_lively(fixed_heads=4), make_lively()
     all_largest, other = replace(BASE, num_heads=(4, 4)), replace(BASE, num_heads=(4, 2))
     expected = logits_of(searched, images, all_largest)
     assert torch.equal(logits_of(fixed, images, all_largest), expected)

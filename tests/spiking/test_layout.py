@@ -94,6 +94,8 @@ def test_operations_have_spikformers_names() -> None:
         ("block.0.attn.k@v", "block.0.attn.v", 4 * 8 * 8 // 4),
         ("block.0.attn.q@(k@v)", "block.0.attn.q", 4 * 8 * 8 // 4),
     ]
+    fixed = operations(replace(shape, fixed_heads=2), parse_subnet("(1, 2, 4, 1, 2, 4, 8)"), "q_kv")
+    assert [o.macs for o in fixed if o.kind == "attention"] == [4 * 8 * 8 // 2] * 2
 
 
 @pytest.mark.parametrize(

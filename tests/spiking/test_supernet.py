@@ -104,7 +104,7 @@ def test_the_reference_agrees(
 @pytest.mark.parametrize("fires_at", ["reach", "exceed"])
 @pytest.mark.parametrize("reset", ["hard", "soft"])
 @pytest.mark.parametrize("decay_input", [True, False])
-@pytest.mark.parametrize("choices", [{}, {"threshold_scope": "fc1", "searched_heads": False}], ids=["own", "fixed"])
+@pytest.mark.parametrize("choices", [{}, {"threshold_scope": "fc1", "fixed_heads": 4}], ids=["own", "fixed"])
 def test_the_reference_agrees_under_every_switch(
     make_lively: Callable[..., Supernet], images: Tensor, reference: Any, watcher: Any, fires_at: Any, reset: Any,
     decay_input: bool, choices: dict[str, Any],
