@@ -86,9 +86,10 @@ class Session:
         from autospikformer_cli.allocation import keep_freed_memory
 
         keep_freed_memory()
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+        # Both may share one OpenMP, whose number of threads numba overwrites when it starts: torch's comes second.
+        threads = self.threads or torch.get_num_threads()
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        torch.set_num_threads(threads)
         device = torch.device(self.device)
         if device.type == "cuda":
             _require_cuda(device.index or 0, self.device, torch.cuda.device_count())

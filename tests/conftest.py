@@ -69,11 +69,11 @@ def one_thread() -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads(), numba.get_num_threads()
-    torch.set_num_threads(1)
     numba.set_num_threads(1)
+    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before[0])
     numba.set_num_threads(before[1])
+    torch.set_num_threads(before[0])
 
 
 @pytest.fixture(scope="session")

@@ -116,14 +116,16 @@ def test_a_device_that_is_not_there() -> None:
 
 
 def test_where_and_how_torch_computes() -> None:
+    import numba
     import torch
 
     before = torch.get_num_threads()
     try:
         assert Session(threads=1, precision="float64").torch_device() == (torch.device("cpu"), torch.float64)
-        assert torch.get_num_threads() == 1
+        assert (torch.get_num_threads(), numba.get_num_threads()) == (1, 1)
         assert Session(run=Path("runs/x")).torch_device() == (torch.device("cpu"), torch.float32)
     finally:
+        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
         torch.set_num_threads(before)
 
 

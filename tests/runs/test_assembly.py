@@ -78,7 +78,7 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 def test_the_environment_is_named() -> None:
     found = environment(Session(precision="float64"))
-    assert set(found) == {"python", "autospikformer-cli", "torch", "numpy", "numba", "device", "precision"}
+    assert set(found) == {"python", "autospikformer-cli", "torch", "numpy", "numba", "device", "precision", "threads"}
     assert (found["device"], found["precision"]) == ("cpu", "float64")
 
 
