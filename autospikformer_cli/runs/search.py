@@ -99,8 +99,11 @@ class SearchRun:
         evaluator = self.run.evaluator()
         archive: Sequence[Candidate] = begun.candidates if begun else ()
         session = self.run.session
-        label = f"{algorithm.total} subnets on {len(images)} {images.split} images"
-        with Interruption() as interruption, session.progress(label, algorithm.total, start=len(archive)) as progress:
+        session.say(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
+        with (
+            Interruption() as interruption,
+            session.progress("searching", algorithm.total, start=len(archive)) as progress,
+        ):
 
             def measure(subnet: Subnet) -> Measurement:
                 measurement = evaluator.measure(subnet, images).measurement
@@ -118,7 +121,7 @@ class SearchRun:
                 if scores.ranked:
                     best, front = scores.ranked[0], pareto_front(scores.ranked)
                     energy = format_energy(best.energy_j)
-                    progress.advance(0, best_top1=best.top1, best_energy=energy, front=len(front))
+                    progress.advance(0, top1=best.top1, energy=energy, front=len(front))
 
             finished = run_search(algorithm, archive, measure, save, lambda: interruption.requested)
         population = load_population(self.run.path)
