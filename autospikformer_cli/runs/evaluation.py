@@ -64,12 +64,14 @@ class EvaluationRun:
         """
         from autospikformer_cli.runs.training import TrainingRun
 
-        run, how = self.run, "from scratch" if from_scratch else "fine-tuned"
-        train, share = run.recipe.train, epochs / run.recipe.train.epochs
+        run, train = self.run, self.run.recipe.train
+        label = f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}"
+        warmup = train.warmup_epochs * epochs / train.epochs
+        cooldown = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
         options = [
             f"train.epochs={epochs}",
-            f"train.warmup_epochs={train.warmup_epochs * share!r}",
-            f"train.cooldown_epochs={train.cooldown_epochs * share!r}",
+            f"train.warmup_epochs={warmup!r}",
+            f"train.cooldown_epochs={cooldown!r}",
         ]
         recipe = recipe_from_toml(run.recipe.to_toml(), run.recipe.name, options)
         folder = prepared_run(run.path / "finetuned" / self._tuning_name(recipe, from_scratch))
@@ -77,9 +79,9 @@ class EvaluationRun:
         shown = (self.subnet, self.subnet)
         training = TrainingRun(recipe, run.session, one_path(self.subnet), shown, first, run.split_seed)
         with run_lock(folder):
-            supernet, _ = training.run(folder, f"{how}, {epochs} epochs")
+            supernet, _ = training.run(folder, label)
         tuning = FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
-        return self._measure(f"{how}, {epochs} epochs", supernet, tuning)
+        return self._measure(label, supernet, tuning)
 
     def _tuning_name(self, recipe: Recipe, from_scratch: bool) -> str:
         """A folder's name for a retraining: its genes, and a hash of all that its result depends on."""

@@ -144,8 +144,8 @@ def test_finetuned_stands_beside_inherited(aspk: Aspk, trained: Path) -> None:
     tuned = aspk("evaluate", *options)
     scratch = aspk("evaluate", *options, "--from-scratch")
     assert (tuned.exit_code, scratch.exit_code) == (0, 0)
-    assert tuned.document["weights"] == "fine-tuned, 1 epochs"
-    assert scratch.document["weights"] == "from scratch, 1 epochs"
+    assert tuned.document["weights"] == "fine-tuned, 1 epoch"
+    assert scratch.document["weights"] == "from scratch, 1 epoch"
     for document in (tuned.document, scratch.document):
         assert set(document) >= KEYS | {"inherited"}
         assert document["inherited"] == tuned.document["inherited"]
