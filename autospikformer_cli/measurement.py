@@ -48,6 +48,8 @@ class Measurement:
     spikes: tuple[SpikeCount, ...]
     silent_channels: int
     """Channels whose calibration variance is below BatchNorm's eps, over all layers."""
+    non_finite: int = 0
+    """Images whose logits, or the statistics behind them, are not finite."""
 
     @property
     def top1(self) -> float:

@@ -93,6 +93,8 @@ class Session:
         device = torch.device(self.device)
         if device.type == "cuda":
             _require_cuda(device.index or 0, self.device, torch.cuda.device_count())
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.deterministic = True
         return device, torch.float64 if self.precision == "float64" else torch.float32
 
 

@@ -46,6 +46,7 @@ def energy(
     report = found.report
     notes = [
         f"input rates: {found.source}; convention {found.convention}, profile {found.profile}",
+        *([f"switched: {', '.join(found.switches)}"] if found.switches else []),
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions",
         f"{format_count(report.params)} parameters; as an ANN (Equation 4): {format_energy(report.ann_energy_j)}",
     ]

@@ -107,9 +107,7 @@ class EnergyModel:
 def input_rates(inputs: Sequence[InputCount]) -> dict[str, InputRate]:
     """The rates of every layer that reads spikes, from exact counts."""
     return {
-        count.layer: InputRate(
-            sum(count.sums) / (count.size * len(count.sums)), sum(count.nonzeros) / (count.size * len(count.sums))
-        )
+        count.layer: InputRate(count.rate, sum(count.nonzeros) / (count.size * len(count.nonzeros)))
         for count in inputs
-        if count.sums
+        if count.rate is not None
     }

@@ -45,7 +45,8 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates subnets of one supernet, one at a time; a result depends on nothing but subnet, weights and images.
+    """Evaluates subnets of one supernet, one at a time; a result depends on subnet, weights and images
+    alone, but for last bits, which the precision, the batch and the number of threads decide.
 
     batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
     training, "batch" those of each evaluated batch (then a result depends on the batch size).
@@ -75,6 +76,7 @@ class Evaluator:
             inputs=counter.inputs(),
             spikes=counter.emitted(),
             silent_channels=silent_channels(statistics),
+            non_finite=_non_finite(predictions.logits, statistics),
         )
         return Result(measurement, predictions)
 
@@ -111,6 +113,15 @@ class Evaluator:
     def _to_frames(self, images_BHWC: Tensor) -> Tensor:
         parameter = next(self.supernet.parameters())
         return to_frames(images_BHWC, self.description, parameter.device, parameter.dtype)
+
+
+def _non_finite(logits: Tensor, statistics: Statistics) -> int:
+    """Images with a logit that is no number; all, where a layer's moments are none (its neurons would hide it)."""
+    if isinstance(statistics, FixedStatistics):
+        moments = (moment for layer in statistics.by_layer.values() for moment in layer)
+        if not all(bool(moment.isfinite().all()) for moment in moments):
+            return len(logits)
+    return int((~logits.isfinite()).any(-1).sum())
 
 
 def silent_channels(statistics: Statistics) -> int:

@@ -22,6 +22,20 @@ from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
 from autospikformer_cli.space import Subnet, subnet_from_tuple
 
+FIDELITY_KEYS = (
+    "decay_input",
+    "threshold_scope",
+    "searched_heads",
+    "fires_at",
+    "reset",
+    "detach_reset",
+    "surrogate",
+    "attention_scale",
+)
+"""Keys of [model] that a fidelity decides."""
+CONVENTION_KEYS = ("first_layer_steps", "residual", "order")
+"""Keys of [energy] that a convention decides."""
+
 
 class Recipe(Keys):
     """Everything that decides a run. Equal recipes have equal keys; the name does not count."""
@@ -54,6 +68,15 @@ class Recipe(Keys):
         if self.search.baseline is None:
             return self.space.search_space().handmade()
         return subnet_from_tuple(self.search.baseline)
+
+    def switches(self) -> tuple[str, ...]:
+        """The keys of [model] and [energy] that differ from what fidelity and convention say, as TOML."""
+        model = [key for key in FIDELITY_KEYS if getattr(self.model, key) != ModelConfig.model_fields[key].default]
+        energy = [key for key in CONVENTION_KEYS if getattr(self.energy, key) is not None]
+        sections = [("model", self.model, model), ("energy", self.energy, energy)]
+        return tuple(
+            f"{name}.{key} = {toml_value(getattr(section, key))}" for name, section, keys in sections for key in keys
+        )
 
     def to_toml(self) -> str:
         """Every key with its value, without extends; loads again to an equal recipe."""

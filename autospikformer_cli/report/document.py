@@ -46,6 +46,7 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "fitness": _finite(scored.fitness),
         "generation": scored.candidate.generation,
         "firing_rate": emitted_rate(measured),
+        "silent_channels": measured.silent_channels,
         "correct": measured.correct,
         "images": measured.images,
     }

@@ -28,6 +28,8 @@ class Evaluation:
     firing_rate: float | None
     batchnorm: str
     fidelity: str
+    switches: tuple[str, ...] = ()
+    silent_channels: int = 0
 
     @property
     def top1(self) -> float:
@@ -48,6 +50,8 @@ class Evaluation:
             "firing_rate": self.firing_rate,
             "batchnorm": self.batchnorm,
             "fidelity": self.fidelity,
+            "switches": list(self.switches),
+            "silent_channels": self.silent_channels,
         }
 
 
@@ -66,7 +70,8 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
         ("Params", lambda e: format_count(e.params)),
         ("Firing rate", lambda e: format_share(e.firing_rate)),
         ("BatchNorm", lambda e: e.batchnorm),
-        ("Fidelity", lambda e: e.fidelity),
+        ("Silent channels", lambda e: str(e.silent_channels)),
+        ("Fidelity", lambda e: ", but ".join([e.fidelity, *e.switches])),
     )
     for name, cell in lines:
         table.add_row(name, *(Text(cell(evaluation)) for evaluation in evaluations))

@@ -17,7 +17,8 @@ class Provenance:
     """Under what the candidates of a search were measured and scored.
 
     calibration_images: that BatchNorm was recalibrated on, None where it was not. bounds: of F_AEB over the archive,
-    None where each generation has its own. epochs: of the supernet. note: why a search ended before its budget.
+    None where each generation has its own. epochs: of the supernet when it was measured. note: why a search
+    ended before its budget. switches: recipe keys that differ from what fidelity and convention say.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class Provenance:
     seed: int
     epochs: int | None = None
     note: str = ""
+    switches: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, object]:
         """Every field as JSON but alpha and bounds, which a document holds on its own."""
@@ -72,6 +74,8 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
     ]
     if p.epochs is not None:
         lines.append(("weights", f"inherited from a supernet of {p.epochs} epochs, not retrained"))
+    if p.switches:
+        lines.append(("switched", ", ".join(p.switches)))
     if p.note:
         lines.append(("note", p.note))
     return lines

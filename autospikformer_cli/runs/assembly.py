@@ -96,16 +96,29 @@ def environment(session: Session) -> dict[str, str]:
     return {"python": platform.python_version(), **packages, **computed}
 
 
+def require_same_images(path: Path, splits: Mapping[str, str], images: ImageSet) -> None:
+    """Raises UserError where a split has other images than the run was trained with: they may have been mixed."""
+    if splits.get(images.split, images.hash) != images.hash:
+        raise UserError(
+            f"the {images.split} images are not those that this run was trained with",
+            str(path),
+            "bring the data set back to what it was, or train a new run with --fresh",
+        )
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A run with a trained supernet, and the recipe that it is read under.
 
     split_seed: the seed of its training, by which the data set stays cut whatever the recipe's seed is now.
+    splits: hashes of the images that it was trained with, by split. epochs: those it was trained for.
     """
 
     path: Path
     recipe: Recipe
     split_seed: int
+    splits: Mapping[str, str]
+    epochs: int
     session: Session
 
     @cached_property
@@ -130,6 +143,7 @@ class TrainedRun:
         from autospikformer_cli.data.images import load_split
 
         images = load_split(self.recipe.data, self.split_seed, split)
+        require_same_images(self.path, self.splits, images)
         return images if first is None else images.first(first)
 
     @cached_property
@@ -178,4 +192,4 @@ def _opened(path: Path, recipe_toml: str, session: Session, overrides: Sequence[
             str(path),
             f"leave out --set {keys[0]}; of [data], only {' and '.join(MOVABLE_KEYS)} may change after training",
         )
-    return TrainedRun(path, recipe, trained.seed, session)
+    return TrainedRun(path, recipe, trained.seed, training.splits, training.state.epoch, session)

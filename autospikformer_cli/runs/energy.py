@@ -8,7 +8,7 @@ from math import isfinite
 from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import Recipe, load_recipe
+from autospikformer_cli.recipe import Recipe, differing_keys, load_recipe, recipe_from_toml
 from autospikformer_cli.runs.assembly import TrainedRun, energy_model, open_searched
 from autospikformer_cli.runs.search import select_subnet
 from autospikformer_cli.session import Session
@@ -27,6 +27,7 @@ class SubnetEnergy:
     source: str
     convention: str
     profile: str
+    switches: tuple[str, ...]
 
     def to_document(self) -> dict[str, object]:
         """The energy as JSON: MACs of a time step, SOPs and joules of an image."""
@@ -42,6 +43,7 @@ class SubnetEnergy:
             "rates": self.source,
             "convention": self.convention,
             "profile": self.profile,
+            "switches": list(self.switches),
         }
 
 
@@ -75,8 +77,10 @@ def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple
         population = load_population(run.path)
         images = run.images(run.recipe.search.split, run.recipe.search.images)
         known = [*population.candidates, *([population.baseline] if population.baseline else [])]
+        searched = recipe_from_toml(population.recipe_toml)
+        same_network = not any(key.startswith("model.") for key in differing_keys(searched, run.recipe))
         for candidate in known:
-            if candidate.subnet == subnet and population.provenance == provenance(run, images):
+            if candidate.subnet == subnet and same_network and population.provenance == provenance(run, images):
                 return candidate.measurement, f"measured by the search on {len(images)} {images.split} images"
     images = run.images("validation", run.recipe.search.images)
     with run.session.progress(f"measuring {subnet}", len(images)) as progress:
@@ -85,4 +89,4 @@ def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple
 
 
 def _described(subnet: Subnet, report: EnergyReport, recipe: Recipe, source: str) -> SubnetEnergy:
-    return SubnetEnergy(subnet, report, source, recipe.energy.convention, recipe.energy.profile)
+    return SubnetEnergy(subnet, report, source, recipe.energy.convention, recipe.energy.profile, recipe.switches())

@@ -98,10 +98,10 @@ class EvaluationRun:
         measured = result.measurement
         obtained = provenance(run, self.images)
         if tuning is not None:
-            obtained = replace(obtained, weights_hash=tuning.weights_hash)
+            obtained = replace(obtained, weights_hash=tuning.weights_hash, epochs=tuning.epochs)
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        stored = Evaluation(self.subnet, self.images.split, obtained, measured, tuning, date)
-        append_evaluation(run.path, stored, recipe_name=run.recipe.name, recipe_toml=run.recipe.to_toml())
+        stored = Evaluation(self.subnet, self.images.split, obtained, measured, tuning, date, run.recipe.to_toml())
+        append_evaluation(run.path, stored, recipe_name=run.recipe.name)
         shown = ShownEvaluation(
             label=label,
             subnet=self.subnet,
@@ -113,5 +113,7 @@ class EvaluationRun:
             firing_rate=measured.firing_rate,
             batchnorm=run.recipe.model.batchnorm,
             fidelity=run.recipe.fidelity,
+            switches=run.recipe.switches(),
+            silent_channels=measured.silent_channels,
         )
         return Result(shown, result.predictions)

@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.report.provenance import Provenance as ShownProvenance
 from autospikformer_cli.report.units import format_energy
-from autospikformer_cli.runs.assembly import TrainedRun, energy_model
+from autospikformer_cli.runs.assembly import MOVABLE_KEYS, TrainedRun, energy_model
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.fitness import Fitness, Scored, Scores, make_fitness
 from autospikformer_cli.search.fronts import pareto_front
@@ -21,7 +21,7 @@ from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import population as stored
 from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
-from autospikformer_cli.store.supernet import read_training, weights_hash
+from autospikformer_cli.store.supernet import weights_hash
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -58,6 +58,7 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
         weights_hash=weights_hash(run.weights),
         precision=run.session.precision,
         device=run.session.device,
+        epochs=run.epochs,
     )
 
 
@@ -74,6 +75,8 @@ class SearchRun:
         """
         recipe, session = self.run.recipe, self.run.session
         session.torch_device()
+        if self.run.epochs < recipe.train.epochs:
+            session.say(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
         images = self.run.images(recipe.search.split, recipe.search.images)
         measured_as = provenance(self.run, images)
         if fresh and (kept := set_aside(self.run.path)):
@@ -126,7 +129,9 @@ class SearchRun:
             finished = run_search(algorithm, archive, measure, save, lambda: interruption.requested)
         population = load_population(self.run.path)
         if not finished:
-            session.say(f"stopped and saved after {len(population.candidates)} subnets; aspk search goes on from there")
+            session.say(
+                f"stopped and saved after {len(population.candidates)} subnets; the same command goes on from there"
+            )
             raise KeyboardInterrupt
         return self._save(population.candidates, baseline, measured_as, algorithm, finished=True)
 
@@ -150,7 +155,8 @@ class SearchRun:
         if not (self.run.path / stored.FILE_NAME).is_file():
             return None
         begun = load_population(self.run.path)
-        keys = differing_keys(recipe_from_toml(begun.recipe_toml), self.run.recipe)
+        before = recipe_from_toml(begun.recipe_toml)
+        keys = [key for key in differing_keys(before, self.run.recipe) if key not in MOVABLE_KEYS]
         if not keys and begun.provenance == measured_as:
             return begun
         what = f"with another recipe: {', '.join(keys)}" if keys else "with other weights, images, precision or device"
@@ -201,7 +207,8 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         normalise=recipe.search.normalise,
         bounds=scores.bounds,
         seed=recipe.seed,
-        epochs=read_training(path).state.epoch,
+        epochs=measured.epochs,
+        switches=recipe.switches(),
         note=str(population.state.get("note", "")),
     )
     baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None

@@ -14,7 +14,14 @@ from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
-from autospikformer_cli.runs.assembly import environment, load_arrays, make_supernet, weight_arrays
+from autospikformer_cli.runs.assembly import (
+    MOVABLE_KEYS,
+    environment,
+    load_arrays,
+    make_supernet,
+    require_same_images,
+    weight_arrays,
+)
 from autospikformer_cli.session import Session
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.supernet import Checkpoint, Training, TrainState
@@ -69,6 +76,9 @@ class TrainingRun:
             load_arrays(supernet, self.first_weights, str(path))
         if state.finished:
             return supernet, state
+        if begun is not None:
+            for images in self.images.values():
+                require_same_images(path, begun.splits, images)
         data = TrainingData(self.images["train"], description, self.recipe.data.augment)
         trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
         return supernet, self._train(path, label, trainer, state)
@@ -107,7 +117,8 @@ class TrainingRun:
                 progress.advance(report.images, loss=report.loss)
 
             def accuracy() -> tuple[float, float]:
-                largest, smallest = (evaluator.measure(s, validation).measurement.top1 for s in self.shown)
+                top1 = {s: evaluator.measure(s, validation).measurement.top1 for s in dict.fromkeys(self.shown)}
+                largest, smallest = (top1[subnet] for subnet in self.shown)
                 progress.advance(0, val_largest=largest, val_smallest=smallest)
                 return largest, smallest
 
@@ -117,7 +128,8 @@ class TrainingRun:
             state = trainer.run(state, Recorder(step, epoch, lambda: interruption.requested, accuracy))
         if state.finished:
             return state
-        self._save(path, trainer, state, splits)
+        if state.step:
+            self._save(path, trainer, state, splits)
         place = f"epoch {state.epoch + 1}, step {state.step} of {trainer.steps}"
         self.session.say(f"stopped and saved in {place}; the same command goes on from there")
         raise KeyboardInterrupt
@@ -140,7 +152,7 @@ class TrainingRun:
 def require_same_recipe(path: Path, begun: Training, recipe: Recipe) -> None:
     """Raises UserError naming every key in which a run's recipe differs from the one now asked for."""
     before = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
-    keys = differing_keys(before, recipe)
+    keys = [key for key in differing_keys(before, recipe) if key not in MOVABLE_KEYS]
     if keys:
         raise UserError(
             f"this run was begun with another recipe: {', '.join(keys)} {'differs' if len(keys) == 1 else 'differ'}",

@@ -142,10 +142,12 @@ class Fitness:
         measured = candidate.measurement
         if measured.images < 1:
             return Rejected(candidate, "no image was measured")
+        if measured.non_finite:
+            return Rejected(candidate, "the network computes values that are not finite")
         top1, energy_j = measured.top1, self.energy_of(candidate)
-        values = (("accuracy", top1), ("energy", energy_j))
-        faults = [f"{name} is not finite ({value})" for name, value in values if not isfinite(value)]
-        return Rejected(candidate, ", ".join(faults)) if faults else _Priced(candidate, top1, energy_j)
+        if not isfinite(energy_j):
+            return Rejected(candidate, f"energy is not finite ({energy_j})")
+        return _Priced(candidate, top1, energy_j)
 
     def _archive_bounds(self, priced: Sequence[_Priced]) -> Bounds | None:
         if self.normalise == "fixed":

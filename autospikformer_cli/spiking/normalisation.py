@@ -63,7 +63,7 @@ class Statistics(Protocol):
 
 
 def batch_moments(x_TBPC: Tensor) -> Moments:
-    """Moments over steps, images and positions, float64: sums by image, added in the batch's order.
+    """Moments over steps, images and positions, from sums by image in float64.
 
     The variance is biased, as normalisation in training uses it, and not below 0.
     """

@@ -1,7 +1,7 @@
 """evaluations.h5: what `aspk evaluate` measured, result after result; and the files of predictions.
 
-The tables of `measurements`, one candidate a result, with the further columns candidates/split, candidates/date and,
-as JSON texts, candidates/provenance and candidates/finetuned (null for inherited weights).
+The tables of `measurements`, one candidate a result, with the further columns candidates/split, candidates/date,
+candidates/recipe and, as JSON texts, candidates/provenance and candidates/finetuned (null for inherited weights).
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One subnet measured on one split. finetuned: None for weights inherited from the supernet. date: ISO 8601."""
+    """One subnet measured on one split. finetuned: None for weights inherited from the supernet. date: ISO 8601.
+
+    recipe_toml: the resolved recipe that it was measured under.
+    """
 
     subnet: Subnet
     split: str
@@ -54,6 +57,7 @@ class Evaluation:
     measurement: Measurement
     finetuned: FineTuning | None
     date: str
+    recipe_toml: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +69,22 @@ class Predictions:
     index: Array
 
 
-def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str, recipe_toml: str) -> None:
+def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) -> None:
     """Add a result to runs/x/evaluations.h5; of two processes that add at once, one waits for the other.
 
-    recipe_name, recipe_toml: the resolved recipe of this result, kept as the file's. Raises UserError where the file
-    is damaged or the disk refuses.
+    Raises UserError where the file is damaged or the disk refuses.
     """
     with FileLock(run / LOCK_NAME):
         evaluations = (*load_evaluations(run), evaluation)
 
         def fill(file: h5py.File) -> None:
-            put_header(file, "evaluations", recipe_toml)
+            put_header(file, "evaluations", evaluation.recipe_toml)
             put_text(file, "recipe_name", recipe_name)
             put_measured(file, [Measured(e.subnet, e.measurement) for e in evaluations])
             table = file["candidates"]
             put_texts(table, "split", [e.split for e in evaluations])
             put_texts(table, "date", [e.date for e in evaluations])
+            put_texts(table, "recipe", [e.recipe_toml for e in evaluations])
             put_texts(table, "provenance", [json.dumps(asdict(e.provenance)) for e in evaluations])
             put_texts(table, "finetuned", [json.dumps(e.finetuned and asdict(e.finetuned)) for e in evaluations])
 
@@ -95,7 +99,7 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
     with open_h5(path, "evaluations") as file:
         measured = get_measured(file)
         table = get_group(file, "candidates")
-        columns = (get_texts(table, name) for name in ("split", "date", "provenance", "finetuned"))
+        columns = (get_texts(table, name) for name in ("split", "date", "provenance", "finetuned", "recipe"))
         return tuple(
             Evaluation(
                 subnet=row.subnet,
@@ -104,8 +108,9 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
                 measurement=row.measurement,
                 finetuned=FineTuning(**fields) if (fields := json.loads(finetuned)) else None,
                 date=date,
+                recipe_toml=recipe,
             )
-            for row, split, date, provenance, finetuned in zip(measured, *columns, strict=True)
+            for row, split, date, provenance, finetuned, recipe in zip(measured, *columns, strict=True)
         )
 
 

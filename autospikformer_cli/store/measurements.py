@@ -1,6 +1,7 @@
 """Measured subnets as flat tables, one dataset a column, for any reader of HDF5.
 
-    candidates/  one row a subnet: subnet (the paper's tuple as text), correct, images, params, silent_channels
+    candidates/  one row a subnet: subnet (the paper's tuple as text), correct, images, params,
+                 silent_channels, non_finite
     layers/      one row a (subnet, layer, time step): candidate (row number), layer (index into layer_names), step,
                  input_sum, input_nonzeros, input_size (elements a step, over all images), macs (a step of one image);
                  a layer that runs once an image, on real values, has one row, with step -1 and sums of 0
@@ -26,7 +27,7 @@ from autospikformer_cli.store.files import Array, get, get_group, get_texts, put
 NO_STEP = -1
 """The step of a layer that has no time steps."""
 
-COUNTS = ("correct", "images", "params", "silent_channels")
+COUNTS = ("correct", "images", "params", "silent_channels", "non_finite")
 """The columns of candidates/ that are whole numbers of one Measurement."""
 
 

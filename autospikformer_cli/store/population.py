@@ -39,7 +39,7 @@ class Provenance:
     """How every number of a store was obtained.
 
     split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
-    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network.
+    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
     """
 
     split: str
@@ -52,6 +52,7 @@ class Provenance:
     weights_hash: str
     precision: str
     device: str
+    epochs: int
 
 
 @dataclass(frozen=True)

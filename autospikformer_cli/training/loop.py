@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
@@ -117,6 +119,12 @@ class Trainer:
             began = time.perf_counter()
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
             loss = self._step(state.epoch, step, rows)
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the loss is not finite in epoch {state.epoch + 1}, step {step + 1}",
+                    "train.lr",
+                    f"train anew with less than {self.config.lr:g}; the last saved epoch is kept",
+                )
             state = replace(
                 state,
                 step=step + 1,

@@ -108,6 +108,7 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
         "fitness": pytest.approx(0.5 * (1 - 57 / 477) + 0.5),
         "generation": 0,
         "firing_rate": pytest.approx(0.16),
+        "silent_channels": 0,
         "correct": 400,
         "images": 500,
     }

@@ -153,6 +153,7 @@ def test_an_evaluation(render: Render) -> None:
         "Params                  120.4 k",
         "Firing rate             0.200",
         "BatchNorm               recalibrate",
+        "Silent channels         0",
         "Fidelity                sound",
     ]
 
@@ -172,6 +173,8 @@ def test_an_evaluation_as_json() -> None:
         "firing_rate": 0.2,
         "batchnorm": "recalibrate",
         "fidelity": "sound",
+        "switches": [],
+        "silent_channels": 0,
     }
 
 

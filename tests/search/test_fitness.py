@@ -86,11 +86,14 @@ def test_what_is_not_finite_is_rejected_by_name_and_out_of_the_bounds(make_candi
     assert fitness.rank(archive) == (archive[1], archive[0])
 
 
-def test_a_non_finite_accuracy_is_rejected(make_candidate: MakeCandidate, energy_of: EnergyOf) -> None:
-    whole = make_candidate(50.0, 1)
-    broken = replace(whole, measurement=replace(whole.measurement, correct=nan))  # type: ignore[arg-type]
-    rejected = Fitness(0.5, "archive", energy_of).score([broken]).rejected
-    assert [entry.reason for entry in rejected] == ["accuracy is not finite (nan)"]
+def test_a_network_that_computes_no_numbers_is_rejected(make_candidate: MakeCandidate, energy_of: EnergyOf) -> None:
+    whole, other = make_candidate(50.0, 1), make_candidate(60.0, 2)
+    broken = replace(whole, measurement=replace(whole.measurement, non_finite=1))
+    scores = Fitness(0.5, "archive", energy_of).score([broken, other])
+    assert [entry.reason for entry in scores.rejected] == ["the network computes values that are not finite"]
+    assert [entry.top1 for entry in scores.ranked] == [60.0]
+    assert scores.bounds is not None
+    assert scores.bounds.top1 == (60.0, 60.0)
 
 
 def test_ties_go_to_accuracy_then_energy_then_parameters_then_genome(

@@ -28,7 +28,7 @@ SUBNET = Subnet(
 
 @pytest.fixture
 def provenance() -> Provenance:
-    return Provenance("validation", "a" * 64, 250, "b" * 64, 256, "recalibrate", "sound", "c" * 64, "float32", "cpu")
+    return Provenance("validation", "a" * 64, 250, "b" * 64, 256, "recalibrate", "sound", "c" * 64, "float32", "cpu", 3)
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def measurement() -> Measurement:
         ),
         spikes=(SpikeCount("stem.0.lif", (7, 9), 64), SpikeCount("block.0.fc1.lif", (1, 2), 32)),
         silent_channels=2,
+        non_finite=1,
     )
 
 

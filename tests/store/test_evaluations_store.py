@@ -30,11 +30,11 @@ RECIPE = "seed = 3\n"
 
 @pytest.fixture
 def evaluation(subnet: Subnet, provenance: Provenance, measurement: Measurement) -> Evaluation:
-    return Evaluation(subnet, "test", provenance, measurement, None, "2025-03-01T12:00:00+01:00")
+    return Evaluation(subnet, "test", provenance, measurement, None, "2025-03-01T12:00:00+01:00", RECIPE)
 
 
 def append(run: Path, evaluation: Evaluation) -> None:
-    append_evaluation(run, evaluation, recipe_name="quickstart", recipe_toml=RECIPE)
+    append_evaluation(run, evaluation, recipe_name="quickstart")
 
 
 def test_results_are_kept_in_order(run: Path, evaluation: Evaluation) -> None:
@@ -69,7 +69,7 @@ from autospikformer_cli.store.evaluations import append_evaluation, load_evaluat
 run = Path(sys.argv[1])
 first = load_evaluations(run)[0]
 for number in range(10):
-    append_evaluation(run, replace(first, date=f"{{sys.argv[2]}}-{{number}}"), recipe_name="q", recipe_toml="")
+    append_evaluation(run, replace(first, date=f"{{sys.argv[2]}}-{{number}}"), recipe_name="q")
 """
 
 

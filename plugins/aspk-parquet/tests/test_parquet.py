@@ -30,6 +30,7 @@ PROVENANCE = Provenance(
     weights_hash="2" * 64,
     precision="float32",
     device="cpu",
+    epochs=3,
 )
 
 

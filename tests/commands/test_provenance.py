@@ -1,0 +1,69 @@
+"""What a result says of itself is so: other images, other switches, an earlier epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autospikformer_cli.store.evaluations import load_evaluations
+from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
+
+Aspk = Any
+
+
+@pytest.fixture
+def other_images(trained: Path) -> Path:
+    """A run whose stored hashes are of other images, as if the data set had changed since."""
+    checkpoint = load_checkpoint(trained)
+    save_checkpoint(trained, replace(checkpoint, splits={**checkpoint.splits, "validation": "0" * 64}))
+    return trained
+
+
+def test_a_search_on_other_images_is_refused(aspk: Aspk, other_images: Path) -> None:
+    done = aspk("search")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: runs/tiny: the validation images are not those that this run was trained with\n"
+        "  bring the data set back to what it was, or train a new run with --fresh\n"
+    )
+
+
+def test_a_training_does_not_go_on_with_other_images(aspk: Aspk, other_images: Path) -> None:
+    checkpoint = load_checkpoint(other_images)
+    state = replace(checkpoint.state, epoch=2, finished=False, history=checkpoint.state.history[:2])
+    save_checkpoint(other_images, replace(checkpoint, state=state))
+    done = aspk("train", "--quiet")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: runs/tiny: the validation images are not those that")
+
+
+def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> None:
+    done = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--json")
+    assert (done.document["fidelity"], done.document["switches"]) == ("sound", ["model.decay_input = false"])
+    assert "decay_input = false" in load_evaluations(trained)[-1].recipe_toml
+    shown = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--quiet")
+    assert "sound, but model.decay_input = false" in shown.stdout
+
+
+def test_energy_of_another_network_is_measured_anew(aspk: Aspk, searched: Path) -> None:
+    stored = aspk("energy", "--subnet", "best", "--json").document
+    other = aspk("energy", "--subnet", "best", "--set", "model.decay_input=false", "--json").document
+    assert stored["rates"].startswith("measured by the search on")
+    assert other["rates"].startswith("measured now on")
+    assert other["energy_j"] != stored["energy_j"]
+
+
+def test_a_report_names_energy_switches_and_the_epochs_of_its_weights(aspk: Aspk, searched: Path) -> None:
+    population = load_population(searched)
+    checkpoint = load_checkpoint(searched)
+    save_checkpoint(searched, replace(checkpoint, state=replace(checkpoint.state, epoch=99)))
+    done = aspk("report", "--set", 'energy.residual="mac"')
+    assert 'energy.residual = "mac"' in done.stdout
+    assert f"a supernet of {population.provenance.epochs} epochs" in done.stdout
+    document = json.loads(aspk("report", "--json", "--quiet").stdout)
+    assert document["provenance"]["epochs"] == population.provenance.epochs
