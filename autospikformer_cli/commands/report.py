@@ -8,6 +8,9 @@ import typer
 
 from autospikformer_cli.session import Session
 
+REREAD = ("search.alpha", "search.normalise", "search.bounds", "search.percentile")
+"""Keys of [search] that a stored population can be read under anew."""
+
 
 def report(
     session: Session,
@@ -18,7 +21,9 @@ def report(
         int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")
     ] = 10,
 ) -> None:
-    """Show what a run's search found; --alpha and --set search.* or energy.* re-read it, nothing is measured again.
+    """Show what a run's search found; nothing is measured again.
+
+    --alpha and --set with search.alpha, normalise, bounds, percentile or energy.* score and price it anew.
 
     Example: aspk report --alpha 0.3
     """
@@ -37,12 +42,12 @@ def report(
     overrides = (*session.overrides, *options)
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     recipe = recipe_from_toml(population.recipe_toml, population.recipe_name, overrides)
-    measured = [key for key in differing_keys(searched, recipe) if not key.startswith(("search.", "energy."))]
+    measured = [key for key in differing_keys(searched, recipe) if not key.startswith(("energy.", *REREAD))]
     if measured:
         raise UserError(
             f"{', '.join(measured)} cannot be changed in what was measured",
             "--set",
-            "change search.* and energy.* here, or search again with other keys: aspk search --fresh",
+            f"change {', '.join(REREAD)} or energy.* here, or search again with other keys: aspk search --fresh",
         )
     results = score_population(path, population, recipe)
     paper = paper_table_for(recipe.space.search_space(), recipe.data.dataset)

@@ -27,7 +27,7 @@ def search(
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.report.units import format_energy
-    from autospikformer_cli.runs.assembly import open_run
+    from autospikformer_cli.runs.assembly import open_run, open_searched
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.search import SearchRun, score_population
     from autospikformer_cli.search.fronts import pareto_front
@@ -35,7 +35,9 @@ def search(
 
     given = {"search.alpha": alpha, "search.algorithm": algorithm and f'"{algorithm}"'}
     options = [f"{key}={value}" for key, value in given.items() if value is not None]
-    run = open_run(resolve_run(session.run), session, options)
+    path = resolve_run(session.run)
+    goes_on = not (fresh or options or session.overrides)
+    run = open_searched(path, session) if goes_on else open_run(path, session, options)
     if dry_run:
         plan = search_plan(run.recipe, session.precision)
         session.console.print(plan_table(f"aspk search --run {run.path} would", plan))

@@ -26,7 +26,6 @@ def train(
 
     Example: aspk train quickstart --set train.epochs=5
     """
-    from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.plans import training_plan
@@ -43,8 +42,6 @@ def train(
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit(plan)
         return
-    if session.run is not None and fresh:
-        raise UserError("--fresh makes a run with a name of its own", "--run", "give --run or --fresh, not both")
 
     from autospikformer_cli.runs.training import TrainingRun
     from autospikformer_cli.training.paths import sampled_paths
@@ -52,10 +49,11 @@ def train(
     space = resolved.space.search_space()
     paths = sampled_paths(space, resolved.seed, resolved.train.sampling)
     training = TrainingRun(resolved, session, paths, (space.largest(), space.smallest()))
-    path = session.run or (resolve_run(None) if recipe is None else runs_folder() / resolved.name)
+    named = session.run or runs_folder() / resolved.name
+    path = resolve_run(None) if session.run is None and recipe is None else named
     if fresh or not is_run(path):
         training.require_startable()
-        path = new_run(resolved.name) if fresh else prepared_run(path)
+        path = new_run(named) if fresh else prepared_run(path)
     with run_lock(path):
         _, state = training.run(path, f"training {resolved.name}")
     last = state.history[-1]

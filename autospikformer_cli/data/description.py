@@ -28,7 +28,7 @@ class DataDescription:
 
 
 KNOWN = {
-    # Over all 1,797 images, scaled as load_split gives them (0..255).
+    # One mean and deviation of all 1,797 images (0..255), test images among them: two numbers that select nothing.
     "digits": DataDescription(10, 1, 8, (0.3053,), (0.3759,)),
     # The constants of the published Spikformer training scripts.
     "cifar10": DataDescription(10, 3, 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),

@@ -237,7 +237,7 @@ class SearchConfig(Keys):
     percentile: PercentPair = (5.0, 95.0)
     """Percentiles of the scaling with normalise = "percentile"."""
     baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText] = None
-    """The paper's tuple of the subnet to compare with; "none": the space's nearest to Spikformer 4-384."""
+    """The subnet to compare with, the paper's tuple as a list; "none": the space's nearest to Spikformer 4-384."""
 
 
 class EnergyConfig(Keys):

@@ -14,7 +14,7 @@ from autospikformer_cli.runs.assembly import TrainedRun, open_searched, weight_a
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.evaluations import Evaluation, FineTuning, append_evaluation
+from autospikformer_cli.store.evaluations import Evaluation, FineTuning, append_evaluation, require_writable
 from autospikformer_cli.store.runs import prepared_run, resolve_run, run_lock
 from autospikformer_cli.store.supernet import weights_hash
 from autospikformer_cli.training.paths import one_path
@@ -51,6 +51,7 @@ class EvaluationRun:
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
         run = open_searched(resolve_run(session.run), session)
+        require_writable(run.path)
         return cls(run, select_subnet(subnet, run.recipe, run.path), run.images(named, first))
 
     def inherited(self) -> Result:

@@ -129,9 +129,8 @@ class SearchRun:
             finished = run_search(algorithm, archive, measure, save, lambda: interruption.requested)
         population = load_population(self.run.path)
         if not finished:
-            session.say(
-                f"stopped and saved after {len(population.candidates)} subnets; the same command goes on from there"
-            )
+            session.say(f"stopped and saved after {len(population.candidates)} subnets")
+            session.say(f"aspk search --run {self.run.path} goes on from there")
             raise KeyboardInterrupt
         return self._save(population.candidates, baseline, measured_as, algorithm, finished=True)
 

@@ -7,6 +7,8 @@ candidates/recipe and, as JSON texts, candidates/provenance and candidates/finet
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import h5py
 import numpy as np
 from filelock import FileLock
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
@@ -74,7 +77,7 @@ def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) ->
 
     Raises UserError where the file is damaged or the disk refuses.
     """
-    with FileLock(run / LOCK_NAME):
+    with _lock(run):
         evaluations = (*load_evaluations(run), evaluation)
 
         def fill(file: h5py.File) -> None:
@@ -89,6 +92,26 @@ def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) ->
             put_texts(table, "finetuned", [json.dumps(e.finetuned and asdict(e.finetuned)) for e in evaluations])
 
         write_h5(run / FILE_NAME, fill)
+
+
+def require_writable(run: Path) -> None:
+    """Raises UserError where a result could not be added: asked before it is computed."""
+    with _lock(run):
+        load_evaluations(run)
+
+
+@contextmanager
+def _lock(run: Path) -> Iterator[None]:
+    lock = FileLock(run / LOCK_NAME)
+    try:
+        lock.acquire()
+    except OSError as error:
+        fix = "allow writing there, or copy the run elsewhere"
+        raise UserError(f"results cannot be stored: {error.strerror}", str(run), fix) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load_evaluations(run: Path) -> tuple[Evaluation, ...]:

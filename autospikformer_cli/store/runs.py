@@ -49,11 +49,11 @@ def prepared_run(path: Path) -> Path:
     return _made(path, exist_ok=True)
 
 
-def new_run(name: str) -> Path:
-    """A new folder: runs/NAME, or where that is taken NAME-2, NAME-3... Raises UserError where none can be made."""
-    for candidate in chain([name], (f"{name}-{number}" for number in count(2))):
+def new_run(run: Path) -> Path:
+    """A new folder: DIR, or where that is taken DIR-2, DIR-3... Raises UserError where none can be made."""
+    for candidate in chain([run], (run.with_name(f"{run.name}-{number}") for number in count(2))):
         try:
-            return _made(runs_folder() / candidate, exist_ok=False)
+            return _made(candidate, exist_ok=False)
         except FileExistsError:
             continue
     raise AssertionError("count() ends nowhere")

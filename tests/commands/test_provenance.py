@@ -67,3 +67,27 @@ def test_a_report_names_energy_switches_and_the_epochs_of_its_weights(aspk: Aspk
     assert f"a supernet of {population.provenance.epochs} epochs" in done.stdout
     document = json.loads(aspk("report", "--json", "--quiet").stdout)
     assert document["provenance"]["epochs"] == population.provenance.epochs
+
+
+def test_a_report_refuses_what_only_a_search_can_change(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--set", "search.baseline=[1, 2, 2, 1, 2, 2, 16]")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: --set: search.baseline cannot be changed in what was measured\n"
+        "  change search.alpha, search.normalise, search.bounds, search.percentile or energy.* here, "
+        "or search again with other keys: aspk search --fresh\n"
+    )
+
+
+def test_a_search_without_options_goes_on_with_the_stored_ones(aspk: Aspk, trained: Path) -> None:
+    assert aspk("search", "--alpha", "0.9").exit_code == 0
+    assert aspk("search", "--json").document["alpha"] == 0.9
+
+
+def test_a_result_that_cannot_be_stored_is_not_computed(aspk: Aspk, trained: Path) -> None:
+    (trained / ".evaluations.lock").mkdir()
+    done = aspk("evaluate", "--subnet", "largest")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: runs/tiny: results cannot be stored: Is a directory\n  allow writing there, or copy the run elsewhere\n"
+    )

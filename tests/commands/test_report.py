@@ -117,7 +117,8 @@ def test_what_was_measured_cannot_be_changed(aspk: Aspk, searched: Path) -> None
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "error: --set: model.batchnorm, space.embed_dim cannot be changed in what was measured\n"
-        "  change search.* and energy.* here, or search again with other keys: aspk search --fresh\n"
+        "  change search.alpha, search.normalise, search.bounds, search.percentile or energy.* here, "
+        "or search again with other keys: aspk search --fresh\n"
     )
 
 

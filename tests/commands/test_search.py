@@ -172,8 +172,8 @@ def test_interrupted_and_resumed(aspk: Aspk, background: Aspk, trained: Path, un
     assert (exit_code, stdout) == (130, "")
     stopped = load_population(trained)
     assert stderr.endswith(
-        f"\nstopped and saved after {len(stopped.candidates)} subnets; "
-        "the same command goes on from there\n\ninterrupted\n"
+        f"\nstopped and saved after {len(stopped.candidates)} subnets\n"
+        f"aspk search --run {trained} goes on from there\n\ninterrupted\n"
     )
     assert stopped.state["finished"] is False
     assert aspk("search", *LONGER).exit_code == 0

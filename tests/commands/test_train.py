@@ -112,13 +112,9 @@ def test_fresh_starts_beside_it(aspk: Aspk, trained: Path) -> None:
     assert load_checkpoint(trained).state.epoch == 5
 
 
-def test_fresh_has_a_name_of_its_own(aspk: Aspk, trained: Path) -> None:
-    done = aspk("train", "tiny.toml", "--fresh", "--run", "runs/mine")
-    assert done.exit_code == 2
-    assert done.stderr == (
-        "error: --run: --fresh makes a run with a name of its own\n  give --run or --fresh, not both\n"
-    )
-    assert not Path("runs/mine").exists()
+def test_fresh_beside_a_folder_of_ones_own(aspk: Aspk, trained: Path) -> None:
+    made = [aspk("train", "tiny.toml", "--fresh", "--run", "deep/mine", *ONE_EPOCH, "--json") for _ in range(2)]
+    assert [done.document["run"] for done in made] == ["deep/mine", "deep/mine-2"]
 
 
 def test_a_folder_of_ones_own(aspk: Aspk) -> None:

@@ -41,14 +41,14 @@ def message(path: Path | None) -> str:
 
 
 def test_new_runs_are_numbered(runs: Path) -> None:
-    assert [new_run("q").name for _ in range(3)] == ["q", "q-2", "q-3"]
+    assert [new_run(runs_folder() / "q").name for _ in range(3)] == ["q", "q-2", "q-3"]
     assert prepared_run(runs_folder() / "q") == Path("runs/q")
     assert prepared_run(runs_folder() / "other").is_dir()
 
 
 def test_new_runs_of_several_threads_are_distinct(runs: Path) -> None:
     made: list[Path] = []
-    threads = [threading.Thread(target=lambda: made.append(new_run("q"))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: made.append(new_run(runs_folder() / "q"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -58,7 +58,7 @@ def test_new_runs_of_several_threads_are_distinct(runs: Path) -> None:
 
 def test_the_folder_of_runs_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASPK_RUNS", str(tmp_path / "deep" / "er"))
-    assert new_run("q") == tmp_path / "deep" / "er" / "q"
+    assert new_run(runs_folder() / "q") == tmp_path / "deep" / "er" / "q"
     monkeypatch.setenv("ASPK_RUNS", "")
     assert runs_folder() == Path("runs")
 
@@ -66,7 +66,7 @@ def test_the_folder_of_runs_comes_from_the_environment(tmp_path: Path, monkeypat
 def test_a_folder_that_cannot_be_made(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").write_text("")
     monkeypatch.setenv("ASPK_RUNS", "file")
-    for make in (lambda: new_run("q"), lambda: prepared_run(Path("file/q"))):
+    for make in (lambda: new_run(runs_folder() / "q"), lambda: prepared_run(Path("file/q"))):
         with pytest.raises(UserError) as caught:
             make()
         assert str(caught.value) == (
