@@ -27,6 +27,10 @@ from autospikformer_cli.spiking.normalisation import (
 from autospikformer_cli.spiking.supernet import Supernet
 
 
+EVALUATION_BATCH = 64
+"""Images that an evaluation runs at once."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Logits of every image, with its label and its place in the data set: (images, classes), (images,) twice."""
@@ -56,7 +60,7 @@ class Evaluator:
     description: DataDescription
     calibration: ImageSet
     batchnorm: Literal["recalibrate", "running", "batch"]
-    batch: int = 64
+    batch: int = EVALUATION_BATCH
 
     @torch.no_grad()
     def measure(self, subnet: Subnet, images: ImageSet, advance: Callable[[int], None] = lambda images: None) -> Result:

@@ -9,8 +9,6 @@ from autospikformer_cli.spiking.layout import num_params
 from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
-EVALUATION_BATCH = 64
-"""Images that an evaluation runs at once."""
 
 
 def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
@@ -28,6 +26,7 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
 def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     """Sizes of a search: subnets, parameters, images, evaluations, bytes."""
     from autospikformer_cli.data.images import load_split
+    from autospikformer_cli.evaluation.evaluator import EVALUATION_BATCH
 
     images = len(load_split(recipe.data, recipe.seed, recipe.search.split))
     used = min(images, recipe.search.images or images)

@@ -181,7 +181,6 @@ def set_aside(run: Path) -> Path | None:
 class SearchResults:
     """A population scored and priced by a recipe."""
 
-    population: Population
     scores: Scores
     baseline: Scored | None
     provenance: ShownProvenance
@@ -211,7 +210,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         note=str(population.state.get("note", "")),
     )
     baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None
-    return SearchResults(population, scores, baseline, shown)
+    return SearchResults(scores, baseline, shown)
 
 
 def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
