@@ -26,7 +26,6 @@ from autospikformer_cli.spiking.normalisation import (
 )
 from autospikformer_cli.spiking.supernet import Supernet
 
-
 EVALUATION_BATCH = 64
 """Images that an evaluation runs at once."""
 
