@@ -57,8 +57,10 @@ class Measurement:
         return 100.0 * self.correct / self.images
 
     @property
-    def firing_rate(self) -> float:
-        """Spikes emitted over neurons x time steps, all LIF layers together."""
+    def firing_rate(self) -> float | None:
+        """Spikes emitted over neurons x time steps, all LIF layers together; None for an ANN."""
+        if not self.spikes:
+            return None
         emitted = sum(sum(layer.spikes) for layer in self.spikes)
         return emitted / (self.images * sum(layer.neurons * len(layer.spikes) for layer in self.spikes))
 

@@ -7,13 +7,15 @@ from timing import machine, medians
 from torch import Tensor
 
 from autospikformer_cli.allocation import keep_freed_memory
-from autospikformer_cli.spiking.firing import Neuron, train_and_fire
-from autospikformer_cli.spiking.neuron import Dynamics, lif
+from autospikformer_cli.spiking.firing import normalise_and_fire
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
+from autospikformer_cli.spiking.nodes import LIFNode
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 
 STEPS, IMAGES, ROUNDS = 4, 32, 7
 LAYERS = {"32 x 32, 48 channels": (1024, 48), "16 x 16, 96 channels": (256, 96), "64 tokens, 384 channels": (64, 384)}
 NEURON = Neuron(tau=2.0, threshold=1.0)
+NODE = LIFNode(Dynamics())
 
 
 def plain(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
@@ -36,8 +38,8 @@ def main() -> None:
         seconds = medians(
             {
                 "plain": lambda x=x, norm=norm, g=gradient: plain(x, norm).backward(g),
-                "compiled": lambda x=x, norm=norm, g=gradient: train_and_fire(x, norm, STEPS, NEURON, Dynamics())
-                .backward(g),
+                "compiled": lambda x=x, norm=norm, g=gradient: normalise_and_fire(x, norm, NODE, None, STEPS, NEURON)
+                .flatten(1, 2).backward(g),
             },
             ROUNDS,
         )  # fmt: skip

@@ -1,18 +1,25 @@
-"""Make the pages that come from the code: `python docs/pages.py` writes recipe-keys.md and commands.md here."""
+"""Make the pages that come from the code: `python docs/pages.py` writes them here (PAGES)."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+import tomli
+from pydantic.fields import FieldInfo
 
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES, Fidelity, Switch
+from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/pages.py from the code; do not edit. -->"
-COMMANDS = ("train", "search", "evaluate", "energy", "analyze", "report", "recipes", "runs")
+COMMANDS = ("train", "search", "evaluate", "energy", "analyze", "report", "import", "export", "recipes", "runs")
 
 
 def recipe_keys() -> str:
@@ -22,13 +29,89 @@ def recipe_keys() -> str:
     lines += ["| key | default | meaning |", "|---|---|---|"]
     for key in ("seed", "fidelity"):
         field = Recipe.model_fields[key]
-        lines.append(f"| `{key}` | `{shown(field.default)}` | {field.description} |")
+        lines.append(f"| `{key}` | `{shown(field.default)}` | {meaning_of(field)} |")
     for section, model in SECTIONS.items():
         for key, field in model.model_fields.items():
             default = "required" if field.is_required() else f"`{shown(field.default)}`"
-            meaning = (field.description or "").replace("|", "\\|")
-            lines.append(f"| `{section}.{key}` | {default} | {meaning} |")
+            lines.append(f"| `{section}.{key}` | {default} | {meaning_of(field)} |")
     return "\n".join(lines) + "\n"
+
+
+def meaning_of(field: FieldInfo) -> str:
+    """A key's documentation on one line of a table; fidelity.md is a link."""
+    text = " ".join((field.description or "").split()).replace("|", "\\|")
+    return text.replace("fidelity.md", "[fidelity.md](fidelity.md)")
+
+
+FIDELITY_INTRODUCTION = """\
+# Fidelity: readings of the paper
+
+The paper leaves some points open, contradicts itself on others, and its published code does something else again.
+Each such point is a numbered reading on this page. Where it is a choice it is a recipe key, and `fidelity` sets all of
+these keys at once:
+
+- `sound`, the default: what we hold to be right;
+- `paper`: the text as printed;
+- `authors`: what the published code does.
+
+```
+aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
+```
+
+Another key overrides it beside `fidelity` in the same file, in a file that extends that file, and in `--set`. Keys of a
+file that is extended are replaced. `--set 'fidelity="..."'` lies over all files and under every other `--set`, wherever
+it stands. Every stored result holds the whole recipe. Reports and JSON documents name the fidelity, the switches that
+differ from it ("but"), and the value of every switch.
+
+In the tables, "silent" marks a source that says nothing: that profile takes our value.
+"""
+
+
+def fidelity() -> str:
+    """Every reading of the paper: switches that a profile sets, those of an energy convention, and what is settled."""
+    settled = tomli.loads((DOCS / "settled.toml").read_text(encoding="utf-8"))["reading"]
+    names: tuple[Fidelity, ...] = ("sound", "paper", "authors")
+    conventions = (
+        'Keys of [energy] that `energy.convention` decides while they are "none". The convention `sound` goes with the '
+        "fidelities `sound` and `authors` (the published code has no energy), `paper` with `paper`."
+    )
+    parts = [MADE, FIDELITY_INTRODUCTION, "## Switches of a fidelity", ""]
+    parts += [_table(_switch_head(*names), (_switch_row(switch, names) for switch in PROFILE_SWITCHES)), ""]
+    parts += ["## Switches of an energy convention", "", conventions, ""]
+    parts += [_table(_switch_head(*names[:2]), (_switch_row(switch, names[:2]) for switch in CONVENTION_SWITCHES)), ""]
+    parts += [
+        "## Settled",
+        "",
+        "Readings that no fidelity changes: errors of print, and what only one way can be right.",
+        "",
+    ]
+    parts += [_table(("reading", "paper", "published code", "aspk", "computed in"), map(_settled_row, settled))]
+    return "\n".join(parts) + "\n"
+
+
+def _switch_head(*names: Fidelity) -> tuple[str, ...]:
+    return ("reading", "key", "what it changes", *names, "why ours", "computed in")
+
+
+def _switch_row(switch: Switch, names: Sequence[Fidelity]) -> tuple[str, ...]:
+    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in switch.silent else ''}" for name in names]
+    reading = f"{switch.reading}, {switch.title}"
+    return (reading, f"`{switch.key}`", switch.changes, *values, switch.why, _places([switch.computed]))
+
+
+def _settled_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (f"{row['number']}, {row['title']}", row["paper"], row["authors"], row["ours"], _places(row["computed"]))
+
+
+def _places(computed: Sequence[str]) -> str:
+    """module:attribute as a reader finds it: the file below the package, and the name in it."""
+    found = (place.removeprefix("autospikformer_cli.").partition(":") for place in computed)
+    return "<br>".join(f"`{module.replace('.', '/')}.py` {name}" for module, _, name in found) or "recipes"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def shown(value: object) -> str:
@@ -59,7 +142,7 @@ def help_of(*words: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines() if not line.startswith(strangers))
 
 
-PAGES = {"recipe-keys.md": recipe_keys, "commands.md": commands}
+PAGES = {"recipe-keys.md": recipe_keys, "commands.md": commands, "fidelity.md": fidelity}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

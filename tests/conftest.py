@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -74,6 +75,18 @@ def one_thread() -> Iterator[None]:
     yield
     numba.set_num_threads(before[1])
     torch.set_num_threads(before[0])
+
+
+@pytest.fixture(scope="session")
+def numpy_spikformer() -> Any:
+    """The module tests/reference/numpy_spikformer.py: the network once more, without torch and without this package."""
+    path = REPOSITORY / "tests" / "reference" / "numpy_spikformer.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

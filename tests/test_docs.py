@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
+from functools import reduce
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import tomli
+
+from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
@@ -22,10 +27,34 @@ def pages_module() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["recipe-keys.md", "commands.md"])
+MADE = ("recipe-keys.md", "commands.md", "fidelity.md")
+
+
+def test_pages_makes_these_and_no_others() -> None:
+    assert tuple(pages_module().PAGES) == MADE
+
+
+@pytest.mark.parametrize("name", MADE)
 def test_a_page_made_from_the_code_is_fresh(name: str) -> None:
     made = pages_module().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, "run: python docs/pages.py"
+
+
+def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    numbers = {int(row[0].split(",")[0]) for row in rows if row[0][0].isdigit()}
+    assert numbers == set(range(1, 28))
+    switches = [row[1] for row in rows if row[1].startswith("`") and "." in row[1]]
+    assert switches == [f"`{switch.key}`" for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES)]
+    assert len({len(row) for row in rows}) == 3, "a | in a cell"
+
+
+def test_what_computes_a_settled_reading_exists() -> None:
+    settled = tomli.loads((ROOT / "docs" / "settled.toml").read_text(encoding="utf-8"))["reading"]
+    for place in (place for reading in settled for place in reading["computed"]):
+        module, _, attribute = place.partition(":")
+        reduce(getattr, attribute.split("."), importlib.import_module(module))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -24,6 +24,7 @@ def analyze(
     Example: aspk analyze --subnet baseline --images 128
     """
     from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
+    from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.redundancy_table import redundancy_table
     from autospikformer_cli.runs.assembly import open_searched
     from autospikformer_cli.runs.search import select_subnet
@@ -39,6 +40,7 @@ def analyze(
     notes = [
         f"mean over all {len(means)} channels: {means.mean():.3f}; {len(measured)} {measured.split} images",
         "SSIM: rate maps over T, data range 1, 7 x 7 uniform window or the whole map where smaller",
+        *fidelity_notes(run.recipe.fidelity, run.recipe.switches(), run.recipe.resolved_switches()),
     ]
     session.console.print(redundancy_table(f"Redundancy of the embedding of {chosen}", shown[0], shown[1], notes))
     session.emit(
@@ -50,5 +52,6 @@ def analyze(
             "ssim_by_channel": [float(mean) for mean in means],
             "most": [channel for channel, _ in shown[0]],
             "least": [channel for channel, _ in shown[1]],
+            **run.recipe.fidelity_document(),
         }
     )

@@ -30,6 +30,7 @@ def energy(
     """
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.energy_table import energy_table
+    from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.units import format_count, format_energy
     from autospikformer_cli.runs.energy import measured_energy, uniform_energy
 
@@ -46,9 +47,9 @@ def energy(
     report = found.report
     notes = [
         f"input rates: {found.source}; convention {found.convention}, profile {found.profile}",
-        *([f"switched: {', '.join(found.switches)}"] if found.switches else []),
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions",
         f"{format_count(report.params)} parameters; as an ANN (Equation 4): {format_energy(report.ann_energy_j)}",
+        *fidelity_notes(found.fidelity, found.switches, found.resolved),
     ]
     session.console.print(energy_table(f"Energy of {found.subnet}", report.layers, notes=notes))
     session.emit(found.to_document())

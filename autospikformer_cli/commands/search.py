@@ -41,7 +41,7 @@ def search(
     if dry_run:
         plan = search_plan(run.recipe, session.precision)
         session.console.print(plan_table(f"aspk search --run {run.path} would", plan))
-        session.emit(plan)
+        session.emit({**plan, **run.recipe.fidelity_document()})
         return
     with run_lock(run.path):
         population = SearchRun(run).search(fresh)

@@ -11,7 +11,7 @@ import typer
 from autospikformer_cli.session import Session
 
 if TYPE_CHECKING:
-    from autospikformer_cli.store.supernet import EpochRecord
+    from autospikformer_cli.store.supernet import EpochRecord, TrainState
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
     if dry_run:
         plan = training_plan(resolved, session.precision)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
-        session.emit(plan)
+        session.emit({**plan, **resolved.fidelity_document()})
         return
 
     from autospikformer_cli.runs.training import TrainingRun
@@ -56,24 +56,30 @@ def train(
         path = new_run(named) if fresh else prepared_run(path)
     with run_lock(path):
         _, state = training.run(path, f"training {resolved.name}")
-    last = state.history[-1]
-    session.console.print(
-        f"{path}: trained for {state.epoch} epoch{'s' * (state.epoch != 1)}; top-1 on validation: largest subnet "
-        f"{last.val_top1_largest:.2f} %, smallest {last.val_top1_smallest:.2f} %",
-        markup=False,
-    )
+    session.console.print(f"{path}: {_summary(state)}", markup=False)
     session.say(f"next: aspk search --run {path}")
-    session.emit(_document(path, resolved.name, state.history))
+    session.emit({**_document(path, resolved.name, state.history), **resolved.fidelity_document()})
+
+
+def _summary(state: TrainState) -> str:
+    if not state.history:
+        return "its weights were imported, there is nothing to train"
+    last = state.history[-1]
+    return (
+        f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}; top-1 on validation: largest subnet "
+        f"{last.val_top1_largest:.2f} %, smallest {last.val_top1_smallest:.2f} %"
+    )
 
 
 def _document(path: Path, recipe: str, history: Sequence[EpochRecord]) -> dict[str, object]:
+    """history: empty where the weights were imported."""
     images = sum(record.images_per_second * record.seconds for record in history)
     return {
         "run": str(path),
         "recipe": recipe,
         "epochs": len(history),
         "steps": sum(record.steps for record in history),
-        "images_per_second": images / sum(record.seconds for record in history),
-        "val_top1_largest": history[-1].val_top1_largest,
-        "val_top1_smallest": history[-1].val_top1_smallest,
+        "images_per_second": images / sum(record.seconds for record in history) if history else None,
+        "val_top1_largest": history[-1].val_top1_largest if history else None,
+        "val_top1_smallest": history[-1].val_top1_smallest if history else None,
     }

@@ -1,4 +1,4 @@
-"""Augmentation of batches on the device: flips, RandAugment's operations, random erasing."""
+"""Augmentation of batches on the device: flips, RandAugment's operations, erasing; of images and of events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch.nn.functional import grid_sample
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
-from autospikformer_cli.data.plan import Operation, plan_for
+from autospikformer_cli.data.plan import Operation, Plan, event_plan_for, plan_for
 
-KINDS = ("spikformer", "flip", "none")
+IMAGE_KINDS = ("spikformer", "flip", "none")
+EVENT_KINDS = ("events", "flip", "none")
 LEVELS = 256
 """Values of a pixel."""
 
@@ -27,40 +28,58 @@ def augment(
     device: torch.device | str,
     dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Augmented, normalised frames; what happens to an image is a function of (seed, epoch, its index) alone.
+    """Augmented frames as of `to_frames`; what happens to an image is a function of (seed, epoch, its index) alone.
 
-    kind "none": normalised only. "flip": mirrored with probability 1/2. "spikformer": that, then with probability 1/2
-    one of equalize, rotate (30 degrees), shear-x (0.3), translate-x and translate-y (0.45 of the side), in random
-    direction, at m tenths of these values, m from Normal(9, 0.4) clipped to 0..10; then, with probability 1/4, a box
-    erased: 0.02 to 1/3 of the area, aspect 0.3 to 1/0.3. These are the settings of Spikformer's published training
-    (timm's rand-m9-n1-mstd0.4, reprob 0.25, remode const).
+    kind "none": `to_frames` only. "flip": mirrored with probability 1/2. "spikformer", for images: that, then with
+    probability 1/2 one of equalize, rotate (30 degrees), shear-x (0.3), translate-x and translate-y (0.45 of the side),
+    in random direction, at m tenths of these values, m from Normal(9, 0.4) clipped to 0..10; then, with probability
+    1/4, a box erased: 0.02 to 1/3 of the area, aspect 0.3 to 1/0.3. These are the settings of Spikformer's published
+    training (timm's rand-m9-n1-mstd0.4, reprob 0.25, remode const).
     What an operation uncovers, and what is erased, gets the mean colour: 0 after normalisation. Resampling is
     bilinear, in floating point (the published scripts: bicubic, rounded to bytes).
-    Shapes: images uint8 (B, H, W, C), index int64 (B,) -> (B, H, W, C) of the dtype.
-    Raises ValueError for another kind.
+
+    "events", for recordings: mirrored with probability 1/2, then one of six, each as likely: nothing, shear-x (to 0.3
+    either way, about the centre), translate-x, translate-y (to 5 pixels either way where the side is 128, as much of
+    other sides), rotate (to 30 degrees either way), cutout (a square of 0.001 to 0.11 of the area loses its events);
+    the size is uniform. All frames and polarities of a recording get the same. These are the settings of Spikformer's
+    published training on CIFAR10-DVS. Resampling takes the nearest pixel, as there: counts stay whole numbers.
+
+    Shapes: images uint8 (B, H, W, C) -> (1, B, H, W, C) of the dtype, recordings (B, F, H, W, C) -> (F, B, H, W, C);
+    index int64 (B,). Raises ValueError for a kind that is not for this data.
     """
-    if kind not in KINDS:
-        raise ValueError(f"augmentation {kind!r} is not one of {', '.join(KINDS)}")
+    is_events = description.num_frames is not None
+    kinds = EVENT_KINDS if is_events else IMAGE_KINDS
+    if kind not in kinds:
+        raise ValueError(f"augmentation {kind!r} is not one of {', '.join(kinds)}")
     images = images.to(device)
     if kind == "none":
         return to_frames(images, description, device, dtype)
-    height, width = images.shape[1:3]
-    plan = plan_for(index.cpu().numpy(), seed, epoch, height, width)
-    flip = torch.from_numpy(plan.flip).to(device)
-    images = torch.where(flip[:, None, None, None], images.flip(2), images)
-    if kind == "flip":
-        return to_frames(images, description, device, dtype)
-    equalized = _rows(plan.operation == Operation.EQUALIZE, device)
-    images[equalized] = equalize(images[equalized])
+    height, width = images.shape[-3:-1]
+    plan = (event_plan_for if is_events else plan_for)(index.cpu().numpy(), seed, epoch, height, width)
+    if kind == "spikformer":
+        images = _equalized(images, plan)
     frames = to_frames(images, description, device, dtype)
-    is_moved = plan.operation >= Operation.ROTATE
-    moved = _rows(is_moved, device)
-    frames[moved] = resample(frames[moved], torch.from_numpy(plan.matrix[is_moved]))
+    flipped = _rows(plan.flip, device)
+    frames[:, flipped] = frames[:, flipped].flip(-2)
+    if kind == "flip":
+        return frames
+    is_moved = (plan.operation >= Operation.ROTATE) & (plan.operation <= Operation.TRANSLATE_Y)
+    moved, matrix = _rows(is_moved, device), torch.from_numpy(plan.matrix[is_moved])
+    if is_events:
+        frames[:, moved] = resample_counts(frames[:, moved], matrix)
+    else:
+        frames[0, moved] = resample(frames[0, moved], matrix)
     return erase(frames, torch.from_numpy(plan.box))
 
 
 def _rows(chosen: NDArray[np.bool_], device: torch.device | str) -> torch.Tensor:
     return torch.from_numpy(np.flatnonzero(chosen)).to(device)
+
+
+def _equalized(images: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """A copy of the images (B, H, W, C), those equalized whose operation this is."""
+    equalized = _rows(plan.operation == Operation.EQUALIZE, images.device)
+    return images.index_copy(0, equalized, equalize(images[equalized]))
 
 
 def equalize(images: torch.Tensor) -> torch.Tensor:
@@ -88,19 +107,38 @@ def resample(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     corner (see Plan).
     """
     height, width = frames.shape[1:3]
-    map_x, map_y = matrix.to(frames.device).unbind(1)
-    x = torch.arange(width, device=frames.device, dtype=torch.float64) + 0.5
-    y = (torch.arange(height, device=frames.device, dtype=torch.float64) + 0.5)[:, None]
-    # Products and sums one by one: a matrix product may round differently for another batch size.
-    grid_x, grid_y = ((a * x + b * y) + c for a, b, c in ((m[:, :, None, None].unbind(1)) for m in (map_x, map_y)))
-    grid = torch.stack([grid_x * (2 / width) - 1, grid_y * (2 / height) - 1], dim=-1).to(frames.dtype)
+    x, y = _input_positions(matrix.to(frames.device), height, width)
+    grid = torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], dim=-1).to(frames.dtype)
     planes = frames.permute(0, 3, 1, 2)
     return grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False).permute(0, 2, 3, 1)
 
 
+def resample_counts(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """Recordings moved by affine maps, each pixel a copy of the nearest one, with 0 outside.
+
+    Shapes: frames (F, B, H, W, C); matrix float64 (B, 2, 3) as in `resample`, one for all frames of a recording.
+    """
+    batch, height, width = frames.shape[1:4]
+    column, row = (position.floor().long() for position in _input_positions(matrix.to(frames.device), height, width))
+    is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    recording = torch.arange(batch, device=frames.device)[:, None, None]
+    nearest = frames[:, recording, row.clamp(0, height - 1), column.clamp(0, width - 1)]
+    return nearest.masked_fill(~is_inside[..., None], 0)
+
+
+def _input_positions(matrix: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where each output pixel's centre comes from: x and y, float64 (B, H, W), in pixels from the top left corner."""
+    map_x, map_y = matrix.unbind(1)
+    x = torch.arange(width, device=matrix.device, dtype=torch.float64) + 0.5
+    y = (torch.arange(height, device=matrix.device, dtype=torch.float64) + 0.5)[:, None]
+    # Products and sums one by one: a matrix product may round differently for another batch size.
+    from_x, from_y = ((a * x + b * y) + c for a, b, c in ((m[:, :, None, None].unbind(1)) for m in (map_x, map_y)))
+    return from_x, from_y
+
+
 def erase(frames: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """Frames (B, H, W, C) with 0 inside each image's box (B, 4): top, left, height and width in pixels."""
+    """Frames (F, B, H, W, C) with 0 inside each image's box (B, 4): top, left, height and width in pixels."""
     top, left, tall, wide = box.to(frames.device)[:, :, None].unbind(1)
-    rows, columns = (torch.arange(size, device=frames.device) for size in frames.shape[1:3])
+    rows, columns = (torch.arange(size, device=frames.device) for size in frames.shape[2:4])
     in_rows, in_columns = (rows >= top) & (rows < top + tall), (columns >= left) & (columns < left + wide)
     return frames.masked_fill((in_rows[:, :, None] & in_columns[:, None, :])[..., None], 0.0)

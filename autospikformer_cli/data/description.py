@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.data.events.framing import Framing
+from autospikformer_cli.data.events.layouts import DATASETS as EVENT_FILES
+from autospikformer_cli.data.events.layouts import class_folders
 from autospikformer_cli.data.folders import class_names
 from autospikformer_cli.errors import UserError
 
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DataDescription:
-    """Shape and normalisation of a data set's images.
+    """Shape and normalisation of a data set's images, or of its recordings of events.
 
-    image_size: height and width in pixels. mean, std: of each channel, for pixels scaled to 0..1.
+    image_size: height and width in pixels. mean, std: of each channel, for pixels scaled to 0..1. num_frames: that a
+    recording is cut into; None for images. Frames of events are counts, and not normalised.
     """
 
     num_classes: int
@@ -25,6 +29,7 @@ class DataDescription:
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    num_frames: int | None = None
 
 
 KNOWN = {
@@ -41,11 +46,16 @@ FOLDER_MEAN = FOLDER_STD = (0.5,) * FOLDER_CHANNELS
 """What is taken for a user's own images (read as RGB) where the recipe gives no normalisation: pixels go to -1..1."""
 
 
+DIGITS = 10
+
+
 def describe(config: DataConfig) -> DataDescription:
-    """The description of a recipe's data set; of a folder, the class folders are counted.
+    """The description of a recipe's data set; of a folder, and of N-Caltech101, the class folders are counted.
 
     Raises UserError for a missing folder or image size, and for a normalisation that does not fit the channels.
     """
+    if config.dataset == "digits-events" or config.dataset in EVENT_FILES:
+        return _describe_events(config)
     known = KNOWN.get(config.dataset)
     image_size = config.image_size or (known.image_size if known else None)
     if image_size is None:
@@ -63,6 +73,36 @@ def describe(config: DataConfig) -> DataDescription:
         mean = _per_channel(config, "mean", config.normalise.mean, channels)
         std = _per_channel(config, "std", config.normalise.std, channels)
     return DataDescription(num_classes, channels, image_size, mean, std)
+
+
+def framing_of(config: DataConfig) -> Framing:
+    """How a recipe's recordings of events become frames. Raises UserError for a missing image size."""
+    if config.dataset == "digits-events":
+        from autospikformer_cli.data.saccades import SENSOR_SIZE
+
+        sensor = (SENSOR_SIZE, SENSOR_SIZE)
+        size: int | None = config.image_size or SENSOR_SIZE
+    else:
+        kind = EVENT_FILES[config.dataset]
+        sensor, size = kind.sensor, config.image_size or kind.image_size
+    if size is None:
+        raise UserError(
+            "data.image_size is not set",
+            "data.image_size",
+            f"recordings of {config.dataset} differ in size, up to {sensor[0]} x {sensor[1]} pixels: set the height "
+            "and width that the whole sensor gets, for example data.image_size = 64",
+        )
+    return Framing(config.frames, config.split_by, config.polarity, sensor, size)
+
+
+def _describe_events(config: DataConfig) -> DataDescription:
+    framing = framing_of(config)
+    if config.dataset == "digits-events":
+        num_classes = DIGITS
+    else:
+        num_classes = len(EVENT_FILES[config.dataset].classes or class_folders(config.dataset, config.root))
+    num_frames, size, _, channels = framing.shape
+    return DataDescription(num_classes, channels, size, (0.0,) * channels, (1.0,) * channels, num_frames)
 
 
 def _per_channel(config: DataConfig, key: str, values: Iterable[float], channels: int) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Pixels as the network reads them."""
+"""Pixels, or counts of events, as the network reads them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from autospikformer_cli.data.description import DataDescription
 def to_frames(
     images: torch.Tensor, description: DataDescription, device: torch.device | str, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Normalised images, (pixel / 255 - mean) / std of each channel, on the device.
+    """One frame of an image, (pixel / 255 - mean) / std of each channel; a recording's frames of counts as they are.
 
-    Shapes: images uint8 (B, H, W, C) -> (B, H, W, C) of the dtype.
+    Shapes: images uint8 (B, H, W, C) -> (1, B, H, W, C) of the dtype, on the device; events of any whole type
+    (B, F, H, W, C) -> (F, B, H, W, C).
     """
+    frames = images.to(device).to(dtype)
+    if description.num_frames is not None:
+        return frames.transpose(0, 1)
     mean, std = (torch.tensor(values, dtype=dtype, device=device) for values in (description.mean, description.std))
-    return images.to(device).to(dtype).div_(255.0).sub_(mean).div_(std)
+    return frames.div_(255.0).sub_(mean).div_(std)[None]

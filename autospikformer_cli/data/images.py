@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
-from autospikformer_cli.data.sources import Pixels, open_source, splits_with_files
+from autospikformer_cli.data.events.building import ShowProgress
+from autospikformer_cli.data.sources import Counts, Source, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, hold_out
+from autospikformer_cli.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
@@ -20,12 +23,13 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images with what identifies them.
+    """Images, or recordings of events as frames, with what identifies them.
 
-    Shapes: images uint8 (N, H, W, C), labels int64 (N,), index int64 (N,).
+    Shapes: images uint8 (N, H, W, C), of events uint8 or uint16 (N, F, H, W, C); labels int64 (N,), index int64 (N,).
     index: place in the data set as it comes: the order of digits, of CIFAR's files (training and test files each from
-    0), of a folder's sorted class folders and file names.
-    hash: SHA-256, in hex, of the split's name, the index, the labels and the pixels.
+    0), of sorted folders and file names (the data set's own training and test recordings each from 0).
+    hash: SHA-256, in hex, of the split's name, the index, the labels and the pixels or counts.
+    note: a remark for the user, as of a data set that is not whole, or "".
     """
 
     images: torch.Tensor
@@ -33,6 +37,7 @@ class ImageSet:
     index: torch.Tensor
     split: str
     hash: str
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -41,31 +46,46 @@ class ImageSet:
         """The first n images, all where there are fewer; with a hash of their own."""
         if n >= len(self):
             return self
-        return _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
+        first = _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
+        return replace(first, note=self.note)
 
 
-def load_split(config: DataConfig, seed: int, split: Split) -> ImageSet:
+def _silent(description: str, total: int) -> AbstractContextManager[Progress]:
+    return no_progress()
+
+
+def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = _silent) -> ImageSet:
     """One split of a recipe's data set, a function of the data, data.validation, data.test and the seed.
 
     What the data set itself separates is taken as it is; validation (and test, of a data set without one) is held
     out of its training images, class by class. Files of the test split are opened for "test" alone.
     Order: the data set's own for a test split in a mixed order (CIFAR); else the classes alternate.
+    progress: of making frames of event recordings, which later calls find in data.cache.
     Raises UserError for a data set that is missing, damaged or too small to split.
     """
+    source, chosen = _chosen(config, seed, split, progress)
+    images = _image_set(source.read(chosen), source.labels[chosen], chosen, split)
+    return replace(images, note="; ".join(source.remarks))
+
+
+def num_images(config: DataConfig, seed: int, split: Split) -> int:
+    """How many images `load_split` would give, without their pixels. Raises as it does, for what files it looks at."""
+    return len(_chosen(config, seed, split, _silent)[1])
+
+
+def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress) -> tuple[Source, Indices]:
     own = splits_with_files(config)
     part = split if split in own else "train"
-    source = open_source(config, part)
+    source = open_source(config, part, progress)
     if part == "train":
         shares = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
-        chosen = hold_out(source.labels, source.classes, shares, seed)[split]
-    elif source.sorted_by_class:
-        chosen = hold_out(source.labels, source.classes, {}, seed)["train"]
-    else:
-        chosen = np.arange(len(source.labels), dtype=np.int64)
-    return _image_set(source.read(chosen), source.labels[chosen], chosen, split)
+        return source, hold_out(source.labels, source.classes, shares, seed, may_lack=source.may_lack)[split]
+    if source.sorted_by_class:
+        return source, hold_out(source.labels, source.classes, {}, seed, may_lack=source.may_lack)["train"]
+    return source, np.arange(len(source.labels), dtype=np.int64)
 
 
-def _image_set(images: Pixels, labels: Indices, index: Indices, split: str) -> ImageSet:
+def _image_set(images: Counts, labels: Indices, index: Indices, split: str) -> ImageSet:
     digest = hashlib.sha256(split.encode())
     for array in (index.astype("<i8"), labels.astype("<i8"), images):
         digest.update(np.ascontiguousarray(array).data)

@@ -1,4 +1,7 @@
-"""What augmentation does to each image of an epoch, drawn once: a function of (seed, epoch, index) alone."""
+"""What augmentation does to each image, or recording of events, of an epoch: a function of (seed, epoch, index) alone.
+
+A plan is drawn once for all of an epoch.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,15 @@ ERASED_AREA = (0.02, 1 / 3)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 ERASING_ATTEMPTS = 10
 
+MAX_EVENT_TRANSLATION = 5 / 128
+"""As a share of the side: 5 pixels of the 128 of the published CIFAR10-DVS model."""
+CUTOUT_AREA = (0.001, 0.11)
+
 LEAST_ROWS = 1024
 
 
 class Operation(IntEnum):
-    """RandAugment's operations of the published Spikformer training, and none."""
+    """The operations of the published Spikformer trainings, and none."""
 
     NONE = -1
     EQUALIZE = 0
@@ -34,11 +41,21 @@ class Operation(IntEnum):
     SHEAR_X = 2
     TRANSLATE_X = 3
     TRANSLATE_Y = 4
+    CUTOUT = 5
+
+
+IMAGE_OPERATIONS = (
+    Operation.EQUALIZE, Operation.ROTATE, Operation.SHEAR_X, Operation.TRANSLATE_X, Operation.TRANSLATE_Y,
+)  # fmt: skip
+EVENT_OPERATIONS = (
+    Operation.NONE, Operation.SHEAR_X, Operation.TRANSLATE_X, Operation.TRANSLATE_Y, Operation.ROTATE, Operation.CUTOUT,
+)  # fmt: skip
+"""Each as likely as the others."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Augmentation of N images.
+    """Augmentation of N images, or recordings of events: the same for all frames of a recording.
 
     flip: bool (N,). operation: (N,) of Operation. matrix: float64 (N, 2, 3), where an output position (x, y, 1) is read
     in the input; pixels, from the image's top left corner, so that the first pixel's centre is (1/2, 1/2).
@@ -57,34 +74,68 @@ class Plan:
 
 def plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
     """The plan of the images with these places in the data set."""
-    highest = int(index.max(initial=0))
-    return _epoch_plan(max(LEAST_ROWS, 1 << highest.bit_length()), seed, epoch, height, width).rows(index)
+    return _image_plan(_num_rows(index), seed, epoch, height, width).rows(index)
+
+
+def event_plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
+    """The plan of the recordings of events with these places in the data set."""
+    return _event_plan(_num_rows(index), seed, epoch, height, width).rows(index)
+
+
+def _num_rows(index: NDArray[np.int64]) -> int:
+    """Rows to draw so that these are among them.
+
+    Streams are read row by row, so a row is the same whatever their number; a power of two of at least 1024 keeps
+    vectorised arithmetic free of remainders, which may differ in the last bit.
+    """
+    return max(LEAST_ROWS, 1 << int(index.max(initial=0)).bit_length())
 
 
 @lru_cache(maxsize=2)
-def _epoch_plan(num_rows: int, seed: int, epoch: int, height: int, width: int) -> Plan:
-    """The plan of all images with an index below num_rows.
-
-    Streams are read row by row, so a row is the same whatever num_rows; a power of two of at least 1024 rows keeps
-    vectorised arithmetic free of remainders, which may differ in the last bit.
-    """
+def _image_plan(num_rows: int, seed: int, epoch: int, height: int, width: int) -> Plan:
+    """The plan of all images with an index below num_rows."""
     choices = stream(Purpose.AUGMENTATION, seed, epoch).random((num_rows, 7 + 2 * ERASING_ATTEMPTS))
     flip, applied, operation, sign, erased, top, left = choices[:, :7].T
     normal = stream(Purpose.MAGNITUDE, seed, epoch).standard_normal(num_rows)
     level = np.clip(MAGNITUDE + MAGNITUDE_DEVIATION * normal, 0.0, MAX_MAGNITUDE) / MAX_MAGNITUDE
-    operations = len(Operation) - 1
-    chosen = np.where(applied < OPERATION_PROBABILITY, (operation * operations).astype(np.int64), Operation.NONE)
+    chosen = np.where(applied < OPERATION_PROBABILITY, _choose(IMAGE_OPERATIONS, operation), Operation.NONE)
     matrix = affine_maps(chosen, np.where(sign < 0.5, -level, level), height, width)
     size = _box_sizes(choices[:, 7:].reshape(num_rows, ERASING_ATTEMPTS, 2), height, width)
     size[erased >= ERASING_PROBABILITY] = 0
+    return Plan(flip < 0.5, chosen, matrix, _boxes(size, top, left, height, width))
+
+
+@lru_cache(maxsize=2)
+def _event_plan(num_rows: int, seed: int, epoch: int, height: int, width: int) -> Plan:
+    """The plan of all recordings with an index below num_rows."""
+    choices = stream(Purpose.EVENT_AUGMENTATION, seed, epoch).random((num_rows, 6))
+    flip, operation, level, area, top, left = choices.T
+    chosen = _choose(EVENT_OPERATIONS, operation)
+    matrix = affine_maps(chosen, 2 * level - 1, height, width, max_translation=MAX_EVENT_TRANSLATION)
+    matrix[:, 0, 2] -= np.where(chosen == Operation.SHEAR_X, matrix[:, 0, 1] * (height / 2), 0.0)  # about the centre
+    share = CUTOUT_AREA[0] + area * (CUTOUT_AREA[1] - CUTOUT_AREA[0])
+    side = np.where(chosen == Operation.CUTOUT, np.rint(np.sqrt(share * height * width)), 0).astype(np.int64)
+    box = _boxes(np.stack([side, side], axis=1), top, left, height, width)
+    return Plan(flip < 0.5, chosen, matrix, box)
+
+
+def _choose(operations: tuple[Operation, ...], uniform: Floats) -> NDArray[np.int64]:
+    return np.array(operations, dtype=np.int64)[(uniform * len(operations)).astype(np.int64)]
+
+
+def _boxes(size: NDArray[np.int64], top: Floats, left: Floats, height: int, width: int) -> NDArray[np.int64]:
+    """Boxes (N, 4) of height and width (N, 2), placed inside by uniform numbers (N,)."""
     corner = np.stack([top, left], axis=1) * (np.array([height, width]) - size + 1)
-    return Plan(flip < 0.5, chosen, matrix, np.concatenate([corner.astype(np.int64), size], axis=1))
+    return np.concatenate([corner.astype(np.int64), size], axis=1)
 
 
-def affine_maps(operation: NDArray[np.int64], level: Floats, height: int, width: int) -> Floats:
+def affine_maps(
+    operation: NDArray[np.int64], level: Floats, height: int, width: int, *, max_translation: float = MAX_TRANSLATION
+) -> Floats:
     """The affine map (N, 2, 3) of each operation at its signed level; the identity for the others.
 
-    Rotation about the centre, counterclockwise; shear anchored at the top left corner, as timm's.
+    Rotation about the centre, counterclockwise; shear anchored at the top left corner, as timm's; a translation of
+    max_translation of the side at level 1.
     """
     matrix = np.zeros((len(operation), 2, 3))
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1.0
@@ -96,8 +147,8 @@ def affine_maps(operation: NDArray[np.int64], level: Floats, height: int, width:
     matrix[rotated] = rotation.transpose(2, 0, 1)[rotated]
     for kind, place, unit in (
         (Operation.SHEAR_X, (0, 1), MAX_SHEAR),
-        (Operation.TRANSLATE_X, (0, 2), MAX_TRANSLATION * width),
-        (Operation.TRANSLATE_Y, (1, 2), MAX_TRANSLATION * height),
+        (Operation.TRANSLATE_X, (0, 2), max_translation * width),
+        (Operation.TRANSLATE_Y, (1, 2), max_translation * height),
     ):
         matrix[:, *place] += np.where(operation == kind, unit * level, 0.0)
     return matrix

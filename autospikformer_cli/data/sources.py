@@ -1,9 +1,10 @@
-"""Where images come from: scikit-learn's digits, torchvision's CIFAR classes, a user's own folders."""
+"""Where images and events come from: embedded digits, torchvision's CIFAR classes, folders of images or recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autospikformer_cli.data.description import describe
+from autospikformer_cli.data.description import describe, framing_of
+from autospikformer_cli.data.events.building import ShowProgress, cache_folder, read_or_make
+from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, count_events
+from autospikformer_cli.data.events.layouts import DATASETS as EVENT_FILES
+from autospikformer_cli.data.events.layouts import list_recordings
+from autospikformer_cli.data.events.reading import require_aedat
 from autospikformer_cli.data.folders import WHERE, absolute, class_names, split_folders
 from autospikformer_cli.data.splits import Indices
 from autospikformer_cli.errors import UserError
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
 
 Pixels = NDArray[np.uint8]
+Counts = NDArray[np.uint8] | NDArray[np.uint16]
+"""Pixels of images (n, H, W, C), or events counted in frames (n, F, H, W, C)."""
 CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 DIGITS_WHITE = 16
 """The largest pixel value of scikit-learn's digits."""
@@ -27,29 +35,36 @@ DIGITS_WHITE = 16
 
 @dataclass(frozen=True)
 class Source:
-    """Images that belong together on disk, their labels known, their pixels read when asked for.
+    """Images, or recordings of events, that belong together on disk; labels are known, the rest is read when asked for.
 
-    labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C).
+    labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C), or uint8 or uint16 (n, F, H, W, C).
     sorted_by_class: the images of a class lie together, so that a prefix is no fair sample.
+    may_lack: classes may be without images, in a data set that is not whole. remarks: for the user; reading adds some.
     """
 
     labels: Indices
     classes: Sequence[str]
-    read: Callable[[Indices], Pixels]
+    read: Callable[[Indices], Counts]
     sorted_by_class: bool
+    may_lack: bool = False
+    remarks: list[str] = field(default_factory=list)
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
     """The splits that the data set itself separates; the others are held out of its "train". Looks at names only."""
-    if config.dataset == "digits":
+    if config.dataset in ("digits", "digits-events"):
         return frozenset({"train"})
     if config.dataset in CIFAR_CLASSES:
         return frozenset({"train", "test"})
+    if config.dataset in EVENT_FILES:
+        return frozenset(EVENT_FILES[config.dataset].part_folders)
     return frozenset(split_folders(config.root))
 
 
-def open_source(config: DataConfig, part: str) -> Source:
+def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source:
     """The images of one of `splits_with_files`; no file of another split is opened.
+
+    progress: of what takes long, as making the frames of recordings.
 
     Raises UserError for a data set that is missing or damaged.
     """
@@ -57,6 +72,10 @@ def open_source(config: DataConfig, part: str) -> Source:
         return _digits(config)
     if config.dataset in CIFAR_CLASSES:
         return _cifar(config, part)
+    if config.dataset == "digits-events":
+        return _digits_events(config)
+    if config.dataset in EVENT_FILES:
+        return _recordings(config, part, progress)
     return _folder(config, part)
 
 
@@ -158,3 +177,44 @@ def _folder(config: DataConfig, part: str) -> Source:
         return images
 
     return Source(labels, classes, read, sorted_by_class=True)
+
+
+def _digits_events(config: DataConfig) -> Source:
+    from sklearn.datasets import load_digits
+
+    data: Any = load_digits()
+    framing = framing_of(config)
+    classes = [str(name) for name in data.target_names]
+    return Source(
+        data.target.astype(np.int64), classes, lambda indices: _digit_frames(framing)[indices], sorted_by_class=False
+    )
+
+
+@lru_cache(maxsize=1)
+def _digit_frames(framing: Framing) -> Counts:
+    """All digits as a simulated event camera sees them, kept for the next split; made in seconds, so not stored."""
+    from autospikformer_cli.data.saccades import digit_recordings
+
+    recordings, _ = digit_recordings()
+    counts = np.stack([count_events(events, framing) for events in recordings])
+    return as_small_as_fits(counts, int(counts.max()))
+
+
+def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source:
+    """Recordings in files. Frames are kept for the whole part, so the first to ask opens every recording of it."""
+    if config.dataset == "cifar10dvs":
+        require_aedat()
+    listing = list_recordings(config.dataset, config.root, part)
+    labels = np.array([recording.label for recording in listing.recordings], dtype=np.int64)
+    remarks = [listing.note] if listing.note else []
+
+    def read(indices: Indices) -> Counts:
+        cache = cache_folder(config.root, config.cache)
+        frames, reordered = read_or_make(config.dataset, part, listing, framing_of(config), cache, indices, progress)
+        if reordered:
+            remarks.append(
+                f"time ran backwards in {reordered:,} of {len(indices):,} recordings: their events were sorted"
+            )
+        return frames
+
+    return Source(labels, listing.classes, read, sorted_by_class=True, may_lack=True, remarks=remarks)

@@ -12,18 +12,23 @@ from autospikformer_cli.errors import UserError
 Indices = NDArray[np.int64]
 
 
-def hold_out(labels: Indices, classes: Sequence[str], shares: Mapping[str, float], seed: int) -> dict[str, Indices]:
+def hold_out(
+    labels: Indices, classes: Sequence[str], shares: Mapping[str, float], seed: int, *, may_lack: bool = False
+) -> dict[str, Indices]:
     """Disjoint splits of a pool of images: each share by name, and "train" with the rest.
 
     Every class is shuffled once; the first share is cut off its front, then the next, so a split does not depend on
     the shares after it. A share counts of what the earlier ones left, is rounded by class and is at least one image.
     Within a split the classes alternate in proportion: any first N images are a fair sample.
+    may_lack: a class may be without any image, and is then in no split.
     Raises UserError where a class has too few images to give every split one.
     """
     generator = np.random.Generator(np.random.PCG64(seed % 2**64))
     parts: dict[str, list[Indices]] = {name: [] for name in (*shares, "train")}
     for label, name_of_class in enumerate(classes):
         left = generator.permutation(np.flatnonzero(labels == label))
+        if may_lack and not len(left):
+            continue
         if len(left) < len(parts):
             raise UserError(
                 f"class {name_of_class!r} has too few images to split: {len(left)}, with one each for "

@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     AUGMENTATION = 1
     MAGNITUDE = 2
     MIXUP = 3
+    EVENT_AUGMENTATION = 4
 
 
 def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.Generator:

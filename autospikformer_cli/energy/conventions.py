@@ -18,22 +18,24 @@ class Convention:
 
     first_layer_steps: the layer that reads pixels multiplies "once" an image, or at "every" time step.
     residual: an integer n in a residual sum costs n accumulates ("ac"), or one multiply-accumulate ("mac").
-    order: the attention products that are counted, (q k^T) v or q (k^T v). head: whether the classifier is counted.
+    order: the attention products that are counted, (q k^T) v or q (k^T v). event_input: a pixel of n events costs the
+    first layer n accumulates, or one multiply-accumulate whatever n. head: whether the classifier is counted.
     """
 
     first_layer_steps: Literal["once", "every"] = "once"
     residual: Literal["ac", "mac"] = "ac"
     order: Order = "qk_v"
+    event_input: Literal["ac", "mac"] = "ac"
     head: bool = True
 
 
-CONVENTIONS = {"sound": Convention(), "paper": Convention(head=False)}
-"""paper: Equation 3 names no classifier."""
+CONVENTIONS = {"sound": Convention(), "paper": Convention(event_input="mac", head=False)}
+"""paper: Equation 3 names no classifier, and gives the first layer, whatever it reads, multiply-accumulates."""
 
 
 def convention_of(config: EnergyConfig) -> Convention:
     """The convention that a recipe names, with the keys beside it laid over."""
-    overrides = {key: getattr(config, key) for key in ("first_layer_steps", "residual", "order")}
+    overrides = {key: getattr(config, key) for key in ("first_layer_steps", "residual", "order", "event_input")}
     given = {key: value for key, value in overrides.items() if value is not None}
     return replace(CONVENTIONS[config.convention], **given)
 

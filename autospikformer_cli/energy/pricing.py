@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autospikformer_cli.energy.conventions import Convention, HardwareProfile
 from autospikformer_cli.measurement import InputCount, Measurement
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.spiking.layout import NetworkShape, Operation, operations
+from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
 
 PICO = 1e-12
 
@@ -85,18 +85,24 @@ class EnergyModel:
         counted = [o for o in self._operations(subnet) if self.convention.head or o.kind != "head"]
         return EnergyReport(
             layers=tuple(self._layer(operation, rates, subnet.time_step) for operation in counted),
-            params=sum(operation.params for operation in self._operations(subnet)),
+            params=num_params(self.shape, subnet),
             ann_energy_j=sum(operation.macs for operation in counted) * self.profile.e_mac_pj * PICO,
         )
+
+    def _runs(self, operation: Operation, time_step: int) -> int:
+        """How often a layer that reads real values is counted: pixels at every step in some conventions."""
+        repeats = operation.kind == "convolution" and self.shape.network == "spikformer"
+        return time_step if repeats and self.convention.first_layer_steps == "every" else 1
 
     def _layer(self, operation: Operation, rates: Mapping[str, InputRate], time_step: int) -> LayerEnergy:
         """Equation 3: pixels cost multiply-accumulates, spikes SOPs = rate x T x MACs accumulates (Equation 2)."""
         if operation.input_kind == "real":
-            every_step = operation.kind != "head" and self.convention.first_layer_steps == "every"
-            macs = operation.macs * (time_step if every_step else 1)
-            energy = macs * self.profile.e_mac_pj * PICO
+            energy = operation.macs * self._runs(operation, time_step) * self.profile.e_mac_pj * PICO
             return LayerEnergy(operation.name, operation.kind, operation.macs, None, None, energy)
         rate = rates[operation.reads]
+        if operation.input_kind == "events" and self.convention.event_input == "mac":
+            energy = operation.macs * time_step * self.profile.e_mac_pj * PICO
+            return LayerEnergy(operation.name, operation.kind, operation.macs, rate.mean, None, energy)
         if operation.input_kind == "integer" and self.convention.residual == "mac":
             sops, e_pj = rate.nonzero * time_step * operation.macs, self.profile.e_mac_pj
         else:

@@ -26,9 +26,6 @@ from autospikformer_cli.spiking.normalisation import (
 )
 from autospikformer_cli.spiking.supernet import Supernet
 
-EVALUATION_BATCH = 64
-"""Images that an evaluation runs at once."""
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -52,14 +49,15 @@ class Evaluator:
     alone, but for last bits, which the precision, the batch and the number of threads decide.
 
     batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
-    training, "batch" those of each evaluated batch (then a result depends on the batch size).
+    training and needs no calibration images, nor does "batch", which takes those of each evaluated batch in every layer
+    that subnets slice (then a result depends on the batch size).
     """
 
     supernet: Supernet
     description: DataDescription
-    calibration: ImageSet
+    calibration: ImageSet | None
     batchnorm: Literal["recalibrate", "running", "batch"]
-    batch: int = EVALUATION_BATCH
+    batch: int
 
     @torch.no_grad()
     def measure(self, subnet: Subnet, images: ImageSet, advance: Callable[[int], None] = lambda images: None) -> Result:
@@ -68,9 +66,9 @@ class Evaluator:
         shape = self.supernet.config.shape
         counter = Counter(operations(shape, subnet))
         logits = []
-        for frames_BHWC in self._frames(images):
-            logits.append(self.supernet(frames_BHWC[None], subnet, statistics, counter).cpu())
-            advance(len(frames_BHWC))
+        for frames_FBHWC in self._frames(images):
+            logits.append(self.supernet(frames_FBHWC, subnet, statistics, counter).cpu())
+            advance(frames_FBHWC.shape[1])
         predictions = Predictions(torch.cat(logits), images.labels, images.index)
         measurement = Measurement(
             correct=int((predictions.logits.argmax(-1) == images.labels).sum()),
@@ -93,9 +91,10 @@ class Evaluator:
             return RunningStatistics()
         if self.batchnorm == "batch":
             return BatchStatistics()
+        if self.calibration is None:
+            raise ValueError("recalibration needs calibration images")
         recorded = RecordedStatistics()
-        frames_BHWC = self._to_frames(self.calibration.images)
-        self.supernet(frames_BHWC[None], subnet, recorded)
+        self.supernet(self._to_frames(self.calibration.images), subnet, recorded)
         return FixedStatistics(recorded.by_layer)
 
     @torch.no_grad()
@@ -104,7 +103,7 @@ class Evaluator:
         statistics = self.statistics(subnet)
         side = self.supernet.config.shape.stage_size(5)
         maps = [
-            self.supernet.embed(frames[None], subnet, statistics).mean(0).unflatten(1, (side, side))
+            self.supernet.embed(frames, subnet, statistics).mean(0).unflatten(1, (side, side))
             for frames in self._frames(images)
         ]
         return torch.cat(maps).permute(0, 3, 1, 2).cpu() / 2
@@ -113,9 +112,9 @@ class Evaluator:
         for batch in images.images.split(self.batch):
             yield self._to_frames(batch)
 
-    def _to_frames(self, images_BHWC: Tensor) -> Tensor:
+    def _to_frames(self, images: Tensor) -> Tensor:
         parameter = next(self.supernet.parameters())
-        return to_frames(images_BHWC, self.description, parameter.device, parameter.dtype)
+        return to_frames(images, self.description, parameter.device, parameter.dtype)
 
 
 def _non_finite(logits: Tensor, statistics: Statistics) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import tomli
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.fidelity import Fidelity, is_fidelity, profile_keys
 from autospikformer_cli.recipe.shipped import shipped_recipes
 from autospikformer_cli.recipe.source import Path as KeyPath
 from autospikformer_cli.recipe.source import key_lines, key_parts
@@ -22,11 +23,15 @@ from autospikformer_cli.recipe.toml_text import toml_string, toml_value
 
 @dataclass(frozen=True)
 class Layer:
-    """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys."""
+    """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
+
+    profile: the fidelity whose keys these are, shown where it is named; None for keys that somebody wrote.
+    """
 
     document: dict[str, Any]
     shown: str
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    profile: Fidelity | None = None
 
     def line(self, path: KeyPath) -> int:
         """The line of the path, or of the innermost key around it; 0 where there is none."""
@@ -188,10 +193,16 @@ class Merged:
 
 
 def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
-    """Section by section, key by key; a key's value is replaced whole."""
+    """Section by section, key by key; a key's value is replaced whole.
+
+    A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
+    under every other --set and over all files.
+    """
+    written = [layer for file in files for layer in (*_profile(file), file)]
+    named = [override for override in overrides if "fidelity" in override.document]
+    layers = [*written, *(_profile(named[-1]) if named else ()), *overrides]
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, int] = {}
-    layers = [*files, *overrides]
     for index, layer in enumerate(layers):
         for name, value in layer.document.items():
             origins[(name,)] = index
@@ -201,4 +212,12 @@ def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
                 origins.update({(name, key): index for key in value})
             else:
                 tree[name] = value
-    return Merged(tree, origins, layers, len(files) - 1)
+    return Merged(tree, origins, layers, len(written) - 1)
+
+
+def _profile(layer: Layer) -> list[Layer]:
+    """The layer of the keys that a layer's fidelity sets; none where it names none that is known."""
+    name = layer.document.get("fidelity")
+    if not is_fidelity(name):
+        return []
+    return [Layer(profile_keys(name), layer.where(("fidelity",)), profile=name)]

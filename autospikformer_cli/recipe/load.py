@@ -21,6 +21,8 @@ from autospikformer_cli.recipe.layers import (
     text_layer,
 )
 from autospikformer_cli.recipe.rules import Violation, violations
+from autospikformer_cli.recipe.source import Path as KeyPath
+from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS, Recipe
 
 _Located = tuple[int, int, UserError]
@@ -82,4 +84,19 @@ def _rule_fault(violation: Violation, merged: Merged) -> _Located:
     index = max((merged.origins[path] for path in written), default=merged.main)
     path = next((path for path in written if merged.origins[path] == index), paths[0])
     layer = merged.layers[index]
-    return index, layer.line(path), UserError(violation.what, layer.where(path), violation.fix)
+    fix = violation.fix or _keys_of_profiles(written, merged)
+    return index, layer.line(path), UserError(violation.what, layer.where(path), fix)
+
+
+def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
+    """Which of the keys nobody wrote: a fidelity set it."""
+    for path in paths:
+        layer = merged.layers[merged.origins[path]]
+        if layer.profile is not None:
+            section, key = map(str, path)
+            value = toml_value(merged.tree[section][key])
+            remedy = (
+                f"add --set {section}.{key}=VALUE" if layer.shown.startswith("--set") else "write it beside fidelity"
+            )
+            return f'fidelity = "{layer.profile}" sets {section}.{key} = {value}: {remedy} for another value'
+    return None

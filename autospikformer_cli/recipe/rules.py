@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe.sections import MeanStd
+from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
 from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
 
 CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
-"""Channels of the images of each data set; a folder's are read as RGB."""
+"""Channels of the images of each data set; a folder's are read as RGB. Events have one or two, by data.polarity."""
 
 _MOST_SHOWN = 3
 _GENES = ("depth", "mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim")
@@ -108,10 +108,32 @@ def _folder_has_size(dataset: str, image_size: int | None) -> Finding:
         )
 
 
-def _moments_fit_channels(dataset: str, normalise: object) -> Finding:
-    if isinstance(normalise, MeanStd) and len(normalise.mean) != CHANNELS[dataset]:
+def _moments_fit_channels(normalise: object, dataset: str) -> Finding:
+    if not isinstance(normalise, MeanStd):
+        return
+    if dataset in EVENT_DATASETS:
+        yield f"data.normalise does not apply to {dataset}: frames of events are counts, and stay so", None
+    elif len(normalise.mean) != CHANNELS[dataset]:
         has, needs = len(normalise.mean), CHANNELS[dataset]
         yield f"data.normalise is for {counted(has, 'channel')}, images of {dataset} have {needs}", None
+
+
+def _frames_suffice(time_steps: tuple[int, ...], frames: int, dataset: str) -> Finding:
+    if dataset in EVENT_DATASETS and time_steps[-1] > frames:
+        yield (
+            f"space.time_step: the largest, {time_steps[-1]}, is more than data.frames {frames}",
+            "a time step reads one frame: raise data.frames, or lower space.time_step",
+        )
+
+
+def _augmentation_fits(augment: str, dataset: str) -> Finding:
+    suited = {"events"} if dataset in EVENT_DATASETS else {"spikformer"}
+    if augment in {"events", "spikformer"} - suited:
+        kind = "events" if dataset in EVENT_DATASETS else "images"
+        yield (
+            f'data.augment = "{augment}" does not fit {dataset}, which has {kind}',
+            f'write augment = "{suited.pop()}", "flip" or "none"',
+        )
 
 
 RULES = (
@@ -122,5 +144,7 @@ RULES = (
     Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
     Rule(("search.baseline", *(f"space.{gene}" for gene in _GENES)), _baseline_is_member),
     Rule(("data.dataset", "data.image_size"), _folder_has_size),
-    Rule(("data.dataset", "data.normalise"), _moments_fit_channels),
+    Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
+    Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
+    Rule(("data.augment", "data.dataset"), _augmentation_fits),
 )

@@ -5,6 +5,7 @@ Each key's docstring is its documentation. What holds between keys is in `rules`
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -37,10 +38,12 @@ from autospikformer_cli.recipe.values import (
     broken_rule,
     counted,
 )
+from autospikformer_cli.registry import Registry
 from autospikformer_cli.space import SearchSpace
 
 NAME_TAG = "<name>"
 TABLE_TAG = "<table>"
+MOST_FRAMES = 1000
 
 
 def _name_or_table(value: Any) -> str:
@@ -51,6 +54,18 @@ def _ascending_stages(stages: tuple[int, ...]) -> tuple[int, ...]:
     if list(stages) != sorted(set(stages) & {1, 2, 3, 4}):
         raise broken_rule(f" must be some of the stem's stages 1, 2, 3 and 4, ascending, not {toml_value(stages)}")
     return stages
+
+
+NEURONS = Registry("neurons")
+"""Kinds of neuron by name: ours and plugins'."""
+
+
+def _known_neuron(name: str) -> str:
+    if name not in NEURONS:
+        near = difflib.get_close_matches(name, NEURONS.names(), n=1)
+        fix = f'did you mean "{near[0]}"?' if near else None
+        raise broken_rule(f": {toml_value(name)} is not one of {', '.join(NEURONS.names())}", fix)
+    return name
 
 
 class Keys(BaseModel):
@@ -94,13 +109,21 @@ class Bounds(BaseModel):
     energy_j: RealPair
 
 
+Dataset = Literal[
+    "digits", "cifar10", "cifar100", "folder", "digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture"
+]
+EVENT_DATASETS = ("digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture")
+"""The data sets of event cameras; all others are images."""
+
+
 class DataConfig(Keys):
     """Which images, how they are split, and how they are prepared."""
 
     prefix = "data."
 
-    dataset: Literal["digits", "cifar10", "cifar100", "folder"]
-    """The data set: scikit-learn's digits (embedded), CIFAR10, CIFAR100, or a folder of your own images by class."""
+    dataset: Dataset
+    """The data set: digits (embedded), CIFAR10, CIFAR100 or a folder of your own images by class; or events: digits as
+    a simulated event camera sees them (embedded), N-MNIST, N-Caltech101, CIFAR10-DVS, DVS128 Gesture."""
     root: Text = "data"
     """The folder that holds the data set."""
     download: Flag = False
@@ -116,8 +139,17 @@ class DataConfig(Keys):
     """Share of the training images held out for the search."""
     test: ShareBetween = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
-    augment: Literal["spikformer", "flip", "none"] = "spikformer"
-    """Augmentation of training images: Spikformer's (RandAugment, erasing, flip), horizontal flips only, or none."""
+    augment: Literal["spikformer", "events", "flip", "none"] = "spikformer"
+    """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,
+    and one of shear, translation, rotation, cutout, none), horizontal flips only, or none."""
+    frames: Annotated[int, Field(strict=True, ge=1, le=MOST_FRAMES)] = 10
+    """Frames that a recording of events is cut into; a subnet with fewer time steps takes some of them, evenly."""
+    split_by: Literal["count", "time"] = "count"
+    """Frames of equally many events, or of equally long time."""
+    polarity: Literal["separate", "merged"] = "separate"
+    """Events of rising and of falling light counted in two channels, or together in one."""
+    cache: Annotated[Text | None, NoneAsText] = None
+    """The folder that keeps the frames once made; "none": aspk-frames in data.root."""
 
 
 class ModelConfig(Keys):
@@ -125,14 +157,25 @@ class ModelConfig(Keys):
 
     prefix = "model."
 
+    network: Literal["spikformer", "transformer"] = "spikformer"
+    """The spiking network, or its ANN counterpart of the same shape: ReLU, GELU and softmax instead of neurons."""
+    neuron: Annotated[Text, AfterValidator(_known_neuron)] = "lif"
+    """The kind of neuron: lif, plif (LIF with a learnable tau), or one that a plugin adds."""
     batchnorm: Literal["recalibrate", "running", "batch"] = "recalibrate"
-    """Statistics of a subnet's BatchNorm: recalibrated for it, the supernet's running ones, or the batch's own."""
+    """Statistics of a subnet's BatchNorm: recalibrated for it, the supernet's running ones, or, in every layer that
+    subnets slice, those of each evaluated batch, on whose size results then depend."""
     calibration_images: PositiveWhole = 256
-    """Training images, without augmentation, that recalibration uses."""
+    """Training images, without augmentation, that recalibration uses; they go through at once."""
+    evaluation_batch: PositiveWhole = 64
+    """Images that an evaluation runs at once; results depend on it in the last bits, and under batchnorm = "batch"."""
     decay_input: Flag = True
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
     threshold_scope: Literal["block", "fc1"] = "block"
     """Neurons that a block's threshold governs: all but those after attention, or those of fc1 only."""
+    stem_threshold: PositiveReal = 1.0
+    """Threshold of the stem's neurons, and of a block's neurons that its own threshold does not govern."""
+    attention_threshold: PositiveReal = 0.5
+    """Threshold of the neurons after attention."""
     searched_heads: Flag = True
     """Whether num_heads acts; false: always the largest."""
     fires_at: Literal["reach", "exceed"] = "reach"
@@ -144,7 +187,9 @@ class ModelConfig(Keys):
     surrogate: Literal["sigmoid", "arctan", "rectangular"] = "sigmoid"
     """The gradient of a spike."""
     attention_scale: PositiveReal = 0.125
-    """Factor of the attention product."""
+    """Factor of the attention product (Spikformer: 0.125, its model for CIFAR10-DVS 0.25)."""
+    qkv_bias: Flag = True
+    """Whether q, k and v have biases (Spikformer's for CIFAR: yes; for ImageNet and CIFAR10-DVS: no)."""
     pooled_stages: Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)] = (3, 4)
     """Which of the stem's four stages end in a max-pool, which halves the side."""
 
@@ -201,6 +246,8 @@ class TrainConfig(Keys):
     """Share of a label's weight spread over all classes."""
     mixup: RealFromZero = 0.5
     """Alpha of mixup's beta distribution; 0: no mixup."""
+    mixup_probability: Share = 1.0
+    """Share of the batches that are mixed, of those epochs that use mixup."""
     mixup_epochs: Share = 0.6667
     """Share of the epochs that use mixup, the first ones."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText] = None
@@ -255,3 +302,5 @@ class EnergyConfig(Keys):
     """A residual sum n costs n accumulates, or one multiply-accumulate."""
     order: Annotated[Literal["qk_v", "q_kv"] | None, NoneAsText] = None
     """Order in which the attention product is counted: (q k) v, or q (k v)."""
+    event_input: Annotated[Literal["ac", "mac"] | None, NoneAsText] = None
+    """A pixel of n events costs the first layer n accumulates, or one multiply-accumulate."""

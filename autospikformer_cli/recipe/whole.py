@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
+from autospikformer_cli.recipe.fidelity import (
+    CONVENTION_SWITCHES,
+    NETWORK_KEYS,
+    PROFILE_SWITCHES,
+    Fidelity,
+    Value,
+    convention_rules,
+)
 from autospikformer_cli.recipe.sections import (
     Bounds,
     DataConfig,
@@ -22,28 +30,15 @@ from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
 from autospikformer_cli.space import Subnet, subnet_from_tuple
 
-FIDELITY_KEYS = (
-    "decay_input",
-    "threshold_scope",
-    "searched_heads",
-    "fires_at",
-    "reset",
-    "detach_reset",
-    "surrogate",
-    "attention_scale",
-)
-"""Keys of [model] that a fidelity decides."""
-CONVENTION_KEYS = ("first_layer_steps", "residual", "order")
-"""Keys of [energy] that a convention decides."""
-
 
 class Recipe(Keys):
     """Everything that decides a run. Equal recipes have equal keys; the name does not count."""
 
     seed: Whole = 0
     """Seed of every random choice."""
-    fidelity: Literal["sound"] = "sound"
-    """The set of readings of the paper in force."""
+    fidelity: Fidelity = "sound"
+    """Readings of the paper in force: ours, the text as printed, or the authors' published code. It sets the keys of
+    fidelity.md; one that is written beside it, or by --set, overrides."""
     data: DataConfig
     model: ModelConfig
     space: SpaceConfig
@@ -69,14 +64,28 @@ class Recipe(Keys):
             return self.space.search_space().handmade()
         return subnet_from_tuple(self.search.baseline)
 
+    def resolved_switches(self) -> dict[str, Value]:
+        """Every switch of fidelity and energy convention with its value in force, by key; and the kind of network."""
+        rules = convention_rules(self.energy.convention)
+        keys = [*NETWORK_KEYS, *(switch.key for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES))]
+        values = {key: self.value(key) for key in keys}
+        return {key: rules[key] if value is None else value for key, value in values.items()}
+
     def switches(self) -> tuple[str, ...]:
-        """The keys of [model] and [energy] that differ from what fidelity and convention say, as TOML."""
-        model = [key for key in FIDELITY_KEYS if getattr(self.model, key) != ModelConfig.model_fields[key].default]
-        energy = [key for key in CONVENTION_KEYS if getattr(self.energy, key) is not None]
-        sections = [("model", self.model, model), ("energy", self.energy, energy)]
-        return tuple(
-            f"{name}.{key} = {toml_value(getattr(section, key))}" for name, section, keys in sections for key in keys
-        )
+        """The switches in force that differ from what fidelity and energy convention say, as TOML."""
+        said = {switch.key: switch.value(self.fidelity) for switch in PROFILE_SWITCHES}
+        said |= convention_rules(self.energy.convention)
+        resolved = self.resolved_switches()
+        return tuple(f"{key} = {toml_value(resolved[key])}" for key in said if resolved[key] != said[key])
+
+    def fidelity_document(self) -> dict[str, object]:
+        """The readings in force as JSON: the fidelity's name, the switches that differ from it, all of them."""
+        return {"fidelity": self.fidelity, "switches": list(self.switches()), "resolved": self.resolved_switches()}
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key, such as search.alpha."""
+        section, name = key.split(".")
+        return getattr(getattr(self, section), name)
 
     def to_toml(self) -> str:
         """Every key with its value, without extends; loads again to an equal recipe."""

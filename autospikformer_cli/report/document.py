@@ -6,7 +6,6 @@ from math import isfinite
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.report.provenance import Provenance, bounds_document
-from autospikformer_cli.report.rows import emitted_rate
 from autospikformer_cli.search.fitness import Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
 
@@ -45,7 +44,7 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "params": measured.params,
         "fitness": _finite(scored.fitness),
         "generation": scored.candidate.generation,
-        "firing_rate": emitted_rate(measured),
+        "firing_rate": measured.firing_rate,
         "silent_channels": measured.silent_channels,
         "correct": measured.correct,
         "images": measured.images,

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
+from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_text
 from autospikformer_cli.report.tables import format_accuracy, plain_table
 from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_count, format_energy, format_share
 from autospikformer_cli.space import Subnet
 
+NOTE_WIDTH = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation of one subnet. label: whose weights (inherited, fine-tuned); energy in joules an image."""
+    """One evaluation of one subnet. label: whose weights (inherited, fine-tuned); energy in joules an image.
+
+    switches, resolved: as in `provenance.Provenance`.
+    """
 
     label: str
     subnet: Subnet
@@ -30,6 +38,7 @@ class Evaluation:
     fidelity: str
     switches: tuple[str, ...] = ()
     silent_channels: int = 0
+    resolved: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def top1(self) -> float:
@@ -51,12 +60,13 @@ class Evaluation:
             "batchnorm": self.batchnorm,
             "fidelity": self.fidelity,
             "switches": list(self.switches),
+            "resolved": dict(self.resolved),
             "silent_channels": self.silent_channels,
         }
 
 
-def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: EnergyUnit | None = None) -> Table:
-    """Evaluations side by side, one a column, one property a line."""
+def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: EnergyUnit | None = None) -> RenderableType:
+    """Evaluations side by side, one a column, one property a line; below them every switch in force."""
     unit = unit or energy_unit(evaluation.energy_j for evaluation in evaluations)
     table = plain_table(title)
     table.add_column("", no_wrap=True)
@@ -69,10 +79,11 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
         ("Energy an image", lambda e: format_energy(e.energy_j, unit)),
         ("Params", lambda e: format_count(e.params)),
         ("Firing rate", lambda e: format_share(e.firing_rate)),
-        ("BatchNorm", lambda e: e.batchnorm),
+        ("BatchNorm", lambda e: batchnorm_text(e.batchnorm, e.images, e.resolved)),
         ("Silent channels", lambda e: str(e.silent_channels)),
-        ("Fidelity", lambda e: ", but ".join([e.fidelity, *e.switches])),
+        ("Fidelity", lambda e: fidelity_text(e.fidelity, of_the_network(e.switches))),
     )
     for name, cell in lines:
         table.add_row(name, *(Text(cell(evaluation)) for evaluation in evaluations))
-    return table
+    in_force = dict.fromkeys(switches_text(evaluation.resolved) for evaluation in evaluations if evaluation.resolved)
+    return Group(table, *(Text(textwrap.fill(f"switches: {text}", NOTE_WIDTH)) for text in in_force))

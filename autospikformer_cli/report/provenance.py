@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
 
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.report.tables import MAX_WIDTH
 from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_energy
 from autospikformer_cli.search.fitness import Bounds
+
+_FRAME = len("│ BatchNorm  ") + len(" │")
+"""Columns of the panel beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,8 @@ class Provenance:
 
     calibration_images: that BatchNorm was recalibrated on, None where it was not. bounds: of F_AEB over the archive,
     None where each generation has its own. epochs: of the supernet when it was measured. note: why a search
-    ended before its budget. switches: recipe keys that differ from what fidelity and convention say.
+    ended before its budget. switches: recipe keys that differ from what fidelity and convention say. resolved: the
+    value of every such key, and of those that tell the network.
     """
 
     dataset: str
@@ -35,8 +44,10 @@ class Provenance:
     bounds: Bounds | None
     seed: int
     epochs: int | None = None
+    imported_from: str = ""
     note: str = ""
     switches: tuple[str, ...] = ()
+    resolved: Mapping[str, Value] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, object]:
         """Every field as JSON but alpha and bounds, which a document holds on its own."""
@@ -50,11 +61,62 @@ def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:
     return None if bounds is None else {"top1": list(bounds.top1), "energy_j": list(bounds.energy_j)}
 
 
+def fidelity_text(fidelity: str, switches: Sequence[str]) -> str:
+    """A fidelity with the switches that differ from it.
+
+    >>> fidelity_text("sound", ["model.decay_input = false", "search.alpha = 0.3"])
+    'sound, but model.decay_input = false, search.alpha = 0.3'
+    """
+    return f"{fidelity}, but {', '.join(switches)}" if switches else fidelity
+
+
+def switches_text(resolved: Mapping[str, Value]) -> str:
+    """Every switch's value, section by section.
+
+    >>> switches_text({"model.reset": "hard", "model.decay_input": True, "search.alpha": 0.5})
+    'model: reset hard, decay_input true; search: alpha 0.5'
+    """
+    parts = []
+    for section, keys in groupby(resolved, key=lambda key: key.split(".")[0]):
+        values = (f"{key.split('.')[1]} {toml_value(resolved[key]).strip(chr(34))}" for key in keys)
+        parts.append(f"{section}: {', '.join(values)}")
+    return "; ".join(parts)
+
+
+def of_the_network(switches: Sequence[str]) -> list[str]:
+    """The switches that one network's own result depends on, without those of training and search.
+
+    >>> of_the_network(["model.decay_input = false", "search.alpha = 0.3"])
+    ['model.decay_input = false']
+    """
+    return [switch for switch in switches if switch.startswith(("model.", "energy."))]
+
+
+def fidelity_notes(fidelity: str, switches: Sequence[str], resolved: Mapping[str, Value]) -> list[str]:
+    """What stands under one network's table: the fidelity with what differs from it, and every switch."""
+    return [f"fidelity: {fidelity_text(fidelity, of_the_network(switches))}", f"switches: {switches_text(resolved)}"]
+
+
+def batchnorm_text(
+    batchnorm: str, images: int, resolved: Mapping[str, Value], calibration_images: int | None = None
+) -> str:
+    """Whose statistics normalised; where results depend on the batch size, on how many images at once.
+
+    >>> batchnorm_text("batch", 1000, {"model.evaluation_batch": 64})
+    'batch (statistics of each batch of 64 images: results depend on its size)'
+    """
+    if batchnorm == "batch":
+        batch = resolved.get("model.evaluation_batch")
+        size = f" of {min(int(batch), images)} images" if batch else ""
+        return f"batch (statistics of each batch{size}: results depend on its size)"
+    return f"{batchnorm} on {calibration_images} training images" if calibration_images else batchnorm
+
+
 def provenance_panel(provenance: Provenance, unit: EnergyUnit | None = None) -> Panel:
     """The panel 'How these numbers were obtained', one fact a line."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)
     for name, value in _lines(provenance, unit):
         grid.add_row(Text(name, style="bold"), Text(value))
     return Panel(grid, title="How these numbers were obtained", title_align="left", expand=False)
@@ -62,20 +124,21 @@ def provenance_panel(provenance: Provenance, unit: EnergyUnit | None = None) -> 
 
 def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, str]]:
     p = provenance
-    calibrated = f" on {p.calibration_images} training images" if p.calibration_images else ""
     lines = [
         ("accuracy", f"{p.images} {p.split} images of {p.dataset}; interval: 95 %, binomial (Wilson)"),
-        ("BatchNorm", f"{p.batchnorm}{calibrated}"),
+        ("BatchNorm", batchnorm_text(p.batchnorm, p.images, p.resolved, p.calibration_images)),
         ("energy", f"joules an image, profile {p.energy_profile}, convention {p.energy_convention}"),
-        ("fidelity", p.fidelity),
+        ("fidelity", fidelity_text(p.fidelity, p.switches)),
         ("F_AEB", f"alpha {p.alpha:g} (1 - energy) + {1 - p.alpha:g} accuracy, min-max scaled ({p.normalise})"),
         ("bounds", _bounds_text(p.bounds, unit)),
         ("search", f"{p.algorithm}, seed {p.seed}"),
     ]
-    if p.epochs is not None:
+    if p.imported_from:
+        lines.append(("weights", f"inherited from the imported {p.imported_from}, not retrained"))
+    elif p.epochs is not None:
         lines.append(("weights", f"inherited from a supernet of {p.epochs} epochs, not retrained"))
-    if p.switches:
-        lines.append(("switched", ", ".join(p.switches)))
+    if p.resolved:
+        lines.append(("switches", switches_text(p.resolved)))
     if p.note:
         lines.append(("note", p.note))
     return lines

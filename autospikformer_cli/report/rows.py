@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autospikformer_cli.analysis.correlation import binomial_interval
-from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.search.fitness import Scored
 
 
@@ -39,15 +38,10 @@ def candidate_row(scored: Scored, label: str | None = None) -> CandidateRow:
         energy_j=scored.energy_j,
         top1=scored.top1,
         interval=binomial_interval(measured.correct, measured.images),
-        firing_rate=emitted_rate(measured),
+        firing_rate=measured.firing_rate,
         params=measured.params,
         fitness=scored.fitness,
     )
-
-
-def emitted_rate(measured: Measurement) -> float | None:
-    """Spikes over neurons and steps, all LIF layers together; None where no LIF layer was counted."""
-    return measured.firing_rate if measured.spikes else None
 
 
 def top_accuracy(ranked: tuple[Scored, ...], share: float = 0.2, limit: int = 10) -> list[Scored]:

@@ -17,6 +17,7 @@ from autospikformer_cli.energy.conventions import convention_of, hardware_profil
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.store import population
@@ -25,10 +26,13 @@ from autospikformer_cli.store.supernet import load_weights, read_training
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.spiking.nodes import Node
     from autospikformer_cli.spiking.supernet import Supernet
 
 
-MOVABLE_KEYS = ("data.root", "data.download")
+FIXED_MODEL_KEYS = ("model.network", "model.neuron", "model.pooled_stages", "model.qkv_bias")
+"""Keys of [model] that decide what the weights are."""
+MOVABLE_KEYS = ("data.root", "data.download", "data.cache")
 """Keys of [data] that say where images are, not which."""
 
 
@@ -41,7 +45,21 @@ def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
         widest_dim=recipe.space.embed_dim[-1],
         pooled_stages=recipe.model.pooled_stages,
         fixed_heads=None if recipe.model.searched_heads else recipe.space.num_heads[-1],
+        qkv_bias=recipe.model.qkv_bias,
+        reads_events=description.num_frames is not None,
+        network=recipe.model.network,
+        neuron_params=_neuron_params(recipe),
     )
+
+
+def _neuron_params(recipe: Recipe) -> int:
+    """Learned numbers of one layer's neurons; our LIF's are none, known without torch."""
+    if recipe.model.neuron == "lif" or recipe.model.network == "transformer":
+        return 0
+    from autospikformer_cli.spiking.neuron import Dynamics
+
+    node = neuron_kind(recipe.model.neuron)(Dynamics())
+    return sum(parameter.numel() for parameter in node.parameters())
 
 
 def energy_model(recipe: Recipe, description: DataDescription | None = None) -> EnergyModel:
@@ -63,8 +81,49 @@ def make_supernet(recipe: Recipe, description: DataDescription, session: Session
         dynamics=Dynamics(model.decay_input, model.fires_at, model.reset, model.detach_reset, model.surrogate),
         threshold_scope=model.threshold_scope,
         attention_scale=model.attention_scale,
+        stem_threshold=model.stem_threshold,
+        attention_threshold=model.attention_threshold,
+        neuron=neuron_kind(model.neuron),
     )
     return Supernet(config, recipe.seed).to(device, dtype)
+
+
+def neuron_kind(name: str) -> type[Node]:
+    """A kind of neuron by its name. Raises UserError where a plugin gives something else."""
+    from autospikformer_cli.spiking.nodes import Node
+
+    kind = NEURONS.get(name, "model.neuron")
+    if not (isinstance(kind, type) and issubclass(kind, Node)):
+        raise UserError(
+            f"the neuron {name} is no subclass of autospikformer_cli.spiking.nodes.Node",
+            "model.neuron",
+            "choose another, or mend the plugin that adds it",
+        )
+    return kind
+
+
+def load_images(recipe: Recipe, seed: int, split: Split, session: Session) -> ImageSet:
+    """A split of a recipe's data set, cut by the seed; what the user should know of it is said."""
+    from autospikformer_cli.data.images import load_split
+
+    images = load_split(recipe.data, seed, split, progress=session.progress)
+    if images.note:
+        session.say(images.note)
+    return images
+
+
+def make_evaluator(
+    supernet: Supernet, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, session: Session
+) -> Evaluator:
+    """Measures subnets as a recipe asks for it; a warning where the results depend on the batch size."""
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+
+    batch = recipe.model.evaluation_batch
+    if recipe.model.batchnorm == "batch":
+        session.say(
+            f'warning: model.batchnorm = "batch": results depend on the batches, here of {batch} images'
+        )
+    return Evaluator(supernet, description, calibration, recipe.model.batchnorm, batch)
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
@@ -112,6 +171,7 @@ class TrainedRun:
 
     split_seed: the seed of its training, by which the data set stays cut whatever the recipe's seed is now.
     splits: hashes of the images that it was trained with, by split. epochs: those it was trained for.
+    finished: whether that was all of its recipe's; an imported run is, with 0 epochs.
     """
 
     path: Path
@@ -119,6 +179,7 @@ class TrainedRun:
     split_seed: int
     splits: Mapping[str, str]
     epochs: int
+    finished: bool
     session: Session
 
     @cached_property
@@ -140,9 +201,7 @@ class TrainedRun:
 
     def images(self, split: Split, first: int | None = None) -> ImageSet:
         """A split's images, or the first of them."""
-        from autospikformer_cli.data.images import load_split
-
-        images = load_split(self.recipe.data, self.split_seed, split)
+        images = load_images(self.recipe, self.split_seed, split, self.session)
         require_same_images(self.path, self.splits, images)
         return images if first is None else images.first(first)
 
@@ -153,9 +212,8 @@ class TrainedRun:
 
     def evaluator(self, supernet: Supernet | None = None) -> Evaluator:
         """Measures subnets of the run's network, or of another with the same shape."""
-        from autospikformer_cli.evaluation.evaluator import Evaluator
-
-        return Evaluator(supernet or self.supernet, self.description, self.calibration, self.recipe.model.batchnorm)
+        calibration = self.calibration if self.recipe.model.batchnorm == "recalibrate" else None
+        return make_evaluator(supernet or self.supernet, self.recipe, self.description, calibration, self.session)
 
     @cached_property
     def energy(self) -> EnergyModel:
@@ -177,7 +235,7 @@ def open_searched(path: Path, session: Session) -> TrainedRun:
 
 def _is_fixed(key: str) -> bool:
     """Whether a trained network is worthless under another value, though its weights would fit."""
-    return key == "model.pooled_stages" or (key.startswith("data.") and key not in MOVABLE_KEYS)
+    return key in FIXED_MODEL_KEYS or (key.startswith("data.") and key not in MOVABLE_KEYS)
 
 
 def _opened(path: Path, recipe_toml: str, session: Session, overrides: Sequence[str] = ()) -> TrainedRun:
@@ -190,6 +248,7 @@ def _opened(path: Path, recipe_toml: str, session: Session, overrides: Sequence[
         raise UserError(
             f"its supernet was trained with another {', '.join(keys)}",
             str(path),
-            f"leave out --set {keys[0]}; of [data], only {' and '.join(MOVABLE_KEYS)} may change after training",
+            f"leave out --set {keys[0]}; of [data], only {', '.join(MOVABLE_KEYS)} may change after training",
         )
-    return TrainedRun(path, recipe, trained.seed, training.splits, training.state.epoch, session)
+    state = training.state
+    return TrainedRun(path, recipe, trained.seed, training.splits, state.epoch, state.finished, session)

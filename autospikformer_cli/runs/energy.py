@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 
@@ -9,6 +10,7 @@ from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, differing_keys, load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.assembly import TrainedRun, energy_model, open_searched
 from autospikformer_cli.runs.search import select_subnet
 from autospikformer_cli.session import Session
@@ -27,7 +29,9 @@ class SubnetEnergy:
     source: str
     convention: str
     profile: str
+    fidelity: str
     switches: tuple[str, ...]
+    resolved: Mapping[str, Value]
 
     def to_document(self) -> dict[str, object]:
         """The energy as JSON: MACs of a time step, SOPs and joules of an image."""
@@ -43,7 +47,9 @@ class SubnetEnergy:
             "rates": self.source,
             "convention": self.convention,
             "profile": self.profile,
+            "fidelity": self.fidelity,
             "switches": list(self.switches),
+            "resolved": dict(self.resolved),
         }
 
 
@@ -89,4 +95,13 @@ def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple
 
 
 def _described(subnet: Subnet, report: EnergyReport, recipe: Recipe, source: str) -> SubnetEnergy:
-    return SubnetEnergy(subnet, report, source, recipe.energy.convention, recipe.energy.profile, recipe.switches())
+    return SubnetEnergy(
+        subnet=subnet,
+        report=report,
+        source=source,
+        convention=recipe.energy.convention,
+        profile=recipe.energy.profile,
+        fidelity=recipe.fidelity,
+        switches=recipe.switches(),
+        resolved=recipe.resolved_switches(),
+    )

@@ -115,6 +115,7 @@ class EvaluationRun:
             batchnorm=run.recipe.model.batchnorm,
             fidelity=run.recipe.fidelity,
             switches=run.recipe.switches(),
+            resolved=run.recipe.resolved_switches(),
             silent_channels=measured.silent_channels,
         )
         return Result(shown, result.predictions)

@@ -13,10 +13,10 @@ ITEM_BYTES = {"float32": 4, "float64": 8}
 
 def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     """Sizes of a training: subnets, parameters, images, steps, bytes."""
-    from autospikformer_cli.data.images import load_split
+    from autospikformer_cli.data.images import num_images
     from autospikformer_cli.training.loop import num_steps
 
-    images = len(load_split(recipe.data, recipe.seed, "train"))
+    images = num_images(recipe.data, recipe.seed, "train")
     steps = recipe.train.epochs * num_steps(recipe.train, images)
     shape, largest = network_shape(recipe, describe(recipe.data)), recipe.space.search_space().largest()
     memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
@@ -25,21 +25,20 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
 
 def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     """Sizes of a search: subnets, parameters, images, evaluations, bytes."""
-    from autospikformer_cli.data.images import load_split
-    from autospikformer_cli.evaluation.evaluator import EVALUATION_BATCH
+    from autospikformer_cli.data.images import num_images
 
-    images = len(load_split(recipe.data, recipe.seed, recipe.search.split))
+    images = num_images(recipe.data, recipe.seed, recipe.search.split)
     used = min(images, recipe.search.images or images)
     space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
     calibration = recipe.model.calibration_images if recipe.model.batchnorm == "recalibrate" else 0
     evaluations = min(recipe.search.population * recipe.search.generations, space.size())
-    at_once = max(calibration, min(used, EVALUATION_BATCH))
+    at_once = max(calibration, min(used, recipe.model.evaluation_batch))
     return {
         **_space(recipe),
         "images": used,
         "calibration_images": calibration,
         "evaluations": evaluations,
-        "steps": evaluations * -(-used // EVALUATION_BATCH),
+        "steps": evaluations * -(-used // recipe.model.evaluation_batch),
         "memory_bytes": evaluation_bytes(shape, space.largest(), at_once, ITEM_BYTES[precision]),
     }
 

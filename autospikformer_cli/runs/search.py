@@ -21,7 +21,7 @@ from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import population as stored
 from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
-from autospikformer_cli.store.supernet import weights_hash
+from autospikformer_cli.store.supernet import read_training, weights_hash
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -59,6 +59,7 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
         precision=run.session.precision,
         device=run.session.device,
         epochs=run.epochs,
+        frames=run.description.num_frames or 0,
     )
 
 
@@ -75,7 +76,7 @@ class SearchRun:
         """
         recipe, session = self.run.recipe, self.run.session
         session.torch_device()
-        if self.run.epochs < recipe.train.epochs:
+        if not self.run.finished:
             session.say(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
         images = self.run.images(recipe.search.split, recipe.search.images)
         measured_as = provenance(self.run, images)
@@ -206,7 +207,9 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         bounds=scores.bounds,
         seed=recipe.seed,
         epochs=measured.epochs,
+        imported_from=origin.file if (origin := read_training(path).origin) else "",
         switches=recipe.switches(),
+        resolved=recipe.resolved_switches(),
         note=str(population.state.get("note", "")),
     )
     baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None

@@ -18,6 +18,8 @@ from autospikformer_cli.runs.assembly import (
     MOVABLE_KEYS,
     environment,
     load_arrays,
+    load_images,
+    make_evaluator,
     make_supernet,
     require_same_images,
     weight_arrays,
@@ -27,12 +29,13 @@ from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.supernet import Checkpoint, Training, TrainState
 
 if TYPE_CHECKING:
-    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.space import Subnet
     from autospikformer_cli.spiking.supernet import Supernet
     from autospikformer_cli.training.loop import StepReport, Trainer
     from autospikformer_cli.training.paths import PathSampler
 
+TRAINING_SPLITS: tuple[Split, ...] = ("train", "validation")
 START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
 
 
@@ -94,13 +97,10 @@ class TrainingRun:
     @cached_property
     def images(self) -> dict[str, ImageSet]:
         """The training and validation images. Raises UserError for a data set that is missing or damaged."""
-        from autospikformer_cli.data.images import load_split
-
         seed = self.recipe.seed if self.split_seed is None else self.split_seed
-        return {split: load_split(self.recipe.data, seed, split) for split in ("train", "validation")}
+        return {split: load_images(self.recipe, seed, split, self.session) for split in TRAINING_SPLITS}
 
     def _train(self, path: Path, label: str, trainer: Trainer, state: TrainState) -> TrainState:
-        from autospikformer_cli.evaluation.evaluator import Evaluator
         from autospikformer_cli.training.loop import Recorder
 
         recipe, images = self.recipe, self.images
@@ -108,7 +108,7 @@ class TrainingRun:
         validation = images["validation"].first(recipe.train.validation_images or len(images["validation"]))
         calibration = images["train"].first(recipe.model.calibration_images)
         description = trainer.data.description
-        evaluator = Evaluator(trainer.supernet, description, calibration, recipe.model.batchnorm)
+        evaluator = make_evaluator(trainer.supernet, recipe, description, calibration, self.session)
         total = recipe.train.epochs * len(images["train"])
         done = state.epoch * len(images["train"]) + state.images
         with Interruption() as interruption, self.session.progress(label, total, start=done) as progress:

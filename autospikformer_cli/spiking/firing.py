@@ -1,4 +1,4 @@
-"""BatchNorm and LIF as one operation: compiled loops on a CPU, plain torch elsewhere.
+"""BatchNorm and neurons as one operation: compiled loops for LIF on a CPU, plain torch elsewhere.
 
 Dimension legend: T time steps (1: the same at every step), B images, P positions, M = B P rows, C channels.
 """
@@ -10,15 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from autospikformer_cli.spiking.neuron import Dynamics, lif
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron
+from autospikformer_cli.spiking.nodes import Node
 from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
-
-
-class Neuron(NamedTuple):
-    """A layer's own neuron: membrane time constant in time steps, and threshold."""
-
-    tau: float
-    threshold: float
 
 
 class _Scalars(NamedTuple):
@@ -87,13 +81,12 @@ class _TrainedFiring(torch.autograd.Function):
 
 
 def _compiled(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    suited = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return suited and not torch.compiler.is_compiling()
 
 
 def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Neuron, dynamics: Dynamics) -> Tensor:
-    """Spikes (T, M, C) from currents x scale + shift, without gradient."""
-    if not _compiled(x_TMC):
-        return lif(x_TMC * scale + shift, time_step=time_step, dynamics=dynamics, **neuron._asdict())
+    """Spikes (T, M, C) of LIF neurons from currents x scale + shift: compiled, without gradient."""
     from autospikformer_cli.spiking import lif_kernels
 
     spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
@@ -102,48 +95,68 @@ def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Ne
     return spikes
 
 
-def train_and_fire(
-    x_TBPC: Tensor, norm: ElasticBatchNorm, time_step: int, neuron: Neuron, dynamics: Dynamics
-) -> Tensor:
-    """Spikes (T, M, C) of x normalised with its own moments, with gradient; the running statistics follow."""
-    x_TMC = x_TBPC.flatten(1, 2)
-    channels, count = x_TMC.shape[-1], x_TMC.shape[0] * x_TMC.shape[1]
-    weight, bias = norm.weight[:channels], norm.bias[:channels]
-    if _compiled(x_TMC):
-        moments = batch_moments(x_TBPC)
-        norm.track(moments, count)
-        spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
-            x_TMC.contiguous(), weight, bias, moments, time_step, neuron, dynamics
-        )
-        return spikes
-    current = torch.nn.functional.batch_norm(
-        x_TMC.flatten(0, 1), norm.running_mean[:channels], norm.running_var[:channels], weight, bias, training=True
-    )
-    return lif(current.view_as(x_TMC), time_step=time_step, dynamics=dynamics, **neuron._asdict())
-
-
-def scale_and_fire(x_TMC: Tensor, scale: float, time_step: int, neuron: Neuron, dynamics: Dynamics) -> Tensor:
-    """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
-    if not _compiled(x_TMC):
-        return lif(x_TMC * scale, time_step=time_step, dynamics=dynamics, **neuron._asdict())
-    scales = torch.full((x_TMC.shape[-1],), scale, dtype=x_TMC.dtype)
-    zeros = torch.zeros_like(scales)
-    if not torch.is_grad_enabled():
-        return fire(x_TMC, scales, zeros, time_step, neuron, dynamics)
+def _train_compiled(
+    x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int, neuron: Neuron,
+    dynamics: Dynamics,
+) -> Tensor:  # fmt: skip
     spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
-        x_TMC.contiguous(), scales, zeros, None, time_step, neuron, dynamics
+        x_TMC.contiguous(), weight, bias, moments, time_step, neuron, dynamics
     )
     return spikes
 
 
+def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
+    """x (T, M, C) normalised with its own moments, with gradient; the running statistics follow."""
+    channels = x_TBPC.shape[-1]
+    mean, variance, weight, bias = (
+        each[:channels] for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    normalised = torch.nn.functional.batch_norm(x_TBPC.flatten(0, 2), mean, variance, weight, bias, training=True)
+    return normalised.view_as(x_TBPC).flatten(1, 2)
+
+
+def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, time_step: int, neuron: Neuron) -> Tensor:
+    same = _trainable_as_lif(node, neuron) if _compiled(x_TBPC) else None
+    if same is None:
+        spikes: Tensor = node(normalise_in_training(x_TBPC, norm), time_step, neuron)
+        return spikes
+    channels = x_TBPC.shape[-1]
+    moments = batch_moments(x_TBPC)
+    norm.track(moments, x_TBPC.numel() // channels)
+    weight, bias = norm.weight[:channels], norm.bias[:channels]
+    return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, same, node.dynamics)
+
+
+def _trainable_as_lif(node: Node, neuron: Neuron) -> Neuron | None:
+    learns = next(node.parameters(), None) is not None
+    return None if learns else node.as_lif(neuron)
+
+
+def scale_and_fire(x_TMC: Tensor, scale: float, node: Node, time_step: int, neuron: Neuron) -> Tensor:
+    """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
+    learning = torch.is_grad_enabled()
+    same = (_trainable_as_lif if learning else type(node).as_lif)(node, neuron) if _compiled(x_TMC) else None
+    if same is None:
+        spikes: Tensor = node(x_TMC * scale, time_step, neuron)
+        return spikes
+    scales = torch.full((x_TMC.shape[-1],), scale, dtype=x_TMC.dtype)
+    zeros = torch.zeros_like(scales)
+    if not learning:
+        return fire(x_TMC, scales, zeros, time_step, same, node.dynamics)
+    return _train_compiled(x_TMC, scales, zeros, None, time_step, same, node.dynamics)
+
+
 def normalise_and_fire(
-    x_TBPC: Tensor, norm: ElasticBatchNorm, statistics: Statistics | None, time_step: int, neuron: Neuron,
-    dynamics: Dynamics,
-) -> Tensor:  # fmt: skip
-    """Spikes (T, B, P, C): BatchNorm with the given statistics, or as in training (None), then LIF."""
+    x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, statistics: Statistics | None, time_step: int, neuron: Neuron
+) -> Tensor:
+    """Spikes (T, B, P, C): BatchNorm with the given statistics, or as in training (None), then the neurons."""
     if statistics is None:
-        spikes = train_and_fire(x_TBPC, norm, time_step, neuron, dynamics)
+        spikes = _train_and_fire(x_TBPC, norm, node, time_step, neuron)
     else:
-        scale, shift = norm.affine(statistics.moments(norm, x_TBPC))
-        spikes = fire(x_TBPC.flatten(1, 2), scale, shift, time_step, neuron, dynamics)
+        same = node.as_lif(neuron) if _compiled(x_TBPC) else None
+        if same is None:
+            spikes = node(norm.normalised(x_TBPC, statistics).flatten(1, 2), time_step, neuron)
+        else:
+            scale, shift = norm.scale_and_shift(x_TBPC, statistics)
+            spikes = fire(x_TBPC.flatten(1, 2), scale, shift, time_step, same, node.dynamics)
     return spikes.reshape(time_step, *x_TBPC.shape[1:])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,13 @@ Surrogate = Literal["sigmoid", "arctan", "rectangular"]
 SIGMOID_SLOPE = 4.0
 ARCTAN_SLOPE = 2.0
 RECTANGLE_WIDTH = 1.0
+
+
+class Neuron(NamedTuple):
+    """A layer's own neuron: membrane time constant in time steps, and threshold."""
+
+    tau: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Spike(torch.autograd.Function):
         return gradients[0] * slope, None, None
 
 
-def lif(current_TMC: Tensor, *, time_step: int, tau: float, threshold: float, dynamics: Dynamics) -> Tensor:
+def lif(current_TMC: Tensor, *, time_step: int, tau: float | Tensor, threshold: float, dynamics: Dynamics) -> Tensor:
     """Spikes of LIF neurons over time, from a potential of 0.
 
     u <- u + (I - u) / tau;  y = 1 where u >= u_th, else 0;  u <- 0 where y = 1

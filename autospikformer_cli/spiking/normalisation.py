@@ -25,14 +25,17 @@ class Moments(NamedTuple):
 
 
 class ElasticBatchNorm(nn.Module):
-    """Parameters and running statistics of the widest layer; a subnet uses its first channels."""
+    """Parameters and running statistics of the widest layer; a subnet uses its first channels.
+
+    is_sliced: whether subnets differ in how many.
+    """
 
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, name: str) -> None:
+    def __init__(self, channels: int, name: str, is_sliced: bool = True) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.is_sliced = name, is_sliced
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -45,6 +48,15 @@ class ElasticBatchNorm(nn.Module):
         shift = self.bias[:channels] - moments.mean * scale
         return scale.to(self.weight.dtype), shift.to(self.weight.dtype)
 
+    def scale_and_shift(self, x_TBPC: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
+        """What normalises x under the given statistics."""
+        return self.affine(statistics.moments(self, x_TBPC))
+
+    def normalised(self, x_TBPC: Tensor, statistics: Statistics) -> Tensor:
+        """x normalised under the given statistics."""
+        scale, shift = self.scale_and_shift(x_TBPC, statistics)
+        return x_TBPC * scale + shift
+
     @torch.no_grad()
     def track(self, moments: Moments, count: int) -> None:
         """Move the running statistics of the first channels towards a batch's (variance unbiased, as torch's)."""
@@ -52,6 +64,23 @@ class ElasticBatchNorm(nn.Module):
         unbiased = moments.variance * (count / max(count - 1, 1))
         self.running_mean[:channels].lerp_(moments.mean.to(self.running_mean), MOMENTUM)
         self.running_var[:channels].lerp_(unbiased.to(self.running_var), MOMENTUM)
+
+
+class FoldedBatchNorm(ElasticBatchNorm):
+    """What is left of a BatchNorm that was folded into the layer before it: nothing to compute, no parameters."""
+
+    def __init__(self, name: str) -> None:
+        nn.Module.__init__(self)
+        self.name = name
+
+    def scale_and_shift(self, x_TBPC: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
+        """One and zero."""
+        ones = torch.ones_like(x_TBPC[0, 0, 0])
+        return ones, torch.zeros_like(ones)
+
+    def normalised(self, x_TBPC: Tensor, statistics: Statistics) -> Tensor:
+        """x itself."""
+        return x_TBPC
 
 
 class Statistics(Protocol):
@@ -87,10 +116,13 @@ class RunningStatistics:
 
 
 class BatchStatistics:
-    """Statistics of the very batch: a prediction depends on the images beside it."""
+    """Statistics of the very batch where subnets slice, training's elsewhere: as in Auto-Spikformer's published code.
+
+    A prediction depends on the images beside it.
+    """
 
     def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        return batch_moments(x_TBPC)
+        return batch_moments(x_TBPC) if norm.is_sliced else RunningStatistics().moments(norm, x_TBPC)
 
 
 @dataclass

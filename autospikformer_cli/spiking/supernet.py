@@ -6,30 +6,31 @@ Parameters have the names of Spikformer's published state dict.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.spiking.firing import Neuron, normalise_and_fire, scale_and_fire
-from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, stem_names
-from autospikformer_cli.spiking.neuron import Dynamics
+from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
+from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames, stem_names
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron
+from autospikformer_cli.spiking.nodes import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 
-STEM_NEURON = Neuron(tau=2.0, threshold=1.0)
-ATTENTION_THRESHOLD = 0.5
-"""Threshold of the LIF behind the attention product, whatever the block's (Spikformer)."""
+STEM_TAU = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """What all subnets of a supernet share.
 
-    threshold_scope: "block" gives a block's threshold to all its LIFs but the one behind attention, "fc1" to fc1's
-    alone.
+    threshold_scope: "block" gives a block's threshold to all its neurons but those behind attention, "fc1" to fc1's
+    alone; the others then have stem_threshold. attention_threshold: of those behind the attention product.
+    neuron: makes the neurons of a layer.
     """
 
     shape: NetworkShape
@@ -37,6 +38,15 @@ class NetworkConfig:
     dynamics: Dynamics = Dynamics()
     threshold_scope: Literal["block", "fc1"] = "block"
     attention_scale: float = 0.125
+    stem_threshold: float = 1.0
+    attention_threshold: float = 0.5
+    neuron: Callable[[Dynamics], Node] = LIFNode
+
+    def activation(self, layer: str) -> nn.Module:
+        """What stands behind a layer: neurons, or in the ANN ReLU (stem), GELU (fc1) or nothing."""
+        if self.shape.network == "spikformer":
+            return self.neuron(self.dynamics)
+        return {"stem": nn.ReLU(), "fc1": nn.GELU()}.get(layer, nn.Identity())
 
 
 class Observer(Protocol):
@@ -61,47 +71,107 @@ class Unobserved:
         """Nothing is kept."""
 
 
+class ForwardPass(Protocol):
+    """How one forward pass goes from a layer to the next: as spikes over time, or as an ANN's values."""
+
+    @property
+    def observer(self) -> Observer:
+        """Who watches."""
+        ...
+
+    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
+        """What a layer's activation gives (T, B, P, C) behind its BatchNorm."""
+        ...
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
+    ) -> Tensor:
+        """Attention of q, k and v, all (T, B, N, D)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class ForwardPass:
-    """What one forward pass needs beside weights: T, where moments come from (None: training), who watches."""
+class SpikingPass:
+    """Spikes over T steps; statistics: where moments come from, None in training."""
 
     time_step: int
-    dynamics: Dynamics
+    attention_scale: float
     statistics: Statistics | None
     observer: Observer
 
-    def normalise_and_fire(self, x_TBPC: Tensor, norm: ElasticBatchNorm, neuron: Neuron) -> Tensor:
-        """Spikes (T, B, P, C) behind a BatchNorm."""
-        spikes = normalise_and_fire(x_TBPC, norm, self.statistics, self.time_step, neuron, self.dynamics)
+    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
+        """Spikes (T, B, P, C)."""
+        spikes = normalise_and_fire(x_TBPC, norm, activation, self.statistics, self.time_step, neuron)  # type: ignore[arg-type]
         self.observer.emits(norm.name, spikes)
         return spikes
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
+    ) -> Tensor:
+        """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
+        mixed = multiply_heads(q, k, v, heads)
+        spikes = scale_and_fire(mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron)  # type: ignore[arg-type]
+        spikes = spikes.view_as(mixed)
+        self.observer.emits(name, spikes)
+        return spikes
+
+
+@dataclass(frozen=True, slots=True)
+class AnalogPass:
+    """The ANN's values, of one step."""
+
+    statistics: Statistics | None
+    observer: Observer
+
+    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
+        """Real values (1, B, P, C)."""
+        if self.statistics is None:
+            normalised = normalise_in_training(x_TBPC, norm).view_as(x_TBPC)
+        else:
+            normalised = norm.normalised(x_TBPC, self.statistics)
+        activated: Tensor = activation(normalised)
+        return activated
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
+    ) -> Tensor:
+        """softmax(q k^T / sqrt(D / heads)) v of each head (Vaswani et al. 2017), (1, B, N, D)."""
+        q, k, v = (x.squeeze(0).unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)
+        return mixed.transpose(1, 2).flatten(2)[None]
 
 
 class ElasticLinear(nn.Module):
     """A linear layer of which a subnet uses the first outputs and inputs."""
 
-    def __init__(self, inputs: int, outputs: int, name: str) -> None:
+    def __init__(self, inputs: int, outputs: int, name: str, bias: bool = True) -> None:
         super().__init__()
         self.name = name
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
-        return functional.linear(x, self.weight[:outputs, : x.shape[-1]], self.bias[:outputs])
+        bias = None if self.bias is None else self.bias[:outputs]
+        return functional.linear(x, self.weight[:outputs, : x.shape[-1]], bias)
 
 
 class ElasticConvolution(nn.Module):
-    """A 3 x 3 convolution without bias, of which a subnet uses the first outputs and inputs; channels last."""
+    """A 3 x 3 convolution, of which a subnet uses the first outputs and inputs; channels last.
+
+    It has no bias until a BatchNorm is folded into it.
+    """
 
     def __init__(self, inputs: int, outputs: int, name: str) -> None:
         super().__init__()
         self.name = name
         self.weight = nn.Parameter(torch.empty(outputs, inputs, KERNEL, KERNEL))
+        self.bias: nn.Parameter | None = None
 
     def forward(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
         x_BCHW = x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
         weight = self.weight[:outputs, : x_BCHW.shape[1]]
-        y_BCHW = functional.conv2d(x_BCHW, weight.contiguous(memory_format=torch.channels_last), padding=1)
+        bias = None if self.bias is None else self.bias[:outputs]
+        y_BCHW = functional.conv2d(x_BCHW, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
         y_BHWC = y_BCHW.permute(0, 2, 3, 1)
         return y_BHWC.reshape(*x_TBHWC.shape[:2], *y_BHWC.shape[1:])
 
@@ -112,25 +182,32 @@ def _max_pool(x_TBHWC: Tensor) -> Tensor:
     return pooled_BHWC.reshape(*x_TBHWC.shape[:2], *pooled_BHWC.shape[1:])
 
 
+class Stage(NamedTuple):
+    """A convolution of the stem with what follows it."""
+
+    convolution: ElasticConvolution
+    norm: ElasticBatchNorm
+    activation: nn.Module
+
+
 class PatchEmbed(nn.Module):
     """Spiking patch splitting (SPS): four convolutions, then the relative position embedding's, added to its input."""
 
-    def __init__(self, shape: NetworkShape) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.shape = shape
-        self.stages: list[tuple[ElasticConvolution, ElasticBatchNorm]] = []
-        inputs = shape.in_channels
-        for name, outputs in zip(stem_names(), shape.stem_widths(shape.widest_dim), strict=True):
-            self._add(name, inputs, outputs)
-            inputs = outputs
-        self._add("patch_embed.rpe_conv", inputs, inputs)
-
-    def _add(self, name: str, inputs: int, outputs: int) -> None:
-        convolution = ElasticConvolution(inputs, outputs, name)
-        norm = ElasticBatchNorm(outputs, name.replace("conv", "bn"))
-        for module in (convolution, norm):
-            self.add_module(module.name.rpartition(".")[2], module)
-        self.stages.append((convolution, norm))
+        self.shape = shape = config.shape
+        self.neuron = Neuron(STEM_TAU, config.stem_threshold)
+        self.stages: list[Stage] = []
+        widths = shape.stem_widths(shape.widest_dim)
+        inputs = (shape.in_channels, *widths)
+        names = (*stem_names(), "patch_embed.rpe_conv")
+        for name, channels, outputs in zip(names, inputs, (*widths, shape.widest_dim), strict=True):
+            convolution = ElasticConvolution(channels, outputs, name)
+            norm = ElasticBatchNorm(outputs, name.replace("conv", "bn"), is_sliced=len(self.stages) >= 3)
+            activation = config.activation("stem")
+            for kind, module in (("conv", convolution), ("bn", norm), ("lif", activation)):
+                self.add_module(name.rpartition(".")[2].replace("conv", kind), module)
+            self.stages.append(Stage(convolution, norm, activation))
 
     def forward(self, frames_TBHWC: Tensor, embed_dim: int, run: ForwardPass) -> Tensor:
         """Tokens (T, B, N, D), integers 0 to 2."""
@@ -141,40 +218,57 @@ class PatchEmbed(nn.Module):
                 x = _max_pool(x)
         return (x + self._convolve(x, self.stages[-1], embed_dim, run)).flatten(2, 3)
 
-    def _convolve(
-        self, x_TBHWC: Tensor, stage: tuple[ElasticConvolution, ElasticBatchNorm], outputs: int, run: ForwardPass
-    ) -> Tensor:
-        convolution, norm = stage
-        run.observer.reads(convolution.name, x_TBHWC.flatten(2, 3))
-        y_TBHWC = convolution(x_TBHWC, outputs)
-        spikes = run.normalise_and_fire(y_TBHWC.flatten(2, 3), norm, STEM_NEURON)
-        return spikes.reshape(-1, *y_TBHWC.shape[1:])
+    def _convolve(self, x_TBHWC: Tensor, stage: Stage, outputs: int, run: ForwardPass) -> Tensor:
+        run.observer.reads(stage.convolution.name, x_TBHWC.flatten(2, 3))
+        y_TBHWC = stage.convolution(x_TBHWC, outputs)
+        spikes = run.activate(y_TBHWC.flatten(2, 3), stage.norm, stage.activation, self.neuron)
+        return spikes.reshape(*spikes.shape[:2], *y_TBHWC.shape[2:])
 
 
-class SpikingSelfAttention(nn.Module):
-    """Spiking self-attention (SSA): q, k, v are spikes, there is no softmax."""
+class NormalisedLinear(nn.Module):
+    """Linear layers, each followed by BatchNorm and neurons."""
 
-    def __init__(self, dim: int, prefix: str, scale: float) -> None:
+    def __init__(self, config: NetworkConfig, prefix: str) -> None:
         super().__init__()
-        self.prefix, self.scale = prefix, scale
-        for name in ("q", "k", "v", "proj"):
-            self.add_module(f"{name}_linear", ElasticLinear(dim, dim, f"{prefix}.{name}_linear"))
-            self.add_module(f"{name}_bn", ElasticBatchNorm(dim, f"{prefix}.{name}_bn"))
+        self.config, self.prefix = config, prefix
+
+    def add(self, name: str, inputs: int, outputs: int, bias: bool = True) -> None:
+        """A layer under Spikformer's names: NAME_linear, NAME_bn, NAME_lif."""
+        self.add_module(f"{name}_linear", ElasticLinear(inputs, outputs, f"{self.prefix}.{name}_linear", bias))
+        self.add_module(f"{name}_bn", ElasticBatchNorm(outputs, f"{self.prefix}.{name}_bn"))
+        self.add_module(f"{name}_lif", self.config.activation(name))
+
+    def activated(self, name: str, x_TBND: Tensor, outputs: int, neuron: Neuron, run: ForwardPass) -> Tensor:
+        """Spikes (T, B, N, outputs) of a layer, or the ANN's values."""
+        linear: ElasticLinear = self.get_submodule(f"{name}_linear")  # type: ignore[assignment]
+        norm: ElasticBatchNorm = self.get_submodule(f"{name}_bn")  # type: ignore[assignment]
+        run.observer.reads(linear.name, x_TBND)
+        return run.activate(linear(x_TBND, outputs), norm, self.get_submodule(f"{name}_lif"), neuron)
+
+
+class SpikingSelfAttention(NormalisedLinear):
+    """Spiking self-attention (SSA): q, k, v are spikes, there is no softmax. The ANN's has one."""
+
+    def __init__(self, config: NetworkConfig, prefix: str) -> None:
+        super().__init__(config, prefix)
+        dim = config.shape.widest_dim
+        for name in "qkv":
+            self.add(name, dim, dim, config.shape.qkv_bias)
+        self.add("proj", dim, dim)
+        self.attn_lif = config.activation("attn")
 
     def forward(self, x_TBND: Tensor, heads: int, neuron: Neuron, run: ForwardPass) -> Tensor:
         """Spikes (T, B, N, D); a residual sum is the caller's."""
-        q, k, v = (_linear_spikes(self, name, x_TBND, x_TBND.shape[-1], neuron, run) for name in "qkv")
+        dim = x_TBND.shape[-1]
+        q, k, v = (self.activated(name, x_TBND, dim, neuron, run) for name in "qkv")
         run.observer.reads(f"{self.prefix}.q", q)
         run.observer.reads(f"{self.prefix}.v", v)
-        mixed = attend(q, k, v, heads)
-        behind_attention = Neuron(neuron.tau, ATTENTION_THRESHOLD)
-        spikes = scale_and_fire(mixed.flatten(1, 2), self.scale, run.time_step, behind_attention, run.dynamics)
-        spikes = spikes.view_as(mixed)
-        run.observer.emits(f"{self.prefix}.attn", spikes)
-        return _linear_spikes(self, "proj", spikes, x_TBND.shape[-1], neuron, run)
+        behind_attention = Neuron(neuron.tau, self.config.attention_threshold)
+        mixed = run.attend(f"{self.prefix}.attn", q, k, v, heads, self.attn_lif, behind_attention)
+        return self.activated("proj", mixed, dim, neuron, run)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Product of q, k^T and v for each head, in the cheaper order: exact for spikes, so the order cannot be seen.
 
     Shapes: all (T, B, N, D); the result is not scaled.
@@ -185,29 +279,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return mixed.transpose(2, 3).flatten(3)
 
 
-def _linear_spikes(
-    module: nn.Module, name: str, x_TBND: Tensor, outputs: int, neuron: Neuron, run: ForwardPass
-) -> Tensor:
-    linear: ElasticLinear = module.get_submodule(f"{name}_linear")  # type: ignore[assignment]
-    norm: ElasticBatchNorm = module.get_submodule(f"{name}_bn")  # type: ignore[assignment]
-    run.observer.reads(linear.name, x_TBND)
-    return run.normalise_and_fire(linear(x_TBND, outputs), norm, neuron)
+class SpikingMLP(NormalisedLinear):
+    """Two linear layers, each followed by BatchNorm and neurons."""
 
-
-class SpikingMLP(nn.Module):
-    """Two linear layers, each followed by BatchNorm and LIF."""
-
-    def __init__(self, dim: int, hidden: int, prefix: str) -> None:
-        super().__init__()
-        self.fc1_linear = ElasticLinear(dim, hidden, f"{prefix}.fc1_linear")
-        self.fc1_bn = ElasticBatchNorm(hidden, f"{prefix}.fc1_bn")
-        self.fc2_linear = ElasticLinear(hidden, dim, f"{prefix}.fc2_linear")
-        self.fc2_bn = ElasticBatchNorm(dim, f"{prefix}.fc2_bn")
+    def __init__(self, config: NetworkConfig, prefix: str) -> None:
+        super().__init__(config, prefix)
+        dim = config.shape.widest_dim
+        hidden = int(dim * config.space.mlp_ratio[-1])
+        self.add("fc1", dim, hidden)
+        self.add("fc2", hidden, dim)
 
     def forward(self, x_TBND: Tensor, hidden: int, fc1: Neuron, fc2: Neuron, run: ForwardPass) -> Tensor:
         """Spikes (T, B, N, D); a residual sum is the caller's."""
-        spikes = _linear_spikes(self, "fc1", x_TBND, hidden, fc1, run)
-        return _linear_spikes(self, "fc2", spikes, x_TBND.shape[-1], fc2, run)
+        spikes = self.activated("fc1", x_TBND, hidden, fc1, run)
+        return self.activated("fc2", spikes, x_TBND.shape[-1], fc2, run)
 
 
 class EncoderBlock(nn.Module):
@@ -216,13 +301,13 @@ class EncoderBlock(nn.Module):
     def __init__(self, config: NetworkConfig, index: int) -> None:
         super().__init__()
         self.config, self.index = config, index
-        dim = config.shape.widest_dim
-        self.attn = SpikingSelfAttention(dim, f"block.{index}.attn", config.attention_scale)
-        self.mlp = SpikingMLP(dim, int(dim * config.space.mlp_ratio[-1]), f"block.{index}.mlp")
+        self.attn = SpikingSelfAttention(config, f"block.{index}.attn")
+        self.mlp = SpikingMLP(config, f"block.{index}.mlp")
 
     def forward(self, x_TBND: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
-        others = searched if self.config.threshold_scope == "block" else Neuron(searched.tau, STEM_NEURON.threshold)
+        ungoverned = Neuron(searched.tau, self.config.stem_threshold)
+        others = searched if self.config.threshold_scope == "block" else ungoverned
         heads = self.config.shape.num_heads(subnet, self.index)
         x_TBND = x_TBND + self.attn(x_TBND, heads, others, run)
         mixed: Tensor = self.mlp(x_TBND, subnet.hidden_dim(self.index), searched, others, run)
@@ -239,7 +324,7 @@ class Supernet(nn.Module):
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.patch_embed = PatchEmbed(config.shape)
+        self.patch_embed = PatchEmbed(config)
         self.block = nn.ModuleList(EncoderBlock(config, index) for index in range(config.space.depth[-1]))
         self.head = ElasticLinear(config.shape.widest_dim, config.shape.num_classes, "head")
         self._initialise(torch.Generator().manual_seed(seed))
@@ -255,23 +340,35 @@ class Supernet(nn.Module):
 
     def embed(self, frames_TBHWC: Tensor, subnet: Subnet, statistics: Statistics | None = None) -> Tensor:
         """Tokens (T, B, N, D) behind the stem."""
-        run = ForwardPass(subnet.time_step, self.config.dynamics, statistics, Unobserved())
+        frames_TBHWC, run = self._begin(frames_TBHWC, subnet, statistics, Unobserved())
         tokens: Tensor = self.patch_embed(frames_TBHWC, subnet.embed_dim, run)
         return tokens
 
+    def _begin(
+        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics | None, observer: Observer
+    ) -> tuple[Tensor, ForwardPass]:
+        """The frames that are read, and how."""
+        if self.config.shape.network == "transformer":
+            return frames_FBHWC.mean(0, keepdim=True), AnalogPass(statistics, observer)
+        if len(frames_FBHWC) > 1 and len(frames_FBHWC) != subnet.time_step:
+            frames_FBHWC = frames_FBHWC[even_frames(len(frames_FBHWC), subnet.time_step)]
+        run = SpikingPass(subnet.time_step, self.config.attention_scale, statistics, observer)
+        return frames_FBHWC, run
+
     def forward(
         self,
-        frames_TBHWC: Tensor,
+        frames_FBHWC: Tensor,
         subnet: Subnet,
         statistics: Statistics | None = None,
         observer: Observer | None = None,
     ) -> Tensor:
         """Logits (B, classes) of one subnet.
 
-        frames: (1, B, H, W, C) for images, which are convolved once. statistics: where BatchNorm's moments come from;
-        None is training: the batch's, with gradient, and the running statistics follow.
+        frames: (1, B, H, W, C) for images, which are convolved once; (F, B, H, W, C) for events, of which T are taken
+        evenly (`even_frames`), and by the ANN their mean. statistics: where BatchNorm's moments come from; None is
+        training: the batch's, with gradient, and the running statistics follow.
         """
-        run = ForwardPass(subnet.time_step, self.config.dynamics, statistics, observer or Unobserved())
+        frames_TBHWC, run = self._begin(frames_FBHWC, subnet, statistics, observer or Unobserved())
         x_TBND = self.patch_embed(frames_TBHWC, subnet.embed_dim, run)
         for block in self.block[: subnet.depth]:
             x_TBND = block(x_TBND, subnet, run)

@@ -40,6 +40,7 @@ class Provenance:
 
     split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
     batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
+    frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
     """
 
     split: str
@@ -53,6 +54,7 @@ class Provenance:
     precision: str
     device: str
     epochs: int
+    frames: int = 0
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,8 @@ def _stores(run: Path) -> list[Path]:
 
 
 def _training_state(training: supernet.Training) -> str:
+    if training.origin is not None:
+        return "imported"
     if training.state.finished:
         return "trained"
     return f"training, epoch {training.state.epoch}{_of(training.recipe_toml, 'train', 'epochs')}"

@@ -1,7 +1,7 @@
 """supernet.h5: weights and optimizer of a run, and where its training stands.
 
 Under weights/ and optimizer/ one dataset an array; under history/ one column a field of EpochRecord, one row an epoch;
-state, splits and environment are JSON texts.
+state, splits, environment and origin are JSON texts.
 """
 
 from __future__ import annotations
@@ -65,15 +65,28 @@ class TrainState:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The file that a run's weights were imported from: its name, its SHA-256, its tensors that were not taken."""
+
+    file: str
+    sha256: str
+    left_out: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A checkpoint's head: all but its arrays. splits: split -> its hash. environment: versions, device and so on."""
+    """A checkpoint's head: all but its arrays. splits: split -> its hash. environment: versions, device and so on.
+
+    origin: None for weights that were trained here.
+    """
 
     recipe_name: str
     recipe_toml: str
     state: TrainState
     splits: dict[str, str]
     environment: dict[str, str]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +105,7 @@ def save_checkpoint(run: Path, c: Checkpoint) -> None:
         put_text(file, "recipe_name", c.recipe_name)
         put_json(file, "splits", c.splits)
         put_json(file, "environment", c.environment)
+        put_json(file, "origin", c.origin and {**asdict(c.origin), "left_out": list(c.origin.left_out)})
         _put_state(file, c.state)
         _put_arrays(file, "weights", c.weights)
         _put_arrays(file, "optimizer", c.optimizer)
@@ -138,7 +152,13 @@ def _head(file: h5py.File) -> dict[str, Any]:
         "state": _get_state(file),
         "splits": get_json(file, "splits"),
         "environment": get_json(file, "environment"),
+        "origin": _get_origin(file),
     }
+
+
+def _get_origin(file: h5py.File) -> Origin | None:
+    origin = get_json(file, "origin") if "origin" in file else None  # absent before runs could be imported
+    return origin and Origin(origin["file"], origin["sha256"], tuple(origin["left_out"]))
 
 
 def _put_state(file: h5py.File, state: TrainState) -> None:

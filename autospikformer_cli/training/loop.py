@@ -155,7 +155,7 @@ class Trainer:
         subnets = self.paths(epoch * self.steps + step)
         losses = []
         for subnet in subnets:
-            loss = functional.cross_entropy(self.supernet(frames[None], subnet), targets)
+            loss = functional.cross_entropy(self.supernet(frames, subnet), targets)
             (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
         self.optimizer.step()
@@ -171,5 +171,6 @@ class Trainer:
         mixing = self.config.mixup if epoch < round(self.config.epochs * self.config.mixup_epochs) else 0.0
         return mixup(
             frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
-            smoothing=self.config.label_smoothing, seed=self.seed, epoch=epoch, step=step,
+            probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
+            epoch=epoch, step=step,
         )  # fmt: skip

@@ -96,12 +96,14 @@ def test_a_table_for_a_reader(aspk: Aspk) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     lines = [re.sub(r" +", " ", line).strip() for line in done.stdout.splitlines()]
     assert lines[0] == "Energy of (4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1, 2, 2, 2, 2, 4, 384)"
-    assert "total 934.0 M 746.2 M 0.6777 100.0" in lines
-    assert lines[-3:] == [
+    total = lines.index("total 934.0 M 746.2 M 0.6777 100.0")
+    assert lines[total + 1 : total + 5] == [
         "input rates: 0.2 for every layer, given; convention sound, profile cmos45",
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions",
         "9.325 M parameters; as an ANN (Equation 4): 4.297 mJ",
+        "fidelity: sound",
     ]
+    assert lines[total + 5].startswith("switches: model: network spikformer, neuron lif, attention_scale 0.125")
 
 
 @pytest.mark.parametrize(("rate", "shown"), [("1.5", "1.5"), ("-0.1", "-0.1"), ("nan", "nan"), ("inf", "inf")])

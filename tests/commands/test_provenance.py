@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
@@ -42,12 +43,57 @@ def test_a_training_does_not_go_on_with_other_images(aspk: Aspk, other_images: P
     assert done.stderr.startswith("error: runs/tiny: the validation images are not those that")
 
 
+PARENTS = "search.parents = 3"
+"""The tiny recipe has fewer parents than any fidelity says."""
+
+
 def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> None:
     done = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--json")
-    assert (done.document["fidelity"], done.document["switches"]) == ("sound", ["model.decay_input = false"])
-    assert "decay_input = false" in load_evaluations(trained)[-1].recipe_toml
+    switches = ["model.decay_input = false", PARENTS]
+    assert (done.document["fidelity"], done.document["switches"]) == ("sound", switches)
+    stored = load_evaluations(trained)[-1].recipe_toml
+    assert "decay_input = false" in stored
+    assert done.document["resolved"] == recipe_from_toml(stored).resolved_switches()
     shown = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--quiet")
-    assert "sound, but model.decay_input = false" in shown.stdout
+    words = " ".join(shown.stdout.split())
+    assert "sound, but model.decay_input = false switches" in words
+    assert "switches: model: network spikformer, neuron lif" in words
+    assert "decay_input false, fires_at reach" in words
+
+
+def test_a_fidelity_is_laid_over_a_run(aspk: Aspk, trained: Path) -> None:
+    authors = ("--set", 'fidelity="authors"', "--set", PARENTS, "--images", "20", "--subnet", "largest")
+    document = aspk("evaluate", *authors, "--json").document
+    assert (document["fidelity"], document["switches"], document["batchnorm"]) == ("authors", [PARENTS], "batch")
+    assert document["resolved"]["model.threshold_scope"] == "fc1"
+    shown = " ".join(aspk("evaluate", *authors, "--quiet").stdout.split())
+    assert "batch (statistics of each batch of 20 images: results depend on its size)" in shown
+    again = aspk("evaluate", "--set", "model.searched_heads=true", *authors, "--json").document
+    assert again["switches"] == ["model.searched_heads = true", PARENTS]
+
+
+@pytest.mark.parametrize("command", ["report", "energy", "analyze"])
+def test_every_document_and_table_names_the_switches(command: str, aspk: Aspk, searched: Path) -> None:
+    done = aspk(command, "--json")
+    named = done.document.get("provenance", done.document)
+    recipe = recipe_from_toml(load_population(searched).recipe_toml)
+    assert {key: named[key] for key in ("fidelity", "switches", "resolved")} == recipe.fidelity_document()
+    words = " ".join(aspk(command, "--quiet").stdout.replace("│", " ").split())
+    assert (f"sound, but {PARENTS}" in words) is (command == "report")
+    assert "p_mutation 0.4; energy: convention sound, first_layer_steps once, residual ac, order qk_v" in words
+
+
+def test_what_a_training_is_told_and_would_do_names_the_switches(aspk: Aspk, trained: Path) -> None:
+    for arguments in (("train", "--dry-run"), ("search", "--dry-run"), ("train",)):
+        document = aspk(*arguments, "--json").document
+        assert (document["fidelity"], document["switches"]) == ("sound", [PARENTS])
+        assert document["resolved"]["model.batchnorm"] == "recalibrate"
+
+
+def test_a_report_cannot_change_the_fidelity_of_what_was_measured(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--set", 'fidelity="paper"', "--set", PARENTS)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: --set: fidelity, model.decay_input, model.stem_threshold, model.fires_at, ")
 
 
 def test_energy_of_another_network_is_measured_anew(aspk: Aspk, searched: Path) -> None:

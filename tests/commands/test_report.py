@@ -51,7 +51,7 @@ def test_how_the_numbers_were_obtained(aspk: Aspk, searched: Path) -> None:
         "accuracy 60 validation images of digits; interval: 95 %, binomial (Wilson)",
         "BatchNorm recalibrate on 32 training images",
         "energy joules an image, profile cmos45, convention sound",
-        "fidelity sound",
+        "fidelity sound, but search.parents = 3",
         "F_AEB alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)",
     ]
     assert panel[5].startswith("bounds accuracy ")

@@ -301,7 +301,7 @@ def test_images_and_shape_are_those_of_training(aspk: Aspk, trained: Path, overr
     assert done.exit_code == 2
     assert done.stderr == (
         f"error: runs/tiny: its supernet was trained with another {key}\n"
-        f"  leave out --set {key}; of [data], only data.root and data.download may change after training\n"
+        f"  leave out --set {key}; of [data], only data.root, data.download, data.cache may change after training\n"
     )
     assert not (trained / "population.h5").exists()
 
@@ -317,12 +317,15 @@ def test_weights_of_another_shape(aspk: Aspk, trained: Path) -> None:
     assert not (trained / "population.h5").exists()
 
 
+SAME_IN_BOTH_PLANS = ("subnets", "params_smallest", "params_largest", "fidelity", "switches", "resolved")
+
+
 def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
     before = sorted(path.name for path in trained.iterdir())
     plan = aspk("search", "--dry-run", "--json").document
     trained_plan = aspk("train", "tiny.toml", "--dry-run", "--json").document
     assert plan == {
-        **{key: trained_plan[key] for key in ("subnets", "params_smallest", "params_largest")},
+        **{key: trained_plan[key] for key in SAME_IN_BOTH_PLANS},
         "images": 60,
         "calibration_images": 32,
         "evaluations": 18,

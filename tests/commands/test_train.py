@@ -30,7 +30,8 @@ def test_the_document_says_what_was_trained(trained_once: tuple[Path, Any]) -> N
     stored = load_checkpoint(run)
 
     assert set(document) == {
-        "run", "recipe", "epochs", "steps", "images_per_second", "val_top1_largest", "val_top1_smallest",
+        "run", "recipe", "epochs", "steps", "images_per_second", "val_top1_largest", "val_top1_smallest", "fidelity",
+        "switches", "resolved",
     }  # fmt: skip
     assert document["run"] == str(run)
     assert document["recipe"] == "tiny"
@@ -140,6 +141,7 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
         "epochs": 5,
         "steps": 5 * -(-images // 64),
         "memory_bytes": plan["memory_bytes"],
+        **recipe.fidelity_document(),
     }
     assert aspk("train", "tiny.toml", "--dry-run", "--json", "--precision", "float64").document["memory_bytes"] == (
         2 * plan["memory_bytes"]

@@ -94,10 +94,10 @@ def test_a_translation_by_whole_pixels_copies_them_and_fills_with_the_mean() -> 
 
 
 def test_erasing_sets_a_box_to_the_mean_colour() -> None:
-    frames = torch.ones(2, 6, 5, 3)
+    frames = torch.ones(1, 2, 6, 5, 3)
     erased = erase(frames, torch.tensor([[1, 2, 3, 2], [4, 0, 0, 0]]))
-    expected = torch.ones(2, 6, 5, 3)
-    expected[0, 1:4, 2:4] = 0
+    expected = torch.ones(1, 2, 6, 5, 3)
+    expected[0, 0, 1:4, 2:4] = 0
     assert torch.equal(erased, expected)
 
 
@@ -178,10 +178,10 @@ def test_a_result_does_not_depend_on_the_batch() -> None:
     for dtype in (torch.float32, torch.float64):
         together = run(images, index, dtype=dtype)
         order = torch.randperm(96, generator=torch.Generator().manual_seed(2))
-        assert torch.equal(run(images[order], index[order], dtype=dtype), together[order])
+        assert torch.equal(run(images[order], index[order], dtype=dtype), together[:, order])
         for size in (1, 7, 32):
             parts = [run(images[i : i + size], index[i : i + size], dtype=dtype) for i in range(0, 96, size)]
-            assert torch.equal(torch.cat(parts), together)
+            assert torch.equal(torch.cat(parts, dim=1), together)
 
 
 def test_a_plan_does_not_depend_on_how_far_it_was_drawn() -> None:
@@ -198,7 +198,7 @@ def test_seed_epoch_and_index_each_matter() -> None:
     assert torch.equal(first, run(images, index))
     for other in (run(images, index, seed=4), run(images, index, epoch=6), run(images, index + 64)):
         assert not torch.equal(first, other)
-    assert len({frame.numpy().tobytes() for frame in first}) > 25
+    assert len({frame.numpy().tobytes() for frame in first[0]}) > 25
 
 
 def test_the_images_given_are_left_alone() -> None:
@@ -218,11 +218,11 @@ def test_each_image_goes_through_its_own_operations() -> None:
         image = equalize(image) if plan.operation[place] == Operation.EQUALIZE else image
         frame = to_frames(image, CIFAR10, "cpu", torch.float64)
         if plan.operation[place] >= Operation.ROTATE:
-            frame = resample(frame, torch.from_numpy(plan.matrix[place : place + 1]))
+            frame = resample(frame[0], torch.from_numpy(plan.matrix[place : place + 1]))[None]
         top, left, height, width = plan.box[place]
-        frame[:, top : top + height, left : left + width] = 0
+        frame[:, :, top : top + height, left : left + width] = 0
         expected.append(frame)
-    assert torch.equal(run(images, index), torch.cat(expected))
+    assert torch.equal(run(images, index), torch.cat(expected, dim=1))
 
 
 def test_flip_and_none() -> None:
@@ -232,18 +232,19 @@ def test_flip_and_none() -> None:
     flipped = run(images, index, kind="flip")
     mirrored = torch.from_numpy(plan_for(index.numpy(), 3, 5, 32, 32).flip)
     assert 0 < mirrored.sum() < 64
-    assert torch.equal(flipped[mirrored], plain[mirrored].flip(2))
-    assert torch.equal(flipped[~mirrored], plain[~mirrored])
+    assert torch.equal(flipped[:, mirrored], plain[:, mirrored].flip(3))
+    assert torch.equal(flipped[:, ~mirrored], plain[:, ~mirrored])
 
 
-def test_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^augmentation 'crop' is not one of spikformer, flip, none$"):
-        run(noise(1, 32, 32, 3), torch.zeros(1, dtype=torch.int64), kind="crop")
+@pytest.mark.parametrize("kind", ["crop", "events"])
+def test_another_kind_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"^augmentation '{kind}' is not one of spikformer, flip, none$"):
+        run(noise(1, 32, 32, 3), torch.zeros(1, dtype=torch.int64), kind=kind)
 
 
 def test_grey_images_of_eight_pixels(config) -> None:
     frames = run(noise(300, 8, 8, 1), torch.arange(300), description=describe(config()))
-    assert frames.shape == (300, 8, 8, 1)
+    assert frames.shape == (1, 300, 8, 8, 1)
     assert torch.isfinite(frames).all()
 
 
@@ -251,5 +252,5 @@ def test_frames_are_normalised_by_channel() -> None:
     images = noise(2, 4, 4, 3)
     expected = (images.numpy() / 255 - np.array(CIFAR10.mean)) / np.array(CIFAR10.std)
     frames = to_frames(images, CIFAR10, "cpu", torch.float64)
-    np.testing.assert_allclose(frames.numpy(), expected, rtol=1e-14)
+    np.testing.assert_allclose(frames.numpy(), expected[None], rtol=1e-14)
     assert to_frames(images, CIFAR10, "cpu", torch.float32).dtype == torch.float32

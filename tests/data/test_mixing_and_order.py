@@ -12,12 +12,13 @@ from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
 from autospikformer_cli.data.streams import Purpose, stream
 
-mix = partial(mixup, num_classes=10, alpha=0.5, smoothing=0.1, seed=0, epoch=0, step=0)
+mix = partial(mixup, num_classes=10, alpha=0.5, probability=1.0, smoothing=0.1, seed=0, epoch=0, step=0)
 LABELS = torch.tensor([3, 0, 9, 9, 1])
 
 
-def frames(size: int = 5) -> torch.Tensor:
-    return torch.randn(size, 4, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def frames(num_frames: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(num_frames, 5, 4, 4, 3, dtype=torch.float64, generator=generator)
 
 
 def test_without_mixup_targets_are_smoothed_labels() -> None:
@@ -34,14 +35,16 @@ def test_without_smoothing_targets_are_one_hot() -> None:
     assert torch.equal(targets, torch.nn.functional.one_hot(LABELS, 10).double())
 
 
-def test_a_batch_is_mixed_with_its_reverse_by_one_share() -> None:
-    mixed, targets = mix(frames(), LABELS)
+@pytest.mark.parametrize("num_frames", [1, 3])
+def test_a_batch_is_mixed_with_its_reverse_by_one_share(num_frames: int) -> None:
+    mixed, targets = mix(frames(num_frames), LABELS)
     share = stream(Purpose.MIXUP, 0, 0, 0).beta(0.5, 0.5)
     assert 0 < share < 1
-    torch.testing.assert_close(mixed, share * frames() + (1 - share) * frames().flip(0))
+    torch.testing.assert_close(mixed, share * frames(num_frames) + (1 - share) * frames(num_frames).flip(1))
     plain = mix(frames(), LABELS, alpha=0)[1]
     torch.testing.assert_close(targets, share * plain + (1 - share) * plain.flip(0))
-    torch.testing.assert_close(mixed[2], frames()[2])  # the middle image is its own partner
+    middle = frames(num_frames)[:, 2]
+    torch.testing.assert_close(mixed[:, 2], middle)  # the middle image is its own partner
 
 
 def test_mixup_is_fixed_by_seed_epoch_and_step() -> None:
@@ -56,6 +59,24 @@ def test_shares_follow_the_beta_distribution() -> None:
     assert abs(shares.mean() - 0.5) < 5 * (0.125 / 4000) ** 0.5
     assert abs(shares.var() - 0.125) < 0.01
     assert abs((shares < 0.1).mean() - 2 / np.pi * np.arcsin(0.1**0.5)) < 0.03
+
+
+def test_a_share_of_the_batches_is_mixed() -> None:
+    plain = mix(frames(), LABELS, alpha=0)
+    is_mixed = []
+    for step in range(400):
+        some, whole = mix(frames(), LABELS, step=step, probability=0.3), mix(frames(), LABELS, step=step)
+        is_mixed.append(torch.equal(some[0], whole[0]))
+        for value, expected in zip(some, whole if is_mixed[-1] else plain, strict=True):
+            assert torch.equal(value, expected)
+        assert not torch.equal(whole[0], plain[0])
+    assert abs(np.mean(is_mixed) - 0.3) < 5 * (0.3 * 0.7 / 400) ** 0.5
+    assert not torch.equal(torch.tensor(is_mixed[:200]), torch.tensor(is_mixed[200:]))
+
+
+def test_probability_0_never_mixes() -> None:
+    for step in range(20):
+        assert torch.equal(mix(frames(), LABELS, step=step, probability=0.0)[0], frames())
 
 
 def test_targets_have_the_dtype_of_the_frames() -> None:

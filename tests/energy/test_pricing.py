@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -194,9 +195,11 @@ def test_energy_grows_with_time_steps_and_rate() -> None:
 def test_conventions() -> None:
     assert {
         "sound": Convention("once", "ac", "qk_v", head=True),
-        "paper": Convention("once", "ac", "qk_v", head=False),
+        "paper": Convention("once", "ac", "qk_v", "mac", head=False),
     } == CONVENTIONS
-    assert convention_of(EnergyConfig(convention="paper", residual="mac")) == Convention("once", "mac", "qk_v", False)
+    assert convention_of(EnergyConfig(convention="paper", residual="mac")) == Convention(
+        "once", "mac", "qk_v", "mac", head=False
+    )
 
 
 def test_the_profile_says_where_its_figures_are_from() -> None:
@@ -212,3 +215,29 @@ def test_every_profile_has_a_source() -> None:
         assert "# Source: " in profile.read_text(encoding="utf-8")
         stem = profile.name.removesuffix(".toml")
         assert hardware_profile(stem).e_mac_pj > hardware_profile(stem).e_ac_pj > 0
+
+
+@pytest.mark.parametrize(("convention", "energy_pj"), [("sound", 720 * 0.9), ("paper", 576 * 2 * 4.6)])
+def test_frames_of_events(convention: str, energy_pj: float) -> None:
+    """160 events of two images in 128 pixels and two steps: accumulates, or 576 multiply-accumulates a step."""
+    shape = replace(SHAPE, reads_events=True)
+    events = InputCount("patch_embed.proj_conv", (100, 60), (50, 40), 128, 576)
+    counts = [events, *(InputCount(name, *SPIKES[name], MACS.get(name, 1)) for name in SPIKES)]
+    model = EnergyModel(shape, convention_of(EnergyConfig(convention=convention)), hardware_profile("cmos45"))
+    first = model.of(SUBNET, Measurement(1, IMAGES, 1, tuple(counts), (), 0)).layers[0]
+    assert first.input_rate == 0.625
+    assert first.energy_j == pytest.approx(energy_pj * 1e-12, rel=1e-12)
+    assert (first.sops == 720) is (convention == "sound")
+
+
+@pytest.mark.parametrize("steps", ["once", "every"])
+def test_the_ann_multiplies_once(steps: str) -> None:
+    model = EnergyModel(
+        replace(SHAPE, network="transformer"), Convention(first_layer_steps=steps), hardware_profile("cmos45")
+    )
+    counts = tuple(InputCount(name, (), (), 1, 1) for name in MEASURED)
+    report = model.of(SUBNET, Measurement(1, IMAGES, 1, counts, (), 0))
+    assert report.macs == sum(MACS.values())
+    assert report.energy_j == pytest.approx(sum(MACS.values()) * 4.6e-12, rel=1e-12)
+    assert report.energy_j == pytest.approx(report.ann_energy_j, rel=1e-12)
+    assert report.sops == 0

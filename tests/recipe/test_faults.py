@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.sections import EVENT_DATASETS, NEURONS
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import known_keys
 
 FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
 
-KEYS_OF_ENERGY = "[energy] has the keys profile, convention, first_layer_steps, residual, order"
+KEYS_OF_ENERGY = "[energy] has the keys profile, convention, first_layer_steps, residual, order, event_input"
 KEYS_OF_TRAIN = (
     "[train] has the keys epochs, batch, sampling, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, "
-    "label_smoothing, mixup, mixup_epochs, validation_images"
+    "label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
 )
 
 ONE_KEY = [
@@ -60,6 +61,21 @@ ONE_KEY = [
     ("[model]\nreset = 'sotf'", 16, 'model.reset must be "hard" or "soft", not "sotf"', 'did you mean "soft"?'),
     ("[energy]\norder = 'x'", 16, 'energy.order must be "qk_v", "q_kv" or "none", not "x"', None),
     ("[energy]\nprofile = 'x'", 16, 'energy.profile must be "cmos45", not "x"', None),
+    ("[energy]\nevent_input = 'x'", 16, 'energy.event_input must be "ac", "mac" or "none", not "x"', None),
+    ("[model]\nneuron = 'lfi'", 16, 'model.neuron: "lfi" is not one of NEURONS', 'did you mean "lif"?'),
+    ("[model]\nneuron = 'izhikevich'", 16, 'model.neuron: "izhikevich" is not one of NEURONS', None),
+    ("[model]\nneuron = 3", 16, "model.neuron must be a string, not 3", None),
+    (
+        "[model]\nnetwork = 'transfomer'",
+        16,
+        'model.network must be "spikformer" or "transformer", not "transfomer"',
+        'did you mean "transformer"?',
+    ),
+    ("[model]\nstem_threshold = 0", 16, "model.stem_threshold is 0, it must be greater than 0", None),
+    ("[model]\nattention_threshold = -1", 16, "model.attention_threshold is -1, it must be greater than 0", None),
+    ("[model]\nevaluation_batch = 0", 16, "model.evaluation_batch is 0, it must be at least 1", None),
+    ("[model]\nqkv_bias = 'no'", 16, 'model.qkv_bias must be true or false, not "no"', None),
+    ("mixup_probability = 1.5", 15, "train.mixup_probability is 1.5, it must be at most 1", None),
     ("[model]\npooled_stages = 3", 16, "model.pooled_stages must be a list, not 3", None),
     (
         "[model]\npooled_stages = [4, 3]",
@@ -76,16 +92,15 @@ ONE_KEY = [
 def test_one_mistake_is_told_in_its_line(
     text: str, line: int, what: str, fix: str | None, faults_of: FaultsOf, small: str
 ) -> None:
+    what = what.replace("NEURONS", ", ".join(NEURONS.names()))
     assert faults_of(small + text + "\n") == [(f"mine.toml:{line}", what, fix)]
 
 
+IMAGES = ("digits", "cifar10", "cifar100", "folder")
+DATASETS = " or ".join([", ".join(f'"{name}"' for name in (*IMAGES, *EVENT_DATASETS[:-1])), f'"{EVENT_DATASETS[-1]}"'])
 DATA = [
-    ("dataset = 3", 'data.dataset must be "digits", "cifar10", "cifar100" or "folder", not 3', None),
-    (
-        'dataset = "cifar1O"',
-        'data.dataset must be "digits", "cifar10", "cifar100" or "folder", not "cifar1O"',
-        'did you mean "cifar10"?',
-    ),
+    ("dataset = 3", f"data.dataset must be {DATASETS}, not 3", None),
+    ('dataset = "cifar1O"', f'data.dataset must be {DATASETS}, not "cifar1O"', 'did you mean "cifar10"?'),
     ('dataset = "digits"\nroot = 3', "data.root must be a string, not 3", None),
     ('dataset = "digits"\nroot = ""', "data.root must not be empty", None),
     ('dataset = "digits"\nnormalise = "none"', 'data.normalise must be "dataset", not "none"', None),
@@ -109,6 +124,26 @@ DATA = [
         "data.normalise is for 2 channels, images of digits have 1",
         None,
     ),
+    ('dataset = "digits"\nframes = 0', "data.frames is 0, it must be at least 1", None),
+    ('dataset = "digits"\nframes = 1001', "data.frames is 1001, it must be at most 1000", None),
+    ('dataset = "digits"\nsplit_by = "events"', 'data.split_by must be "count" or "time", not "events"', None),
+    ('dataset = "digits"\npolarity = "both"', 'data.polarity must be "separate" or "merged", not "both"', None),
+    ('dataset = "digits"\ncache = ""', "data.cache must not be empty", None),
+    (
+        'dataset = "digits"\naugment = "events"',
+        'data.augment = "events" does not fit digits, which has images',
+        'write augment = "spikformer", "flip" or "none"',
+    ),
+    (
+        'dataset = "nmnist"\naugment = "spikformer"',
+        'data.augment = "spikformer" does not fit nmnist, which has events',
+        'write augment = "events", "flip" or "none"',
+    ),
+    (
+        'dataset = "nmnist"\naugment = "flip"\nnormalise = {mean = [0.5], std = [0.5]}',
+        "data.normalise does not apply to nmnist: frames of events are counts, and stay so",
+        None,
+    ),
     (
         'dataset = "folder"',
         'data.image_size is missing, data.dataset = "folder" needs it',
@@ -121,7 +156,22 @@ DATA = [
 def test_mistakes_in_data(text: str, what: str, fix: str | None, faults_of: FaultsOf, small: str) -> None:
     found = faults_of(small.replace('dataset = "digits"', text))
     assert [fault[1:] for fault in found] == [(what, fix)]
-    assert found[0][0] in ("mine.toml:4", "mine.toml:5")
+    assert found[0][0] in ("mine.toml:4", "mine.toml:5", "mine.toml:6")
+
+
+def test_a_time_step_has_a_frame_of_its_own(faults_of: FaultsOf, small: str) -> None:
+    events = small.replace('dataset = "digits"', 'dataset = "nmnist"\naugment = "none"\nframes = 3')
+    what = "space.time_step: the largest, 4, is more than data.frames 3"
+    fix = "a time step reads one frame: raise data.frames, or lower space.time_step"
+    assert faults_of(events) == [("mine.toml:14", what, fix)]
+    assert faults_of(events.replace("frames = 3", ""), "data.frames=3") == [("--set data.frames=3", what, fix)]
+
+
+@pytest.mark.parametrize("dataset", EVENT_DATASETS)
+def test_event_data_loads_with_what_suits_it(dataset: str, small: str) -> None:
+    text = small.replace('"digits"', f'"{dataset}"')
+    for augment in ("events", "flip", "none"):
+        assert recipe_from_toml(text, overrides=[f'data.augment="{augment}"']).data.frames == 10
 
 
 CHOICES = [

@@ -23,7 +23,11 @@ def write(name: str, text: str) -> None:
 
 def test_unknown_names() -> None:
     listed = "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
-    assert error_of("quickstrat") == (None, 'there is no recipe "quickstrat"', "did you mean quickstart?")
+    assert error_of("quickstrat") == (
+        None,
+        'there is no recipe "quickstrat"',
+        "did you mean quickstart or quickstart-events?",
+    )
     assert error_of("zzz") == (None, 'there is no recipe "zzz"', listed)
 
 
@@ -77,7 +81,7 @@ def test_missing_and_wrong_bases() -> None:
     write("mine.toml", '\nextends = "base.toml"\n')
     assert error_of("mine.toml") == ("mine.toml:2", "extends: base.toml does not exist", None)
     write("mine.toml", 'extends = "quickstrat"\n')
-    told = ("mine.toml:1", 'extends: there is no recipe "quickstrat"', "did you mean quickstart?")
+    told = ("mine.toml:1", 'extends: there is no recipe "quickstrat"', "did you mean quickstart or quickstart-events?")
     assert error_of("mine.toml") == told
     write("mine.toml", "extends = 3\n")
     assert error_of("mine.toml") == ("mine.toml:1", "extends must be a string, not 3", None)

@@ -89,6 +89,7 @@ def test_a_complete_recipe_with_every_table_survives_writing() -> None:
             "search.bounds={top1=[10, 95.5], energy_j=[1e-6, 0.002]}",
             "search.baseline=[1, 2.0, 2, 0.8, 1.25, 2, 32]",
             'energy.order="q_kv"',
+            'energy.event_input="mac"',
             "model.pooled_stages=[1, 2, 3, 4]",
             'data.root="a \\"b\\" \\u007f é"',
         ],

@@ -9,6 +9,7 @@ import pytest
 from rich.console import RenderableType
 
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.report.document import search_document
 from autospikformer_cli.report.paper import paper_table
 from autospikformer_cli.report.provenance import Provenance, provenance_panel
@@ -55,10 +56,37 @@ def test_how_numbers_were_obtained(render: Render) -> None:
 def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
     shown = replace(PROVENANCE, calibration_images=None, batchnorm="batch", bounds=None, epochs=None, note="")
     text = "\n".join(render(provenance_panel(shown), 100))
-    assert "BatchNorm  batch  " in text
+    assert "BatchNorm  batch (statistics of each batch: results depend on its size)  " in text
     assert "bounds     each generation's own" in text
     assert "weights" not in text
     assert "note" not in text
+
+
+RESOLVED = load_recipe("quickstart").resolved_switches()
+
+
+def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
+    switches = ("search.parents = 10", 'energy.residual = "mac"')
+    shown = replace(PROVENANCE, switches=switches, resolved={**RESOLVED, "energy.residual": "mac"})
+    lines = render(provenance_panel(shown), 80)
+    text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
+    assert 'fidelity sound, but search.parents = 10, energy.residual = "mac" F_AEB' in text
+    assert "switches model: network spikformer, neuron lif, attention_scale 0.125," in text
+    assert "decay_input true, fires_at reach, stem_threshold 1.0" in text
+    assert "; search: split validation, alpha 0.5, normalise archive, parents 10," in text
+    assert "energy: convention sound, first_layer_steps once, residual mac, order qk_v, event_input ac note" in text
+    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in render(provenance_panel(shown), 200)) == 100
+    document = shown.to_document()
+    assert (document["fidelity"], document["switches"]) == ("sound", switches)
+    assert document["resolved"] == {**RESOLVED, "energy.residual": "mac"}
+
+
+@pytest.mark.parametrize(("images", "batch"), [(500, 64), (20, 20)])
+def test_results_that_depend_on_the_batch_size_say_so(images: int, batch: int, render: Render) -> None:
+    shown = replace(PROVENANCE, images=images, batchnorm="batch", calibration_images=None, resolved=RESOLVED)
+    text = "\n".join(render(provenance_panel(shown), 100))
+    assert f"BatchNorm  batch (statistics of each batch of {batch} images: results depend on its size)" in text
 
 
 def test_a_report_holds_front_top_correlation_paper_and_provenance(

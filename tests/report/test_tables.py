@@ -1,14 +1,17 @@
 """Tables as they are printed, word for word."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from rich.console import RenderableType
 
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.evaluation_table import Evaluation, evaluation_table
+from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.report.redundancy_table import redundancy_table
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
 from autospikformer_cli.report.tables import candidate_table
@@ -158,6 +161,40 @@ def test_an_evaluation(render: Render) -> None:
     ]
 
 
+def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(render: Render) -> None:
+    recipe = load_recipe("quickstart", ['fidelity="authors"', "search.alpha=0.25", "model.detach_reset=false"])
+    authors = replace(
+        EVALUATION,
+        batchnorm="batch",
+        fidelity=recipe.fidelity,
+        switches=recipe.switches(),
+        resolved=recipe.resolved_switches(),
+    )
+    tuned = replace(authors, label="fine-tuned, 2 epochs")
+    lines = render(evaluation_table("Evaluation of best", [authors, tuned]), 80)
+    text = " ".join(" ".join(lines).split())
+    assert "statistics of each batch of 64" in " ".join(line[24:50].strip() for line in lines)
+    assert "authors, but model.de" in text
+    assert "search.alpha" not in text
+    assert text.count("switches: model: network spikformer") == 1
+    assert text.endswith("p_mutation 0.2; energy: convention sound, first_layer_steps once, residual ac, order qk_v, "
+                         "event_input ac")  # fmt: skip
+    assert max(map(len, lines)) <= 80
+    document = json.loads(json.dumps(authors.to_document()))
+    assert document["switches"] == ["model.detach_reset = false", "search.alpha = 0.25"]
+    assert document["resolved"] == recipe.resolved_switches()
+
+
+def test_an_energy_table_names_its_switches(render: Render) -> None:
+    recipe = load_recipe("quickstart", ['energy.residual="mac"', "search.parents=20"])
+    notes = fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
+    lines = render(energy_table("Energy", LAYERS, notes=notes), 80)
+    text = " ".join(" ".join(lines).split())
+    assert 'fidelity: sound, but energy.residual = "mac" switches: model: network spikformer' in text
+    assert text.endswith("residual mac, order qk_v, event_input ac")
+    assert max(map(len, lines)) <= 80
+
+
 def test_an_evaluation_as_json() -> None:
     document = EVALUATION.to_document()
     interval = document.pop("top1_interval")
@@ -174,6 +211,7 @@ def test_an_evaluation_as_json() -> None:
         "batchnorm": "recalibrate",
         "fidelity": "sound",
         "switches": [],
+        "resolved": {},
         "silent_channels": 0,
     }
 

@@ -164,12 +164,23 @@ def running(weights: Mapping[str, Tensor]) -> Moments:
     return moments
 
 
+def of_the_batch(weights: Mapping[str, Tensor]) -> Moments:
+    """The batch's own moments, but training's in the three layers that no subnet slices."""
+
+    def moments(name: str, x_RC: Tensor) -> tuple[Tensor, Tensor]:
+        whole = name in ("patch_embed.proj_bn", "patch_embed.proj_bn1", "patch_embed.proj_bn2")
+        return (running(weights) if whole else two_pass)(name, x_RC)
+
+    return moments
+
+
 class References:
     """What the tests use of this file's reference."""
 
     lif = staticmethod(loop_lif)
     two_pass = staticmethod(two_pass)
     running = staticmethod(running)
+    of_the_batch = staticmethod(of_the_batch)
     network = Reference
 
     @staticmethod

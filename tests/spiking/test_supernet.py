@@ -20,7 +20,7 @@ from autospikformer_cli.spiking.normalisation import (
     RunningStatistics,
     Statistics,
 )
-from autospikformer_cli.spiking.supernet import Supernet, attend
+from autospikformer_cli.spiking.supernet import Supernet, multiply_heads
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,7 +62,7 @@ def moments_of(mode: str, reference: Any, supernet: Supernet, calibration: Tenso
     weights = supernet.state_dict()
     if mode == "recalibrated":
         return reference.recalibrated(weights, supernet.config, subnet, calibration)
-    return reference.running(weights) if mode == "running" else reference.two_pass
+    return reference.running(weights) if mode == "running" else reference.of_the_batch(weights)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,9 @@ def test_the_reference_agrees_under_every_switch(
 ) -> None:  # fmt: skip
     supernet = make_lively(dynamics=Dynamics(decay_input, fires_at, reset), **choices)
     for subnet in (BASE, NARROW):
-        network = reference.network(supernet.state_dict(), supernet.config, subnet, reference.two_pass)
+        network = reference.network(
+            supernet.state_dict(), supernet.config, subnet, reference.of_the_batch(supernet.state_dict())
+        )
         assert close(logits_of(supernet, images, subnet, BatchStatistics(), watcher), network(images))
         assert min(watcher.rates().values()) > 0.01
         assert max(watcher.rates().values()) < 0.95
@@ -128,7 +130,9 @@ def test_the_reference_agrees_on_other_stems(
         supernet.patch_embed.shape = shape
         cut = images[:, :size, :size]
         config = replace(supernet.config, shape=shape)
-        network = reference.network(supernet.state_dict(), config, NARROW, reference.two_pass)
+        network = reference.network(
+            supernet.state_dict(), config, NARROW, reference.of_the_batch(supernet.state_dict())
+        )
         assert close(logits_of(supernet, cut, NARROW, BatchStatistics()), network(cut))
 
 
@@ -187,7 +191,7 @@ def test_a_subnet_is_a_network_of_its_slices(
     """A stand-alone network holding copies: nothing wider is there to be read."""
     for subnet in subnets(space):
         copies = {name: value.clone() for name, value in slices_of(lively.state_dict(), subnet)}
-        moments = reference.running(copies) if mode == "running" else reference.two_pass
+        moments = reference.running(copies) if mode == "running" else reference.of_the_batch(copies)
         if mode == "recalibrated":
             moments = reference.recalibrated(copies, lively.config, subnet, calibration)
         expected = reference.network(copies, lively.config, subnet, moments)(images)
@@ -232,9 +236,9 @@ def test_both_orders_of_the_attention_product_are_exact(dtype: torch.dtype, toke
     q, k, v = (torch.randint(2, (2, 3, tokens, dim), generator=generator).to(dtype) for _ in range(3))
     whole = [x.long().unflatten(-1, (heads, -1)) for x in (q, k, v)]
     exact = torch.einsum("tbnhd,tbmhd,tbmhe->tbnhe", *whole).flatten(-2)
-    assert torch.equal(attend(q, k, v, heads).long(), exact)
+    assert torch.equal(multiply_heads(q, k, v, heads).long(), exact)
     split = [x.unflatten(-1, (heads, -1)).transpose(2, 3) for x in (q, k, v)]
     first = (split[0] @ split[1].mT) @ split[2]
     second = split[0] @ (split[1].mT @ split[2])
     assert torch.equal(first, second)
-    assert torch.equal(attend(q, k, v, heads) * 0.125, second.transpose(2, 3).flatten(3) * 0.125)
+    assert torch.equal(multiply_heads(q, k, v, heads) * 0.125, second.transpose(2, 3).flatten(3) * 0.125)

@@ -16,7 +16,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import files
 from autospikformer_cli.store.population import Population, save_population
 from autospikformer_cli.store.runs import list_runs, new_run, prepared_run, resolve_run, run_lock, runs_folder
-from autospikformer_cli.store.supernet import Checkpoint, save_checkpoint
+from autospikformer_cli.store.supernet import Checkpoint, Origin, save_checkpoint
 
 Trained = Callable[..., Path]
 
@@ -151,7 +151,9 @@ def test_a_run_that_cannot_be_locked(runs: Path) -> None:
     )
 
 
-def test_the_list_says_how_far_each_run_is(runs: Path, population: Population, trained: Trained) -> None:
+def test_the_list_says_how_far_each_run_is(
+    runs: Path, population: Population, trained: Trained, make_checkpoint: Callable[..., Checkpoint]
+) -> None:
     assert list_runs() == []
     trained(runs / "a", seconds=100)
     trained(runs / "b", seconds=200, finished=False)
@@ -159,12 +161,17 @@ def test_the_list_says_how_far_each_run_is(runs: Path, population: Population, t
     os.utime(runs / "c" / "population.h5", (350, 350))
     save_population(trained(runs / "d", seconds=400), replace(population, state={"generation": 20, "finished": True}))
     os.utime(runs / "d" / "population.h5", (500, 500))
+    imported = replace(make_checkpoint(finished=True), origin=Origin("x.pth", "0" * 64, ()))
+    (runs / "e").mkdir()
+    save_checkpoint(runs / "e", imported)
+    os.utime(runs / "e" / "supernet.h5", (50, 50))
     listed = list_runs()
     assert [(run.name, run.recipe, run.state, run.date.timestamp(), run.best_top1) for run in listed] == [
         ("d", "quickstart", "searched", 500, 80.4),
         ("c", "quickstart", "searching, generation 4 of 20", 350, 80.4),
         ("b", "quickstart", "training, epoch 3 of 30", 200, None),
         ("a", "quickstart", "trained", 100, None),
+        ("e", "quickstart", "imported", 50, None),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.supernet import (
     Checkpoint,
     EpochRecord,
+    Origin,
     load_checkpoint,
     load_weights,
     read_training,
@@ -49,6 +51,22 @@ def test_a_checkpoint_comes_back(run: Path, make_checkpoint: MakeCheckpoint) -> 
     assert {name: array.tobytes() for name, array in load_weights(run).items()} == {
         name: array.tobytes() for name, array in saved.weights.items()
     }
+
+
+@pytest.mark.parametrize(
+    "origin", [None, Origin("größe.pth", "f" * 64, ("norm.weight", "pos_embed")), Origin("x", "", ())]
+)
+def test_where_weights_come_from(run: Path, make_checkpoint: MakeCheckpoint, origin: Origin | None) -> None:
+    save_checkpoint(run, replace(make_checkpoint(), origin=origin))
+    assert read_training(run).origin == load_checkpoint(run).origin == origin
+
+
+def test_a_file_from_before_runs_could_be_imported(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    save_checkpoint(run, make_checkpoint())
+    with h5py.File(run / "supernet.h5", "r+") as file:
+        del file["origin"]
+    assert read_training(run).origin is None
+    assert load_checkpoint(run).splits == make_checkpoint().splits
 
 
 @pytest.mark.parametrize("epoch", [0, 3])

@@ -208,7 +208,15 @@ def test_steps_by_hand(sampling: Any) -> None:
         )  # fmt: skip
         alpha = 0.5 if epoch == 0 else 0.0
         frames, targets = mixup(
-            frames, images.labels[rows], 4, alpha=alpha, smoothing=0.1, seed=SEED, epoch=epoch, step=step
+            frames,
+            images.labels[rows],
+            4,
+            alpha=alpha,
+            probability=1.0,
+            smoothing=0.1,
+            seed=SEED,
+            epoch=epoch,
+            step=step,
         )
         subnets = sampled_paths(SPACE, SEED, sampling)(number)
         for group in optimizer.param_groups:
@@ -216,7 +224,7 @@ def test_steps_by_hand(sampling: Any) -> None:
         optimizer.zero_grad()
         losses = []
         for subnet in subnets:
-            losses.append(functional.cross_entropy(supernet(frames[None], subnet), targets))
+            losses.append(functional.cross_entropy(supernet(frames, subnet), targets))
             (losses[-1] / len(subnets)).backward()
         optimizer.step()
         assert log.steps[number].loss == pytest.approx(sum(map(float, torch.stack(losses).detach())) / len(losses))

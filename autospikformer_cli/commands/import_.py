@@ -1,0 +1,57 @@
+"""Make a run of a published Spikformer checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autospikformer_cli.session import Session
+
+
+def import_(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth, .pt, .pth.tar, .bin or .safetensors file.")],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", metavar="RECIPE", help="The recipe of its network and data: a name or .toml file."),
+    ],
+) -> None:
+    """Make a run of a Spikformer checkpoint, which every other command takes; nothing is trained.
+
+    FILE holds a state dict with the published names, bare or under state_dict or model. The run is runs/FILE's name, or
+    a new --run.
+
+    Example: aspk import spikformer-4-384.pth --recipe cifar10-small
+    """
+    from autospikformer_cli.recipe import load_recipe
+    from autospikformer_cli.runs.importing import import_checkpoint, run_name
+    from autospikformer_cli.runs.state_dict_file import shortened
+
+    imported = import_checkpoint(file, load_recipe(recipe, session.overrides), session)
+    path = imported.save(session, run_name(file))
+    origin = imported.origin
+    for remark in imported.remarks:
+        session.say(remark)
+    session.console.print(
+        f"{path}: {len(imported.weights)} tensors ({imported.num_params:,} parameters) imported from {file}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if origin.left_out:
+        names = f"{len(origin.left_out)} that no layer reads: {shortened(origin.left_out)}"
+        session.console.print(f"left out {names}", markup=False, soft_wrap=True)
+    statistics = "" if imported.recipe.model.batchnorm == "running" else " --set 'model.batchnorm=\"running\"'"
+    session.say(f"next: aspk evaluate --run {path} --subnet largest{statistics}  (statistics come with the checkpoint)")
+    session.emit(
+        {
+            "run": str(path),
+            "recipe": imported.recipe.name,
+            "file": str(file),
+            "sha256": origin.sha256,
+            "tensors": len(imported.weights),
+            "left_out": list(origin.left_out),
+            "params": imported.num_params,
+        }
+    )

@@ -1,0 +1,221 @@
+"""Frames of a listing's recordings: read from the cache, or made first, by several processes where that is quicker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, closing, contextmanager
+from importlib import metadata
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autospikformer_cli.data.events import framing as cutting
+from autospikformer_cli.data.events.framing import Framing, count_events
+from autospikformer_cli.data.events.layouts import DATASETS, Listing, Recording
+from autospikformer_cli.data.events.reading import read_events
+from autospikformer_cli.data.folders import WHERE, absolute
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.progress import Progress
+from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
+
+ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
+"""progress(description, total), as Session.progress."""
+
+Result = PackedRow | UserError
+
+FORMAT_VERSION = 1
+"""Raised by one whenever a kept file's rows mean something else."""
+CACHE_FOLDER = "aspk-frames"
+
+TASK_BYTES = 4 * 2**20
+"""What a process is given at a time, of the recordings' files."""
+PROCESS_BYTES = 64 * 2**20
+"""A process more for every so many bytes: one alone reads these in less time than a new one needs to start."""
+MOST_PROCESSES = 16
+"""Beyond these, the one that writes the file is too slow for them."""
+TASKS_AHEAD = 3
+"""Tasks waiting or done for each process, so that none waits and memory stays small."""
+MOST_FAULTS = 3
+"""Damaged files that a message names."""
+
+
+def read_or_make(
+    dataset: str,
+    part: str,
+    listing: Listing,
+    framing: Framing,
+    cache: Path,
+    rows: NDArray[np.int64],
+    progress: ShowProgress,
+) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
+    """The frames (n, F, H, W, C) of these recordings of a listing, and how many of them were put in order by time.
+
+    They are read from their file in the folder `cache`, where all recordings of the part are kept. Where there is none,
+    it is made first, and every recording of the part is opened for that. Two processes never make the same file: the
+    second waits for the first, then reads.
+    Raises UserError for recordings that cannot be used (the first three and their number), for a folder that cannot be
+    written, and for a damaged file of frames.
+    """
+    made_from = _made_from(dataset, part, listing, framing)
+    path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
+    if not path.is_file():
+        with lock_frames(path):
+            if not path.is_file():
+                _make(dataset, listing, framing, path, made_from, progress)
+    return read_frames(path, made_from, rows)
+
+
+def cache_folder(root: str, cache: str | None) -> Path:
+    """The folder that keeps frames: data.cache, or aspk-frames in data.root."""
+    return absolute(root) / CACHE_FOLDER if cache is None else absolute(cache)
+
+
+def _made_from(dataset: str, part: str, listing: Listing, framing: Framing) -> dict[str, Any]:
+    """What decides a file's content. A recording is told by name, size and time of its last change.
+
+    Hashing the recordings themselves would take about as long as making the frames, each time. A copied data set has
+    new times and so gets new frames, which costs time but is never wrong.
+    """
+    files = [
+        f"{os.path.relpath(recording.path, listing.folder)}\0{recording.size}\0{recording.mtime_ns}"
+        for recording in listing.recordings
+    ]
+    readers = ["tonic", "aedat"] if dataset == "cifar10dvs" else ["tonic"]
+    return {
+        "format": FORMAT_VERSION,
+        "framing": cutting.VERSION,
+        "readers": [f"{name} {metadata.version(name)}" for name in readers],
+        "dataset": dataset,
+        "part": part,
+        "recordings": len(files),
+        "files": hashlib.sha256("\n".join(files).encode(errors="surrogateescape")).hexdigest(),
+        "frames": framing.frames,
+        "split_by": framing.split_by,
+        "polarity": framing.polarity,
+        "image_size": framing.size,
+    }
+
+
+def _text_hash(made_from: dict[str, Any]) -> str:
+    return hashlib.sha256(repr(sorted(made_from.items())).encode()).hexdigest()
+
+
+def _make(
+    dataset: str, listing: Listing, framing: Framing, path: Path, made_from: dict[str, Any], progress: ShowProgress
+) -> None:
+    recordings, title = listing.recordings, DATASETS[dataset].title
+    results = _results(dataset, recordings, framing)
+    with progress(f"Frames of {title}", len(recordings)) as shown, closing(results):
+        rows = _sound(results, title, len(recordings), shown)
+        write_frames(path, made_from, framing.shape, rows, len(recordings))
+
+
+def _sound(results: Iterator[Result], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:
+    """The rows of all recordings. Raises UserError after the last of them where some cannot be used."""
+    faults: list[UserError] = []
+    for result in results:
+        if isinstance(result, UserError):
+            faults.append(result)
+        elif not faults:
+            yield result
+        shown.advance(1)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        lines = [f"{fault.where} {fault.what}" for fault in faults[:MOST_FAULTS]]
+        if len(faults) > MOST_FAULTS:
+            lines.append(f"and {len(faults) - MOST_FAULTS:,} more")
+        raise UserError(
+            "\n    ".join([f"{len(faults):,} of {total:,} recordings of {title} cannot be used:", *lines]),
+            WHERE,
+            "replace these files by whole copies, or remove them",
+        )
+
+
+def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) -> Generator[Result]:
+    """A packed row, or what is wrong, of each recording, in their order."""
+    total = sum(recording.size for recording in recordings)
+    num_processes = min(os.cpu_count() or 1, total // PROCESS_BYTES + 1, MOST_PROCESSES)
+    if num_processes == 1:
+        for recording in recordings:
+            yield packed_recording(dataset, recording.path, framing)
+        return
+    # Every process starts with `spawn`: a fork of one whose threads compute (torch, numba, HDF5) may hang.
+    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
+    ahead: deque[Future[list[Result]]] = deque()
+    try:
+        for task in _tasks(recordings):
+            with _interrupts_held():
+                ahead.append(pool.submit(_packed_recordings, dataset, [recording.path for recording in task], framing))
+            if len(ahead) >= TASKS_AHEAD * num_processes:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that makes frames has ended all at once",
+            WHERE,
+            "if memory ran out, close other programs and run the same command again; a program of your own must load "
+            'data under if __name__ == "__main__":',
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
+    task: list[Recording] = []
+    for recording in recordings:
+        task.append(recording)
+        if sum(part.size for part in task) >= TASK_BYTES:
+            yield task
+            task = []
+    if task:
+        yield task
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this; in processes that are started meanwhile it never arrives.
+
+    A terminal sends it to all of them, and one that is still starting would answer with a traceback of its own.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Make this process end when the one that started it does, however that ends."""
+    parent = parent_process()
+
+    def wait_and_end() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
+
+
+def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[Result]:
+    return [packed_recording(dataset, path, framing) for path in paths]
+
+
+def packed_recording(dataset: str, path: str, framing: Framing) -> Result:
+    """The frames of one file, packed, or what is wrong with it."""
+    try:
+        events, reordered = read_events(dataset, path, framing.sensor)
+        return pack_row(count_events(events, framing), reordered=reordered)
+    except UserError as error:
+        return UserError(error.what, error.where or path, error.fix)

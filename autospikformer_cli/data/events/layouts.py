@@ -1,0 +1,211 @@
+"""Where the recordings of event data sets lie: their own folders, as tonic lays them. Names only, none is read.
+
+tonic's data set classes want every file (or their archives), and list them in the order of the file system for all but
+N-MNIST. So the folders are read here, sorted, and what is there is loaded; only the files go through tonic's readers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from autospikformer_cli.data.folders import WHERE, absolute
+from autospikformer_cli.errors import UserError
+
+SPLIT_NAMES = {"train": "training", "test": "test"}
+
+
+class Recording(NamedTuple):
+    """A file of events, its class, and what tells it from another file at that place."""
+
+    path: str
+    label: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class EventDataset:
+    """A data set of event cameras as it is published.
+
+    tonic_folder: the folder that tonic makes for it in data.root; the one above it is taken too. part_folders: of the
+    parts that have one of their own, inside it. classes: names in the order of their numbers, which are also the class
+    folders' names; None: as many as there are folders. sensor: width and height in pixels. image_size: side of the
+    frames where the recipe has none. num_recordings: of each part, or of all together under "". layout: for messages.
+    """
+
+    title: str
+    tonic_folder: str
+    part_folders: Mapping[str, str]
+    classes: tuple[str, ...] | None
+    suffix: str
+    sensor: tuple[int, int]
+    image_size: int | None
+    num_recordings: Mapping[str, int]
+    layout: str
+
+
+DATASETS = {
+    "nmnist": EventDataset(
+        "N-MNIST",
+        "NMNIST",
+        {"train": "Train", "test": "Test"},
+        tuple("0123456789"),
+        ".bin",
+        (34, 34),
+        34,
+        {"train": 60_000, "test": 10_000},
+        "data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin",
+    ),
+    "ncaltech101": EventDataset(
+        "N-Caltech101",
+        "NCALTECH101",
+        {"train": "Caltech101"},
+        None,
+        ".bin",
+        (240, 180),
+        None,
+        {"": 8_709},
+        "data.root/Caltech101/<class>/*.bin",
+    ),
+    "cifar10dvs": EventDataset(
+        "CIFAR10-DVS",
+        "CIFAR10DVS",
+        {"train": "", "test": ""},
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        ".aedat4",
+        (128, 128),
+        128,
+        {"": 10_000},
+        "data.root/<class>/*.aedat4, or data.root/CIFAR10DVS/<class>/*.aedat4",
+    ),
+    "dvs128-gesture": EventDataset(
+        "DVS128 Gesture",
+        "DVSGesture",
+        {"train": "ibmGestureTrain", "test": "ibmGestureTest"},
+        tuple(map(str, range(11))),
+        ".npy",
+        (128, 128),
+        128,
+        {"train": 1_077, "test": 264},
+        "data.root/ibmGestureTrain/userNN_light/<class>.npy and data.root/ibmGestureTest/userNN_light/<class>.npy",
+    ),
+}
+"""The data sets that lie in files, by the recipe's name. Sizes, sensors and counts are those of tonic's copies."""
+
+TRAINING_SHARE = 9, 10
+"""Of CIFAR10-DVS, which has no split of its own: the first 9 of 10 recordings of each class, as published networks."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The recordings of one part, in the order that numbers them: class folders, then files, by name as text.
+
+    folder: that names are relative to. note: what the user should know of them, or "".
+    """
+
+    folder: Path
+    recordings: Sequence[Recording]
+    classes: Sequence[str]
+    note: str
+
+
+def list_recordings(dataset: str, root: str, part: str) -> Listing:
+    """The recordings of one part ("train", "test") of a data set.
+
+    File names sort as text: cifar10_cat_10 comes before cifar10_cat_2. DVS128 Gesture has a folder for each user and
+    light, and files sort inside them. Names that start with a dot are passed over.
+    CIFAR10-DVS's parts are the first 90 % of each class (rounded up) and the rest, of the files that are there; from 2
+    files on both have one. Raises UserError where no recording is there, or one of an unknown class.
+    """
+    kind = DATASETS[dataset]
+    folder = _part_folder(kind, root, part)
+    classes = class_folders(dataset, root) if kind.classes is None else kind.classes
+    is_gesture = dataset == "dvs128-gesture"
+    by_class: dict[int, list[Recording]] = defaultdict(list)
+    found: list[Recording] = []
+    for place in _folders(folder):
+        for entry in _files(place, kind.suffix):
+            name = entry.name.removesuffix(kind.suffix) if is_gesture else place.name
+            if name not in classes:
+                raise _unknown_class(kind, Path(entry.path) if is_gesture else place, classes)
+            about = entry.stat()
+            recording = Recording(entry.path, classes.index(name), about.st_size, about.st_mtime_ns)
+            found.append(recording)
+            by_class[recording.label].append(recording)
+    counted, chosen = len(found), found
+    if dataset == "cifar10dvs":
+        chosen = [recording for label in sorted(by_class) for recording in _published_part(by_class[label], part)]
+    if not chosen:
+        raise _nothing(kind, folder)
+    return Listing(folder, chosen, classes, _incomplete(kind, root, part, counted))
+
+
+def class_folders(dataset: str, root: str) -> tuple[str, ...]:
+    """Names of the class folders with recordings in them, sorted as text: a class's number is its place here.
+
+    Raises UserError where there is none.
+    """
+    kind = DATASETS[dataset]
+    folder = _part_folder(kind, root, "train")
+    names = tuple(place.name for place in _folders(folder) if next(iter(_files(place, kind.suffix)), None))
+    if not names:
+        raise _nothing(kind, folder)
+    return names
+
+
+def _part_folder(kind: EventDataset, root: str, part: str) -> Path:
+    top = absolute(root)
+    if not top.is_dir():
+        raise UserError(f"no folder {top}", WHERE, f"set data.root to the folder of {kind.title}: {kind.layout}")
+    candidates = [top / kind.tonic_folder / kind.part_folders[part], top / kind.part_folders[part]]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise _nothing(kind, top)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _files(folder: Path, suffix: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        files = [entry for entry in entries if entry.name.endswith(suffix) and not entry.name.startswith(".")]
+    return sorted((entry for entry in files if entry.is_file()), key=lambda entry: entry.name)
+
+
+def _published_part(recordings: list[Recording], part: str) -> list[Recording]:
+    share, of = TRAINING_SHARE
+    num_train = -(-len(recordings) * share // of)
+    if num_train == len(recordings) > 1:
+        num_train -= 1
+    return recordings[:num_train] if part == "train" else recordings[num_train:]
+
+
+def _incomplete(kind: EventDataset, root: str, part: str, counted: int) -> str:
+    whole = kind.num_recordings.get(part) or kind.num_recordings[""]
+    if counted >= whole:
+        return ""
+    name = f"{SPLIT_NAMES[part]} recordings" if part in kind.num_recordings else "recordings"
+    return f"{kind.title} in {root} is incomplete: {counted:,} of {whole:,} {name}"
+
+
+def _nothing(kind: EventDataset, folder: Path) -> UserError:
+    return UserError(
+        f"{folder} has no recordings of {kind.title}",
+        WHERE,
+        f"set data.root to the folder that holds them: {kind.layout}",
+    )
+
+
+def _unknown_class(kind: EventDataset, place: Path, classes: Sequence[str]) -> UserError:
+    return UserError(
+        f"is of no class of {kind.title}, but has recordings" if place.is_dir() else f"is of no class of {kind.title}",
+        str(place),
+        f"remove it, or name it by its class: {', '.join(classes)}",
+    )

@@ -1,0 +1,282 @@
+"""A subnet of a run, alone: as a module, and as a file that its own runtime has read again.
+
+Dimension legend: B images, F frames, H W rows and columns, C channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.report.units import format_count
+from autospikformer_cli.runs.assembly import TrainedRun, open_searched
+from autospikformer_cli.runs.formats import Format, Predict, format_of
+from autospikformer_cli.runs.search import provenance, select_subnet
+from autospikformer_cli.session import Session, checked_session
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.files import aspk_version
+from autospikformer_cli.store.runs import resolve_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.spiking.extraction import ExtractedSubnet
+    from autospikformer_cli.spiking.normalisation import Statistics
+
+LARGEST_DIFFERENCE = 1e-9
+"""That logits may have in float64."""
+SAME_SHARE = 0.99
+"""Of the predictions that must be the same in float32, in which a potential that rounds otherwise may flip a spike."""
+
+
+def load_subnet(run: Path, subnet: str = "best", *, precision: str = "float32") -> ExtractedSubnet:
+    """A subnet of a run as a module, with its BatchNorm statistics measured or taken as the run's recipe says.
+
+    subnet: as --subnet. Raises UserError.
+    """
+    session = checked_session(run, [], "cpu", None, precision, json=False, quiet=True)
+    opened = open_searched(resolve_run(session.run), session)
+    chosen = select_subnet(subnet, opened.recipe, opened.path)
+    _require_own_statistics(opened)
+    return _extracted(opened, chosen, opened.evaluator().statistics(chosen), fold=False)
+
+
+def _require_own_statistics(run: TrainedRun) -> None:
+    if run.recipe.model.batchnorm == "batch":
+        raise UserError(
+            "a subnet whose BatchNorm takes the statistics of each batch has none of its own to be exported with",
+            "model.batchnorm",
+            """measure them: --set 'model.batchnorm="recalibrate"'""",
+        )
+
+
+def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold: bool) -> ExtractedSubnet:
+    from autospikformer_cli.spiking.extraction import ExtractedSubnet
+
+    mean, std = run.description.mean, run.description.std
+    network = ExtractedSubnet(run.supernet, subnet, statistics, mean=mean, std=std, fold=fold)
+    return network.cpu()
+
+
+class Comparison(NamedTuple):
+    """What a file's runtime predicts beside what the run's supernet does, on the same images.
+
+    max_difference: the largest of two logits. same: images with the same prediction.
+    """
+
+    images: int
+    max_difference: float
+    same: int
+
+    def passes(self, precision: str) -> bool:
+        """Whether they agree as far as the precision allows."""
+        if precision == "float64":
+            return self.max_difference <= LARGEST_DIFFERENCE
+        return self.same >= SAME_SHARE * self.images
+
+    def __str__(self) -> str:
+        return f"{self.same} of {self.images} predictions are the same, logits within {self.max_difference:.2g}"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was exported, and how it compares with the network."""
+
+    run: Path
+    subnet: Subnet
+    file: Path
+    runtime: str
+    folded: bool
+    precision: str
+    parameters: int
+    comparison: Comparison
+    sha256: str
+
+    def lines(self) -> Iterator[str]:
+        """For a reader."""
+        folded = ", BatchNorm folded into its weights" if self.folded else ""
+        size = format_count(self.file.stat().st_size)
+        yield f"{self.file}: {self.subnet} of {self.run}, {self.precision}{folded}"
+        yield f"  {format_count(self.parameters)} parameters, {size}B, SHA-256 {self.sha256[:16]}"
+        yield f"  read again by {self.runtime}: {self.comparison}"
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "run": str(self.run),
+            "subnet": self.subnet.to_numbers(),
+            "file": str(self.file),
+            "format": self.file.suffix.removeprefix("."),
+            "folded": self.folded,
+            "precision": self.precision,
+            "parameters": self.parameters,
+            "images_compared": self.comparison.images,
+            "max_difference": self.comparison.max_difference,
+            "same_predictions": self.comparison.same,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True)
+class Export:
+    """One subnet of one run, on its way to a file."""
+
+    run: TrainedRun
+    subnet: Subnet
+    file: Path
+    format: Format
+    fold: bool = False
+
+    @classmethod
+    def open(cls, session: Session, subnet: str, file: Path, *, fold: bool, overwrite: bool) -> Export:
+        """From the command line's words, nothing being computed. Raises UserError."""
+        file_format = format_of(file)
+        file_format.require(session.precision)
+        _require_place(file, overwrite)
+        run = open_searched(resolve_run(session.run), session)
+        _require_own_statistics(run)
+        return cls(run, select_subnet(subnet, run.recipe, run.path), file, file_format, fold)
+
+    def write(self, first: int) -> Exported:
+        """Write the file, and put it at its place once its runtime agrees on the first validation images.
+
+        Raises UserError where it does not agree, or cannot be written.
+        """
+        images = self.run.images("validation", first)
+        evaluator = self.run.evaluator()
+        statistics = evaluator.statistics(self.subnet)
+        expected = self._expected(images, statistics, evaluator.batch)
+        network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
+        inputs, metadata = self._inputs(images), self._metadata(images)
+        self.run.session.say(f"writing {self.file}")
+        with _replaced(self.file) as temporary:
+            self.format.write(network, inputs.new_zeros(2, *inputs.shape[1:]), temporary, metadata)
+            comparison = self._compare(self.format.read(network, temporary), inputs.split(evaluator.batch), expected)
+            if not comparison.passes(self.run.session.precision):
+                raise self._disagreement(comparison)
+            digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        precision = self.run.session.precision
+        return Exported(
+            self.run.path, self.subnet, self.file, self.format.runtime, self.fold, precision, parameters, comparison,
+            digest,
+        )  # fmt: skip
+
+    def _expected(self, images: ImageSet, statistics: Statistics, batch: int) -> Tensor:
+        """The supernet's logits of this subnet, as `aspk evaluate` computes them."""
+        import torch
+
+        from autospikformer_cli.data.frames import to_frames
+
+        device, dtype = self.run.session.torch_device()
+        logits = []
+        with self.run.session.progress("evaluating", len(images)) as progress, torch.no_grad():
+            for part in images.images.split(batch):
+                frames = to_frames(part, self.run.description, device, dtype)
+                logits.append(self.run.supernet(frames, self.subnet, statistics).cpu())
+                progress.advance(len(part))
+        return torch.cat(logits)
+
+    def _inputs(self, images: ImageSet) -> Tensor:
+        """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) of events."""
+        from autospikformer_cli.data.frames import to_frames
+
+        _, dtype = self.run.session.torch_device()
+        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", dtype)
+        frames_BFCHW = frames_FBHWC.permute(1, 0, 4, 2, 3)
+        return (frames_BFCHW[:, 0] if self.run.description.num_frames is None else frames_BFCHW).contiguous()
+
+    def _compare(self, predict: Predict, batches: Sequence[Tensor], expected: Tensor) -> Comparison:
+        import torch
+
+        logits = []
+        with self.run.session.progress("comparing", len(expected)) as progress, torch.no_grad():
+            for batch in batches:
+                logits.append(predict(batch))
+                progress.advance(len(batch))
+        found = torch.cat(logits)
+        same = int((found.argmax(-1) == expected.argmax(-1)).sum())
+        return Comparison(len(expected), float((found - expected).abs().max()), same)
+
+    def _disagreement(self, comparison: Comparison) -> UserError:
+        if self.run.session.precision == "float64":
+            wanted = f"logits must be within {LARGEST_DIFFERENCE:g}"
+            fix = "please report this: float64 leaves no room for a flipped spike"
+        else:
+            wanted = f"at least {100 * SAME_SHARE:g} % must be the same"
+            fix = "a near tie weighs less among more images: --images 500; if it stays so, please report this"
+        what = f"not written, {self.format.runtime} computes something else from it: {comparison}; {wanted}"
+        return UserError(what, str(self.file), fix)
+
+    def _metadata(self, images: ImageSet) -> Mapping[str, str]:
+        """What is in the file and how it came about, as texts."""
+        run, recipe = self.run, self.run.recipe
+        obtained = provenance(run, images)
+        facts = {
+            "subnet": str(self.subnet),
+            "time_step": self.subnet.time_step,
+            "mean": list(run.description.mean),
+            "std": list(run.description.std),
+            "batchnorm_folded": self.fold,
+            "aspk_version": aspk_version(),
+            "recipe_name": recipe.name,
+            "recipe": recipe.to_toml(),
+            "switches": recipe.resolved_switches(),
+            **{name: value for name, value in asdict(obtained).items() if name != "images"},
+            "compared_images": obtained.images,
+        }
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
+
+
+def _require_place(file: Path, overwrite: bool) -> None:
+    """Raises UserError where a file cannot be written at this place, or is there already."""
+    with _refusals(file):
+        if file.is_dir():
+            raise UserError(f"{file} is a folder", "--to", "name a file in it")
+        if file.exists() and not overwrite:
+            raise UserError(f"{file} exists", "--to", "name another file, or add --overwrite")
+        if not file.parent.is_dir():
+            raise UserError(f"there is no folder {file.parent}", "--to", f"make it first: mkdir -p {file.parent}")
+        temporary = _temporary(file)
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+
+
+def _temporary(file: Path) -> Path:
+    """A new name beside, of the same suffix."""
+    return file.with_name(f".{file.stem}.{uuid4().hex[:8]}{file.suffix}")
+
+
+@contextmanager
+def _replaced(file: Path) -> Iterator[Path]:
+    """A temporary name beside; what is written there takes the file's place when the block ends well.
+
+    Raises UserError where the disk refuses.
+    """
+    temporary = _temporary(file)
+    try:
+        with _refusals(file):
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusals(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fix = "make room or allow writing there, or name another file"
+        raise UserError(f"cannot be written: {error.strerror or error}", str(file), fix) from error

@@ -1,0 +1,192 @@
+"""The files that a subnet alone is exported to, and what reads them: each is written and read by its own library.
+
+Dimension legend: B images.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from autospikformer_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from autospikformer_cli.spiking.extraction import ExtractedSubnet
+
+Predict = Callable[["Tensor"], "Tensor"]
+"""Inputs of a network to its logits (B, classes)."""
+
+OPSET = 18
+"""Version of ONNX's operators: what torch's exporter writes without a conversion."""
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+INPUT, OUTPUT = "x", "logits"
+
+
+class Format(Protocol):
+    """A kind of file. runtime: the name of what reads it."""
+
+    runtime: str
+
+    def require(self, precision: str) -> None:
+        """Raises UserError where this format cannot be written or read here."""
+        ...
+
+    def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the network; example: an input of two images, of any values."""
+        ...
+
+    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+        """The file as its runtime loads it. Raises UserError where it holds other weights than the network."""
+        ...
+
+
+class SafetensorsFile:
+    """Weights under Spikformer's names, without a program: what runs them is this package."""
+
+    runtime = "safetensors"
+
+    def require(self, precision: str) -> None:
+        """It needs nothing."""
+
+    def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        """As `published_state`."""
+        from safetensors.torch import save
+
+        from autospikformer_cli.spiking.extraction import published_state
+
+        tensors = {name: tensor.contiguous() for name, tensor in published_state(network).items()}
+        path.write_bytes(save(tensors, dict(metadata)))
+
+    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+        """A copy of the network with the file's tensors, which must be its own to the last bit."""
+        from safetensors.torch import load_file
+
+        from autospikformer_cli.spiking.extraction import published_state
+        from autospikformer_cli.spiking.published import translate
+
+        tensors, expected = load_file(path), published_state(network)
+        wrong = [name for name in {**tensors, **expected} if not _same_bits(tensors.get(name), expected.get(name))]
+        if wrong:
+            raise UserError(f"not the network's tensor: {wrong[0]}", str(path))
+        entries = translate({name: tuple(tensor.shape) for name, tensor in tensors.items()}).entries
+        copy = deepcopy(network)
+        copy.load_state_dict({name: tensors[entry.source].reshape(entry.shape) for name, entry in entries.items()})
+        return copy
+
+
+class ProgramFile:
+    """A program of torch.export, for any number of images."""
+
+    runtime = "torch.export"
+
+    def require(self, precision: str) -> None:
+        """It needs nothing."""
+
+    def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        """Weights, graph and metadata, each text of which is an extra file of the archive."""
+        import torch
+
+        archive = io.BytesIO()  # given a path, torch names the archive's folder after the file
+        torch.export.save(_exported_program(network, example), archive, extra_files=dict(metadata))
+        path.write_bytes(archive.getbuffer())
+
+    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+        """The program, run by torch."""
+        import torch
+
+        return torch.export.load(path).module()
+
+
+class OnnxFile:
+    """An ONNX model of OPSET, for any number of images."""
+
+    runtime = "ONNX Runtime"
+
+    def require(self, precision: str) -> None:
+        """Raises UserError without its packages, and for float64, in which ONNX Runtime cannot convolve."""
+        missing = [package for package in ONNX_PACKAGES if find_spec(package) is None]
+        if missing:
+            what = f"an .onnx file needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not installed"
+            raise UserError(what, "--to", 'pip install "autospikformer-cli[onnx]"')
+        if precision != "float32":
+            raise UserError(
+                "ONNX Runtime has no float64 convolution", f"--precision {precision}", "leave it out, or write a .pt2"
+            )
+
+    def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        """One file, weights within; metadata are its model's properties."""
+        import torch
+
+        program = _exported_program(network, example)
+        with _without_warnings_of_the_exporter():
+            model = torch.onnx.export(
+                program,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        assert model is not None
+        for node in model.model.graph.all_nodes():
+            node.metadata_props.pop("pkg.torch.onnx.stack_trace", None)  # paths of this machine
+        model.model.metadata_props.update(metadata)
+        model.save(path, external_data=False)
+
+    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+        """A session of ONNX Runtime on the CPU, with as many threads as torch."""
+        import onnxruntime
+        import torch
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return lambda x: torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
+
+
+FORMATS: dict[str, Format] = {".safetensors": SafetensorsFile(), ".pt2": ProgramFile(), ".onnx": OnnxFile()}
+"""By a file's suffix."""
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's name asks for. Raises UserError for a suffix that is none's."""
+    found = FORMATS.get(path.suffix)
+    if found is None:
+        suffix = f"the suffix {path.suffix}" if path.suffix else "no suffix"
+        raise UserError(f"{path.name!r} has {suffix}", "--to", f"end it in {', '.join(FORMATS)}: it says the format")
+    return found
+
+
+def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
+    import torch
+
+    batch = torch.export.Dim("batch")
+    with torch.no_grad():
+        program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
+    return program
+
+
+def _same_bits(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return one.numpy().tobytes() == other.cpu().numpy().tobytes()
+
+
+@contextmanager
+def _without_warnings_of_the_exporter() -> Iterator[None]:
+    """torch.onnx copies structures of torch's own that are deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        yield

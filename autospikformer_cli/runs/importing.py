@@ -1,0 +1,228 @@
+"""A published Spikformer checkpoint as a run: read without running anything in it, checked, and stored.
+
+The names and shapes that it must have are those of the recipe's own network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.sections import EVENT_DATASETS
+from autospikformer_cli.runs.assembly import environment, make_supernet
+from autospikformer_cli.runs.state_dict_file import read_state_dict, shortened
+from autospikformer_cli.session import Session
+from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
+from autospikformer_cli.store.runs import is_run, new_run, prepared_run, run_lock, runs_folder
+from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
+
+if TYPE_CHECKING:
+    import torch
+
+IMPORTED = TrainState(epoch=0, step=0, finished=True, history=(), loss_sum=0.0, images=0, seconds=0.0)
+"""Nothing was trained here, and nothing is left to train."""
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A checkpoint that fits its recipe. num_params: of the whole network, without running statistics.
+
+    remarks: what a user should know of the file beside what was left out.
+    """
+
+    recipe: Recipe
+    origin: Origin
+    weights: dict[str, np.ndarray[Any, Any]]
+    num_params: int
+    remarks: tuple[str, ...]
+
+    def save(self, session: Session, name: str) -> Path:
+        """Write it as a new run: the session's, else one of that name under runs/, numbered where that is taken.
+
+        Raises UserError where the session's folder is a run already, or cannot be written. The splits stay empty,
+        since nobody knows which images the checkpoint was trained with: any split of the data set is taken later.
+        """
+        path = new_run(runs_folder() / name) if session.run is None else prepared_run(session.run)
+        checkpoint = Checkpoint(
+            recipe_name=self.recipe.name,
+            recipe_toml=self.recipe.to_toml(),
+            state=IMPORTED,
+            splits={},
+            environment=environment(session),
+            origin=self.origin,
+            weights=self.weights,
+            optimizer={},
+        )
+        with run_lock(path):
+            require_no_run(path)
+            save_checkpoint(path, checkpoint)
+        return path
+
+
+def require_no_run(path: Path | None) -> None:
+    """Raises UserError where the folder is a run: its supernet would be lost."""
+    if path is not None and is_run(path):
+        raise UserError(
+            f"{path} is a run already, and would be overwritten",
+            "--run",
+            "name a new folder, or leave --run out for one under runs/",
+        )
+
+
+def run_name(file: Path) -> str:
+    """A file's name without its suffix: model_best.pth.tar -> model_best."""
+    return Path(file.name.removesuffix(".tar")).stem
+
+
+def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
+    """A checkpoint's weights for a recipe's network, in the session's precision; no data set is read.
+
+    Raises UserError, or Faults, for a file that cannot be read or trusted, does not fit, or holds impossible values.
+    """
+    if recipe.model.network != "spikformer":
+        raise UserError(
+            f'model.network is "{recipe.model.network}": the weights of spiking neurons mean nothing to it',
+            f"recipe {recipe.name}",
+            "import with --set 'model.network=\"spikformer\"'",
+        )
+    require_no_run(session.run)
+    state = read_state_dict(file)
+    supernet = make_supernet(recipe, describe(recipe.data), session)
+    expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
+    found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
+    _require_fit(file, found, expected, recipe)
+    ordered = {name: found.entries[name] for name in expected}
+    weights, rounded = _values(file, state.tensors, ordered, session)
+    remarks = list(state.remarks)
+    if rounded:
+        remarks.append(f"rounded to {session.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
+    num_params = sum(parameter.numel() for parameter in supernet.parameters())
+    return Imported(recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks))
+
+
+def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], recipe: Recipe) -> None:
+    """Raises UserError that tells all missing, left over and misshapen tensors, and the recipe keys that mend it."""
+    shapes = found.shapes
+    if not shapes.keys() & expected.keys():
+        raise UserError(
+            f"is no Spikformer: the network knows none of its {len(shapes)} names, as {shortened(list(shapes))}",
+            str(file),
+            f"names are those of the published state dicts, as {shortened(list(expected))}",
+        )
+    missing = [name for name in expected if name not in shapes]
+    left_over = [entry.source for name, entry in found.entries.items() if name not in expected]
+    misshapen = [
+        f"{name} is {_written(shapes[name])}, not {_written(shape)}"
+        for name, shape in expected.items()
+        if shapes.get(name, shape) != shape
+    ]
+    kinds = {"missing": missing, "left over": left_over, "of another shape": misshapen}
+    faults = [f"{len(names)} {kind}: {shortened(names, '; ')}" for kind, names in kinds.items() if names]
+    if not faults:
+        return
+    fixes = list(_remedies(architecture(shapes), architecture(expected), recipe))
+    if not fixes and missing:
+        fixes.append("save the network's whole state_dict(), running statistics among it")
+    elif not fixes:
+        fixes.append("import it with the recipe of its own network; or take out of the file what no layer reads")
+    what = f"does not fit the network of recipe {recipe.name}; tensors are"
+    raise UserError("\n  ".join([what, *faults]), str(file), "\n  ".join(fixes))
+
+
+def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> Iterator[str]:
+    """For each way in which two networks differ, the recipe key that decides it and the value that it needs."""
+
+    def differ(gene: str) -> bool:
+        return getattr(found, gene) not in (None, getattr(expected, gene))
+
+    if found.embed_dim is not None and differ("embed_dim"):
+        odd = [heads for heads in recipe.space.num_heads if found.embed_dim % heads]
+        heads = f", and space.num_heads that divide it, as {odd[0]} does not" if odd else ""
+        widths = f"{found.embed_dim} channels where the recipe's widest embed_dim is {expected.embed_dim}"
+        yield f"it has {widths}: --set 'space.embed_dim=[{found.embed_dim}]'{heads}"
+    if found.depth and differ("depth"):
+        yield f"it has {found.depth} blocks, the recipe {expected.depth}: --set 'space.depth=[{found.depth}]'"
+    if found.embed_dim is not None and found.hidden_dim is not None:
+        widest = recipe.space.mlp_ratio[-1]
+        if int(found.embed_dim * widest) != found.hidden_dim:
+            ratio = _ratio(found.embed_dim, found.hidden_dim)
+            hidden = f"its MLPs have {found.hidden_dim} hidden neurons, {ratio} times its channels"
+            yield f"{hidden}, the recipe's {widest} times: --set 'space.mlp_ratio=[{ratio}]'"
+    if differ("num_classes"):
+        classes = f"{found.num_classes} classes, {recipe.data.dataset} has {expected.num_classes}"
+        yield f"it knows {classes}: take a recipe whose data.dataset has as many"
+    if differ("in_channels"):
+        yield f"it reads {found.in_channels} channels, not {expected.in_channels}: {_channels_remedy(found, recipe)}"
+    if found.depth and found.qkv_bias != expected.qkv_bias:
+        owns = "have biases" if found.qkv_bias else "have no biases"
+        yield f"its q, k and v {owns}: --set model.qkv_bias={str(found.qkv_bias).lower()}"
+    if found.learnable_tau != expected.learnable_tau:
+        neuron, owns = ("plif", "have a weight") if found.learnable_tau else ("lif", "have no weight")
+        yield f"its neurons {owns}: --set 'model.neuron=\"{neuron}\"'"
+
+
+def _ratio(embed_dim: int, hidden_dim: int) -> Decimal:
+    """The shortest mlp_ratio that gives so many hidden neurons: floor(embed_dim x ratio)."""
+    exact = Decimal(hidden_dim) / embed_dim
+    rounded = (exact.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING) for digits in range(12))
+    return next((ratio for ratio in rounded if int(embed_dim * ratio) == hidden_dim), exact)
+
+
+def _channels_remedy(found: Architecture, recipe: Recipe) -> str:
+    if recipe.data.dataset in EVENT_DATASETS and found.in_channels in (1, 2):
+        polarity = "merged" if found.in_channels == 1 else "separate"
+        return f"--set 'data.polarity=\"{polarity}\"'"
+    return "take a recipe whose data.dataset has as many"
+
+
+def _values(
+    file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], session: Session
+) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
+    """Arrays by our names, in the session's precision, and the names of those that had more digits.
+
+    Raises Faults for values that no network can have.
+    """
+    import torch
+
+    dtype = torch.float64 if session.precision == "float64" else torch.float32
+    arrays, odd, infinite, negative, rounded = {}, [], [], [], []
+    for name, entry in entries.items():
+        source = tensors[entry.source].detach()
+        kind = str(source.dtype).removeprefix("torch.")
+        if kind not in _FLOATS or source.layout is not torch.strided or source.device.type != "cpu":
+            odd.append(f"{entry.source} ({kind if source.device.type == 'cpu' else 'without values'})")
+            continue
+        tensor = source.reshape(entry.shape).to(dtype).contiguous()
+        if not tensor.isfinite().all():
+            infinite.append(entry.source)
+        elif name.endswith("running_var") and (tensor < 0).any():
+            negative.append(entry.source)
+        elif not torch.equal(tensor.double(), source.reshape(entry.shape).double()):
+            rounded.append(entry.source)
+        arrays[name] = tensor.numpy()
+    kinds = {
+        f"tensors that are no plain arrays of {', '.join(_FLOATS)}": odd,
+        f"values that are not finite in {session.precision}": infinite,
+        "negative variances": negative,
+    }
+    faults = [
+        UserError(f"has {what}: {shortened(names)}", str(file), "import another checkpoint of that training")
+        for what, names in kinds.items()
+        if names
+    ]
+    if faults:
+        raise Faults(faults)
+    return arrays, rounded
+
+
+def _written(shape: Shape) -> str:
+    return " x ".join(map(str, shape)) or "a number"

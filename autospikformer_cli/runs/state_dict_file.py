@@ -1,0 +1,126 @@
+"""Other people's checkpoint files: tensors by name, read without running anything that is in them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+SAFETENSORS = ".safetensors"
+SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
+"""A safetensors file is known by its suffix; every other file is read as torch's."""
+ENTRIES = ("state_dict", "model", "state_dict_ema", "model_ema")
+"""Where training scripts put a state dict in their checkpoint; the first that is there is read."""
+_MOST_SHOWN = 3
+_GET_AGAIN = "get the file again, and compare its size with the publisher's"
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """A file's tensors on the CPU, under the names that they have there; its SHA-256; what else a user should know."""
+
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+    remarks: tuple[str, ...] = ()
+
+
+def read_state_dict(file: Path) -> StateDict:
+    """Read a state dict. Raises UserError for a file that is missing, damaged, no checkpoint, or wants to run code."""
+    sha256 = _sha256(file)
+    if file.suffix == SAFETENSORS:
+        read = StateDict(_read_safetensors(file), sha256)
+    else:
+        loaded = _read_torch(file)
+        read = StateDict(_tensors(file, loaded), sha256, tuple(_remarks(loaded)))
+    if not read.tensors:
+        raise UserError("holds no tensors", str(file), "save the network's state_dict() in it")
+    return read
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise UserError("there is no such file", str(file), "write the path of a checkpoint") from error
+    except IsADirectoryError as error:
+        raise UserError("is a folder", str(file), f"name a file in it: {', '.join(SUFFIXES)}") from error
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise UserError(what, str(file), "allow reading it, or copy it elsewhere") from error
+
+
+def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except Exception as error:  # damaged bytes: SafetensorError, or a dtype that this torch lacks
+        raise UserError("damaged, cut short, or no safetensors file", str(file), _GET_AGAIN) from error
+
+
+def _read_torch(file: Path) -> object:
+    """What torch.save wrote. Beside tensors and plain values, only timm's argparse.Namespace is built."""
+    import torch
+
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")  # what torch warns of (TorchScript, a new pickle protocol) fails as well
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make torch's reader fail in any way
+        if stranger := re.search(r"GLOBAL (\S+)", str(error)):
+            raise UserError(
+                f"refused: reading it would run {stranger[1]}, and a checkpoint needs tensors alone",
+                str(file),
+                "if you trust its author, load it in a Python of your own and save its state_dict() alone",
+            ) from error
+        raise UserError("damaged, cut short, or no checkpoint of torch", str(file), _GET_AGAIN) from error
+
+
+def _entries(loaded: Mapping[object, object]) -> list[str]:
+    return [name for name in ENTRIES if isinstance(loaded.get(name), Mapping)]
+
+
+def _tensors(file: Path, loaded: object) -> dict[str, torch.Tensor]:
+    """The state dict in what was loaded: an entry of it, or all. Raises UserError where there is none."""
+    import torch
+
+    if not isinstance(loaded, Mapping):
+        raise UserError(f"holds a {type(loaded).__name__}, not a state dict", str(file), "save network.state_dict()")
+    entries = _entries(loaded)
+    state = loaded[entries[0]] if entries else loaded
+    if state and not any(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(
+            f"has no state dict, only {shortened([str(key) for key in loaded])}",
+            str(file),
+            f"aspk reads a state dict that is the file itself, or its {', '.join(ENTRIES)}",
+        )
+    odd = [str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if odd:
+        raise UserError(f"its state dict holds more than tensors: {shortened(odd)}", str(file), "save tensors alone")
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def _remarks(loaded: object) -> list[str]:
+    entries = _entries(loaded) if isinstance(loaded, Mapping) else []
+    return [f"the file's {entries[0]} is imported, its {name} is not" for name in entries[1:]]
+
+
+def shortened(names: Collection[str], separator: str = ", ") -> str:
+    """The first names, and how many more there are.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    shown = separator.join(list(names)[:_MOST_SHOWN])
+    return f"{shown} and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else shown

@@ -1,0 +1,139 @@
+"""A subnet alone: its own slices of the supernet's weights, with BatchNorm statistics of its own.
+
+Dimension legend: F frames, B images, H W rows and columns, C channels, D embedding dimension.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from torch import Tensor, nn
+
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import NetworkShape, stem_names
+from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FoldedBatchNorm, RunningStatistics, Statistics
+from autospikformer_cli.spiking.supernet import ElasticConvolution, ElasticLinear, Supernet
+
+Layer = ElasticConvolution | ElasticLinear
+
+
+class ExtractedSubnet(Supernet):
+    """One subnet of a supernet, without the rest: `network(x)` are its logits. It shares no memory with the supernet.
+
+    subnet: its genome. mean, std: of each channel; an image is read as (pixel / 255 - mean) / std, events as counts.
+    Parameters have the names of Spikformer's published state dict. The stem's first three convolutions keep the
+    supernet's width (weight entanglement). BatchNorm has fixed statistics, in train mode too, and no gradient flows.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        subnet: Subnet,
+        statistics: Statistics,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        fold: bool = False,
+    ) -> None:
+        """statistics: the subnet's, of its running or its recalibrated moments. fold: BatchNorm into the weights."""
+        nn.Module.__init__(self)
+        self.config, self.subnet, self.mean, self.std = supernet.config, subnet, mean, std
+        self.patch_embed = deepcopy(supernet.patch_embed)
+        self.block = deepcopy(supernet.block[: subnet.depth])
+        self.head = deepcopy(supernet.head)
+        widths = layer_widths(self.config.shape, subnet)
+        channels = {_norm_behind(name): outputs for name, (_, outputs) in widths.items()}
+        for module in self.modules():
+            if isinstance(module, Layer):
+                _slice_layer(module, *widths[module.name])
+            elif isinstance(module, ElasticBatchNorm):
+                _slice_norm(module, channels[module.name], statistics)
+        if fold:
+            self._fold()
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Logits (B, classes) of normalised images (B, C, H, W), or of counts of events (B, F, C, H, W).
+
+        Raises ValueError for another number of axes.
+        """
+        axes = 5 if self.config.shape.reads_events else 4
+        if x.ndim != axes:
+            raise ValueError(f"the input has {x.ndim} axes, this network reads {axes}: {self.input_axes}")
+        frames = x.permute(1, 0, 3, 4, 2) if axes == 5 else x.permute(0, 2, 3, 1)[None]
+        return super().forward(frames.contiguous(), self.subnet, RunningStatistics())
+
+    @property
+    def input_axes(self) -> str:
+        """What the axes of its input are."""
+        shape = self.config.shape
+        sizes = f"{shape.in_channels}, {shape.image_size}, {shape.image_size}"
+        return f"(batch, frames, {sizes})" if shape.reads_events else f"(batch, {sizes})"
+
+    def _fold(self) -> None:
+        layers = {_norm_behind(module.name): module for module in self.modules() if isinstance(module, Layer)}
+        norms = [module for module in self.modules() if isinstance(module, ElasticBatchNorm)]
+        folded = {norm.name: FoldedBatchNorm(norm.name) for norm in norms}
+        for norm in norms:
+            _fold_into(layers[norm.name], norm)
+            self.set_submodule(norm.name, folded[norm.name])
+        self.patch_embed.stages = [stage._replace(norm=folded[stage.norm.name]) for stage in self.patch_embed.stages]
+
+
+def layer_widths(shape: NetworkShape, subnet: Subnet) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of every convolution and linear layer of a subnet, by name."""
+    dim = subnet.embed_dim
+    stem = shape.stem_widths(dim)
+    widths = dict(zip(stem_names(), zip((shape.in_channels, *stem), stem, strict=False), strict=True))
+    widths["patch_embed.rpe_conv"] = (dim, dim)
+    for block in range(subnet.depth):
+        hidden = subnet.hidden_dim(block)
+        widths |= {f"block.{block}.attn.{name}_linear": (dim, dim) for name in ("q", "k", "v", "proj")}
+        widths |= {f"block.{block}.mlp.fc1_linear": (dim, hidden), f"block.{block}.mlp.fc2_linear": (hidden, dim)}
+    return widths | {"head": (dim, shape.num_classes)}
+
+
+def _norm_behind(layer: str) -> str:
+    """The name of the BatchNorm behind a layer."""
+    return layer.replace("conv", "bn").replace("linear", "bn")
+
+
+def published_state(network: ExtractedSubnet) -> dict[str, Tensor]:
+    """Its tensors under the names and in the shapes of Spikformer's published checkpoints.
+
+    Spikformer without q, k, v biases (for ImageNet and event cameras) has 1 x 1 convolutions for linear layers:
+    `..._conv`, weights (out, in, 1).
+    """
+    state = network.state_dict()
+    if network.config.shape.qkv_bias:
+        return state
+    return {
+        name.replace("_linear.", "_conv."): tensor[..., None] if name.endswith("_linear.weight") else tensor
+        for name, tensor in state.items()
+    }
+
+
+def _slice_layer(layer: Layer, inputs: int, outputs: int) -> None:
+    layer.weight = _copied(layer.weight[:outputs, :inputs])
+    if layer.bias is not None:
+        layer.bias = _copied(layer.bias[:outputs])
+
+
+def _slice_norm(norm: ElasticBatchNorm, channels: int, statistics: Statistics) -> None:
+    """Its first channels, with the subnet's own moments in the place of training's."""
+    norm.weight, norm.bias = _copied(norm.weight[:channels]), _copied(norm.bias[:channels])
+    moments = statistics.moments(norm, norm.weight)
+    norm.running_mean, norm.running_var = (moment.to(norm.weight).clone() for moment in moments)
+
+
+def _copied(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().clone())
+
+
+def _fold_into(layer: Layer, norm: ElasticBatchNorm) -> None:
+    """scale (W x + b) + shift = (scale W) x + (scale b + shift), computed in float64."""
+    dtype, exact = layer.weight.dtype, deepcopy(norm).double()
+    scale, shift = exact.scale_and_shift(exact.weight, RunningStatistics())
+    bias = shift if layer.bias is None else layer.bias.double() * scale + shift
+    weight = layer.weight.double() * scale.view(-1, *[1] * (layer.weight.ndim - 1))
+    layer.weight, layer.bias = _copied(weight.to(dtype)), _copied(bias.to(dtype))

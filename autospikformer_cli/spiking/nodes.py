@@ -1,0 +1,72 @@
+"""Kinds of neuron: what stands behind a layer's normalisation, chosen by `model.neuron`.
+
+A plugin adds a kind by a subclass of Node under the entry-point group `aspk.neurons`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
+
+
+class Node(nn.Module):
+    """The neurons of one layer; its parameters, where it has any, are learned, and shared by all subnets."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        super().__init__()
+        self.dynamics = dynamics
+
+    def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+        """Spikes (T, M, C), 0 or 1, from currents (T, M, C), or (1, M, C) for one that stays the same; differentiable.
+
+        neuron: the subnet's own tau and threshold for this layer. Potentials start at 0 and live in this call.
+        """
+        raise NotImplementedError
+
+    def as_lif(self, neuron: Neuron) -> Neuron | None:
+        """The LIF neuron whose spikes are the same, for compiled loops; None where there is none.
+
+        One without parameters is then trained by compiled loops too.
+        """
+        return None
+
+
+class LIFNode(Node):
+    """Leaky integrate-and-fire, `neuron.lif`."""
+
+    def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+        """As `neuron.lif`."""
+        return lif(current_TMC, time_step=time_step, dynamics=self.dynamics, **neuron._asdict())
+
+    def as_lif(self, neuron: Neuron) -> Neuron:
+        """Itself."""
+        return neuron
+
+
+class ParametricLIFNode(Node):
+    """LIF with a learnable tau (PLIF; Fang et al., ICCV 2021): 1 / tau = sigmoid(w - log(tau_0 - 1)).
+
+    tau_0 is the subnet's own. w is one number a layer, 0 at first, when tau = tau_0; a tau_0 of 1 stays 1.
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        super().__init__(dynamics)
+        self.w = nn.Parameter(torch.zeros(()))
+
+    def tau(self, neuron: Neuron) -> Tensor:
+        """The time constant in force, in time steps, a scalar."""
+        if neuron.tau == 1:
+            return torch.ones_like(self.w)
+        return 1 + (neuron.tau - 1) * torch.exp(-self.w)
+
+    def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+        """As `neuron.lif` with the time constant in force."""
+        return lif(
+            current_TMC, time_step=time_step, tau=self.tau(neuron), threshold=neuron.threshold, dynamics=self.dynamics
+        )
+
+    def as_lif(self, neuron: Neuron) -> Neuron:
+        """LIF with the time constant in force."""
+        return Neuron(float(self.tau(neuron).detach()), neuron.threshold)

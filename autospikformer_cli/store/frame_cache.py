@@ -1,0 +1,191 @@
+"""Frames of event recordings, kept so that they are made once: one HDF5 file for a part of a data set.
+
+A row is a recording's counts (F, H, W, C) as uint16, one chunk of HDF5's own shuffle and gzip filters, packed by
+whoever made it. Beside the rows lie the SHA-256 of each one's packed bytes, its largest count, and whether its events
+were put in order. A reader unpacks and checks the rows that it wants, and no others; where no count of the file is
+above 255 it gets uint8. The file is written beside its place, row by row, and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.files import REMEDIES, Array, get, get_group, get_json, open_h5, put, put_header, put_json
+
+KIND = "frames"
+REMEDIES[KIND] = "delete it: the next command makes it again from the recordings"
+
+COMPRESSION_LEVEL = 1
+ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRow:
+    """The frames of one recording as they are stored.
+
+    data: uint16, shuffled (all low bytes before all high bytes) and compressed. sha256: of data. largest: the largest
+    count. reordered: whether the recording's events were put in order.
+    """
+
+    data: bytes
+    sha256: str
+    largest: int
+    reordered: bool
+
+
+def pack_row(counts: NDArray[np.uint16], *, reordered: bool) -> PackedRow:
+    """The frames (F, H, W, C) of one recording, packed."""
+    planes = np.ascontiguousarray(counts.astype("<u2").reshape(-1, 1).view(np.uint8).T)
+    data = zlib.compress(planes.data, COMPRESSION_LEVEL)
+    return PackedRow(data, hashlib.sha256(data).hexdigest(), int(counts.max()), reordered)
+
+
+@contextmanager
+def lock_frames(path: Path) -> Iterator[None]:
+    """Make `path`'s folder, and hold the right to write `path`; waits for another process that holds it.
+
+    The operating system frees the lock of a process that dies. Raises UserError where the folder cannot be written.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_frames(
+    path: Path, made_from: Mapping[str, Any], shape: tuple[int, int, int, int], rows: Iterable[PackedRow], num_rows: int
+) -> None:
+    """Write the frames of num_rows recordings, whole or not at all; under `lock_frames`.
+
+    made_from: what the frames were made from, as JSON gives it back. shape: (F, H, W, C). Whatever the rows raise goes
+    through. Raises UserError where the disk refuses.
+    """
+    prefix = f".{path.name}."
+    for orphan in path.parent.glob(f"{prefix}*.tmp"):  # of processes that were killed: the lock is held here
+        orphan.unlink(missing_ok=True)
+    temporary = path.with_name(f"{prefix}{os.getpid()}.{uuid4().hex[:8]}.tmp")
+    try:
+        with _disk_errors(path):
+            file = h5py.File(temporary, "x", libver=("v110", "v110"))
+            try:
+                put_header(file, KIND, "")
+                put_json(file, "made_from", dict(made_from))
+                _put_rows(file, shape, rows, num_rows)
+            except BaseException:
+                with suppress(OSError):
+                    _close(file)
+                raise
+            _close(file)
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _close(file: h5py.File) -> None:
+    try:
+        file.close()
+    except RuntimeError as error:  # which HDF5 raises where the disk is full
+        raise OSError(str(error)) from error
+
+
+def _put_rows(file: h5py.File, shape: tuple[int, int, int, int], rows: Iterable[PackedRow], num_rows: int) -> None:
+    filters = {"shuffle": True, "compression": "gzip", "compression_opts": COMPRESSION_LEVEL}
+    frames = file.create_dataset("frames", (num_rows, *shape), "<u2", chunks=(1, *shape), **filters)
+    about = np.zeros(num_rows, ROW)
+    for number, row in enumerate(rows):
+        frames.id.write_direct_chunk((number, 0, 0, 0, 0), row.data)
+        about[number] = (row.sha256, row.largest, row.reordered)
+    for name in ROW.fields or ():
+        put(file, name, about[name])
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
+        str(path),
+        "make room or allow writing there, or set data.cache to another folder",
+    )
+
+
+def read_frames(
+    path: Path, made_from: Mapping[str, Any], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
+    """The frames (n, F, H, W, C) of these rows, and of how many of them the events were put in order.
+
+    Raises UserError where the file is damaged, or made from something else.
+    """
+    with open_h5(path, KIND) as file:
+        if get_json(file, "made_from") != dict(made_from):
+            raise _damaged(path, "it was made from something else than its name says")
+        about = {name: get(file, name) for name in ROW.fields or ()}
+        dataset = get_group(file, "frames")
+        is_narrow = about["largest"].max() <= np.iinfo(np.uint8).max
+        frames = np.empty((len(rows), *dataset.shape[1:]), np.uint8 if is_narrow else np.uint16)
+
+        def fill(place: int) -> None:
+            row = int(rows[place])
+            try:
+                _, packed = dataset.id.read_direct_chunk((row, 0, 0, 0, 0))
+            except (OSError, RuntimeError, ValueError) as error:
+                raise _damaged(path, f"row {row} of 'frames' cannot be read") from error
+            if hashlib.sha256(packed).hexdigest().encode() != about["sha256"][row]:
+                raise _damaged(path, f"row {row} of 'frames' does not match its SHA-256")
+            _unpack(packed, frames[place])
+
+        # zlib and hashlib run without Python's lock, and one by one they would be half of a short command's time.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(fill, range(len(rows))):
+                pass
+    return frames, int(about["reordered"][rows].sum())
+
+
+def _unpack(packed: bytes, counts: Array) -> None:
+    """Write a row's counts into an array of uint16, or of uint8, which has the low bytes alone."""
+    planes = zlib.decompressobj().decompress(packed, counts.nbytes)
+    low, *high = np.frombuffer(planes, np.uint8).reshape(-1, *counts.shape)
+    counts[...] = low
+    if high:
+        counts |= high[0].astype(np.uint16) << 8
+
+
+def _damaged(path: Path, how: str) -> UserError:
+    return UserError(f"damaged, {how}", str(path), REMEDIES[KIND])

@@ -1,0 +1,253 @@
+"""aspk export: a subnet alone in a file that its own runtime reads as `aspk evaluate` does; and load_subnet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+import autospikformer_cli
+from autospikformer_cli.data.images import load_split
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.runs import formats
+from autospikformer_cli.runs.formats import FORMATS, Predict, SafetensorsFile
+from autospikformer_cli.spiking.extraction import ExtractedSubnet
+from autospikformer_cli.store.evaluations import read_predictions
+from autospikformer_cli.store.supernet import load_weights
+
+Aspk = Callable[..., Any]
+
+SUBNET = "(1, 3, 2, 0.8, 1.5, 2, 16)"
+WIDE = "(1, 2, 4, 1, 2, 2, 24)"
+KEYS = {
+    "run", "subnet", "file", "format", "folded", "precision", "parameters", "images_compared", "max_difference",
+    "same_predictions", "sha256",
+}  # fmt: skip
+
+
+def evaluated(aspk: Aspk, *options: object, split: str = "validation") -> np.ndarray[Any, Any]:
+    """The logits of `aspk evaluate`."""
+    done = aspk("evaluate", *options, "--split", split, "--images", "40", "--predictions", "made.h5", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    return np.asarray(read_predictions(Path("made.h5")).logits)
+
+
+def validation_inputs(network: ExtractedSubnet, dtype: torch.dtype) -> Tensor:
+    """The first 40 images as a user would prepare them."""
+    recipe = load_recipe("tiny.toml")
+    pixels = load_split(recipe.data, recipe.seed, "validation").images[:40].to(dtype) / 255
+    mean, std = (torch.tensor(values, dtype=dtype) for values in (network.mean, network.std))
+    return ((pixels - mean) / std).permute(0, 3, 1, 2)
+
+
+def left_here() -> set[str]:
+    """Files in the working folder, hidden ones too."""
+    return {path.name for path in Path().iterdir() if path.is_file()} - {"tiny.toml", "made.h5"}
+
+
+@pytest.mark.parametrize("batchnorm", ["recalibrate", "running"])
+def test_safetensors(aspk: Aspk, trained: Path, batchnorm: str) -> None:
+    option = ("--set", f'model.batchnorm="{batchnorm}"')
+    done = aspk("export", "--subnet", SUBNET, "--to", "a.safetensors", "--images", "40", *option, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert left_here() == {"a.safetensors"}
+    document = done.document
+    assert set(document) == KEYS
+    assert document["subnet"] == [1, 3, 2, 0.8, 1.5, 2, 16]
+    assert (document["run"], document["file"]) == ("runs/tiny", "a.safetensors")
+    assert (document["format"], document["folded"], document["precision"]) == ("safetensors", False, "float32")
+    assert document["images_compared"] == 40
+    assert document["same_predictions"] >= 39
+    assert document["max_difference"] < 0.5
+    assert document["sha256"] == hashlib.sha256(Path("a.safetensors").read_bytes()).hexdigest()
+    evaluation = aspk("evaluate", "--subnet", SUBNET, "--images", "1", "--json").document
+    assert document["parameters"] == evaluation["params"]
+
+    weights = load_weights(trained)
+    with safe_open("a.safetensors", "numpy") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert {name for name in weights if "block.1" not in name} == set(tensors)
+    for name, tensor in tensors.items():
+        supernets = weights[name][tuple(slice(size) for size in tensor.shape)]
+        own = batchnorm == "recalibrate" and "running" in name
+        assert (tensor.tobytes() == np.ascontiguousarray(supernets).tobytes()) is not own
+
+    recipe = load_recipe("tiny.toml")
+    assert recipe_from_toml(metadata["recipe"]).model.batchnorm == batchnorm
+    assert (metadata["subnet"], metadata["time_step"], metadata["precision"]) == (SUBNET, "2", "float32")
+    assert (metadata["batchnorm"], metadata["batchnorm_folded"]) == (batchnorm, "false")
+    assert json.loads(metadata["mean"]) == [0.3053]
+    assert json.loads(metadata["switches"])["model.fires_at"] == "reach"
+    train = load_split(recipe.data, recipe.seed, "train").first(32)
+    assert metadata["calibration_hash"] == (train.hash if batchnorm == "recalibrate" else "")
+    assert metadata["split_hash"] == load_split(recipe.data, recipe.seed, "validation").first(40).hash
+
+
+def test_the_best_is_exported(aspk: Aspk, searched: Path) -> None:
+    best = aspk("report", "--json").document["candidates"][0]["subnet"]
+    done = aspk("export", "--to", "best.safetensors", "--images", "40")
+    assert done.exit_code == 0, done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert first == f"best.safetensors: ({', '.join(f'{gene:g}' for gene in best)}) of runs/tiny, float32"
+    assert " parameters, " in second
+    assert third.startswith("  read again by safetensors: ")
+
+    network = autospikformer_cli.load_subnet("runs/tiny", precision="float64")
+    assert isinstance(network, ExtractedSubnet)
+    assert network.subnet.to_numbers() == best
+    logits = network(validation_inputs(network, torch.float64))
+    assert np.abs(logits.numpy() - evaluated(aspk, "--precision", "float64")).max() < 1e-9
+
+
+def test_a_program_in_float64(aspk: Aspk, trained: Path) -> None:
+    options = ("--subnet", SUBNET, "--precision", "float64")
+    done = aspk("export", *options, "--to", "net.pt2", "--fold", "--images", "40")
+    assert done.exit_code == 0, done.stderr
+    assert f"net.pt2: {SUBNET} of runs/tiny, float64, BatchNorm folded into its weights\n" in done.stdout
+    assert "  read again by torch.export: 40 of 40 predictions are the same, logits within " in done.stdout
+
+    expected = evaluated(aspk, *options)
+    network = autospikformer_cli.load_subnet(trained, SUBNET, precision="float64")
+    inputs = validation_inputs(network, torch.float64)
+    program = torch.export.load("net.pt2").module()
+    for logits in (network(inputs), program(inputs)):
+        assert np.abs(logits.numpy() - expected).max() < 1e-9
+    assert np.ptp(expected) > 0.1
+
+
+def test_onnx_runtime_predicts_the_same(aspk: Aspk, trained: Path) -> None:
+    done = aspk("export", "--subnet", SUBNET, "--to", "net.onnx", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert done.document["same_predictions"] >= 99
+    assert done.document["images_compared"] == 100
+    network = autospikformer_cli.load_subnet(trained, SUBNET)
+    session = onnxruntime.InferenceSession("net.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["subnet"] == SUBNET
+    (logits,) = session.run(["logits"], {"x": validation_inputs(network, torch.float32).numpy()})
+    assert (logits.argmax(-1) == evaluated(aspk, "--subnet", SUBNET).argmax(-1)).sum() >= 39
+    for secret in (b"site-packages", str(Path(__file__).parents[2]).encode()):
+        assert secret not in Path("net.onnx").read_bytes()
+
+
+def test_an_exported_file_is_imported_again(aspk: Aspk, trained: Path) -> None:
+    assert aspk("export", "--subnet", WIDE, "--to", "wide.safetensors", "--precision", "float64").exit_code == 0
+    expected = evaluated(aspk, "--subnet", WIDE, "--precision", "float64", split="test")
+    Path("alone.toml").write_text(
+        'extends = "tiny.toml"\n[space]\ndepth = [1]\nmlp_ratio = [2]\nnum_heads = [4]\nthreshold = [1]\ntau = [2]\n'
+        "time_step = [2]\nembed_dim = [24]\n"
+    )
+    options = ("--recipe", "alone.toml", "--run", "runs/alone", "--precision", "float64")
+    assert aspk("import", "wide.safetensors", *options).exit_code == 0
+    options = ("--run", "runs/alone", "--precision", "float64", "--set", 'model.batchnorm="running"')
+    assert np.abs(evaluated(aspk, "--subnet", "largest", *options, split="test") - expected).max() < 1e-9
+
+
+REFUSED = {
+    "a.pth": "--to: 'a.pth' has the suffix .pth\n  end it in .safetensors, .pt2, .onnx: it says the format",
+    "a": "--to: 'a' has no suffix\n  end it in .safetensors, .pt2, .onnx: it says the format",
+    "no/a.pt2": "--to: there is no folder no\n  make it first: mkdir -p no",
+    "folder.pt2": "--to: folder.pt2 is a folder\n  name a file in it",
+    "there.pt2": "--to: there.pt2 exists\n  name another file, or add --overwrite",
+    "a.onnx": "--precision float64: ONNX Runtime has no float64 convolution\n  leave it out, or write a .pt2",
+}
+
+
+@pytest.mark.parametrize("file", REFUSED)
+def test_what_cannot_be_written_is_said_first(
+    aspk: Aspk, trained: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    Path("folder.pt2").mkdir()
+    Path("there.pt2").write_text("mine")
+    monkeypatch.delattr("autospikformer_cli.runs.exporting.open_searched")
+    done = aspk("export", "--to", file, "--precision", "float64")
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {REFUSED[file]}\n")
+    assert Path("there.pt2").read_text() == "mine"
+    assert left_here() == {"there.pt2"}
+
+
+def test_a_folder_that_cannot_be_written(aspk: Aspk, trained: Path) -> None:
+    long = "n" * 250 + ".pt2"
+    done = aspk("export", "--to", long)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {long}: cannot be written: ")
+    assert "name another file" in done.stderr
+
+
+def test_onnx_needs_its_packages(aspk: Aspk, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "ONNX_PACKAGES", ("torch", "no_such_onnx", "nor_script"))
+    done = aspk("export", "--to", "a.onnx")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: --to: an .onnx file needs no_such_onnx, nor_script, which are not installed\n"
+        '  pip install "autospikformer-cli[onnx]"\n'
+    )
+
+
+def test_statistics_of_a_batch_cannot_be_exported(aspk: Aspk, trained: Path) -> None:
+    done = aspk("export", "--subnet", "largest", "--to", "a.pt2", "--set", 'model.batchnorm="batch"')
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: model.batchnorm: a subnet whose BatchNorm takes the statistics of each batch has none of its own to be "
+        "exported with\n  measure them: --set 'model.batchnorm=\"recalibrate\"'\n"
+    )
+
+
+def test_a_subnet_that_there_is_not(aspk: Aspk, trained: Path) -> None:
+    done = aspk("export", "--subnet", "(1, 2, 3, 0.5, 2, 2, 48)", "--to", "a.pt2")
+    assert done.exit_code == 2
+    assert "is outside the search space" in done.stderr
+    with pytest.raises(UserError, match="there is no folder nowhere"):
+        autospikformer_cli.load_subnet("nowhere")
+    with pytest.raises(UserError, match="'half' is not a precision"):
+        autospikformer_cli.load_subnet(trained, "largest", precision="half")
+    assert not left_here()
+
+
+class Disagreeing(SafetensorsFile):
+    """Its reader predicts the opposite."""
+
+    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+        predict = super().read(network, path)
+        return lambda x: -predict(x)
+
+
+class Damaging(SafetensorsFile):
+    """It writes something else."""
+
+    def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        super().write(network, example, path, metadata)
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [(Disagreeing(), "not written, safetensors computes something else from it: "), (Damaging(), "not the network's")],
+    ids=["prediction", "bit"],
+)
+def test_a_file_that_disagrees_is_not_left_there(
+    aspk: Aspk, trained: Path, monkeypatch: pytest.MonkeyPatch, broken: SafetensorsFile, said: str
+) -> None:
+    arguments = ("export", "--subnet", "largest", "--to", "a.safetensors", "--images", "40")
+    assert aspk(*arguments).exit_code == 0
+    before = Path("a.safetensors").read_bytes()
+    assert aspk(*arguments).exit_code == 2
+    monkeypatch.setitem(FORMATS, ".safetensors", broken)
+    done = aspk(*arguments, "--overwrite")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert left_here() == {"a.safetensors"}
+    assert Path("a.safetensors").read_bytes() == before
+    monkeypatch.undo()

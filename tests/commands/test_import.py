@@ -1,0 +1,620 @@
+"""aspk import: published checkpoints become runs, and nothing else does. The files are torch's and safetensors' own."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.data.frames import to_frames
+from autospikformer_cli.data.images import load_split
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.runs.assembly import load_arrays, make_supernet
+from autospikformer_cli.runs.importing import import_checkpoint
+from autospikformer_cli.session import Session
+from autospikformer_cli.spiking.normalisation import RunningStatistics
+from autospikformer_cli.store.evaluations import read_predictions
+from autospikformer_cli.store.supernet import load_checkpoint, load_weights, read_training, weights_hash
+
+Aspk = Callable[..., Any]
+State = dict[str, Tensor]
+
+IMPORT = ("import", "model.pth", "--recipe", "tiny.toml")
+RUNNING = ("--set", 'model.batchnorm="running"')
+EVENTS = ("--set", "model.qkv_bias=false")
+
+
+class Attention(nn.Module):
+    """The layers of Spikformer's SSA that have parameters: linear (CIFAR), or pointwise convolutions (DVS)."""
+
+    def __init__(self, dim: int, convolutions: bool) -> None:
+        super().__init__()
+        for name in ("q", "k", "v", "proj"):
+            if convolutions:
+                self.add_module(f"{name}_conv", nn.Conv1d(dim, dim, 1, bias=name == "proj"))
+            else:
+                self.add_module(f"{name}_linear", nn.Linear(dim, dim))
+            self.add_module(f"{name}_bn", nn.BatchNorm1d(dim))
+
+
+class MLP(nn.Module):
+    """The same of its MLP."""
+
+    def __init__(self, dim: int, hidden: int, convolutions: bool) -> None:
+        super().__init__()
+        for name, inputs, outputs in (("fc1", dim, hidden), ("fc2", hidden, dim)):
+            if convolutions:
+                self.add_module(f"{name}_conv", nn.Conv2d(inputs, outputs, 1))
+                self.add_module(f"{name}_bn", nn.BatchNorm2d(outputs))
+            else:
+                self.add_module(f"{name}_linear", nn.Linear(inputs, outputs))
+                self.add_module(f"{name}_bn", nn.BatchNorm1d(outputs))
+
+
+class Block(nn.Module):
+    """The same of an encoder block, with the two norms that it never calls."""
+
+    def __init__(self, dim: int, hidden: int, convolutions: bool) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attn, self.mlp = Attention(dim, convolutions), MLP(dim, hidden, convolutions)
+
+
+class Stem(nn.Module):
+    """The same of the SPS."""
+
+    def __init__(self, channels: int, dim: int) -> None:
+        super().__init__()
+        inputs = channels
+        for suffix, outputs in (("", dim // 8), ("1", dim // 4), ("2", dim // 2), ("3", dim)):
+            self.add_module(f"proj_conv{suffix}", nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))
+            self.add_module(f"proj_bn{suffix}", nn.BatchNorm2d(outputs))
+            inputs = outputs
+        self.rpe_conv, self.rpe_bn = nn.Conv2d(dim, dim, 3, padding=1, bias=False), nn.BatchNorm2d(dim)
+
+
+class Published(nn.Module):
+    """A module whose state dict has the names, shapes and order of a published Spikformer's."""
+
+    def __init__(
+        self,
+        dim: int = 24,
+        depth: int = 2,
+        hidden: int = 72,
+        classes: int = 10,
+        channels: int = 1,
+        convolutions: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.zeros(1, 16, dim))
+        self.patch_embed = Stem(channels, dim)
+        self.block = nn.ModuleList(Block(dim, hidden, convolutions) for _ in range(depth))
+        self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, classes)
+
+
+def published(**shape: Any) -> State:
+    """Its state dict, with random weights and statistics such that neurons fire."""
+    generator = torch.Generator().manual_seed(0)
+    state: State = Published(**shape).state_dict()
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            tensor.normal_(generator=generator)
+            if name.endswith(("running_var", "bn.weight", "bn1.weight", "bn2.weight", "bn3.weight")):
+                tensor.abs_().add_(0.5)
+    return state
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    """The state dict of tiny.toml's network, in double precision's digits that single precision holds."""
+    return published()
+
+
+def imported(aspk: Aspk, *options: object) -> Path:
+    """The run that a command makes."""
+    done = aspk(*(options or IMPORT), "--json")
+    assert done.exit_code == 0, done.stderr
+    return Path(done.document["run"])
+
+
+def refused(aspk: Aspk, *options: object) -> str:
+    """What a command says that is refused with one message and makes no run."""
+    done = aspk(*(options or IMPORT))
+    assert done.exit_code == 2, done.stderr
+    assert done.stdout == ""
+    assert not list(Path("runs").glob("*"))
+    return str(done.stderr)
+
+
+NORMS = ["block.0.norm1", "block.0.norm2", "block.1.norm1", "block.1.norm2", "norm"]
+LEFT_OUT = ["pos_embed", *(f"{norm}.{name}" for norm in NORMS for name in ("weight", "bias"))]
+
+
+def test_what_is_said(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    done = aspk(*IMPORT)
+    assert done.exit_code == 0, done.stderr
+    params = sum(
+        tensor.numel()
+        for name, tensor in state.items()
+        if name not in LEFT_OUT and not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )
+    assert done.stdout == (
+        f"runs/model: 99 tensors ({params:,} parameters) imported from model.pth\n"
+        "left out 11 that no layer reads: pos_embed, block.0.norm1.weight, block.0.norm1.bias and 8 more\n"
+    )
+    assert done.stderr == (
+        "next: aspk evaluate --run runs/model --subnet largest --set 'model.batchnorm=\"running\"'  "
+        "(statistics come with the checkpoint)\n"
+    )
+    assert aspk(*IMPORT, "--json", "--quiet").document == {
+        "run": "runs/model-2",
+        "recipe": "tiny",
+        "file": "model.pth",
+        "sha256": hashlib.sha256(Path("model.pth").read_bytes()).hexdigest(),
+        "tensors": 99,
+        "left_out": LEFT_OUT,
+        "params": params,
+    }
+    running = aspk(*IMPORT, *RUNNING)
+    assert "--subnet largest  (" in running.stderr
+
+
+def test_what_is_stored(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    checkpoint = load_checkpoint(imported(aspk))
+    for name, array in checkpoint.weights.items():
+        assert array.dtype == np.float32
+        assert np.array_equal(array, state[name].numpy())
+    assert len(checkpoint.weights) == 99
+    assert checkpoint.optimizer == {}
+    assert checkpoint.splits == {}
+    assert checkpoint.state.finished
+    assert checkpoint.origin is not None
+    assert (checkpoint.origin.file, checkpoint.origin.left_out) == ("model.pth", tuple(LEFT_OUT))
+    assert recipe_from_toml(checkpoint.recipe_toml) == load_recipe("tiny.toml")
+
+
+def _files(state: State) -> Iterator[str]:
+    """Writes the same weights in every form that is read; the names of the files."""
+    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    args = argparse.Namespace(model="spikformer", lr=5e-4, mean=(0.5,), crop_pct=None)
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(3))]).state_dict()
+    timm = {"epoch": 299, "arch": "spikformer", "optimizer": optimizer, "version": 2, "args": args, "metric": 95.1}
+    forms: dict[str, object] = {
+        "bare.pth": state,
+        "parameters.pt": {name: nn.Parameter(t) if t.is_floating_point() else t for name, t in state.items()},
+        "wrapped.pth": wrapped,
+        "compiled.pth": {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+        "timm.pth.tar": {**timm, "state_dict": state},
+        "timm-wrapped.pth.tar": {**timm, "state_dict": wrapped},
+        "nested.bin": {"model": OrderedDict(state), "best": 0.9},
+        "averaged.pth": {"state_dict_ema": state, "epoch": 3},
+        "shuffled.pth": dict(reversed(state.items())),
+    }
+    for name, form in forms.items():
+        torch.save(form, name)
+        yield name
+    torch.save({**timm, "state_dict": state}, "old-format.pth", _use_new_zipfile_serialization=False)
+    yield "old-format.pth"
+    for name, tensors in (("plain", state), ("wrapped", wrapped)):
+        save_file(tensors, f"{name}.safetensors")
+        yield f"{name}.safetensors"
+
+
+def test_every_form_of_file_gives_the_same_weights(aspk: Aspk, state: State) -> None:
+    hashes = {}
+    for file in _files(state):
+        run = imported(aspk, "import", file, "--recipe", "tiny.toml")
+        assert run.name in (file.split(".")[0], f"{file.split('.')[0]}-2")
+        hashes[file] = weights_hash(load_weights(run))
+    assert len(hashes) == 12
+    assert len(set(hashes.values())) == 1, hashes
+
+
+def test_averaged_weights_beside_the_others_are_told_of(aspk: Aspk, state: State) -> None:
+    torch.save({"state_dict": state, "state_dict_ema": {name: t + 1 for name, t in state.items()}}, "model.pth")
+    done = aspk(*IMPORT)
+    assert "the file's state_dict is imported, its state_dict_ema is not\n" in done.stderr
+    assert np.array_equal(load_weights(Path("runs/model"))["head.bias"], state["head.bias"].numpy())
+
+
+def test_the_model_for_event_cameras(aspk: Aspk) -> None:
+    """q, k, v without bias; attention is (out, in, 1), the MLP (out, in, 1, 1)."""
+    state = published(convolutions=True)
+    assert state["block.0.attn.q_conv.weight"].shape == (24, 24, 1)
+    assert state["block.1.mlp.fc1_conv.weight"].shape == (72, 24, 1, 1)
+    torch.save(state, "model.pth")
+    weights = load_weights(imported(aspk, *IMPORT, *EVENTS))
+    assert np.array_equal(weights["block.0.attn.proj_linear.weight"], state["block.0.attn.proj_conv.weight"][:, :, 0])
+    assert np.array_equal(weights["block.1.mlp.fc1_linear.weight"], state["block.1.mlp.fc1_conv.weight"][:, :, 0, 0])
+    assert np.array_equal(weights["patch_embed.proj_conv.weight"], state["patch_embed.proj_conv.weight"])
+    assert np.array_equal(weights["block.0.mlp.fc2_linear.bias"], state["block.0.mlp.fc2_conv.bias"])
+    assert "block.0.attn.q_linear.bias" not in weights
+
+
+def test_predictions_are_those_of_the_network_itself(aspk: Aspk, state: State) -> None:
+    """The supernet filled by hand from the state dict, against import and evaluate."""
+    doubled = {name: t.double() if t.is_floating_point() else t for name, t in state.items()}
+    torch.save(doubled, "model.pth")
+    run = imported(aspk, *IMPORT, "--precision", "float64")
+    options = ("--images", "32", "--predictions", "made.h5", "--precision", "float64")
+    assert aspk("evaluate", "--run", run, "--subnet", "largest", *RUNNING, *options).exit_code == 0
+    made = read_predictions(Path("made.h5"))
+
+    recipe = load_recipe("tiny.toml")
+    description, session = describe(recipe.data), Session(precision="float64")
+    supernet = make_supernet(recipe, description, session)
+    load_arrays(supernet, {name: tensor.numpy() for name, tensor in doubled.items()}, "here")
+    images = load_split(recipe.data, recipe.seed, "test").first(32)
+    frames = to_frames(images.images, description, "cpu", torch.float64)
+    with torch.no_grad():
+        logits = supernet(frames, recipe.space.search_space().largest(), RunningStatistics())
+    assert logits.std(0).min() > 1e-3, "the images must differ for the network"
+    assert np.abs(made.logits - logits.numpy()).max() < 1e-12
+
+
+def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    run = imported(aspk)
+    assert aspk("runs", "--json").document["runs"][0]["state"] == "imported"
+    small = ("--set", "search.generations=2", "--set", "search.population=4", "--set", "search.parents=2")
+    searched = aspk("search", "--run", run, *small)
+    assert searched.exit_code == 0, searched.stderr
+    for command in (
+        ("evaluate", "--subnet", "best", "--images", "20"),
+        ("evaluate", "--subnet", "best", "--images", "20", "--finetune", "1"),
+        ("energy", "--subnet", "baseline"),
+        ("analyze", "--images", "20"),
+        ("report",),
+        ("runs",),
+    ):
+        done = aspk(*command, "--run", run)
+        assert done.exit_code == 0, done.stderr
+    assert aspk("runs", "--json").document["runs"][0]["state"] == "searched"
+
+
+def test_a_run_is_never_overwritten(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    assert imported(aspk, *IMPORT, "--run", "mine") == Path("mine")
+    before = Path("mine/supernet.h5").read_bytes()
+    assert refused(aspk, *IMPORT, "--run", "mine") == (
+        "error: --run: mine is a run already, and would be overwritten\n"
+        "  name a new folder, or leave --run out for one under runs/\n"
+    )
+    assert Path("mine/supernet.h5").read_bytes() == before
+    assert imported(aspk) == Path("runs/model")
+    assert imported(aspk) == Path("runs/model-2")
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "stored"),
+    [
+        (torch.float16, "float32", np.float32),
+        (torch.bfloat16, "float32", np.float32),
+        (torch.float64, "float64", np.float64),
+        (torch.float32, "float64", np.float64),
+    ],
+)
+def test_every_float_is_taken(
+    aspk: Aspk, state: State, dtype: torch.dtype, precision: str, stored: type[np.floating[Any]]
+) -> None:
+    cast = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    torch.save(cast, "model.pth")
+    done = aspk(*IMPORT, "--precision", precision)
+    assert done.exit_code == 0, done.stderr
+    assert "rounded" not in done.stderr
+    for name, array in load_weights(Path("runs/model")).items():
+        assert array.dtype == stored
+        assert np.array_equal(array, cast[name].to(torch.float64).numpy())
+
+
+def test_lost_digits_are_told(aspk: Aspk, state: State) -> None:
+    torch.save({**state, "head.bias": torch.full((10,), 1 / 3, dtype=torch.float64)}, "model.pth")
+    done = aspk(*IMPORT)
+    assert done.exit_code == 0
+    assert "rounded to float32: head.bias; --precision float64 keeps all digits\n" in done.stderr
+
+
+def test_impossible_values_are_told_together(aspk: Aspk, state: State) -> None:
+    nan, variance = state["head.bias"].clone(), state["patch_embed.rpe_bn.running_var"].clone()
+    nan[3], variance[1] = torch.nan, -0.1
+    changed = {
+        "head.bias": nan,
+        "block.0.attn.q_linear.bias": torch.full((24,), 1e300, dtype=torch.float64),
+        "patch_embed.rpe_bn.running_var": variance,
+        "block.1.attn.v_bn.bias": torch.zeros(24, dtype=torch.int8),
+        "block.1.attn.v_bn.weight": torch.zeros(24, device="meta"),
+        "block.1.attn.k_linear.weight": torch.eye(24).to_sparse(),
+    }
+    torch.save({**{f"module.{name}": t for name, t in (state | changed).items()}}, "model.pth")
+    said = refused(aspk)
+    assert said == (
+        "error: model.pth: has tensors that are no plain arrays of float16, bfloat16, float32, float64: "
+        "module.block.1.attn.k_linear.weight (float32), module.block.1.attn.v_bn.weight (without values), "
+        "module.block.1.attn.v_bn.bias (int8)\n"
+        "  import another checkpoint of that training\n"
+        "error: model.pth: has values that are not finite in float32: "
+        "module.block.0.attn.q_linear.bias, module.head.bias\n"
+        "  import another checkpoint of that training\n"
+        "error: model.pth: has negative variances: module.patch_embed.rpe_bn.running_var\n"
+        "  import another checkpoint of that training\n"
+    )
+
+
+# Names and shapes
+
+
+def fix_of(said: str) -> list[str]:
+    """The lines of a refusal that are remedies: behind the lists of names."""
+    lines = said.splitlines()
+    last = max(number for number, line in enumerate(lines) if " left over: " in line or " missing: " in line
+               or "another shape: " in line)  # fmt: skip
+    return [line.strip() for line in lines[last + 1 :]]
+
+
+def test_all_that_does_not_fit_is_told_at_once(aspk: Aspk, state: State) -> None:
+    changed = {name: t for name, t in state.items() if not name.startswith(("head.", "block.1.attn.q_"))}
+    changed |= {"head.weight": torch.zeros(100, 24), "head.bias": torch.zeros(100), "teacher.weight": torch.zeros(3)}
+    torch.save({f"module.{name}": tensor for name, tensor in changed.items()}, "model.pth")
+    assert refused(aspk) == (
+        "error: model.pth: does not fit the network of recipe tiny; tensors are\n"
+        "  6 missing: block.1.attn.q_linear.weight; block.1.attn.q_linear.bias; block.1.attn.q_bn.weight and 3 more\n"
+        "  1 left over: module.teacher.weight\n"
+        "  2 of another shape: head.weight is 100 x 24, not 10 x 24; head.bias is 100, not 10\n"
+        "  it knows 100 classes, digits has 10: take a recipe whose data.dataset has as many\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedies"),
+    [
+        ({"dim": 16, "hidden": 48}, ["embed_dim=[16]"]),
+        ({"dim": 32, "hidden": 96}, ["embed_dim=[32]"]),
+        ({"depth": 1}, ["depth=[1]"]),
+        ({"depth": 3}, ["depth=[3]"]),
+        ({"hidden": 96}, ["mlp_ratio=[4]"]),
+        ({"hidden": 91}, ["mlp_ratio=[3.8]"]),
+        ({"dim": 32, "hidden": 128, "depth": 4}, ["embed_dim=[32]", "depth=[4]", "mlp_ratio=[4]"]),
+    ],
+)
+def test_the_remedy_for_another_size_works(aspk: Aspk, shape: dict[str, int], remedies: list[str]) -> None:
+    torch.save(published(**shape), "model.pth")
+    fixes = fix_of(refused(aspk))
+    assert [fix.partition("--set ")[2] for fix in fixes] == [f"'space.{remedy}'" for remedy in remedies]
+    options = [word for remedy in remedies for word in ("--set", f"space.{remedy}")]
+    assert imported(aspk, *IMPORT, *options)
+
+
+def test_the_remedies_for_biases_and_learnable_tau_work(aspk: Aspk, state: State) -> None:
+    torch.save(published(convolutions=True), "model.pth")
+    assert fix_of(refused(aspk)) == ["its q, k and v have no biases: --set model.qkv_bias=false"]
+    torch.save(state, "model.pth")
+    assert fix_of(refused(aspk, *IMPORT, *EVENTS)) == ["its q, k and v have biases: --set model.qkv_bias=true"]
+    plif = ("--set", 'model.neuron="plif"')
+    assert fix_of(refused(aspk, *IMPORT, *plif)) == ["its neurons have no weight: --set 'model.neuron=\"lif\"'"]
+    recipe = load_recipe("tiny.toml", plif[1:])
+    network = make_supernet(recipe, describe(recipe.data), Session()).state_dict()
+    torch.save(state | {name: tensor for name, tensor in network.items() if name.endswith(".w")}, "model.pth")
+    assert fix_of(refused(aspk)) == ["its neurons have a weight: --set 'model.neuron=\"plif\"'"]
+    assert imported(aspk, *IMPORT, *plif)
+
+
+def test_a_width_that_the_heads_do_not_divide(aspk: Aspk) -> None:
+    torch.save(published(dim=8, hidden=24), "model.pth")
+    heads = ("--set", "space.num_heads=[3, 6]", "--set", "space.embed_dim=[12, 24]")
+    (fix,) = fix_of(refused(aspk, *IMPORT, *heads))
+    assert fix == (
+        "it has 8 channels where the recipe's widest embed_dim is 24: --set 'space.embed_dim=[8]', "
+        "and space.num_heads that divide it, as 3 does not"
+    )
+
+
+def test_other_channels(aspk: Aspk) -> None:
+    torch.save(published(channels=3), "model.pth")
+    assert fix_of(refused(aspk)) == ["it reads 3 channels, not 1: take a recipe whose data.dataset has as many"]
+
+
+def test_polarities_are_channels(aspk: Aspk) -> None:
+    Path("events.toml").write_text(
+        'extends = "quickstart-events"\n[model]\nqkv_bias = false\n'
+        "[space]\nembed_dim = [24]\nmlp_ratio = [3]\ndepth = [2]\nnum_heads = [2]\n"
+    )
+    command = ("import", "model.pth", "--recipe", "events.toml")
+    torch.save(published(channels=1, convolutions=True), "model.pth")
+    assert fix_of(refused(aspk, *command)) == ["it reads 1 channels, not 2: --set 'data.polarity=\"merged\"'"]
+    merged = ("--set", 'data.polarity="merged"')
+    assert imported(aspk, *command, *merged)
+    torch.save(published(channels=2, convolutions=True), "two.pth")
+    done = aspk("import", "two.pth", *command[2:], *merged)
+    assert fix_of(done.stderr) == ["it reads 2 channels, not 1: --set 'data.polarity=\"separate\"'"]
+
+
+def test_parameters_without_statistics(aspk: Aspk, state: State) -> None:
+    torch.save({name: tensor for name, tensor in state.items() if "running" not in name}, "model.pth")
+    said = refused(aspk)
+    assert "  34 missing: patch_embed.proj_bn.running_mean; patch_embed.proj_bn.running_var; " in said
+    assert fix_of(said) == ["save the network's whole state_dict(), running statistics among it"]
+
+
+def test_another_network(aspk: Aspk) -> None:
+    torch.save(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)).state_dict(), "model.pth")
+    assert refused(aspk) == (
+        "error: model.pth: is no Spikformer: the network knows none of its 4 names, as 0.weight, 0.bias, 2.weight and "
+        "1 more\n  names are those of the published state dicts, as patch_embed.proj_conv.weight, "
+        "patch_embed.proj_bn.weight, patch_embed.proj_bn.bias and 96 more\n"
+    )
+
+
+def test_the_ann_counterpart_takes_no_spiking_weights(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    assert refused(aspk, *IMPORT, "--set", 'model.network="transformer"') == (
+        'error: recipe tiny: model.network is "transformer": the weights of spiking neurons mean nothing to it\n'
+        "  import with --set 'model.network=\"spikformer\"'\n"
+    )
+
+
+# Files
+
+
+class Malice:
+    """A pickle of it writes a file when it is read."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return exec, (f"open({str(self.victim)!r}, 'w').close()",)
+
+
+def _malicious(state: State, malice: Malice) -> Iterator[bytes]:
+    """Malice in a state dict, in timm's arguments, in torch's old format; and in a plain pickle."""
+    hidden = {"state_dict": state, "args": argparse.Namespace(lr=malice)}
+    for content, new in (({"state_dict": state | {"x": malice}}, True), (hidden, True), (hidden, False)):
+        torch.save(content, "model.pth", _use_new_zipfile_serialization=new)
+        yield Path("model.pth").read_bytes()
+    yield pickle.dumps(malice, 2)
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(aspk: Aspk, state: State, own_folder: Path) -> None:
+    victim = own_folder / "victim"
+    files = list(_malicious(state, Malice(victim)))
+    for file in files:
+        Path("model.pth").write_bytes(file)
+        victim.unlink(missing_ok=True)
+        said = refused(aspk)
+        assert not victim.exists()
+        assert said == (
+            "error: model.pth: refused: reading it would run exec, and a checkpoint needs tensors alone\n"
+            "  if you trust its author, load it in a Python of your own and save its state_dict() alone\n"
+        )
+        with contextlib.suppress(RuntimeError):  # torch finds no tensors behind a plain pickle, once it has run
+            torch.load("model.pth", weights_only=False)
+        assert victim.exists(), "this pickle is harmless, so the test says nothing"
+    assert len(files) == 4
+
+
+def test_a_pickled_network_is_refused_with_its_class(aspk: Aspk) -> None:
+    torch.save({"model": nn.Linear(2, 2)}, "model.pth")
+    assert "refused: reading it would run torch.nn.modules.linear.Linear, " in refused(aspk)
+
+
+DAMAGED = (
+    "damaged, cut short, or no checkpoint of torch\n  get the file again, and compare its size with the publisher's\n"
+)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_truncated_and_foreign_files(aspk: Aspk, state: State, old: bool) -> None:
+    file = Path("model.pth")
+    torch.save(state, file, _use_new_zipfile_serialization=not old)
+    whole = file.read_bytes()
+    for content in (
+        whole[:0],
+        whole[:10],
+        whole[: len(whole) // 2],
+        whole[:-1],
+        b"hello\n",
+        b"\x89HDF\r\n\x1a\n",
+        b"\0" * 99,
+    ):
+        file.write_bytes(content)
+        assert refused(aspk) == f"error: model.pth: {DAMAGED}"
+
+
+def test_a_damaged_byte_is_no_crash(tiny_recipe: Path) -> None:
+    """Of 80 bytes each made another: the file is refused, or reads as weights that fit."""
+    file, recipe = Path("model.pth"), load_recipe(str(tiny_recipe), ["space.depth=[1]"])
+    torch.save(published(depth=1), file)
+    whole = file.read_bytes()
+    places = np.random.default_rng(0).integers(len(whole), size=40).tolist()
+    refusals = 0
+    for place in (*range(0, 400, 10), *places):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        file.write_bytes(damaged)
+        try:
+            import_checkpoint(file, recipe, Session())
+        except UserError:
+            refusals += 1
+    assert refusals > 20
+
+
+def test_a_damaged_safetensors_file(aspk: Aspk, state: State) -> None:
+    file = Path("model.safetensors")
+    save_file(state, file)
+    whole = file.read_bytes()
+    for content in (whole[:0], whole[:100], whole[:-1], b"hello\n" * 9):
+        file.write_bytes(content)
+        said = refused(aspk, "import", file, "--recipe", "tiny.toml")
+        assert said.startswith("error: model.safetensors: damaged, cut short, or no safetensors file\n  get the file")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds a list, not a state dict"),
+        (torch.ones(3), "holds a Tensor, not a state dict"),
+        ({}, "holds no tensors"),
+        ({"state_dict": {}}, "holds no tensors"),
+        (
+            {"epoch": 3, "net": {"w": torch.ones(1)}, "lr": 1.0, "x": 2},
+            "has no state dict, only epoch, net, lr and 1 more",
+        ),
+        ({"head.weight": torch.ones(1), "note": "mine"}, "its state dict holds more than tensors: note"),
+    ],
+)
+def test_checkpoints_without_a_state_dict(aspk: Aspk, content: object, message: str) -> None:
+    torch.save(content, "model.pth")
+    assert refused(aspk).startswith(f"error: model.pth: {message}\n  ")
+
+
+def test_missing_files_and_folders(aspk: Aspk) -> None:
+    assert refused(aspk) == "error: model.pth: there is no such file\n  write the path of a checkpoint\n"
+    Path("model.pth").mkdir()
+    assert (
+        refused(aspk) == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .pth.tar, .bin, .safetensors\n"
+    )
+    assert "--recipe" in refused(aspk, "import", "model.pth")
+    assert "there is no recipe" in refused(aspk, "import", "model.pth", "--recipe", "tinny")
+
+
+def test_no_data_set_is_read(aspk: Aspk) -> None:
+    """CIFAR10 is not here; its recipe's network is enough."""
+    torch.save(published(dim=32, hidden=128, depth=1, channels=3), "model.pth")
+    small = ("space.embed_dim=[32]", "space.mlp_ratio=[4]", "space.depth=[1]", "space.num_heads=[2]")
+    options = [word for text in small for word in ("--set", text)]
+    run = imported(aspk, "import", "model.pth", "--recipe", "cifar10-small", *options)
+    assert read_training(run).recipe_name == "cifar10-small"
+    assert json.loads(aspk("runs", "--json").stdout)["runs"][0]["state"] == "imported"
+
+
+def test_there_is_nothing_to_train(aspk: Aspk, state: State) -> None:
+    torch.save(state, "model.pth")
+    run = imported(aspk)
+    for command in (("train",), ("train", "tiny.toml", "--run", run)):
+        done = aspk(*command)
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout == f"{run}: its weights were imported, there is nothing to train\n"
+    document = aspk("train", "--json").document
+    assert (document["epochs"], document["val_top1_largest"]) == (0, None)
+    searched = aspk("search", "--set", "search.generations=1")
+    assert "has been trained for" not in searched.stderr
+    assert "inherited from the imported model.pth, not retrained" in aspk("report").stdout

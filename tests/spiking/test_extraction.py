@@ -1,0 +1,222 @@
+"""A subnet alone: the logits of the supernet's, with its own slices and statistics, folded or not; and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.runs.formats import FORMATS, SafetensorsFile, format_of
+from autospikformer_cli.space import parse_subnet
+from autospikformer_cli.spiking.extraction import ExtractedSubnet, published_state
+from autospikformer_cli.spiking.layout import num_params
+from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, RunningStatistics, Statistics
+from autospikformer_cli.spiking.published import translate
+from autospikformer_cli.spiking.supernet import Supernet
+
+MakeLively = Callable[..., Supernet]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SUBNET = parse_subnet("(2, 1.3, 2, 4, 2, 0.6, 1, 1.5, 2, 3, 12)")
+SMALL = parse_subnet("(1, 1.3, 2, 0.8, 1.5, 2, 12)")
+EVENTS = {"reads_events": True, "qkv_bias": False}
+FORMS = {
+    "static": {},
+    "without input decay": {"decay_input": False},
+    "plif": {"neuron": ParametricLIFNode},
+    "transformer": {"network": "transformer"},
+    "events": EVENTS,
+    "events transformer": {**EVENTS, "network": "transformer"},
+}
+
+
+@pytest.fixture(scope="module")
+def made(make_lively: MakeLively) -> Callable[[str], Supernet]:
+    """made("plif") -> a lively network of a form."""
+    shape = make_lively().config.shape
+
+    def make(form: str) -> Supernet:
+        choices = dict(FORMS[form])
+        config: dict[str, Any] = {}
+        if "decay_input" in choices:
+            config["dynamics"] = replace(make_lively().config.dynamics, decay_input=choices.pop("decay_input"))
+        if "neuron" in choices:
+            config["neuron"] = choices.pop("neuron")
+        supernet = make_lively(shape=replace(shape, **choices), **config)
+        for node in supernet.modules():
+            if isinstance(node, ParametricLIFNode):
+                torch.nn.init.constant_(node.w, 0.3)
+        return supernet
+
+    return make
+
+
+def frames_of(supernet: Supernet, images_BHWC: Tensor) -> Tensor:
+    """Frames (1, B, H, W, C), or four different ones of counts."""
+    if not supernet.config.shape.reads_events:
+        return images_BHWC[None]
+    return torch.stack([images_BHWC.roll(step, 0).abs().mul(3).round() for step in range(4)])
+
+
+def inputs_of(supernet: Supernet, images_BHWC: Tensor) -> Tensor:
+    """The same as an extracted network reads them."""
+    frames = frames_of(supernet, images_BHWC).permute(1, 0, 4, 2, 3)
+    return frames if supernet.config.shape.reads_events else frames[:, 0]
+
+
+def statistics_of(kind: str, supernet: Supernet, frames: Tensor) -> Statistics:
+    """Training's, or the subnet's own."""
+    if kind == "running":
+        return RunningStatistics()
+    recorded = RecordedStatistics()
+    supernet(frames, SUBNET, recorded)
+    return FixedStatistics(recorded.by_layer)
+
+
+@pytest.mark.parametrize("fold", [False, True], ids=["", "folded"])
+@pytest.mark.parametrize("kind", ["running", "recalibrated"])
+@pytest.mark.parametrize("form", FORMS)
+def test_alone_it_is_what_it_was_in_the_supernet(
+    made: Callable[[str], Supernet], images: Tensor, form: str, kind: str, fold: bool
+) -> None:
+    supernet = made(form)
+    frames = frames_of(supernet, images)
+    with torch.no_grad():
+        statistics = statistics_of(kind, supernet, frames)
+        expected = supernet(frames, SUBNET, statistics)
+        network = ExtractedSubnet(supernet, SUBNET, statistics, mean=(0.0,) * 2, std=(1.0,) * 2, fold=fold)
+        other = supernet(frames, SUBNET, statistics_of("running", supernet, frames))
+    logits = network(inputs_of(supernet, images))
+    assert not logits.requires_grad
+    assert (logits - expected).abs().max() < 1e-12
+    assert logits.std() > 1e-3
+    assert kind == "running" or (logits - other).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_holds_its_own_parameters_alone(made: Callable[[str], Supernet], images: Tensor, form: str) -> None:
+    supernet = made(form)
+    network = ExtractedSubnet(supernet, SUBNET, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    learned = sum(parameter.numel() for name, parameter in network.named_parameters() if "_lif" not in name)
+    assert learned == num_params(supernet.config.shape, SUBNET)
+    assert set(network.state_dict()) <= set(supernet.state_dict())
+    for name, tensor in network.state_dict().items():
+        whole = supernet.state_dict()[name]
+        assert torch.equal(tensor, whole[tuple(slice(size) for size in tensor.shape)])
+
+    before = network(inputs_of(supernet, images))
+    with torch.no_grad():
+        for parameter in supernet.parameters():
+            parameter.zero_()
+    assert torch.equal(network.train()(inputs_of(supernet, images)), before)
+
+
+def test_the_stem_keeps_the_supernets_width(lively: Supernet) -> None:
+    network = ExtractedSubnet(lively, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    stem = [shapes[f"patch_embed.proj_conv{suffix}.weight"] for suffix in ("", "1", "2", "3")]
+    assert stem == [(2, 2, 3, 3), (4, 2, 3, 3), (8, 4, 3, 3), (12, 8, 3, 3)]
+    assert shapes["patch_embed.rpe_conv.weight"] == (12, 12, 3, 3)
+    assert shapes["block.0.mlp.fc1_linear.weight"] == (15, 12)
+    assert shapes["block.0.mlp.fc1_bn.running_var"] == (15,)
+    assert shapes["head.weight"] == (5, 12)
+    assert not [name for name in shapes if name.startswith("block.1")]
+
+
+def test_a_folded_network_has_biases_and_no_norms(made: Callable[[str], Supernet]) -> None:
+    network = ExtractedSubnet(made("events"), SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2, fold=True)
+    layers = {name.rpartition(".")[0] for name in network.state_dict()}
+    assert set(network.state_dict()) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    assert not [name for name in layers if "_bn" in name]
+    assert {"patch_embed.proj_conv", "block.0.attn.q_linear"} <= layers
+
+
+@pytest.mark.parametrize("form", ["static", "events"])
+def test_names_are_the_published_ones(made: Callable[[str], Supernet], form: str) -> None:
+    network = ExtractedSubnet(made(form), SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    state = network.state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in published_state(network).items()}
+    if form == "static":
+        assert shapes["block.0.attn.q_linear.weight"] == (12, 12)
+        assert "block.0.attn.q_linear.bias" in shapes
+    else:
+        assert shapes["block.0.attn.q_conv.weight"] == (12, 12, 1)
+        assert shapes["block.0.mlp.fc1_conv.weight"] == (15, 12, 1)
+        assert shapes["block.0.mlp.fc1_conv.bias"] == (15,)
+        assert "block.0.attn.q_conv.bias" not in shapes
+    assert translate(shapes).shapes == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(("form", "axes"), [("static", "(batch, 2, 8, 8)"), ("events", "(batch, frames, 2, 8, 8)")])
+def test_another_number_of_axes_is_refused(
+    made: Callable[[str], Supernet], images: Tensor, form: str, axes: str
+) -> None:
+    supernet = made(form)
+    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    with pytest.raises(ValueError, match=r"this network reads [45]: ") as caught:
+        network(inputs_of(supernet, images)[0])
+    assert str(caught.value).endswith(axes)
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "fold"),
+    [("plif", ".safetensors", False), ("events", ".safetensors", True), ("events", ".pt2", True),
+     ("transformer", ".pt2", False)],
+)  # fmt: skip
+def test_a_file_read_again_is_the_network(
+    made: Callable[[str], Supernet], images: Tensor, form: str, suffix: str, fold: bool
+) -> None:
+    supernet, path = made(form), Path(f"network{suffix}")
+    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2, fold=fold)
+    inputs = inputs_of(supernet, images)
+    FORMATS[suffix].write(network, inputs[:2], path, {"subnet": str(SMALL)})
+    predict = FORMATS[suffix].read(network, path)
+    for batch in (inputs, inputs[:1]):
+        assert (predict(batch) - network(batch)).abs().max() < 1e-9
+    if suffix == ".pt2":
+        extra = {"subnet": ""}
+        torch.export.load(path, extra_files=extra)
+        assert extra == {"subnet": str(SMALL)}
+        assert b"site-packages" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(("form", "fold"), [("plif", True), ("transformer", False)])
+def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images: Tensor, form: str, fold: bool) -> None:
+    supernet = made(form).float()
+    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2, fold=fold)
+    inputs = inputs_of(supernet, images.float())
+    FORMATS[".onnx"].write(network, inputs[:2], Path("network.onnx"), {"subnet": str(SMALL)})
+
+    session = onnxruntime.InferenceSession("network.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map == {"subnet": str(SMALL)}
+    assert [(each.name, each.shape[1:]) for each in session.get_inputs()] == [("x", [2, 8, 8])]
+    for batch in (inputs, inputs[:1]):
+        (logits,) = session.run(["logits"], {"x": batch.numpy()})
+        assert abs(logits - network(batch).numpy()).max() < 1e-4
+
+
+def test_other_weights_than_the_networks_are_noticed(lively: Supernet, images: Tensor) -> None:
+    network = ExtractedSubnet(lively, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    path = Path("network.safetensors")
+    SafetensorsFile().write(network, images, path, {})
+    assert torch.equal(load_file(path)["head.bias"], lively.head.state_dict()["bias"])
+    network.state_dict()["head.bias"][2] = -0.0 if network.state_dict()["head.bias"][2] else 1.0
+    with pytest.raises(UserError, match=r"network\.safetensors: not the network's tensor: head\.bias"):
+        SafetensorsFile().read(network, path)
+
+
+@pytest.mark.parametrize(("name", "said"), [("net.pth", "the suffix .pth"), ("net", "no suffix")])
+def test_a_suffix_says_the_format(name: str, said: str) -> None:
+    assert format_of(Path("a/net.onnx")) is FORMATS[".onnx"]
+    with pytest.raises(UserError, match=f"--to: '{name}' has {said}\n  end it in .safetensors, .pt2, .onnx"):
+        format_of(Path(name))
