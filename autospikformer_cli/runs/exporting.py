@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -81,7 +82,7 @@ class Comparison(NamedTuple):
         """Whether they agree as far as the precision allows."""
         if precision == "float64":
             return self.max_difference <= LARGEST_DIFFERENCE
-        return self.same >= SAME_SHARE * self.images
+        return self.same >= SAME_SHARE * self.images and isfinite(self.max_difference)
 
     def __str__(self) -> str:
         return f"{self.same} of {self.images} predictions are the same, logits within {self.max_difference:.2g}"
@@ -152,6 +153,7 @@ class Export:
         Raises UserError where it does not agree, or cannot be written.
         """
         images = self.run.images("validation", first)
+        self.run.session.say(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator.batch)
@@ -172,7 +174,7 @@ class Export:
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, batch: int) -> Tensor:
-        """The supernet's logits of this subnet, as `aspk evaluate` computes them."""
+        """The supernet's logits of this subnet, as `aspk evaluate` computes them. Raises UserError for not-a-number."""
         import torch
 
         from autospikformer_cli.data.frames import to_frames
@@ -184,7 +186,11 @@ class Export:
                 frames = to_frames(part, self.run.description, device, dtype)
                 logits.append(self.run.supernet(frames, self.subnet, statistics).cpu())
                 progress.advance(len(part))
-        return torch.cat(logits)
+        expected = torch.cat(logits)
+        if not expected.isfinite().all():
+            what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
+            raise UserError(what, str(self.run.path), "export another subnet, or train again with a lower train.lr")
+        return expected
 
     def _inputs(self, images: ImageSet) -> Tensor:
         """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) of events."""
@@ -213,7 +219,10 @@ class Export:
             fix = "please report this: float64 leaves no room for a flipped spike"
         else:
             wanted = f"at least {100 * SAME_SHARE:g} % must be the same"
-            fix = "a near tie weighs less among more images: --images 500; if it stays so, please report this"
+            fix = (
+                "rounding flips spikes, and near ties with them: compare more images, --images 500; a .pt2 with "
+                "--precision float64 has no such differences"
+            )
         what = f"not written, {self.format.runtime} computes something else from it: {comparison}; {wanted}"
         return UserError(what, str(self.file), fix)
 

@@ -170,9 +170,20 @@ def format_of(path: Path) -> Format:
 def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
     import torch
 
-    batch = torch.export.Dim("batch")
-    with torch.no_grad():
-        program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
+    from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
+
+    batch, neuron = torch.export.Dim("batch"), network.config.neuron
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
+    except Exception as error:  # a plugin may do anything
+        if neuron in (LIFNode, ParametricLIFNode):
+            raise
+        raise UserError(
+            f"torch cannot trace the plugin's neuron {neuron}: {type(error).__name__}",
+            "--to",
+            "write a .safetensors, or make the neuron's forward pass of torch's operations alone",
+        ) from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     return program

@@ -23,7 +23,7 @@ from autospikformer_cli.runs import formats
 from autospikformer_cli.runs.formats import FORMATS, Predict, SafetensorsFile
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.store.evaluations import read_predictions
-from autospikformer_cli.store.supernet import load_weights
+from autospikformer_cli.store.supernet import load_checkpoint, load_weights, save_checkpoint
 
 Aspk = Callable[..., Any]
 
@@ -211,6 +211,19 @@ def test_a_subnet_that_there_is_not(aspk: Aspk, trained: Path) -> None:
         autospikformer_cli.load_subnet("nowhere")
     with pytest.raises(UserError, match="'half' is not a precision"):
         autospikformer_cli.load_subnet(trained, "largest", precision="half")
+    assert not left_here()
+
+
+def test_a_network_of_no_numbers_is_not_exported(aspk: Aspk, trained: Path) -> None:
+    checkpoint = load_checkpoint(trained)
+    checkpoint.weights["head.bias"][3] = np.nan
+    save_checkpoint(trained, checkpoint)
+    done = aspk("export", "--subnet", SUBNET, "--to", "a.safetensors", "--quiet")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: runs/tiny: subnet {SUBNET} has logits that are no numbers, there is nothing to compare a file with\n"
+        "  export another subnet, or train again with a lower train.lr\n"
+    )
     assert not left_here()
 
 

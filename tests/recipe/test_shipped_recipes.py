@@ -70,6 +70,22 @@ def test_the_paper_s_settings() -> None:
     assert (recipe.data.dataset, recipe.data.augment) == ("cifar100", "spikformer")
 
 
+def test_event_recipes_are_built_round_spikformer_s_model() -> None:
+    recipe = load_recipe("cifar10dvs")
+    model, data, train = recipe.model, recipe.data, recipe.train
+    assert (model.pooled_stages, model.attention_scale, model.qkv_bias) == ((1, 2, 3, 4), 0.25, False)
+    assert (data.frames, data.split_by, data.polarity, data.augment) == (16, "count", "separate", "events")
+    assert (train.epochs, train.batch, train.lr, train.weight_decay) == (96, 16, 1e-3, 0.06)
+    assert (train.mixup, train.mixup_probability, train.mixup_epochs * train.epochs) == (0.5, 0.5, 75)
+    assert str(recipe.baseline()) == "(2, 4, 4, 16, 16, 1, 1, 2, 2, 16, 256)"
+    assert (recipe.space.threshold, recipe.space.tau) == (
+        load_recipe("cifar10-small").space.threshold,
+        load_recipe("cifar10-small").space.tau,
+    )
+    gestures = differing_keys(load_recipe("dvs128-gesture"), recipe)
+    assert gestures == ["data.dataset", "train.epochs", "train.warmup_epochs"]
+
+
 def test_recipes_that_extend_each_other_differ_only_where_they_say() -> None:
     small = load_recipe("cifar10-small")
     assert differing_keys(load_recipe("cifar100-small"), small) == ["data.dataset"]

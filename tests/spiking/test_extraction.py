@@ -36,6 +36,7 @@ FORMS = {
     "plif": {"neuron": ParametricLIFNode},
     "transformer": {"network": "transformer"},
     "events": EVENTS,
+    "events plif": {**EVENTS, "neuron": ParametricLIFNode},
     "events transformer": {**EVENTS, "network": "transformer"},
 }
 
@@ -170,7 +171,7 @@ def test_another_number_of_axes_is_refused(
 
 @pytest.mark.parametrize(
     ("form", "suffix", "fold"),
-    [("plif", ".safetensors", False), ("events", ".safetensors", True), ("events", ".pt2", True),
+    [("plif", ".safetensors", False), ("events", ".safetensors", True), ("events plif", ".pt2", True),
      ("transformer", ".pt2", False)],
 )  # fmt: skip
 def test_a_file_read_again_is_the_network(
@@ -190,10 +191,9 @@ def test_a_file_read_again_is_the_network(
         assert b"site-packages" not in path.read_bytes()
 
 
-@pytest.mark.parametrize(("form", "fold"), [("plif", True), ("transformer", False)])
-def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images: Tensor, form: str, fold: bool) -> None:
-    supernet = made(form).float()
-    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2, fold=fold)
+def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images: Tensor) -> None:
+    supernet = made("transformer").float()
+    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
     inputs = inputs_of(supernet, images.float())
     FORMATS[".onnx"].write(network, inputs[:2], Path("network.onnx"), {"subnet": str(SMALL)})
 

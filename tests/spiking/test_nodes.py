@@ -15,11 +15,13 @@ from torch.nn import functional
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.registry import Registry
 from autospikformer_cli.runs.assembly import neuron_kind
+from autospikformer_cli.runs.formats import format_of
 from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.spiking.layout import num_params
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import LIFNode, Node, ParametricLIFNode
-from autospikformer_cli.spiking.normalisation import BatchStatistics
+from autospikformer_cli.spiking.normalisation import BatchStatistics, RunningStatistics
 
 STRANGER = """\
 import torch
@@ -112,3 +114,16 @@ def test_a_node_without_loops_and_one_with_them_spike_alike() -> None:
     neuron = Neuron(1.75, 0.8)
     same: Node = LIFNode(Dynamics())
     assert torch.equal(node(current, 5, neuron), same(current, 5, node.as_lif(neuron)))
+
+
+def test_a_neuron_that_torch_cannot_trace_is_named(
+    make_lively: Any, space: SearchSpace, tmp_path: Path, own_folder: Path
+) -> None:
+    class Untraceable(LIFNode):
+        def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+            return super().forward(current_TMC, time_step + (current_TMC.sum().item() > 1e9), neuron)
+
+    supernet = make_lively(neuron=Untraceable)
+    extracted = ExtractedSubnet(supernet, space.smallest(), RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    with pytest.raises(UserError, match="cannot trace the plugin's neuron"):
+        format_of(Path("x.pt2")).write(extracted, torch.zeros(2, 2, 8, 8, dtype=torch.float64), tmp_path / "x.pt2", {})

@@ -174,11 +174,13 @@ def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) ->
 
 def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
     task: list[Recording] = []
+    size = 0
     for recording in recordings:
         task.append(recording)
-        if sum(part.size for part in task) >= TASK_BYTES:
+        size += recording.size
+        if size >= TASK_BYTES:
             yield task
-            task = []
+            task, size = [], 0
     if task:
         yield task
 

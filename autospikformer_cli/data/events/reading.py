@@ -64,7 +64,10 @@ def _columns(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any])
 
 
 def _read_bin(path: str) -> Events:
-    """N-MNIST and N-Caltech101: 5 bytes an event."""
+    """N-MNIST and N-Caltech101: 5 bytes an event.
+
+    tonic's NCALTECH101 moves every recording to the sensor's corner; here it stays where it was recorded.
+    """
     from tonic.io import read_mnist_file
 
     size = _size(path)
