@@ -58,8 +58,10 @@ def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) 
             yield f"space.embed_dim: {shown}{more} {verb} not divisible by num_heads {heads}", None
 
 
-def _stem_has_eighths(dims: tuple[int, ...]) -> Finding:
-    if dims[-1] % 8:
+def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:
+    if stem_dim is not None and stem_dim % 8:
+        yield f"model.stem_dim is {stem_dim}, not divisible by 8", "the stem has an eighth, a quarter and a half of it"
+    elif stem_dim is None and dims[-1] % 8:
         yield (
             f"space.embed_dim: the largest, {dims[-1]}, is not divisible by 8",
             "the stem's stages have an eighth, a quarter, a half and all of its channels",
@@ -138,7 +140,7 @@ def _augmentation_fits(augment: str, dataset: str) -> Finding:
 
 RULES = (
     Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
-    Rule(("space.embed_dim",), _stem_has_eighths),
+    Rule(("space.embed_dim", "model.stem_dim"), _stem_has_eighths),
     Rule(("train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
     Rule(("search.population", "search.parents"), _parents_fit),
     Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),

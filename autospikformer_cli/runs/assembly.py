@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.supernet import Supernet
 
 
-FIXED_MODEL_KEYS = ("model.network", "model.neuron", "model.pooled_stages", "model.qkv_bias")
+FIXED_MODEL_KEYS = ("model.network", "model.neuron", "model.pooled_stages", "model.qkv_bias", "model.stem_dim")
 """Keys of [model] that decide what the weights are."""
 MOVABLE_KEYS = ("data.root", "data.download", "data.cache")
 """Keys of [data] that say where images are, not which."""
@@ -49,6 +49,7 @@ def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
         reads_events=description.num_frames is not None,
         network=recipe.model.network,
         neuron_params=_neuron_params(recipe),
+        stem_dim=recipe.model.stem_dim or 0,
     )
 
 

@@ -149,6 +149,13 @@ def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> It
         heads = f", and space.num_heads that divide it, as {odd[0]} does not" if odd else ""
         widths = f"{found.embed_dim} channels where the recipe's widest embed_dim is {expected.embed_dim}"
         yield f"it has {widths}: --set 'space.embed_dim=[{found.embed_dim}]'{heads}"
+    if found.stem_dim is not None and found.embed_dim is not None:
+        own_width = found.stem_dim != found.embed_dim
+        if own_width and differ("stem_dim"):
+            halves = f"its stem's third convolution has {found.stem_dim // 2} channels, half of {found.stem_dim}"
+            yield f"{halves}: --set model.stem_dim={found.stem_dim}"
+        elif not own_width and recipe.model.stem_dim not in (None, found.stem_dim):
+            yield "its stem is as wide as its embedding: --set 'model.stem_dim=\"none\"'"
     if found.depth and differ("depth"):
         yield f"it has {found.depth} blocks, the recipe {expected.depth}: --set 'space.depth=[{found.depth}]'"
     if found.embed_dim is not None and found.hidden_dim is not None:

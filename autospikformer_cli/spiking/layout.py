@@ -27,7 +27,8 @@ class NetworkShape:
     fixed_heads: the head count of every block where the subnet's own has no effect; None where it has.
     qkv_bias: whether q, k and v have biases. reads_events: frames are counts of events, one for each time step.
     network: "transformer" is the ANN of the same shape, whose layers all read real values once. neuron_params: learned
-    numbers of one layer's neurons.
+    numbers of one layer's neurons. stem_dim: what the stem's first three convolutions have an eighth, a quarter and a
+    half of; 0 for widest_dim.
     """
 
     image_size: int
@@ -40,6 +41,7 @@ class NetworkShape:
     reads_events: bool = False
     network: Literal["spikformer", "transformer"] = "spikformer"
     neuron_params: int = 0
+    stem_dim: int = 0
 
     def stage_size(self, stage: int) -> int:
         """Side of the feature map that stage 1 to 4 convolves, or that leaves the stem (stage 5), in positions."""
@@ -59,7 +61,7 @@ class NetworkShape:
 
     def stem_widths(self, embed_dim: int) -> tuple[int, int, int, int]:
         """Output channels of the four convolutions: only the last follows the subnet (weight entanglement)."""
-        first, second, third, _ = (self.widest_dim // fraction for fraction in STEM_FRACTIONS)
+        first, second, third, _ = ((self.stem_dim or self.widest_dim) // fraction for fraction in STEM_FRACTIONS)
         return first, second, third, embed_dim
 
 

@@ -84,11 +84,12 @@ def _wrapper(names: Collection[str]) -> str:
 class Architecture:
     """What the shapes of a state dict say of its network; None where the tensor that says it is absent.
 
-    hidden_dim: of the first block's MLP. learnable_tau: whether neurons have a weight.
+    stem_dim: twice the third convolution's channels. hidden_dim: of the first block's MLP. learnable_tau: whether neurons have a weight.
     """
 
     in_channels: int | None
     embed_dim: int | None
+    stem_dim: int | None
     depth: int
     hidden_dim: int | None
     num_classes: int | None
@@ -111,6 +112,7 @@ def architecture(shapes: Mapping[str, Shape]) -> Architecture:
     return Architecture(
         in_channels=size("patch_embed.proj_conv.weight", 1),
         embed_dim=size("patch_embed.proj_conv3.weight", 0),
+        stem_dim=None if (half := size("patch_embed.proj_conv3.weight", 1)) is None else 2 * half,
         depth=max(blocks, default=-1) + 1,
         hidden_dim=size("block.0.mlp.fc1_linear.weight", 0),
         num_classes=size("head.weight", 0),

@@ -21,7 +21,8 @@ Aspk = Callable[..., Any]
 def test_the_document(aspk: Aspk, trained: Path) -> None:
     document = aspk("analyze", "--images", "12", "--json").document
     assert set(document) == {
-        "subnet", "split", "images", "mean_ssim", "ssim_by_channel", "most", "least", "fidelity", "switches", "resolved",
+        "subnet", "split", "images", "mean_ssim", "ssim_by_channel", "most", "least",
+        "fidelity", "switches", "resolved",
     }  # fmt: skip
     assert document["subnet"] == load_recipe("tiny.toml").space.search_space().largest().to_numbers()
     assert (document["split"], document["images"]) == ("validation", 12)

@@ -16,8 +16,8 @@ from autospikformer_cli.store.supernet import load_checkpoint
 Aspk = Callable[..., Any]
 
 SMALL = (
-    "space.embed_dim=[16]", "space.mlp_ratio=[2]", "space.num_heads=[2, 4]", "space.depth=[1]", "space.time_step=[2, 3]",
-    "space.tau=[1.25, 2]", "data.frames=4", "model.calibration_images=4", "train.epochs=1", "train.warmup_epochs=0",
+    "space.embed_dim=[16]", "space.mlp_ratio=[2]", "space.num_heads=[2, 4]", "space.depth=[1]",
+    "space.time_step=[2, 3]", "space.tau=[1.25, 2]", "data.frames=4", "model.calibration_images=4", "train.epochs=1", "train.warmup_epochs=0",
     "train.batch=40", "search.population=4", "search.parents=2", "search.generations=1", 'search.baseline="none"',
     "search.images=4",
 )  # fmt: skip
@@ -102,7 +102,7 @@ def test_a_folder_with_no_data_leaves_no_run(aspk: Aspk, own_folder: Path) -> No
 
 
 def test_a_damaged_recording_is_named_and_nothing_is_lost(aspk: Aspk, dvs128: Path) -> None:
-    damaged = sorted(dvs128.rglob("ibmGestureTrain/*/5.npy"))[0]
+    damaged = min(dvs128.rglob("ibmGestureTrain/*/5.npy"))
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[: len(whole) // 2])
     done = aspk("train", "dvs128-gesture", *set_options(dvs128))

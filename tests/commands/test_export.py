@@ -140,15 +140,23 @@ def test_onnx_runtime_predicts_the_same(aspk: Aspk, trained: Path) -> None:
         assert secret not in Path("net.onnx").read_bytes()
 
 
-def test_an_exported_file_is_imported_again(aspk: Aspk, trained: Path) -> None:
-    assert aspk("export", "--subnet", WIDE, "--to", "wide.safetensors", "--precision", "float64").exit_code == 0
-    expected = evaluated(aspk, "--subnet", WIDE, "--precision", "float64", split="test")
+@pytest.mark.parametrize("dim", [24, 16])
+def test_an_exported_file_is_imported_again(aspk: Aspk, trained: Path, dim: int) -> None:
+    """A subnet narrower than its supernet keeps the supernet's stem, which the recipe must then tell."""
+    subnet = f"(1, 2, 4, 1, 2, 2, {dim})"
+    assert aspk("export", "--subnet", subnet, "--to", "alone.safetensors", "--precision", "float64").exit_code == 0
+    expected = evaluated(aspk, "--subnet", subnet, "--precision", "float64", split="test")
     Path("alone.toml").write_text(
         'extends = "tiny.toml"\n[space]\ndepth = [1]\nmlp_ratio = [2]\nnum_heads = [4]\nthreshold = [1]\ntau = [2]\n'
-        "time_step = [2]\nembed_dim = [24]\n"
+        f"time_step = [2]\nembed_dim = [{dim}]\n"
     )
-    options = ("--recipe", "alone.toml", "--run", "runs/alone", "--precision", "float64")
-    assert aspk("import", "wide.safetensors", *options).exit_code == 0
+    options = ["--recipe", "alone.toml", "--run", "runs/alone", "--precision", "float64"]
+    if dim == 16:
+        refused = aspk("import", "alone.safetensors", *options)
+        assert refused.exit_code == 2
+        assert "half of 24: --set model.stem_dim=24" in refused.stderr
+        options += ["--set", "model.stem_dim=24"]
+    assert aspk("import", "alone.safetensors", *options).exit_code == 0
     options = ("--run", "runs/alone", "--precision", "float64", "--set", 'model.batchnorm="running"')
     assert np.abs(evaluated(aspk, "--subnet", "largest", *options, split="test") - expected).max() < 1e-9
 

@@ -104,6 +104,7 @@ def test_shapes_tell_the_network() -> None:
     whole = Architecture(
         in_channels=3,
         embed_dim=384,
+        stem_dim=384,
         depth=4,
         hidden_dim=1536,
         num_classes=10,
@@ -115,4 +116,4 @@ def test_shapes_tell_the_network() -> None:
     assert architecture(without_bias) == replace(whole, qkv_bias=False)
     for neuron in ("block.0.attn.attn_lif.w", "patch_embed.proj_lif2.w"):
         assert architecture({**CIFAR, neuron: ()}) == replace(whole, learnable_tau=True)
-    assert architecture({"head.weight": ()}) == Architecture(None, None, 0, None, None, False, False)
+    assert architecture({"head.weight": ()}) == Architecture(None, None, None, 0, None, None, False, False)
