@@ -66,6 +66,16 @@ class Session:
         """A remark on standard error, unless --quiet; above a live bar where there is one."""
         self._error_console.print(text, markup=False, soft_wrap=True)
 
+    @cached_property
+    def _said(self) -> set[str]:
+        return set()
+
+    def say_once(self, text: str) -> None:
+        """A remark that several parts of a command may have, said by the first."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
         """How far a computation is, on standard error, unless --quiet; call `.advance(n, loss=..., val=...)` on it.
 

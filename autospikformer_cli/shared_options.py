@@ -17,7 +17,12 @@ SHARED_OPTIONS: dict[str, tuple[object, object]] = {
     "run": (
         Annotated[
             Path | None,
-            typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="the newest under runs/; train and import: their own"),
+            typer.Option(
+                "--run",
+                metavar="DIR",
+                help="The run's folder.",
+                show_default="the newest under runs/; train and import: their own",
+            ),
         ],
         None,
     ),

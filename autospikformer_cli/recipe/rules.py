@@ -102,10 +102,10 @@ def _baseline_is_member(baseline: tuple[Decimal, ...] | None, *choices: tuple[An
         yield f"search.baseline is outside [space]: {fault}", None
 
 
-def _folder_has_size(dataset: str, image_size: int | None) -> Finding:
-    if dataset == "folder" and image_size is None:
+def _size_is_known(dataset: str, image_size: int | None) -> Finding:
+    if dataset in ("folder", "ncaltech101") and image_size is None:
         yield (
-            'data.image_size is missing, data.dataset = "folder" needs it',
+            f'data.image_size is missing, data.dataset = "{dataset}" needs it',
             "write the side in pixels, for example image_size = 32, in [data]",
         )
 
@@ -145,7 +145,7 @@ RULES = (
     Rule(("search.population", "search.parents"), _parents_fit),
     Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
     Rule(("search.baseline", *(f"space.{gene}" for gene in _GENES)), _baseline_is_member),
-    Rule(("data.dataset", "data.image_size"), _folder_has_size),
+    Rule(("data.dataset", "data.image_size"), _size_is_known),
     Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
     Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
     Rule(("data.augment", "data.dataset"), _augmentation_fits),

@@ -189,7 +189,8 @@ class ModelConfig(Keys):
     attention_scale: PositiveReal = 0.125
     """Factor of the attention product (Spikformer: 0.125, its model for CIFAR10-DVS 0.25)."""
     stem_dim: Annotated[PositiveWhole | None, NoneAsText] = None
-    """What the stem's first three convolutions have an eighth, a quarter and a half of; "none": the largest embed_dim."""
+    """Channels of which the stem's first three convolutions have an eighth, a quarter and a half; "none": the largest
+    embed_dim."""
     qkv_bias: Flag = True
     """Whether q, k and v have biases (Spikformer's for CIFAR: yes; for ImageNet and CIFAR10-DVS: no)."""
     pooled_stages: Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)] = (3, 4)

@@ -109,7 +109,7 @@ def load_images(recipe: Recipe, seed: int, split: Split, session: Session) -> Im
 
     images = load_split(recipe.data, seed, split, progress=session.progress)
     if images.note:
-        session.say(images.note)
+        session.say_once(images.note)
     return images
 
 
@@ -121,9 +121,7 @@ def make_evaluator(
 
     batch = recipe.model.evaluation_batch
     if recipe.model.batchnorm == "batch":
-        session.say(
-            f'warning: model.batchnorm = "batch": results depend on the batches, here of {batch} images'
-        )
+        session.say_once(f'warning: model.batchnorm = "batch": results depend on the batches, here of {batch} images')
     return Evaluator(supernet, description, calibration, recipe.model.batchnorm, batch)
 
 

@@ -144,26 +144,9 @@ def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> It
     def differ(gene: str) -> bool:
         return getattr(found, gene) not in (None, getattr(expected, gene))
 
-    if found.embed_dim is not None and differ("embed_dim"):
-        odd = [heads for heads in recipe.space.num_heads if found.embed_dim % heads]
-        heads = f", and space.num_heads that divide it, as {odd[0]} does not" if odd else ""
-        widths = f"{found.embed_dim} channels where the recipe's widest embed_dim is {expected.embed_dim}"
-        yield f"it has {widths}: --set 'space.embed_dim=[{found.embed_dim}]'{heads}"
-    if found.stem_dim is not None and found.embed_dim is not None:
-        own_width = found.stem_dim != found.embed_dim
-        if own_width and differ("stem_dim"):
-            halves = f"its stem's third convolution has {found.stem_dim // 2} channels, half of {found.stem_dim}"
-            yield f"{halves}: --set model.stem_dim={found.stem_dim}"
-        elif not own_width and recipe.model.stem_dim not in (None, found.stem_dim):
-            yield "its stem is as wide as its embedding: --set 'model.stem_dim=\"none\"'"
+    yield from _width_remedies(found, expected, recipe)
     if found.depth and differ("depth"):
         yield f"it has {found.depth} blocks, the recipe {expected.depth}: --set 'space.depth=[{found.depth}]'"
-    if found.embed_dim is not None and found.hidden_dim is not None:
-        widest = recipe.space.mlp_ratio[-1]
-        if int(found.embed_dim * widest) != found.hidden_dim:
-            ratio = _ratio(found.embed_dim, found.hidden_dim)
-            hidden = f"its MLPs have {found.hidden_dim} hidden neurons, {ratio} times its channels"
-            yield f"{hidden}, the recipe's {widest} times: --set 'space.mlp_ratio=[{ratio}]'"
     if differ("num_classes"):
         classes = f"{found.num_classes} classes, {recipe.data.dataset} has {expected.num_classes}"
         yield f"it knows {classes}: take a recipe whose data.dataset has as many"
@@ -175,6 +158,27 @@ def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> It
     if found.learnable_tau != expected.learnable_tau:
         neuron, owns = ("plif", "have a weight") if found.learnable_tau else ("lif", "have no weight")
         yield f"its neurons {owns}: --set 'model.neuron=\"{neuron}\"'"
+
+
+def _width_remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> Iterator[str]:
+    if found.embed_dim is None:
+        return
+    if found.embed_dim != expected.embed_dim:
+        odd = [heads for heads in recipe.space.num_heads if found.embed_dim % heads]
+        heads = f", and space.num_heads that divide it, as {odd[0]} does not" if odd else ""
+        widths = f"{found.embed_dim} channels where the recipe's widest embed_dim is {expected.embed_dim}"
+        yield f"it has {widths}: --set 'space.embed_dim=[{found.embed_dim}]'{heads}"
+    if found.stem_dim == found.embed_dim and recipe.model.stem_dim not in (None, found.stem_dim):
+        yield "its stem is as wide as its embedding: --set 'model.stem_dim=\"none\"'"
+    elif found.stem_dim not in (None, found.embed_dim, expected.stem_dim):
+        third = f"its stem's third convolution has {found.stem_dim // 2} channels, half of {found.stem_dim}"
+        yield f"{third}: --set model.stem_dim={found.stem_dim}"
+    if found.hidden_dim is not None:
+        widest = recipe.space.mlp_ratio[-1]
+        if int(found.embed_dim * widest) != found.hidden_dim:
+            ratio = _ratio(found.embed_dim, found.hidden_dim)
+            hidden = f"its MLPs have {found.hidden_dim} hidden neurons, {ratio} times its channels"
+            yield f"{hidden}, the recipe's {widest} times: --set 'space.mlp_ratio=[{ratio}]'"
 
 
 def _ratio(embed_dim: int, hidden_dim: int) -> Decimal:

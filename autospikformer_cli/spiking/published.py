@@ -84,7 +84,8 @@ def _wrapper(names: Collection[str]) -> str:
 class Architecture:
     """What the shapes of a state dict say of its network; None where the tensor that says it is absent.
 
-    stem_dim: twice the third convolution's channels. hidden_dim: of the first block's MLP. learnable_tau: whether neurons have a weight.
+    stem_dim: twice the stem's third convolution's channels. hidden_dim: of the first block's MLP. learnable_tau:
+    whether neurons have a weight.
     """
 
     in_channels: int | None

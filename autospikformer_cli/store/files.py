@@ -35,6 +35,7 @@ REMEDIES = {
     "population": "restore it from a copy, or delete it and search again: aspk search --run {run}",
     "evaluations": "restore it from a copy, or delete it and evaluate again: aspk evaluate --run {run} --subnet best",
     "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
+    "frames": "delete it: the next command makes it again from the recordings",
 }
 """Kind of file -> what its reader can do where the file cannot be used."""
 

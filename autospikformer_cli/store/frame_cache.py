@@ -28,7 +28,6 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import REMEDIES, Array, get, get_group, get_json, open_h5, put, put_header, put_json
 
 KIND = "frames"
-REMEDIES[KIND] = "delete it: the next command makes it again from the recordings"
 
 COMPRESSION_LEVEL = 1
 ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])

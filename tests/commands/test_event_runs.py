@@ -17,9 +17,9 @@ Aspk = Callable[..., Any]
 
 SMALL = (
     "space.embed_dim=[16]", "space.mlp_ratio=[2]", "space.num_heads=[2, 4]", "space.depth=[1]",
-    "space.time_step=[2, 3]", "space.tau=[1.25, 2]", "data.frames=4", "model.calibration_images=4", "train.epochs=1", "train.warmup_epochs=0",
-    "train.batch=40", "search.population=4", "search.parents=2", "search.generations=1", 'search.baseline="none"',
-    "search.images=4",
+    "space.time_step=[2, 3]", "space.tau=[1.25, 2]", "data.frames=4", "model.calibration_images=4",
+    "train.epochs=1", "train.warmup_epochs=0", "train.batch=40", "search.population=4", "search.parents=2",
+    "search.generations=1", 'search.baseline="none"', "search.images=4",
 )  # fmt: skip
 GESTURES = 11
 

@@ -392,7 +392,7 @@ def test_all_that_does_not_fit_is_told_at_once(aspk: Aspk, state: State) -> None
         ({"depth": 3}, ["depth=[3]"]),
         ({"hidden": 96}, ["mlp_ratio=[4]"]),
         ({"hidden": 91}, ["mlp_ratio=[3.8]"]),
-        ({"dim": 32, "hidden": 128, "depth": 4}, ["embed_dim=[32]", "depth=[4]", "mlp_ratio=[4]"]),
+        ({"dim": 32, "hidden": 128, "depth": 4}, ["embed_dim=[32]", "mlp_ratio=[4]", "depth=[4]"]),
     ],
 )
 def test_the_remedy_for_another_size_works(aspk: Aspk, shape: dict[str, int], remedies: list[str]) -> None:

@@ -135,7 +135,7 @@ def test_the_order_of_the_calibration_images_is_no_matter(supernet: Supernet) ->
     rows = torch.randperm(11, generator=torch.Generator().manual_seed(1))
     shuffled = ImageSet(CALIBRATION.images[rows], CALIBRATION.labels[rows], rows, "train", "")
     one = evaluator(supernet).measure(SUBNET, IMAGES)
-    other = Evaluator(supernet, DESCRIPTION, shuffled, "recalibrate").measure(SUBNET, IMAGES)
+    other = Evaluator(supernet, DESCRIPTION, shuffled, "recalibrate", 64).measure(SUBNET, IMAGES)
     assert other.measurement == one.measurement
     torch.testing.assert_close(other.predictions.logits, one.predictions.logits, rtol=0, atol=1e-9)
 

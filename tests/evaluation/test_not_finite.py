@@ -29,5 +29,5 @@ def test_images_without_finite_results_are_counted(broken: str) -> None:
     if broken:
         with torch.no_grad():
             supernet.get_parameter(broken).view(-1)[0] = float("nan")
-    evaluator = Evaluator(supernet, DataDescription(3, 1, 8, (0.5,), (0.5,)), images(12), "recalibrate")
+    evaluator = Evaluator(supernet, DataDescription(3, 1, 8, (0.5,), (0.5,)), images(12), "recalibrate", 64)
     assert evaluator.measure(SPACE.largest(), images(5)).measurement.non_finite == (5 if broken else 0)

@@ -171,7 +171,8 @@ def test_a_time_step_has_a_frame_of_its_own(faults_of: FaultsOf, small: str) -> 
 def test_event_data_loads_with_what_suits_it(dataset: str, small: str) -> None:
     text = small.replace('"digits"', f'"{dataset}"')
     for augment in ("events", "flip", "none"):
-        assert recipe_from_toml(text, overrides=[f'data.augment="{augment}"']).data.frames == 10
+        overrides = [f'data.augment="{augment}"', "data.image_size=64"]
+        assert recipe_from_toml(text, overrides=overrides).data.frames == 10
 
 
 CHOICES = [

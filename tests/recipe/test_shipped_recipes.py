@@ -83,7 +83,7 @@ def test_event_recipes_are_built_round_spikformer_s_model() -> None:
         load_recipe("cifar10-small").space.tau,
     )
     gestures = differing_keys(load_recipe("dvs128-gesture"), recipe)
-    assert gestures == ["data.dataset", "train.epochs", "train.warmup_epochs"]
+    assert gestures == ["data.dataset", "data.augment", "train.epochs", "train.warmup_epochs"]
 
 
 def test_recipes_that_extend_each_other_differ_only_where_they_say() -> None:
