@@ -11,7 +11,7 @@ from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.recipe.fidelity import Value
-from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_text
+from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, network_switches_text, of_the_network
 from autospikformer_cli.report.tables import format_accuracy, plain_table
 from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_count, format_energy, format_share
 from autospikformer_cli.space import Subnet
@@ -85,5 +85,7 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
     )
     for name, cell in lines:
         table.add_row(name, *(Text(cell(evaluation)) for evaluation in evaluations))
-    in_force = dict.fromkeys(switches_text(evaluation.resolved) for evaluation in evaluations if evaluation.resolved)
-    return Group(table, *(Text(textwrap.fill(f"switches: {text}", NOTE_WIDTH)) for text in in_force))
+    in_force = dict.fromkeys(
+        network_switches_text(evaluation.resolved) for evaluation in evaluations if evaluation.resolved
+    )
+    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in in_force))

@@ -27,7 +27,7 @@ class Provenance:
     calibration_images: that BatchNorm was recalibrated on, None where it was not. bounds: of F_AEB over the archive,
     None where each generation has its own. epochs: of the supernet when it was measured. note: why a search
     ended before its budget. switches: recipe keys that differ from what fidelity and convention say. resolved: the
-    value of every such key, and of those that tell the network.
+    value of every such key, and of those that tell the network. events: how recordings became frames, "" for images.
     """
 
     dataset: str
@@ -45,6 +45,7 @@ class Provenance:
     seed: int
     epochs: int | None = None
     imported_from: str = ""
+    events: str = ""
     note: str = ""
     switches: tuple[str, ...] = ()
     resolved: Mapping[str, Value] = field(default_factory=dict)
@@ -92,9 +93,14 @@ def of_the_network(switches: Sequence[str]) -> list[str]:
     return [switch for switch in switches if switch.startswith(("model.", "energy."))]
 
 
+def network_switches_text(resolved: Mapping[str, Value]) -> str:
+    """The values of the switches that one network's own result depends on."""
+    return f"switches: {switches_text({key: resolved[key] for key in of_the_network(list(resolved))})}"
+
+
 def fidelity_notes(fidelity: str, switches: Sequence[str], resolved: Mapping[str, Value]) -> list[str]:
-    """What stands under one network's table: the fidelity with what differs from it, and every switch."""
-    return [f"fidelity: {fidelity_text(fidelity, of_the_network(switches))}", f"switches: {switches_text(resolved)}"]
+    """What stands under one network's table: the fidelity with what differs from it, and the switches in force."""
+    return [f"fidelity: {fidelity_text(fidelity, of_the_network(switches))}", network_switches_text(resolved)]
 
 
 def batchnorm_text(
@@ -125,6 +131,7 @@ def provenance_panel(provenance: Provenance, unit: EnergyUnit | None = None) -> 
 def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, str]]:
     p = provenance
     lines = [
+        *([("events", p.events)] if p.events else []),
         ("accuracy", f"{p.images} {p.split} images of {p.dataset}; interval: 95 %, binomial (Wilson)"),
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, p.resolved, p.calibration_images)),
         ("energy", f"joules an image, profile {p.energy_profile}, convention {p.energy_convention}"),

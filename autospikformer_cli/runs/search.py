@@ -207,6 +207,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         bounds=scores.bounds,
         seed=recipe.seed,
         epochs=measured.epochs,
+        events=_events_text(recipe, measured.frames),
         imported_from=origin.file if (origin := read_training(path).origin) else "",
         switches=recipe.switches(),
         resolved=recipe.resolved_switches(),
@@ -214,6 +215,13 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
     )
     baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None
     return SearchResults(scores, baseline, shown)
+
+
+def _events_text(recipe: Recipe, frames: int) -> str:
+    if not frames:
+        return ""
+    how = f"{frames} frames a recording, of equal {recipe.data.split_by}; polarities {recipe.data.polarity}"
+    return f"{how}; a subnet with T steps reads T of them, evenly"
 
 
 def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,17 @@ def test_the_first_tour_with_events(aspk: Aspk, own_folder: Path) -> None:
     assert aspk("search").exit_code == 0
     shown = aspk("report").stdout
     assert "40 validation images of digits-events" in shown
+    assert "events     6 frames a recording, of equal count; polarities separate; a subnet with T steps" in shown
+
+
+@pytest.mark.shared
+def test_nmnist_is_learned_from_its_own_files(aspk: Aspk, shared_data: Path, own_folder: Path) -> None:
+    """Real recordings: 200 to train and 47 to test, of which at least 60 % must be told."""
+    with tarfile.open(shared_data / "events" / "nmnist-mini.tar.xz") as archive:
+        archive.extractall(own_folder / "nmnist", filter="data")
+    trained = aspk("train", "nmnist-laptop", "--set", 'data.root="nmnist"')
+    assert trained.exit_code == 0, trained.stderr
+    assert trained.stderr.count("200 of 60,000 training recordings") == 1
+    found = aspk("evaluate", "--subnet", "largest", "--json").document
+    assert (found["split"], found["images"]) == ("test", 47)
+    assert found["top1"] >= 60
