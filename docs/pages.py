@@ -60,8 +60,10 @@ aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
 
 Another key overrides it beside `fidelity` in the same file, in a file that extends that file, and in `--set`. Keys of a
 file that is extended are replaced. `--set 'fidelity="..."'` lies over all files and under every other `--set`, wherever
-it stands. Every stored result holds the whole recipe. Reports and JSON documents name the fidelity, the switches that
-differ from it ("but"), and the value of every switch.
+it stands. Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from
+it ("but"), and the values in force. The report of a search and all JSON documents of results have those of every
+switch; the tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`, on which
+the result of one network depends.
 
 In the tables, "silent" marks a source that says nothing: that profile takes our value.
 """
@@ -96,7 +98,7 @@ def _switch_head(*names: Fidelity) -> tuple[str, ...]:
 def _switch_row(switch: Switch, names: Sequence[Fidelity]) -> tuple[str, ...]:
     values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in switch.silent else ''}" for name in names]
     reading = f"{switch.reading}, {switch.title}"
-    return (reading, f"`{switch.key}`", switch.changes, *values, switch.why, _places([switch.computed]))
+    return (reading, f"`{switch.key}`", switch.changes, *values, switch.why, _places(switch.computed))
 
 
 def _settled_row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -82,13 +82,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def numpy_spikformer() -> Any:
     """The module tests/reference/numpy_spikformer.py: the network once more, without torch and without this package."""
-    path = REPOSITORY / "tests" / "reference" / "numpy_spikformer.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _module(REPOSITORY / "tests" / "reference" / "numpy_spikformer.py")
 
 
 EVENT = np.dtype([("x", np.int32), ("y", np.int32), ("t", np.int64), ("p", np.int8)])
@@ -145,11 +139,15 @@ def recordings() -> Recordings:
 @pytest.fixture(scope="session")
 def aedat4() -> Any:
     """The module tests/data/aedat4.py: a writer of AEDAT 4."""
-    path = REPOSITORY / "tests" / "data" / "aedat4.py"
-    spec = importlib.util.spec_from_file_location("aedat4_writer", path)
+    return _module(REPOSITORY / "tests" / "data" / "aedat4.py")
+
+
+def _module(path: Path) -> Any:
+    """A module that lies beside the tests, which no import finds."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

@@ -24,6 +24,7 @@ def analyze(
     Example: aspk analyze --subnet baseline --images 128
     """
     from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
+    from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.redundancy_table import redundancy_table
     from autospikformer_cli.runs.assembly import open_searched
@@ -31,6 +32,8 @@ def analyze(
     from autospikformer_cli.store.runs import resolve_run
 
     run = open_searched(resolve_run(session.run), session)
+    if run.recipe.model.network != "spikformer":
+        raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
     chosen = select_subnet(subnet, run.recipe, run.path)
     measured = run.images("validation", images)
     matrix = channel_similarity(run.evaluator().embedding_rates(chosen, measured).double().numpy())

@@ -24,7 +24,8 @@ def export(
 
     The suffix chooses: .safetensors holds weights under Spikformer's names, .pt2 a program of torch.export, .onnx a
     model for ONNX Runtime and others. The file is read again by its runtime and compared before it takes its place.
-    A folded .safetensors is for other programs: aspk import wants BatchNorm's own parameters.
+    A folded .safetensors is for other programs: aspk import wants BatchNorm's own parameters, all MLPs of one size, and
+    a spiking network.
 
     Example: aspk export --subnet best --to best.onnx
     """

@@ -58,7 +58,7 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     """One split of a recipe's data set, a function of the data, data.validation, data.test and the seed.
 
     What the data set itself separates is taken as it is; validation (and test, of a data set without one) is held
-    out of its training images, class by class. Files of the test split are opened for "test" alone.
+    out of its training images, class by class. Files of a test split of its own are opened for "test" alone.
     Order: the data set's own for a test split in a mixed order (CIFAR); else the classes alternate.
     progress: of making frames of event recordings, which later calls find in data.cache.
     Raises UserError for a data set that is missing, damaged or too small to split.

@@ -61,6 +61,11 @@ def splits_with_files(config: DataConfig) -> frozenset[str]:
     return frozenset(split_folders(config.root))
 
 
+def shares_test_files(config: DataConfig) -> bool:
+    """Whether the test split is cut out of the same files as the others, so that adding one may move it there."""
+    return config.dataset == "cifar10dvs" or "test" not in splits_with_files(config)
+
+
 def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source:
     """The images of one of `splits_with_files`; no file of another split is opened.
 

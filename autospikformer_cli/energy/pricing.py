@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autospikformer_cli.energy.conventions import Convention, HardwareProfile
 from autospikformer_cli.measurement import InputCount, Measurement
@@ -78,15 +78,19 @@ class EnergyModel:
         spiking = (operation.reads for operation in self._operations(subnet) if operation.input_kind != "real")
         return self._price(subnet, dict.fromkeys(spiking, InputRate(rate, rate)))
 
+    def _counts(self, operation: Operation) -> bool:
+        return self.convention.head or operation.kind != "head"
+
     def _operations(self, subnet: Subnet) -> Sequence[Operation]:
         return operations(self.shape, subnet, self.convention.order)
 
     def _price(self, subnet: Subnet, rates: Mapping[str, InputRate]) -> EnergyReport:
-        counted = [o for o in self._operations(subnet) if self.convention.head or o.kind != "head"]
+        counted = [operation for operation in self._operations(subnet) if self._counts(operation)]
+        as_ann = operations(replace(self.shape, network="transformer"), subnet)
         return EnergyReport(
             layers=tuple(self._layer(operation, rates, subnet.time_step) for operation in counted),
             params=num_params(self.shape, subnet),
-            ann_energy_j=sum(operation.macs for operation in counted) * self.profile.e_mac_pj * PICO,
+            ann_energy_j=sum(o.macs for o in as_ann if self._counts(o)) * self.profile.e_mac_pj * PICO,
         )
 
     def _runs(self, operation: Operation, time_step: int) -> int:

@@ -12,7 +12,7 @@ from autospikformer_cli.spiking.layout import Operation
 
 
 def step_sums(x_TBPC: Tensor) -> Tensor:
-    """Sum by time step of whole-number values, int64. Exact: one image's sum at one step is below 2^24."""
+    """Sum by time step of whole-number values, int64. Exact in float32 where an image's sum at a step is below 2^24."""
     return x_TBPC.flatten(2).sum(-1).to(torch.int64).sum(1)
 
 
@@ -33,7 +33,7 @@ class Counter:
         self.sizes[name] = self.sizes.get(name, 0) + x_TBPC[0].numel()
         if operation.input_kind == "real":
             return
-        sums = step_sums(x_TBPC)
+        sums = step_sums(x_TBPC.double() if operation.input_kind == "events" else x_TBPC)  # events know no limit
         nonzeros = sums if operation.input_kind == "binary" else (x_TBPC != 0).sum((1, 2, 3))
         self.sums[name] = self.sums.get(name, 0) + sums
         self.nonzeros[name] = self.nonzeros.get(name, 0) + nonzeros

@@ -17,7 +17,7 @@ class Switch:
     """One choice between readings, and the recipe key that makes it.
 
     sound, paper, authors: the value that we hold to be right, that of the text as printed, that of the published code.
-    silent: of these, the sources that say nothing; they take ours. computed: module:attribute that obeys the key.
+    silent: of these, the sources that say nothing; they take ours. computed: every module:attribute that obeys the key.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Switch:
     authors: Value
     changes: str
     why: str
-    computed: str
+    computed: tuple[str, ...]
     silent: tuple[Fidelity, ...] = ()
 
     def value(self, name: Fidelity) -> Value:
@@ -46,7 +46,7 @@ PROFILE_SWITCHES = (
         authors=True,
         changes="Whether a neuron's input is divided by tau: u <- u + (I - u) / tau, or u <- (1 - 1 / tau) u + I.",
         why="The weights of every published Spikformer need it, and only so does firing fall as tau rises.",
-        computed="autospikformer_cli.spiking.neuron:lif",
+        computed=("autospikformer_cli.spiking.neuron:lif",),
     ),
     Switch(
         key="model.fires_at",
@@ -58,7 +58,7 @@ PROFILE_SWITCHES = (
         changes="Whether a potential equal to the threshold fires, which is frequent behind attention: "
         "its input is a lattice.",
         why="The published weights were trained so.",
-        computed="autospikformer_cli.spiking.neuron:Spike",
+        computed=("autospikformer_cli.spiking.neuron:Spike",),
     ),
     Switch(
         key="model.stem_threshold",
@@ -69,7 +69,10 @@ PROFILE_SWITCHES = (
         authors=1.0,
         changes="The threshold of the stem's neurons, and of a block's neurons that its own threshold does not govern.",
         why="The published weights were trained so; in the code, 0.5 is the neurons' behind attention alone.",
-        computed="autospikformer_cli.spiking.supernet:NetworkConfig",
+        computed=(
+            "autospikformer_cli.spiking.supernet:PatchEmbed",
+            "autospikformer_cli.spiking.supernet:EncoderBlock",
+        ),
     ),
     Switch(
         key="model.attention_threshold",
@@ -80,7 +83,7 @@ PROFILE_SWITCHES = (
         authors=0.5,
         changes="The threshold of the neurons behind the attention product, whatever the block's.",
         why="Paper and code agree.",
-        computed="autospikformer_cli.spiking.supernet:NetworkConfig",
+        computed=("autospikformer_cli.spiking.supernet:SpikingSelfAttention",),
     ),
     Switch(
         key="model.reset",
@@ -91,7 +94,7 @@ PROFILE_SWITCHES = (
         authors="hard",
         changes="Whether a spike sets the potential to 0, or takes the threshold from it.",
         why="Paper (Equation 1) and code agree.",
-        computed="autospikformer_cli.spiking.neuron:lif",
+        computed=("autospikformer_cli.spiking.neuron:lif",),
     ),
     Switch(
         key="model.detach_reset",
@@ -102,7 +105,7 @@ PROFILE_SWITCHES = (
         authors=True,
         changes="Whether gradients stop at the reset.",
         why="As the code.",
-        computed="autospikformer_cli.spiking.neuron:lif",
+        computed=("autospikformer_cli.spiking.neuron:lif",),
         silent=("paper",),
     ),
     Switch(
@@ -114,7 +117,7 @@ PROFILE_SWITCHES = (
         authors="sigmoid",
         changes="The derivative that stands for the step function's in training; the sigmoid's slope is 4.",
         why="As the code.",
-        computed="autospikformer_cli.spiking.neuron:surrogate_gradient",
+        computed=("autospikformer_cli.spiking.neuron:surrogate_gradient",),
         silent=("paper",),
     ),
     Switch(
@@ -127,7 +130,7 @@ PROFILE_SWITCHES = (
         changes="Whether the threshold searched for a block governs all its neurons but those behind attention, or "
         "fc1's alone.",
         why="The paper searches the threshold of the block; in the code it reaches one layer of seven.",
-        computed="autospikformer_cli.spiking.supernet:EncoderBlock",
+        computed=("autospikformer_cli.spiking.supernet:EncoderBlock",),
     ),
     Switch(
         key="model.searched_heads",
@@ -138,7 +141,7 @@ PROFILE_SWITCHES = (
         authors=False,
         changes="Whether the number of heads searched for a block acts, or every block computes with the largest.",
         why="The paper searches it; in the code it has no effect.",
-        computed="autospikformer_cli.spiking.layout:NetworkShape.num_heads",
+        computed=("autospikformer_cli.spiking.layout:NetworkShape.num_heads",),
     ),
     Switch(
         key="model.batchnorm",
@@ -150,7 +153,7 @@ PROFILE_SWITCHES = (
         changes="Whose statistics normalise a subnet's layers when it is measured.",
         why="With statistics of the test batch, accuracy depends on the batch size. The code takes them for the layers "
         "that subnets slice; the stem's first three, which none does, take those of training.",
-        computed="autospikformer_cli.evaluation.evaluator:Evaluator.statistics",
+        computed=("autospikformer_cli.evaluation.evaluator:Evaluator.statistics",),
         silent=("paper",),
     ),
     Switch(
@@ -162,7 +165,7 @@ PROFILE_SWITCHES = (
         authors="single",
         changes="Whether a step trains one subnet drawn uniformly, or the largest, the smallest and two drawn ones.",
         why="Paper and code agree.",
-        computed="autospikformer_cli.training.paths:sampled_paths",
+        computed=("autospikformer_cli.training.paths:sampled_paths",),
     ),
     Switch(
         key="search.split",
@@ -174,7 +177,7 @@ PROFILE_SWITCHES = (
         changes="The images by which subnets are selected.",
         why="A subnet selected by test images has no unbiased test accuracy left. Validation images stay out of "
         "training under every fidelity.",
-        computed="autospikformer_cli.runs.search:SearchRun",
+        computed=("autospikformer_cli.runs.search:SearchRun",),
     ),
     Switch(
         key="search.alpha",
@@ -185,7 +188,7 @@ PROFILE_SWITCHES = (
         authors=0.0,
         changes="How much energy weighs in the fitness against accuracy.",
         why="As the paper; the code selects by accuracy alone.",
-        computed="autospikformer_cli.search.fitness:Fitness.value",
+        computed=("autospikformer_cli.search.fitness:Fitness.value",),
     ),
     Switch(
         key="search.normalise",
@@ -196,7 +199,7 @@ PROFILE_SWITCHES = (
         authors="archive",
         changes="What accuracy and energy are min-max scaled over.",
         why="The fitness is then a function of a candidate and all that were measured.",
-        computed="autospikformer_cli.search.fitness:Fitness.score",
+        computed=("autospikformer_cli.search.fitness:Fitness.score",),
         silent=("paper", "authors"),
     ),
     Switch(
@@ -208,7 +211,7 @@ PROFILE_SWITCHES = (
         authors=10,
         changes="How many of the best candidates the next generation descends from.",
         why="As the paper.",
-        computed="autospikformer_cli.search.evolution:Evolution",
+        computed=("autospikformer_cli.search.evolution:Evolution",),
     ),
     Switch(
         key="search.p_depth",
@@ -219,7 +222,7 @@ PROFILE_SWITCHES = (
         authors=0.4,
         changes="The probability of mutating depth, embedding dimension and time step, each.",
         why="As the paper.",
-        computed="autospikformer_cli.search.operators:mutate",
+        computed=("autospikformer_cli.search.operators:mutate",),
     ),
     Switch(
         key="search.p_mutation",
@@ -230,7 +233,7 @@ PROFILE_SWITCHES = (
         authors=0.2,
         changes="The probability of mutating each other gene.",
         why="As the paper.",
-        computed="autospikformer_cli.search.operators:mutate",
+        computed=("autospikformer_cli.search.operators:mutate",),
     ),
     Switch(
         key="energy.convention",
@@ -241,7 +244,7 @@ PROFILE_SWITCHES = (
         authors="sound",
         changes="Whether the classifier is counted, and what event frames cost (energy.event_input).",
         why="Equation 3 leaves the classifier out, which the network computes.",
-        computed="autospikformer_cli.energy.conventions:CONVENTIONS",
+        computed=("autospikformer_cli.energy.conventions:CONVENTIONS",),
         silent=("authors",),
     ),
 )
@@ -257,7 +260,7 @@ CONVENTION_SWITCHES = (
         authors="once",
         changes="Whether the convolution of a static image counts once an image, or at every time step.",
         why="As Equation 3: the image is the same at every step, and is convolved once.",
-        computed="autospikformer_cli.energy.pricing:EnergyModel",
+        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
         silent=("authors",),
     ),
     Switch(
@@ -270,7 +273,7 @@ CONVENTION_SWITCHES = (
         changes="Whether an integer n that a layer reads from a residual sum costs n accumulates, or a "
         "multiply-accumulate.",
         why="An integer is as many spikes; Equation 2 with a mean value as its rate says the same.",
-        computed="autospikformer_cli.energy.pricing:EnergyModel",
+        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
         silent=("paper", "authors"),
     ),
     Switch(
@@ -282,7 +285,7 @@ CONVENTION_SWITCHES = (
         authors="qk_v",
         changes="Whether (q k) v or q (k v) is counted; which of them is executed changes no result.",
         why="As the paper.",
-        computed="autospikformer_cli.spiking.layout:operations",
+        computed=("autospikformer_cli.spiking.layout:operations",),
         silent=("authors",),
     ),
     Switch(
@@ -294,9 +297,10 @@ CONVENTION_SWITCHES = (
         authors="ac",
         changes="Whether a pixel of n events costs the first layer n accumulates, or a multiply-accumulate at every "
         "time step.",
-        why="Events are spikes; Equation 3 has a multiply-accumulate for the first layer, and no rule for events.",
-        computed="autospikformer_cli.energy.pricing:EnergyModel",
-        silent=("paper", "authors"),
+        why="Events are spikes, which cost accumulates in every other layer. Equation 3 prices the first layer by "
+        "multiply-accumulates, whatever it reads.",
+        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
+        silent=("authors",),
     ),
 )
 """What energy.convention decides while the key is "none": the values of sound and paper are those conventions'."""

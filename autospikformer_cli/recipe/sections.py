@@ -63,7 +63,7 @@ NEURONS = Registry("neurons")
 def _known_neuron(name: str) -> str:
     if name not in NEURONS:
         near = difflib.get_close_matches(name, NEURONS.names(), n=1)
-        fix = f'did you mean "{near[0]}"?' if near else None
+        fix = f'did you mean "{near[0]}"?' if near else "install the plugin that adds it, or choose another"
         raise broken_rule(f": {toml_value(name)} is not one of {', '.join(NEURONS.names())}", fix)
     return name
 

@@ -141,7 +141,8 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
         ("search", f"{p.algorithm}, seed {p.seed}"),
     ]
     if p.imported_from:
-        lines.append(("weights", f"inherited from the imported {p.imported_from}, not retrained"))
+        trained_on = f"which may have been trained on these {p.split} images"
+        lines.append(("weights", f"inherited from the imported {p.imported_from}, {trained_on}; not retrained"))
     elif p.epochs is not None:
         lines.append(("weights", f"inherited from a supernet of {p.epochs} epochs, not retrained"))
     if p.resolved:

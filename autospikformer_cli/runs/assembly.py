@@ -199,7 +199,11 @@ class TrainedRun:
         return supernet
 
     def images(self, split: Split, first: int | None = None) -> ImageSet:
-        """A split's images, or the first of them."""
+        """A split's images, or the first of them. Raises UserError where they are not what they were in training."""
+        from autospikformer_cli.data.sources import shares_test_files
+
+        if split == "test" and self.splits and shares_test_files(self.recipe.data):
+            self.images("train", 1)  # the rest of a data set that has changed may hold images that were trained on
         images = load_images(self.recipe, self.split_seed, split, self.session)
         require_same_images(self.path, self.splits, images)
         return images if first is None else images.first(first)

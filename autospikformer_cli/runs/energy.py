@@ -12,7 +12,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, differing_keys, load_recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.assembly import TrainedRun, energy_model, open_searched
-from autospikformer_cli.runs.search import select_subnet
+from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import population as stored
@@ -64,7 +64,10 @@ def uniform_energy(session: Session, recipe_name: str | None, subnet: str | None
         recipe, path = load_recipe(recipe_name, session.overrides), None
     chosen = select_subnet(subnet or "baseline", recipe, path)
     report = energy_model(recipe).at_rate(chosen, rate)
-    return _described(chosen, report, recipe, f"{rate:g} for every layer, given")
+    given = "none, the ANN's layers read real values"
+    if recipe.model.network == "spikformer":
+        given = f"{rate:g} for every layer, given"
+    return _described(chosen, report, recipe, given)
 
 
 def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
@@ -78,8 +81,6 @@ def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
 
 def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple[Measurement, str]:
     if has_population:
-        from autospikformer_cli.runs.search import provenance
-
         population = load_population(run.path)
         images = run.images(run.recipe.search.split, run.recipe.search.images)
         known = [*population.candidates, *([population.baseline] if population.baseline else [])]

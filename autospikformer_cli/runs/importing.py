@@ -5,7 +5,9 @@ The names and shapes that it must have are those of the recipe's own network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 IMPORTED = TrainState(epoch=0, step=0, finished=True, history=(), loss_sum=0.0, images=0, seconds=0.0)
 """Nothing was trained here, and nothing is left to train."""
+MOST_NAMES, MOST_SHAPES = 100, 10
+"""Tensors that a refusal names at most: those missing or left over, and those of another shape."""
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -88,14 +92,18 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
 
     Raises UserError, or Faults, for a file that cannot be read or trusted, does not fit, or holds impossible values.
     """
+    require_no_run(session.run)
+    state = read_state_dict(file)
+    exported = _switches(state.metadata)
+    if exported.get("model.network") == "transformer":
+        fix = "evaluate it in the run that it was exported from, or import a spiking one"
+        raise UserError("is an ANN that aspk exported; only spiking networks are imported", str(file), fix)
     if recipe.model.network != "spikformer":
         raise UserError(
             f'model.network is "{recipe.model.network}": the weights of spiking neurons mean nothing to it',
             f"recipe {recipe.name}",
             "import with --set 'model.network=\"spikformer\"'",
         )
-    require_no_run(session.run)
-    state = read_state_dict(file)
     supernet = make_supernet(recipe, describe(recipe.data), session)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
@@ -103,10 +111,24 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
     ordered = {name: found.entries[name] for name in expected}
     weights, rounded = _values(file, state.tensors, ordered, session)
     remarks = list(state.remarks)
+    if recipe.model.neuron == "plif" and not exported:
+        remarks.append(
+            "its neurons' w is read as 1 / tau = sigmoid(w - log(tau_0 - 1)), tau_0 being a subnet's tau: "
+            "where they were trained as 1 / tau = sigmoid(w), they are the same at tau 2 only"
+        )
     if rounded:
         remarks.append(f"rounded to {session.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
     num_params = sum(parameter.numel() for parameter in supernet.parameters())
     return Imported(recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks))
+
+
+def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
+    """Those that `aspk export` wrote; none where another program wrote the file."""
+    try:
+        switches = json.loads(metadata.get("switches", ""))
+    except ValueError:
+        return {}
+    return switches if isinstance(switches, dict) else {}
 
 
 def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], recipe: Recipe) -> None:
@@ -118,6 +140,8 @@ def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], 
             str(file),
             f"names are those of the published state dicts, as {shortened(list(expected))}",
         )
+    sizes = architecture(shapes)
+    _require_one_hidden_size(file, sizes)
     missing = [name for name in expected if name not in shapes]
     left_over = [entry.source for name, entry in found.entries.items() if name not in expected]
     misshapen = [
@@ -125,17 +149,44 @@ def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], 
         for name, shape in expected.items()
         if shapes.get(name, shape) != shape
     ]
-    kinds = {"missing": missing, "left over": left_over, "of another shape": misshapen}
-    faults = [f"{len(names)} {kind}: {shortened(names, '; ')}" for kind, names in kinds.items() if names]
+    faults = [
+        f"  {len(names)} {kind}:\n{_filled(names)}"
+        for kind, names in (("missing", missing), ("left over", left_over))
+        if names
+    ]
+    if misshapen:
+        shown = shortened(misshapen, ";\n    ", MOST_SHAPES)
+        faults.append(f"  {len(misshapen)} of another shape:\n    {shown}")
     if not faults:
         return
-    fixes = list(_remedies(architecture(shapes), architecture(expected), recipe))
+    fixes = list(_remedies(sizes, architecture(expected), recipe))
     if not fixes and missing:
         fixes.append("save the network's whole state_dict(), running statistics among it")
     elif not fixes:
         fixes.append("import it with the recipe of its own network; or take out of the file what no layer reads")
     what = f"does not fit the network of recipe {recipe.name}; tensors are"
-    raise UserError("\n  ".join([what, *faults]), str(file), "\n  ".join(fixes))
+    raise UserError("\n".join([what, *faults]), str(file), "\n  ".join(fixes))
+
+
+def _require_one_hidden_size(file: Path, found: Architecture) -> None:
+    """Raises UserError for a subnet whose blocks have MLPs of several sizes: no recipe describes it."""
+    *others, largest = found.hidden_dims or (0,)
+    if others:
+        sizes = f"{', '.join(map(str, others))} and {largest} hidden neurons"
+        raise UserError(
+            f"its blocks have {sizes}, and a run's supernet has one size: it cannot become a run",
+            str(file),
+            "if aspk exported it, keep using it in the run that it was exported from, or read it from there with "
+            "autospikformer_cli.load_subnet",
+        )
+
+
+def _filled(names: Sequence[str]) -> str:
+    """Names of tensors in indented lines; a name is never broken."""
+    text = shortened(names, "; ", MOST_NAMES)
+    return textwrap.fill(
+        text, 110, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> Iterator[str]:
@@ -173,11 +224,11 @@ def _width_remedies(found: Architecture, expected: Architecture, recipe: Recipe)
     elif found.stem_dim not in (None, found.embed_dim, expected.stem_dim):
         third = f"its stem's third convolution has {found.stem_dim // 2} channels, half of {found.stem_dim}"
         yield f"{third}: --set model.stem_dim={found.stem_dim}"
-    if found.hidden_dim is not None:
+    for hidden_dim in found.hidden_dims:
         widest = recipe.space.mlp_ratio[-1]
-        if int(found.embed_dim * widest) != found.hidden_dim:
-            ratio = _ratio(found.embed_dim, found.hidden_dim)
-            hidden = f"its MLPs have {found.hidden_dim} hidden neurons, {ratio} times its channels"
+        if int(found.embed_dim * widest) != hidden_dim:
+            ratio = _ratio(found.embed_dim, hidden_dim)
+            hidden = f"its MLPs have {hidden_dim} hidden neurons, {ratio} times its channels"
             yield f"{hidden}, the recipe's {widest} times: --set 'space.mlp_ratio=[{ratio}]'"
 
 

@@ -30,7 +30,9 @@ def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     images = num_images(recipe.data, recipe.seed, recipe.search.split)
     used = min(images, recipe.search.images or images)
     space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
-    calibration = recipe.model.calibration_images if recipe.model.batchnorm == "recalibrate" else 0
+    calibration = 0
+    if recipe.model.batchnorm == "recalibrate":
+        calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
     evaluations = min(recipe.search.population * recipe.search.generations, space.size())
     at_once = max(calibration, min(used, recipe.model.evaluation_batch))
     return {

@@ -60,6 +60,7 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
         device=run.session.device,
         epochs=run.epochs,
         frames=run.description.num_frames or 0,
+        switches=run.recipe.resolved_switches(),
     )
 
 
@@ -78,6 +79,8 @@ class SearchRun:
         session.torch_device()
         if not self.run.finished:
             session.say(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
+        if recipe.model.network == "transformer":
+            session.say("the ANN has no neurons: threshold, tau and time_step change nothing")
         images = self.run.images(recipe.search.split, recipe.search.images)
         measured_as = provenance(self.run, images)
         if fresh and (kept := set_aside(self.run.path)):

@@ -7,7 +7,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,24 +21,28 @@ SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
 """A safetensors file is known by its suffix; every other file is read as torch's."""
 ENTRIES = ("state_dict", "model", "state_dict_ema", "model_ema")
 """Where training scripts put a state dict in their checkpoint; the first that is there is read."""
-_MOST_SHOWN = 3
 _GET_AGAIN = "get the file again, and compare its size with the publisher's"
 
 
 @dataclass(frozen=True)
 class StateDict:
-    """A file's tensors on the CPU, under the names that they have there; its SHA-256; what else a user should know."""
+    """A file's tensors on the CPU, under the names that they have there; its SHA-256.
+
+    remarks: what else a user should know. metadata: texts beside the tensors, which safetensors files alone have.
+    """
 
     tensors: dict[str, torch.Tensor]
     sha256: str
     remarks: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_state_dict(file: Path) -> StateDict:
     """Read a state dict. Raises UserError for a file that is missing, damaged, no checkpoint, or wants to run code."""
     sha256 = _sha256(file)
     if file.suffix == SAFETENSORS:
-        read = StateDict(_read_safetensors(file), sha256)
+        tensors, metadata = _read_safetensors(file)
+        read = StateDict(tensors, sha256, metadata=metadata)
     else:
         loaded = _read_torch(file)
         read = StateDict(_tensors(file, loaded), sha256, tuple(_remarks(loaded)))
@@ -60,11 +64,13 @@ def _sha256(file: Path) -> str:
         raise UserError(what, str(file), "allow reading it, or copy it elsewhere") from error
 
 
-def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
+def _read_safetensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata."""
+    from safetensors import safe_open
 
     try:
-        return load_file(file)
+        with safe_open(file, "pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
     except Exception as error:  # damaged bytes: SafetensorError, or a dtype that this torch lacks
         raise UserError("damaged, cut short, or no safetensors file", str(file), _GET_AGAIN) from error
 
@@ -116,11 +122,11 @@ def _remarks(loaded: object) -> list[str]:
     return [f"the file's {entries[0]} is imported, its {name} is not" for name in entries[1:]]
 
 
-def shortened(names: Collection[str], separator: str = ", ") -> str:
-    """The first names, and how many more there are.
+def shortened(names: Collection[str], separator: str = ", ", most: int = 3) -> str:
+    """The first names, at most so many, and how many more there are.
 
     >>> shortened(["a", "b", "c", "d", "e"])
     'a, b, c and 2 more'
     """
-    shown = separator.join(list(names)[:_MOST_SHOWN])
-    return f"{shown} and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else shown
+    shown = separator.join(list(names)[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

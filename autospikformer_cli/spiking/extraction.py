@@ -10,9 +10,10 @@ from copy import deepcopy
 from torch import Tensor, nn
 
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import NetworkShape, stem_names
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FoldedBatchNorm, RunningStatistics, Statistics
-from autospikformer_cli.spiking.supernet import ElasticConvolution, ElasticLinear, Supernet
+from autospikformer_cli.spiking.supernet import Supernet
 
 Layer = ElasticConvolution | ElasticLinear
 
@@ -55,11 +56,14 @@ class ExtractedSubnet(Supernet):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Logits (B, classes) of normalised images (B, C, H, W), or of counts of events (B, F, C, H, W).
 
-        Raises ValueError for another number of axes.
+        Of F frames the subnet's T are taken evenly. Raises ValueError for another number of axes, and for F < T.
         """
         axes = 5 if self.config.shape.reads_events else 4
         if x.ndim != axes:
             raise ValueError(f"the input has {x.ndim} axes, this network reads {axes}: {self.input_axes}")
+        if axes == 5 and x.shape[1] < self.subnet.time_step:
+            steps = f"the subnet's {self.subnet.time_step} time steps read one each"
+            raise ValueError(f"a recording of {x.shape[1]} frames is too short: {steps}")
         frames = x.permute(1, 0, 3, 4, 2) if axes == 5 else x.permute(0, 2, 3, 1)[None]
         return super().forward(frames.contiguous(), self.subnet, RunningStatistics())
 
@@ -101,16 +105,19 @@ def _norm_behind(layer: str) -> str:
 def published_state(network: ExtractedSubnet) -> dict[str, Tensor]:
     """Its tensors under the names and in the shapes of Spikformer's published checkpoints.
 
-    Spikformer without q, k, v biases (for ImageNet and event cameras) has 1 x 1 convolutions for linear layers:
-    `..._conv`, weights (out, in, 1).
+    Spikformer without q, k, v biases (for ImageNet and event cameras) has convolutions of one position for linear
+    layers, `..._conv`: weights are (out, in, 1), but (out, in, 1, 1) in the MLP of the model for ImageNet.
     """
-    state = network.state_dict()
-    if network.config.shape.qkv_bias:
+    state, shape = network.state_dict(), network.config.shape
+    if shape.qkv_bias:
         return state
-    return {
-        name.replace("_linear.", "_conv."): tensor[..., None] if name.endswith("_linear.weight") else tensor
-        for name, tensor in state.items()
-    }
+
+    def published(name: str, tensor: Tensor) -> Tensor:
+        if not name.endswith("_linear.weight"):
+            return tensor
+        return tensor[..., None] if shape.reads_events or ".attn." in name else tensor[..., None, None]
+
+    return {name.replace("_linear.", "_conv."): published(name, tensor) for name, tensor in state.items()}
 
 
 def _slice_layer(layer: Layer, inputs: int, outputs: int) -> None:

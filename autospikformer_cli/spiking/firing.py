@@ -106,8 +106,14 @@ def _train_compiled(
 
 
 def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
-    """x (T, M, C) normalised with its own moments, with gradient; the running statistics follow."""
+    """x (T, B, P, C), normalised with its own moments, as (T, M, C), with gradient; the running statistics follow.
+
+    One row alone is its own mean: what is left is the bias.
+    """
     channels = x_TBPC.shape[-1]
+    if x_TBPC.numel() == channels:
+        norm.track(batch_moments(x_TBPC), 1)
+        return norm.bias[:channels].expand(1, 1, -1)
     mean, variance, weight, bias = (
         each[:channels] for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     )
@@ -116,7 +122,7 @@ def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
 
 
 def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, time_step: int, neuron: Neuron) -> Tensor:
-    same = _trainable_as_lif(node, neuron) if _compiled(x_TBPC) else None
+    same = _as_lif(node, neuron, x_TBPC, learning=True)
     if same is None:
         spikes: Tensor = node(normalise_in_training(x_TBPC, norm), time_step, neuron)
         return spikes
@@ -127,15 +133,17 @@ def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, time_ste
     return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, same, node.dynamics)
 
 
-def _trainable_as_lif(node: Node, neuron: Neuron) -> Neuron | None:
-    learns = next(node.parameters(), None) is not None
-    return None if learns else node.as_lif(neuron)
+def _as_lif(node: Node, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
+    """The LIF neuron that compiled loops run instead; None where torch must, as for what the node itself learns."""
+    if not _compiled(x) or (learning and next(node.parameters(), None) is not None):
+        return None
+    return node.as_lif(neuron)
 
 
 def scale_and_fire(x_TMC: Tensor, scale: float, node: Node, time_step: int, neuron: Neuron) -> Tensor:
     """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
     learning = torch.is_grad_enabled()
-    same = (_trainable_as_lif if learning else type(node).as_lif)(node, neuron) if _compiled(x_TMC) else None
+    same = _as_lif(node, neuron, x_TMC, learning=learning)
     if same is None:
         spikes: Tensor = node(x_TMC * scale, time_step, neuron)
         return spikes
@@ -153,7 +161,7 @@ def normalise_and_fire(
     if statistics is None:
         spikes = _train_and_fire(x_TBPC, norm, node, time_step, neuron)
     else:
-        same = node.as_lif(neuron) if _compiled(x_TBPC) else None
+        same = _as_lif(node, neuron, x_TBPC, learning=False)
         if same is None:
             spikes = node(norm.normalised(x_TBPC, statistics).flatten(1, 2), time_step, neuron)
         else:

@@ -128,6 +128,8 @@ def _attention(prefix: str, tokens: int, dim: int, heads: int, order: Order) -> 
 def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> list[Operation]:
     """Every operation of a subnet, in the order of execution, the head last (names: Spikformer's state dict)."""
     dim, tokens = subnet.embed_dim, shape.num_tokens
+    if shape.network == "transformer":
+        order = "qk_v"  # softmax wants the whole product of q and k
     found = list(_stem(shape, subnet))
     for block in range(subnet.depth):
         attention, mlp = f"block.{block}.attn", f"block.{block}.mlp"

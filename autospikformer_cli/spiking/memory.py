@@ -16,12 +16,16 @@ TENSORS_OF_A_LAYER = 4
 def training_bytes(shape: NetworkShape, subnet: Subnet, batch: int, item_bytes: int) -> int:
     """Bytes of a training step of one subnet, the data set and the libraries aside."""
     weights = COPIES_OF_WEIGHTS * num_params(shape, subnet)
-    return item_bytes * (weights + TENSORS_OF_A_NEURON * num_neurons(shape, subnet) * subnet.time_step * batch)
+    return item_bytes * (weights + TENSORS_OF_A_NEURON * num_neurons(shape, subnet) * _steps(shape, subnet) * batch)
 
 
 def evaluation_bytes(shape: NetworkShape, subnet: Subnet, images: int, item_bytes: int) -> int:
     """Bytes of evaluating a subnet on so many images at once, the data set and the libraries aside."""
     widths = shape.stem_widths(subnet.embed_dim)
     largest = max(width * shape.stage_size(stage) ** 2 for stage, width in enumerate(widths, 1))
-    activations = TENSORS_OF_A_LAYER * largest * subnet.time_step * images
+    activations = TENSORS_OF_A_LAYER * largest * _steps(shape, subnet) * images
     return item_bytes * (num_params(shape, subnet) + activations)
+
+
+def _steps(shape: NetworkShape, subnet: Subnet) -> int:
+    return 1 if shape.network == "transformer" else subnet.time_step

@@ -1,8 +1,8 @@
 """Names and shapes of published Spikformer state dicts, as ours. Values only, no torch.
 
 The model for CIFAR calls its linear layers `..._linear`, as we do. The models for ImageNet and for event cameras have
-1 x 1 convolutions in their place, `..._conv`, with weights (out, in, 1) or (out, in, 1, 1). All of them carry layers
-that their forward pass never calls.
+convolutions of one position in their place, `..._conv`: nn.Conv1d with weights (out, in, 1), but nn.Conv2d with
+(out, in, 1, 1) in ImageNet's MLP. All of them carry layers that their forward pass never calls.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _POINTWISE = re.compile(r"(block\.\d+\.(?:attn\.(?:q|k|v|proj)|mlp\.fc[12]))_con
 _UNUSED = re.compile(r"norm\..+|block\.\d+\.norm[12]\..+|pos_embed")
 _COUNTER = "num_batches_tracked"
 _BLOCK = re.compile(r"block\.(\d+)\.")
+_HIDDEN = re.compile(r"block\.\d+\.mlp\.fc1_linear\.weight")
 _NEURON_WEIGHT = re.compile(r".+_lif\d*\.w")
 _QKV_BIAS = re.compile(r"block\.\d+\.attn\.[qkv]_linear\.bias")
 
@@ -84,15 +85,15 @@ def _wrapper(names: Collection[str]) -> str:
 class Architecture:
     """What the shapes of a state dict say of its network; None where the tensor that says it is absent.
 
-    stem_dim: twice the stem's third convolution's channels. hidden_dim: of the first block's MLP. learnable_tau:
-    whether neurons have a weight.
+    stem_dim: twice the stem's third convolution's channels. hidden_dims: sizes that the blocks' MLPs have, ascending,
+    each once. learnable_tau: whether neurons have a weight.
     """
 
     in_channels: int | None
     embed_dim: int | None
     stem_dim: int | None
     depth: int
-    hidden_dim: int | None
+    hidden_dims: tuple[int, ...]
     num_classes: int | None
     qkv_bias: bool
     learnable_tau: bool
@@ -115,7 +116,7 @@ def architecture(shapes: Mapping[str, Shape]) -> Architecture:
         embed_dim=size("patch_embed.proj_conv3.weight", 0),
         stem_dim=None if (half := size("patch_embed.proj_conv3.weight", 1)) is None else 2 * half,
         depth=max(blocks, default=-1) + 1,
-        hidden_dim=size("block.0.mlp.fc1_linear.weight", 0),
+        hidden_dims=tuple(sorted({shape[0] for name, shape in shapes.items() if shape and _HIDDEN.fullmatch(name)})),
         num_classes=size("head.weight", 0),
         qkv_bias=any(map(_QKV_BIAS.fullmatch, shapes)),
         learnable_tau=any(map(_NEURON_WEIGHT.fullmatch, shapes)),

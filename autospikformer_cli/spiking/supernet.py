@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear, max_pool
 from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames, stem_names
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
+from autospikformer_cli.spiking.passes import AnalogPass, ForwardPass, Observer, SpikingPass, Unobserved
 
 STEM_TAU = 2.0
 
@@ -47,139 +47,6 @@ class NetworkConfig:
         if self.shape.network == "spikformer":
             return self.neuron(self.dynamics)
         return {"stem": nn.ReLU(), "fc1": nn.GELU()}.get(layer, nn.Identity())
-
-
-class Observer(Protocol):
-    """Sees the layers' inputs and the neurons' spikes of a forward pass, both (T, B, positions, C)."""
-
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
-        """A layer reads x."""
-        ...
-
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
-        """A layer's neurons emitted these spikes."""
-        ...
-
-
-class Unobserved:
-    """Sees nothing."""
-
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
-        """Nothing is kept."""
-
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
-        """Nothing is kept."""
-
-
-class ForwardPass(Protocol):
-    """How one forward pass goes from a layer to the next: as spikes over time, or as an ANN's values."""
-
-    @property
-    def observer(self) -> Observer:
-        """Who watches."""
-        ...
-
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """What a layer's activation gives (T, B, P, C) behind its BatchNorm."""
-        ...
-
-    def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
-        """Attention of q, k and v, all (T, B, N, D)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SpikingPass:
-    """Spikes over T steps; statistics: where moments come from, None in training."""
-
-    time_step: int
-    attention_scale: float
-    statistics: Statistics | None
-    observer: Observer
-
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """Spikes (T, B, P, C)."""
-        spikes = normalise_and_fire(x_TBPC, norm, activation, self.statistics, self.time_step, neuron)  # type: ignore[arg-type]
-        self.observer.emits(norm.name, spikes)
-        return spikes
-
-    def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
-        """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
-        mixed = multiply_heads(q, k, v, heads)
-        spikes = scale_and_fire(mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron)  # type: ignore[arg-type]
-        spikes = spikes.view_as(mixed)
-        self.observer.emits(name, spikes)
-        return spikes
-
-
-@dataclass(frozen=True, slots=True)
-class AnalogPass:
-    """The ANN's values, of one step."""
-
-    statistics: Statistics | None
-    observer: Observer
-
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """Real values (1, B, P, C)."""
-        if self.statistics is None:
-            normalised = normalise_in_training(x_TBPC, norm).view_as(x_TBPC)
-        else:
-            normalised = norm.normalised(x_TBPC, self.statistics)
-        activated: Tensor = activation(normalised)
-        return activated
-
-    def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
-        """softmax(q k^T / sqrt(D / heads)) v of each head (Vaswani et al. 2017), (1, B, N, D)."""
-        q, k, v = (x.squeeze(0).unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)
-        return mixed.transpose(1, 2).flatten(2)[None]
-
-
-class ElasticLinear(nn.Module):
-    """A linear layer of which a subnet uses the first outputs and inputs."""
-
-    def __init__(self, inputs: int, outputs: int, name: str, bias: bool = True) -> None:
-        super().__init__()
-        self.name = name
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-
-    def forward(self, x: Tensor, outputs: int) -> Tensor:
-        bias = None if self.bias is None else self.bias[:outputs]
-        return functional.linear(x, self.weight[:outputs, : x.shape[-1]], bias)
-
-
-class ElasticConvolution(nn.Module):
-    """A 3 x 3 convolution, of which a subnet uses the first outputs and inputs; channels last.
-
-    It has no bias until a BatchNorm is folded into it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, KERNEL, KERNEL))
-        self.bias: nn.Parameter | None = None
-
-    def forward(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
-        x_BCHW = x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
-        weight = self.weight[:outputs, : x_BCHW.shape[1]]
-        bias = None if self.bias is None else self.bias[:outputs]
-        y_BCHW = functional.conv2d(x_BCHW, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
-        y_BHWC = y_BCHW.permute(0, 2, 3, 1)
-        return y_BHWC.reshape(*x_TBHWC.shape[:2], *y_BHWC.shape[1:])
-
-
-def _max_pool(x_TBHWC: Tensor) -> Tensor:
-    pooled_BCHW = functional.max_pool2d(x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2), 3, stride=2, padding=1)
-    pooled_BHWC = pooled_BCHW.permute(0, 2, 3, 1)
-    return pooled_BHWC.reshape(*x_TBHWC.shape[:2], *pooled_BHWC.shape[1:])
 
 
 class Stage(NamedTuple):
@@ -215,7 +82,7 @@ class PatchEmbed(nn.Module):
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
             x = self._convolve(x, self.stages[stage - 1], outputs, run)
             if stage in self.shape.pooled_stages:
-                x = _max_pool(x)
+                x = max_pool(x)
         return (x + self._convolve(x, self.stages[-1], embed_dim, run)).flatten(2, 3)
 
     def _convolve(self, x_TBHWC: Tensor, stage: Stage, outputs: int, run: ForwardPass) -> Tensor:
@@ -266,17 +133,6 @@ class SpikingSelfAttention(NormalisedLinear):
         behind_attention = Neuron(neuron.tau, self.config.attention_threshold)
         mixed = run.attend(f"{self.prefix}.attn", q, k, v, heads, self.attn_lif, behind_attention)
         return self.activated("proj", mixed, dim, neuron, run)
-
-
-def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Product of q, k^T and v for each head, in the cheaper order: exact for spikes, so the order cannot be seen.
-
-    Shapes: all (T, B, N, D); the result is not scaled.
-    """
-    tokens, head_dim = q.shape[2], q.shape[3] // heads
-    q, k, v = (x.unflatten(-1, (heads, head_dim)).transpose(2, 3) for x in (q, k, v))
-    mixed = (q @ k.transpose(-2, -1)) @ v if tokens <= head_dim else q @ (k.transpose(-2, -1) @ v)
-    return mixed.transpose(2, 3).flatten(3)
 
 
 class SpikingMLP(NormalisedLinear):

@@ -7,7 +7,7 @@ recipe_name, provenance and state (JSON), and under baseline/ the same tables wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import h5py
@@ -15,6 +15,7 @@ import numpy as np
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.store.files import (
     get,
     get_group,
@@ -41,6 +42,7 @@ class Provenance:
     split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
     batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
     frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
+    switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
     """
 
     split: str
@@ -55,6 +57,7 @@ class Provenance:
     device: str
     epochs: int
     frames: int = 0
+    switches: dict[str, Value] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,22 @@ def test_nmnist_is_learned_from_its_own_files(aspk: Aspk, shared_data: Path, own
     found = aspk("evaluate", "--subnet", "largest", "--json").document
     assert (found["split"], found["images"]) == ("test", 47)
     assert found["top1"] >= 60
+
+
+def test_a_tree_that_has_grown_is_not_tested_on(aspk: Aspk, own_folder: Path, recordings: Any, aedat4: Any) -> None:
+    """Files that come before others by name move the border between training and test."""
+
+    def write(numbers: range) -> None:
+        for label, name in enumerate(("airplane", "truck")):
+            for number in numbers:
+                events = recordings.make(100 * label + number, num=60, side=128)
+                aedat4.write_aedat4(own_folder / "CIFAR10DVS" / name / f"cifar10_{name}_{number:03}.aedat4", events)
+
+    write(range(10, 20))
+    running = ("--set", 'model.batchnorm="running"')
+    assert aspk("train", "cifar10dvs", *set_options(own_folder), *running).exit_code == 0
+    assert aspk("evaluate", "--subnet", "largest", *running).exit_code == 0
+    write(range(10))
+    done = aspk("evaluate", "--subnet", "largest", *running)
+    assert done.exit_code == 2
+    assert "the train images are not those that this run was trained with" in done.stderr

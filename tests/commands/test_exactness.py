@@ -75,22 +75,23 @@ def paper_tuple(genes: Any) -> list[float]:
 def imported(aspk: Aspk, case: Case, precision: str = "float64", folder: str = "case") -> None:
     """The case as a run, imported from a state dict as published ones are, BatchNorm's counters among it.
 
-    The published DVS model has convolutions of one position where the model for CIFAR has linear layers.
+    The published models for ImageNet and DVS have convolutions of one position where that for CIFAR has linear layers.
     """
     Path("case.toml").write_text(tomli_w.dumps(case.recipe))
     state = {name: torch.from_numpy(array) for name, array in case.weights.items()}
-    if case.data["dataset"] not in ("digits", "cifar10"):
-        state = dict(pointwise_convolution(*each) for each in state.items())
+    if not case.model.get("qkv_bias", True):
+        images = case.data["dataset"] in ("digits", "cifar10")
+        state = dict(pointwise_convolution(*each, wide=images) for each in state.items())
     norms = [name.removesuffix(".running_var") for name in state if name.endswith(".running_var")]
     torch.save(state | {f"{norm}.num_batches_tracked": torch.tensor(1000) for norm in norms}, "case.pth")
     done = aspk("import", "case.pth", "--recipe", "case.toml", "--run", folder, "--precision", precision)
     assert done.exit_code == 0, done.stderr
 
 
-def pointwise_convolution(name: str, tensor: torch.Tensor) -> tuple[str, torch.Tensor]:
-    """A linear layer's weight (D, C) as a convolution's: (D, C, 1) in attention, (D, C, 1, 1) in the MLP."""
+def pointwise_convolution(name: str, tensor: torch.Tensor, wide: bool) -> tuple[str, torch.Tensor]:
+    """A linear layer's weight (D, C) as nn.Conv1d's (D, C, 1); wide: as nn.Conv2d's in the MLP, as for ImageNet."""
     if name.endswith("_linear.weight"):
-        tensor = tensor[..., None] if ".attn." in name else tensor[..., None, None]
+        tensor = tensor[..., None, None] if wide and ".mlp." in name else tensor[..., None]
     return name.replace("_linear.", "_conv."), tensor
 
 
@@ -207,7 +208,7 @@ def cifar10(cifar10_root: Path, numpy_spikformer: Any) -> Floats:
 @pytest.mark.parametrize(
     ("qkv_bias", "keys"),
     [(True, {}), (False, {"pooled_stages": (1, 2, 3, 4)})],
-    ids=["CIFAR's stem", "ImageNet's stem"],
+    ids=["CIFAR's model", "ImageNet's model"],
 )
 def test_static_model_on_cifar10(
     aspk: Aspk, numpy_spikformer: Any, cifar10: Floats, cifar10_root: Path, qkv_bias: bool, keys: dict[str, Any]
@@ -226,19 +227,40 @@ def test_static_model_on_cifar10(
 # Events
 
 
-def test_dvs_model_on_digits_events(aspk: Aspk, numpy_spikformer: Any) -> None:
-    """Six time steps of ten frames of counts, chosen evenly."""
+DIGITS_EVENTS = {"dataset": "digits-events", "root": "events", "frames": 10, "image_size": 32, "augment": "none"}
+
+
+def digits_events(split: str, num: int) -> Floats:
+    """The first recordings of a split, as counts (F, num, H, W, C)."""
     from autospikformer_cli.data.images import load_split
     from autospikformer_cli.recipe.sections import DataConfig
 
-    data = {"dataset": "digits-events", "root": "events", "frames": 10, "image_size": 32, "augment": "none"}
-    images = load_split(DataConfig(**data), 0, "test").first(64).images
-    frames = images.numpy().astype(np.float64).swapaxes(0, 1)
+    images = load_split(DataConfig(**DIGITS_EVENTS), 0, split).first(num).images
+    return images.numpy().astype(np.float64).swapaxes(0, 1)
+
+
+def test_dvs_model_on_digits_events(aspk: Aspk, numpy_spikformer: Any) -> None:
+    """Six time steps of ten frames of counts, chosen evenly."""
+    frames, data = digits_events("test", 64), DIGITS_EVENTS
     case = dvs_case(numpy_spikformer, frames, data, time_step=6)
     imported(aspk, case)
     predictions = evaluated(aspk, "--images", "64")
     assert len(predictions.index) == 64
     assert_exact(numpy_spikformer, case, predictions, frames)
+
+
+def test_float32_predicts_the_same_of_events(aspk: Aspk, numpy_spikformer: Any) -> None:
+    """At least 99 % of 500 recordings."""
+    frames = digits_events("train", 500)
+    case = dvs_case(numpy_spikformer, frames, DIGITS_EVENTS, time_step=4)
+    imported(aspk, case, precision="float32")
+    predictions = evaluated(aspk, "--images", "500", "--split", "train", precision="float32")
+    expected = numpy_spikformer.NumpySpikformer(case.weights, case.genes, case.switches)(frames)
+    same = expected.argmax(1) == predictions.logits.argmax(1)
+    assert predictions.logits.dtype == np.float32
+    assert len(same) == 500
+    assert np.bincount(expected.argmax(1)).max() < 250
+    assert same.mean() >= 0.99
 
 
 def dvs_case(reference: Any, frames_FBHWC: Floats, data: dict[str, Any], time_step: int) -> Case:

@@ -35,16 +35,16 @@ State = dict[str, Tensor]
 
 IMPORT = ("import", "model.pth", "--recipe", "tiny.toml")
 RUNNING = ("--set", 'model.batchnorm="running"')
-EVENTS = ("--set", "model.qkv_bias=false")
+WITHOUT_BIASES = ("--set", "model.qkv_bias=false")
 
 
 class Attention(nn.Module):
-    """The layers of Spikformer's SSA that have parameters: linear (CIFAR), or pointwise convolutions (DVS)."""
+    """The layers of Spikformer's SSA that have parameters: linear (CIFAR), or Conv1d (ImageNet and DVS)."""
 
-    def __init__(self, dim: int, convolutions: bool) -> None:
+    def __init__(self, dim: int, form: str) -> None:
         super().__init__()
         for name in ("q", "k", "v", "proj"):
-            if convolutions:
+            if form != "cifar":
                 self.add_module(f"{name}_conv", nn.Conv1d(dim, dim, 1, bias=name == "proj"))
             else:
                 self.add_module(f"{name}_linear", nn.Linear(dim, dim))
@@ -52,12 +52,15 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """The same of its MLP."""
+    """The same of its MLP, which has Conv2d for ImageNet."""
 
-    def __init__(self, dim: int, hidden: int, convolutions: bool) -> None:
+    def __init__(self, dim: int, hidden: int, form: str) -> None:
         super().__init__()
         for name, inputs, outputs in (("fc1", dim, hidden), ("fc2", hidden, dim)):
-            if convolutions:
+            if form == "events":
+                self.add_module(f"{name}_conv", nn.Conv1d(inputs, outputs, 1))
+                self.add_module(f"{name}_bn", nn.BatchNorm1d(outputs))
+            elif form == "imagenet":
                 self.add_module(f"{name}_conv", nn.Conv2d(inputs, outputs, 1))
                 self.add_module(f"{name}_bn", nn.BatchNorm2d(outputs))
             else:
@@ -68,10 +71,10 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """The same of an encoder block, with the two norms that it never calls."""
 
-    def __init__(self, dim: int, hidden: int, convolutions: bool) -> None:
+    def __init__(self, dim: int, hidden: int, form: str) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attn, self.mlp = Attention(dim, convolutions), MLP(dim, hidden, convolutions)
+        self.attn, self.mlp = Attention(dim, form), MLP(dim, hidden, form)
 
 
 class Stem(nn.Module):
@@ -88,7 +91,10 @@ class Stem(nn.Module):
 
 
 class Published(nn.Module):
-    """A module whose state dict has the names, shapes and order of a published Spikformer's."""
+    """A module whose state dict has the names, shapes and order of a published Spikformer's.
+
+    form: of the model for "cifar", "imagenet" or "events".
+    """
 
     def __init__(
         self,
@@ -97,12 +103,12 @@ class Published(nn.Module):
         hidden: int = 72,
         classes: int = 10,
         channels: int = 1,
-        convolutions: bool = False,
+        form: str = "cifar",
     ) -> None:
         super().__init__()
         self.pos_embed = nn.Parameter(torch.zeros(1, 16, dim))
         self.patch_embed = Stem(channels, dim)
-        self.block = nn.ModuleList(Block(dim, hidden, convolutions) for _ in range(depth))
+        self.block = nn.ModuleList(Block(dim, hidden, form) for _ in range(depth))
         self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, classes)
 
 
@@ -233,15 +239,16 @@ def test_averaged_weights_beside_the_others_are_told_of(aspk: Aspk, state: State
     assert np.array_equal(load_weights(Path("runs/model"))["head.bias"], state["head.bias"].numpy())
 
 
-def test_the_model_for_event_cameras(aspk: Aspk) -> None:
-    """q, k, v without bias; attention is (out, in, 1), the MLP (out, in, 1, 1)."""
-    state = published(convolutions=True)
+@pytest.mark.parametrize(("form", "ones"), [("imagenet", (1, 1)), ("events", (1,))])
+def test_models_of_convolutions(aspk: Aspk, form: str, ones: tuple[int, ...]) -> None:
+    """q, k, v without bias; attention is (out, in, 1), the MLP too, but (out, in, 1, 1) for ImageNet."""
+    state = published(form=form)
     assert state["block.0.attn.q_conv.weight"].shape == (24, 24, 1)
-    assert state["block.1.mlp.fc1_conv.weight"].shape == (72, 24, 1, 1)
+    assert state["block.1.mlp.fc1_conv.weight"].shape == (72, 24, *ones)
     torch.save(state, "model.pth")
-    weights = load_weights(imported(aspk, *IMPORT, *EVENTS))
+    weights = load_weights(imported(aspk, *IMPORT, *WITHOUT_BIASES))
     assert np.array_equal(weights["block.0.attn.proj_linear.weight"], state["block.0.attn.proj_conv.weight"][:, :, 0])
-    assert np.array_equal(weights["block.1.mlp.fc1_linear.weight"], state["block.1.mlp.fc1_conv.weight"][:, :, 0, 0])
+    assert np.array_equal(weights["block.1.mlp.fc1_linear.weight"], state["block.1.mlp.fc1_conv.weight"].squeeze())
     assert np.array_equal(weights["patch_embed.proj_conv.weight"], state["patch_embed.proj_conv.weight"])
     assert np.array_equal(weights["block.0.mlp.fc2_linear.bias"], state["block.0.mlp.fc2_conv.bias"])
     assert "block.0.attn.q_linear.bias" not in weights
@@ -365,9 +372,10 @@ def test_impossible_values_are_told_together(aspk: Aspk, state: State) -> None:
 def fix_of(said: str) -> list[str]:
     """The lines of a refusal that are remedies: behind the lists of names."""
     lines = said.splitlines()
-    last = max(number for number, line in enumerate(lines) if " left over: " in line or " missing: " in line
-               or "another shape: " in line)  # fmt: skip
-    return [line.strip() for line in lines[last + 1 :]]
+    last = max(
+        number for number, line in enumerate(lines) if line.endswith((" left over:", " missing:", "another shape:"))
+    )
+    return [line.strip() for line in lines[last + 1 :] if not line.startswith(" " * 4)]
 
 
 def test_all_that_does_not_fit_is_told_at_once(aspk: Aspk, state: State) -> None:
@@ -376,9 +384,14 @@ def test_all_that_does_not_fit_is_told_at_once(aspk: Aspk, state: State) -> None
     torch.save({f"module.{name}": tensor for name, tensor in changed.items()}, "model.pth")
     assert refused(aspk) == (
         "error: model.pth: does not fit the network of recipe tiny; tensors are\n"
-        "  6 missing: block.1.attn.q_linear.weight; block.1.attn.q_linear.bias; block.1.attn.q_bn.weight and 3 more\n"
-        "  1 left over: module.teacher.weight\n"
-        "  2 of another shape: head.weight is 100 x 24, not 10 x 24; head.bias is 100, not 10\n"
+        "  6 missing:\n"
+        "    block.1.attn.q_linear.weight; block.1.attn.q_linear.bias; block.1.attn.q_bn.weight;\n"
+        "    block.1.attn.q_bn.bias; block.1.attn.q_bn.running_mean; block.1.attn.q_bn.running_var\n"
+        "  1 left over:\n"
+        "    module.teacher.weight\n"
+        "  2 of another shape:\n"
+        "    head.weight is 100 x 24, not 10 x 24;\n"
+        "    head.bias is 100, not 10\n"
         "  it knows 100 classes, digits has 10: take a recipe whose data.dataset has as many\n"
     )
 
@@ -404,17 +417,27 @@ def test_the_remedy_for_another_size_works(aspk: Aspk, shape: dict[str, int], re
 
 
 def test_the_remedies_for_biases_and_learnable_tau_work(aspk: Aspk, state: State) -> None:
-    torch.save(published(convolutions=True), "model.pth")
+    torch.save(published(form="imagenet"), "model.pth")
     assert fix_of(refused(aspk)) == ["its q, k and v have no biases: --set model.qkv_bias=false"]
     torch.save(state, "model.pth")
-    assert fix_of(refused(aspk, *IMPORT, *EVENTS)) == ["its q, k and v have biases: --set model.qkv_bias=true"]
+    assert fix_of(refused(aspk, *IMPORT, *WITHOUT_BIASES)) == ["its q, k and v have biases: --set model.qkv_bias=true"]
     plif = ("--set", 'model.neuron="plif"')
     assert fix_of(refused(aspk, *IMPORT, *plif)) == ["its neurons have no weight: --set 'model.neuron=\"lif\"'"]
     recipe = load_recipe("tiny.toml", plif[1:])
     network = make_supernet(recipe, describe(recipe.data), Session()).state_dict()
     torch.save(state | {name: tensor for name, tensor in network.items() if name.endswith(".w")}, "model.pth")
     assert fix_of(refused(aspk)) == ["its neurons have a weight: --set 'model.neuron=\"plif\"'"]
-    assert imported(aspk, *IMPORT, *plif)
+    done = aspk(*IMPORT, *plif)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.startswith(
+        "its neurons' w is read as 1 / tau = sigmoid(w - log(tau_0 - 1)), tau_0 being a subnet's tau: where they were "
+        "trained as 1 / tau = sigmoid(w), they are the same at tau 2 only\n"
+    )
+    options = ("--set", 'model.batchnorm="running"', "--subnet", "largest", "--to", "plif.safetensors")
+    assert aspk("export", "--run", "runs/model", *options).exit_code == 0
+    again = aspk("import", "plif.safetensors", "--recipe", "tiny.toml", *plif)
+    assert again.exit_code == 0, again.stderr
+    assert "sigmoid" not in again.stderr
 
 
 def test_a_width_that_the_heads_do_not_divide(aspk: Aspk) -> None:
@@ -438,11 +461,11 @@ def test_polarities_are_channels(aspk: Aspk) -> None:
         "[space]\nembed_dim = [24]\nmlp_ratio = [3]\ndepth = [2]\nnum_heads = [2]\n"
     )
     command = ("import", "model.pth", "--recipe", "events.toml")
-    torch.save(published(channels=1, convolutions=True), "model.pth")
+    torch.save(published(channels=1, form="events"), "model.pth")
     assert fix_of(refused(aspk, *command)) == ["it reads 1 channels, not 2: --set 'data.polarity=\"merged\"'"]
     merged = ("--set", 'data.polarity="merged"')
     assert imported(aspk, *command, *merged)
-    torch.save(published(channels=2, convolutions=True), "two.pth")
+    torch.save(published(channels=2, form="events"), "two.pth")
     done = aspk("import", "two.pth", *command[2:], *merged)
     assert fix_of(done.stderr) == ["it reads 2 channels, not 1: --set 'data.polarity=\"separate\"'"]
 
@@ -450,8 +473,28 @@ def test_polarities_are_channels(aspk: Aspk) -> None:
 def test_parameters_without_statistics(aspk: Aspk, state: State) -> None:
     torch.save({name: tensor for name, tensor in state.items() if "running" not in name}, "model.pth")
     said = refused(aspk)
-    assert "  34 missing: patch_embed.proj_bn.running_mean; patch_embed.proj_bn.running_var; " in said
+    statistics = [name for name in state if "running" in name]
+    named = said.partition("  34 missing:\n")[2].partition("\n  save ")[0]
+    assert named.replace(";\n   ", ";").strip().split("; ") == statistics
+    assert max(map(len, said.splitlines())) <= 110
     assert fix_of(said) == ["save the network's whole state_dict(), running statistics among it"]
+
+
+def test_very_many_names_are_shortened(aspk: Aspk, state: State) -> None:
+    many = {f"teacher.{number}": torch.zeros(1) for number in range(103)}
+    torch.save(state | many, "model.pth")
+    said = refused(aspk)
+    assert "  103 left over:\n    teacher.0; teacher.1; " in said
+    assert " teacher.99 and 3 more\n" in said
+
+
+def test_ten_shapes_are_shown(aspk: Aspk) -> None:
+    torch.save(published(dim=16, hidden=48), "model.pth")
+    said = refused(aspk)
+    assert " missing:" not in said
+    assert said.count(", not ") == 10
+    assert said.partition(" of another shape:\n")[0].endswith("  98")
+    assert " and 88 more\n" in said
 
 
 def test_another_network(aspk: Aspk) -> None:
@@ -617,4 +660,4 @@ def test_there_is_nothing_to_train(aspk: Aspk, state: State) -> None:
     assert (document["epochs"], document["val_top1_largest"]) == (0, None)
     searched = aspk("search", "--set", "search.generations=1")
     assert "has been trained for" not in searched.stderr
-    assert "inherited from the imported model.pth, not retrained" in aspk("report").stdout
+    assert "inherited from the imported model.pth" in aspk("report").stdout

@@ -138,3 +138,12 @@ def test_a_result_that_cannot_be_stored_is_not_computed(aspk: Aspk, trained: Pat
     assert done.stderr == (
         "error: runs/tiny: results cannot be stored: Is a directory\n  allow writing there, or copy the run elsewhere\n"
     )
+
+
+def test_the_stores_hold_the_switches_in_force(aspk: Aspk, searched: Path) -> None:
+    """Those that a convention decides are "none" in the recipe; the store says what they were."""
+    recipe = recipe_from_toml(load_population(searched).recipe_toml)
+    assert load_population(searched).provenance.switches == recipe.resolved_switches()
+    assert load_population(searched).provenance.switches["energy.first_layer_steps"] == "once"
+    assert aspk("evaluate", "--images", "20").exit_code == 0
+    assert load_evaluations(searched)[-1].provenance.switches == recipe.resolved_switches()

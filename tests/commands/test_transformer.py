@@ -44,3 +44,10 @@ def test_a_spiking_run_does_not_become_one(aspk: Aspk, trained: Path) -> None:
     outcome = aspk("evaluate", "--subnet", "baseline", *ANN)
     assert outcome.exit_code == 2
     assert "trained with another model.network" in outcome.stderr
+
+
+def test_its_channels_have_no_rates(aspk: Aspk, tiny_recipe: Path) -> None:
+    assert aspk("train", tiny_recipe, *ANN, "--set", "train.epochs=1", "--set", "train.warmup_epochs=0").exit_code == 0
+    done = aspk("analyze")
+    assert done.exit_code == 2
+    assert done.stderr.endswith("the ANN has no firing rates to compare\n  choose a run of a spiking network\n")

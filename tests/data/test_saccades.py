@@ -173,12 +173,11 @@ def test_recordings_are_ordered_and_inside_the_sensor(recordings: list[np.ndarra
             assert events[axis].max() < SENSOR_SIZE
 
 
-def test_every_recording_has_some_thousand_events(recordings: list[np.ndarray]) -> None:
+def test_recordings_have_as_many_events_as_documented(recordings: list[np.ndarray]) -> None:
+    """Exactly, on any machine: no sample is so near to a threshold that a logarithm's last bits decide."""
     numbers = np.array([len(events) for events in recordings])
-    print(f"events a recording: mean {numbers.mean():.0f}, from {numbers.min()} to {numbers.max()}")
     assert len(numbers) == 1797
-    assert numbers.min() > 1000
-    assert 2000 < numbers.mean() < 3500
+    assert (round(numbers.mean()), numbers.min(), numbers.max()) == (2594, 1798, 3358)
 
 
 def test_a_recording_is_a_function_of_its_digit(recordings: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,5 +210,4 @@ def test_digits_are_recognised_from_their_events(recordings: list[np.ndarray]) -
     counts, labels = counts.reshape(len(counts), -1), load_digits().target
     nearest = KNeighborsClassifier(3).fit(counts[:1400], labels[:1400])
     score = nearest.score(counts[1400:], labels[1400:])
-    print(f"three nearest neighbours: {score:.1%}")
-    assert score > 0.9
+    assert score == pytest.approx(0.919, abs=0.003), "three nearest neighbours, as documented, but for one digit"

@@ -241,3 +241,18 @@ def test_the_ann_multiplies_once(steps: str) -> None:
     assert report.energy_j == pytest.approx(sum(MACS.values()) * 4.6e-12, rel=1e-12)
     assert report.energy_j == pytest.approx(report.ann_energy_j, rel=1e-12)
     assert report.sops == 0
+
+
+def test_softmax_leaves_one_order() -> None:
+    """The ANN must have the whole product of q and k; the spiking network has it as an ANN in no other order."""
+    profile = hardware_profile("cmos45")
+    models = {
+        (network, order): EnergyModel(replace(SHAPE, network=network), Convention(order=order), profile)
+        for network in ("spikformer", "transformer")
+        for order in ("qk_v", "q_kv")
+    }
+    joules = {model.at_rate(SUBNET, 0.25).ann_energy_j for model in models.values()}
+    assert len(joules) == 1
+    names = [layer.name for layer in models["transformer", "q_kv"].at_rate(SUBNET, 0.25).layers]
+    assert "block.0.attn.q@k" in names
+    assert "block.0.attn.k@v" not in names

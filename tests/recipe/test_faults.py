@@ -63,7 +63,12 @@ ONE_KEY = [
     ("[energy]\nprofile = 'x'", 16, 'energy.profile must be "cmos45", not "x"', None),
     ("[energy]\nevent_input = 'x'", 16, 'energy.event_input must be "ac", "mac" or "none", not "x"', None),
     ("[model]\nneuron = 'lfi'", 16, 'model.neuron: "lfi" is not one of NEURONS', 'did you mean "lif"?'),
-    ("[model]\nneuron = 'izhikevich'", 16, 'model.neuron: "izhikevich" is not one of NEURONS', None),
+    (
+        "[model]\nneuron = 'izhikevich'",
+        16,
+        'model.neuron: "izhikevich" is not one of NEURONS',
+        "install the plugin that adds it, or choose another",
+    ),
     ("[model]\nneuron = 3", 16, "model.neuron must be a string, not 3", None),
     (
         "[model]\nnetwork = 'transfomer'",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import fields
 from functools import reduce
@@ -76,21 +78,38 @@ def test_sound_is_the_default(switch: Switch) -> None:
     assert (type(default), default) == (type(switch.sound), switch.sound)
 
 
-@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.key)
-def test_what_computes_a_switch_exists_and_reads_its_key(switch: Switch) -> None:
-    module, _, attribute = switch.computed.partition(":")
+PLACES = [(switch.key, place) for switch in SWITCHES for place in switch.computed]
+NAMED_OTHERWISE = {"model.searched_heads": "fixed_heads"}
+
+
+@pytest.mark.parametrize(("key", "place"), PLACES)
+def test_what_computes_a_switch_exists_and_reads_its_key(key: str, place: str) -> None:
+    module, _, attribute = place.partition(":")
     found = reduce(getattr, attribute.split("."), importlib.import_module(module))
     has_source = inspect.isclass(found) or inspect.isfunction(found)
     source = inspect.getsource(found if has_source else sys.modules[module])
-    assert {"model.searched_heads": "fixed_heads"}.get(switch.key, switch.key.split(".")[1]) in source
+    assert NAMED_OTHERWISE.get(key, key.split(".")[1]) in names_read(source)
 
 
-def test_every_switch_stands_once_and_a_silent_source_takes_ours() -> None:
+def names_read(source: str) -> set[str]:
+    """Names, attributes and arguments that code reads or passes on; not fields that are only declared."""
+    nodes = list(ast.walk(ast.parse(textwrap.dedent(source))))
+    loaded = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return loaded | attributes | {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+
+
+def test_every_switch_stands_once_and_is_computed_somewhere() -> None:
     keys = [switch.key for switch in SWITCHES]
     assert len(set(keys)) == len(keys)
     assert not {*keys} & {*NETWORK_KEYS}
-    profiles = [switch for switch in PROFILE_SWITCHES if switch.silent]
-    assert all(switch.value(name) == switch.sound for switch in profiles for name in switch.silent)
+    assert {key for key, _ in PLACES} == {*keys}
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.key)
+def test_a_silent_source_takes_ours(switch: Switch) -> None:
+    assert {name: switch.value(name) for name in switch.silent} == dict.fromkeys(switch.silent, switch.sound)
+    assert "sound" not in switch.silent
 
 
 @pytest.mark.parametrize(("name", "differing"), [("sound", {}), ("paper", PAPER), ("authors", AUTHORS)])

@@ -28,6 +28,16 @@ def test_a_search_counts_what_it_measures() -> None:
     plan = search_plan(load_recipe("quickstart"), "float32")
     assert (plan["images"], plan["calibration_images"], plan["evaluations"]) == (359, 128, 320)
     assert plan["steps"] == 320 * 6
+    most = search_plan(load_recipe("quickstart", ["model.calibration_images=100000"]), "float32")
+    assert most["calibration_images"] == 1079
+
+
+def test_the_ann_runs_one_step() -> None:
+    def memory(*overrides: str) -> int:
+        return training_plan(load_recipe("quickstart", overrides), "float32")["memory_bytes"]
+
+    one_step = memory("space.time_step=[1]")
+    assert memory('model.network="transformer"') == one_step < memory()
 
 
 def test_a_search_of_a_small_space_on_few_images() -> None:

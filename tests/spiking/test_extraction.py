@@ -33,6 +33,7 @@ EVENTS = {"reads_events": True, "qkv_bias": False}
 FORMS = {
     "static": {},
     "without input decay": {"decay_input": False},
+    "without biases": {"qkv_bias": False},
     "plif": {"neuron": ParametricLIFNode},
     "transformer": {"network": "transformer"},
     "events": EVENTS,
@@ -142,8 +143,9 @@ def test_a_folded_network_has_biases_and_no_norms(made: Callable[[str], Supernet
     assert {"patch_embed.proj_conv", "block.0.attn.q_linear"} <= layers
 
 
-@pytest.mark.parametrize("form", ["static", "events"])
-def test_names_are_the_published_ones(made: Callable[[str], Supernet], form: str) -> None:
+@pytest.mark.parametrize(("form", "mlp"), [("static", ()), ("without biases", (1, 1)), ("events", (1,))])
+def test_names_are_the_published_ones(made: Callable[[str], Supernet], form: str, mlp: tuple[int, ...]) -> None:
+    """The model for CIFAR has nn.Linear, DVS's nn.Conv1d, ImageNet's too, but nn.Conv2d in its MLP."""
     network = ExtractedSubnet(made(form), SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
     state = network.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in published_state(network).items()}
@@ -152,7 +154,10 @@ def test_names_are_the_published_ones(made: Callable[[str], Supernet], form: str
         assert "block.0.attn.q_linear.bias" in shapes
     else:
         assert shapes["block.0.attn.q_conv.weight"] == (12, 12, 1)
-        assert shapes["block.0.mlp.fc1_conv.weight"] == (15, 12, 1)
+        assert shapes["block.0.attn.proj_conv.weight"] == (12, 12, 1)
+        assert shapes["block.0.attn.proj_conv.bias"] == (12,)
+        assert shapes["block.0.mlp.fc1_conv.weight"] == (15, 12, *mlp)
+        assert shapes["block.0.mlp.fc2_conv.weight"] == (12, 15, *mlp)
         assert shapes["block.0.mlp.fc1_conv.bias"] == (15,)
         assert "block.0.attn.q_conv.bias" not in shapes
     assert translate(shapes).shapes == {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -169,9 +174,20 @@ def test_another_number_of_axes_is_refused(
     assert str(caught.value).endswith(axes)
 
 
+def test_too_few_frames_are_refused(made: Callable[[str], Supernet], images: Tensor) -> None:
+    supernet = made("events")
+    network = ExtractedSubnet(supernet, SUBNET, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    inputs = inputs_of(supernet, images)
+    assert SUBNET.time_step == 3
+    assert network(inputs[:, :3]).shape == (len(images), 5)
+    with pytest.raises(ValueError, match="a recording of 2 frames is too short: the subnet's 3 time steps read one"):
+        network(inputs[:, :2])
+
+
 @pytest.mark.parametrize(
     ("form", "suffix", "fold"),
-    [("plif", ".safetensors", False), ("events", ".safetensors", True), ("events plif", ".pt2", True),
+    [("plif", ".safetensors", False), ("without biases", ".safetensors", True),
+     ("events", ".safetensors", True), ("events plif", ".pt2", True),
      ("transformer", ".pt2", False)],
 )  # fmt: skip
 def test_a_file_read_again_is_the_network(

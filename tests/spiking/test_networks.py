@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, even_frames, num_params, operations
+from autospikformer_cli.spiking.nodes import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -168,3 +169,16 @@ def test_the_ann_learns_and_reads_the_mean_of_frames() -> None:
         torch.testing.assert_close(
             supernet(frames, subnet, RunningStatistics()), supernet(images[None], subnet, RunningStatistics())
         )
+
+
+@pytest.mark.parametrize("network", ["transformer", "spikformer"])
+def test_one_token_of_one_image_is_trained_on(network: Any) -> None:
+    """BatchNorm of a single row leaves its bias; a last batch of one image must not stop a training."""
+    shape = NetworkShape(8, 1, 2, 16, (2, 3, 4), network=network)
+    subnet = handmade(1, 16, 4, time_step=1)
+    supernet = Supernet(NetworkConfig(shape, space_of(subnet), neuron=ParametricLIFNode))
+    loss = functional.cross_entropy(supernet(torch.randn(1, 1, 8, 8, 1), subnet), torch.tensor([1]))
+    loss.backward()
+    assert bool(loss.isfinite())
+    assert float(supernet.head.bias.grad.abs().max()) > 0
+    assert all(bool(tensor.isfinite().all()) for tensor in supernet.state_dict().values())

@@ -106,7 +106,7 @@ def test_shapes_tell_the_network() -> None:
         embed_dim=384,
         stem_dim=384,
         depth=4,
-        hidden_dim=1536,
+        hidden_dims=(1536,),
         num_classes=10,
         qkv_bias=True,
         learnable_tau=False,
@@ -116,4 +116,9 @@ def test_shapes_tell_the_network() -> None:
     assert architecture(without_bias) == replace(whole, qkv_bias=False)
     for neuron in ("block.0.attn.attn_lif.w", "patch_embed.proj_lif2.w"):
         assert architecture({**CIFAR, neuron: ()}) == replace(whole, learnable_tau=True)
-    assert architecture({"head.weight": ()}) == Architecture(None, None, None, 0, None, None, False, False)
+    assert architecture({"head.weight": ()}) == Architecture(None, None, None, 0, (), None, False, False)
+    blocks = {f"block.{block}.mlp.fc1_linear.weight": (hidden, 384) for block, hidden in enumerate((768, 384, 768))}
+    assert architecture(blocks).hidden_dims == (384, 768)
+    assert (
+        architecture({"block.0.mlp.fc1_linear.weight": (), "block.0.mlp.fc2_linear.weight": (384, 9)}).hidden_dims == ()
+    )

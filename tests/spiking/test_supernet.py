@@ -20,7 +20,8 @@ from autospikformer_cli.spiking.normalisation import (
     RunningStatistics,
     Statistics,
 )
-from autospikformer_cli.spiking.supernet import Supernet, multiply_heads
+from autospikformer_cli.spiking.passes import multiply_heads
+from autospikformer_cli.spiking.supernet import Supernet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

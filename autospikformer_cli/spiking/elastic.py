@@ -1,0 +1,54 @@
+"""Layers of which a subnet uses the first outputs and inputs (weight entanglement), and the stem's pooling.
+
+Dimension legend: T time steps, B images, H W rows and columns, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from autospikformer_cli.spiking.layout import KERNEL
+
+
+class ElasticLinear(nn.Module):
+    """A linear layer of which a subnet uses the first outputs and inputs."""
+
+    def __init__(self, inputs: int, outputs: int, name: str, bias: bool = True) -> None:
+        super().__init__()
+        self.name = name
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor, outputs: int) -> Tensor:
+        bias = None if self.bias is None else self.bias[:outputs]
+        return functional.linear(x, self.weight[:outputs, : x.shape[-1]], bias)
+
+
+class ElasticConvolution(nn.Module):
+    """A 3 x 3 convolution, of which a subnet uses the first outputs and inputs; channels last.
+
+    It has no bias until a BatchNorm is folded into it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, KERNEL, KERNEL))
+        self.bias: nn.Parameter | None = None
+
+    def forward(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
+        x_BCHW = x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
+        weight = self.weight[:outputs, : x_BCHW.shape[1]]
+        bias = None if self.bias is None else self.bias[:outputs]
+        y_BCHW = functional.conv2d(x_BCHW, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
+        y_BHWC = y_BCHW.permute(0, 2, 3, 1)
+        return y_BHWC.reshape(*x_TBHWC.shape[:2], *y_BHWC.shape[1:])
+
+
+def max_pool(x_TBHWC: Tensor) -> Tensor:
+    """Maxima of 3 x 3 windows at a distance of 2, which halves the side (rounded up)."""
+    pooled_BCHW = functional.max_pool2d(x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2), 3, stride=2, padding=1)
+    pooled_BHWC = pooled_BCHW.permute(0, 2, 3, 1)
+    return pooled_BHWC.reshape(*x_TBHWC.shape[:2], *pooled_BHWC.shape[1:])
