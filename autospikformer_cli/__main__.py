@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error)
     except typer.TyperException as error:
         return _report(_in_our_words(error))
-    except (KeyboardInterrupt, typer.Abort):
-        print("\ninterrupted", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        print("\ninterrupted" + (f": {stop}" if str(stop) else ""), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         _forget_output()

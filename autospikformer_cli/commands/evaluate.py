@@ -28,10 +28,12 @@ def evaluate(
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.evaluation_table import evaluation_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
-    from autospikformer_cli.store.evaluations import write_predictions
+    from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
 
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
+    if predictions is not None:
+        require_predictions_writable(predictions)
     run = EvaluationRun.open(session, subnet, split, images)
     shown = [run.inherited()]
     if finetune is not None:

@@ -29,7 +29,7 @@ class ImageSet:
     index: place in the data set as it comes: the order of digits, of CIFAR's files (training and test files each from
     0), of sorted folders and file names (the data set's own training and test recordings each from 0).
     hash: SHA-256, in hex, of the split's name, the index, the labels and the pixels or counts.
-    note: a remark for the user, as of a data set that is not whole, or "".
+    notes: remarks for the user, as of a data set that is not whole.
     """
 
     images: torch.Tensor
@@ -37,7 +37,7 @@ class ImageSet:
     index: torch.Tensor
     split: str
     hash: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,7 +47,7 @@ class ImageSet:
         if n >= len(self):
             return self
         first = _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
-        return replace(first, note=self.note)
+        return replace(first, notes=self.notes)
 
 
 def _silent(description: str, total: int) -> AbstractContextManager[Progress]:
@@ -65,7 +65,7 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     """
     source, chosen = _chosen(config, seed, split, progress)
     images = _image_set(source.read(chosen), source.labels[chosen], chosen, split)
-    return replace(images, note="; ".join(source.remarks))
+    return replace(images, notes=tuple(source.remarks))
 
 
 def num_images(config: DataConfig, seed: int, split: Split) -> int:

@@ -144,7 +144,9 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
         trained_on = f"which may have been trained on these {p.split} images"
         lines.append(("weights", f"inherited from the imported {p.imported_from}, {trained_on}; not retrained"))
     elif p.epochs is not None:
-        lines.append(("weights", f"inherited from a supernet of {p.epochs} epochs, not retrained"))
+        lines.append(
+            ("weights", f"inherited from a supernet of {p.epochs} epoch{'s' * (p.epochs != 1)}, not retrained")
+        )
     if p.resolved:
         lines.append(("switches", switches_text(p.resolved)))
     if p.note:

@@ -108,8 +108,8 @@ def load_images(recipe: Recipe, seed: int, split: Split, session: Session) -> Im
     from autospikformer_cli.data.images import load_split
 
     images = load_split(recipe.data, seed, split, progress=session.progress)
-    if images.note:
-        session.say_once(images.note)
+    for note in images.notes:
+        session.say_once(note)
     return images
 
 
@@ -121,7 +121,9 @@ def make_evaluator(
 
     batch = recipe.model.evaluation_batch
     if recipe.model.batchnorm == "batch":
-        session.say_once(f'warning: model.batchnorm = "batch": results depend on the batches, here of {batch} images')
+        session.say_once(
+            f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images'
+        )
     return Evaluator(supernet, description, calibration, recipe.model.batchnorm, batch)
 
 

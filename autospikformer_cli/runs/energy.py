@@ -64,10 +64,7 @@ def uniform_energy(session: Session, recipe_name: str | None, subnet: str | None
         recipe, path = load_recipe(recipe_name, session.overrides), None
     chosen = select_subnet(subnet or "baseline", recipe, path)
     report = energy_model(recipe).at_rate(chosen, rate)
-    given = "none, the ANN's layers read real values"
-    if recipe.model.network == "spikformer":
-        given = f"{rate:g} for every layer, given"
-    return _described(chosen, report, recipe, given)
+    return _described(chosen, report, recipe, f"{rate:g} for every layer, given")
 
 
 def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
@@ -99,7 +96,7 @@ def _described(subnet: Subnet, report: EnergyReport, recipe: Recipe, source: str
     return SubnetEnergy(
         subnet=subnet,
         report=report,
-        source=source,
+        source=source if recipe.model.network == "spikformer" else "none, an ANN reads real values",
         convention=recipe.energy.convention,
         profile=recipe.energy.profile,
         fidelity=recipe.fidelity,

@@ -71,12 +71,13 @@ def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold:
 class Comparison(NamedTuple):
     """What a file's runtime predicts beside what the run's supernet does, on the same images.
 
-    max_difference: the largest of two logits. same: images with the same prediction.
+    max_difference: the largest of two logits. same: images with the same prediction. classes: that are predicted.
     """
 
     images: int
     max_difference: float
     same: int
+    classes: int
 
     def passes(self, precision: str) -> bool:
         """Whether they agree as far as the precision allows."""
@@ -85,7 +86,9 @@ class Comparison(NamedTuple):
         return self.same >= SAME_SHARE * self.images and isfinite(self.max_difference)
 
     def __str__(self) -> str:
-        return f"{self.same} of {self.images} predictions are the same, logits within {self.max_difference:.2g}"
+        warning = "; all are of one class, so they tell little" if self.classes == 1 else ""
+        logits = f"logits within {self.max_difference:.2g}"
+        return f"{self.same} of {self.images} predictions are the same{warning}, {logits}"
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Exported:
             "images_compared": self.comparison.images,
             "max_difference": self.comparison.max_difference,
             "same_predictions": self.comparison.same,
+            "predicted_classes": self.comparison.classes,
             "sha256": self.sha256,
         }
 
@@ -210,8 +214,9 @@ class Export:
                 logits.append(predict(batch))
                 progress.advance(len(batch))
         found = torch.cat(logits)
-        same = int((found.argmax(-1) == expected.argmax(-1)).sum())
-        return Comparison(len(expected), float((found - expected).abs().max()), same)
+        wanted = expected.argmax(-1)
+        same = int((found.argmax(-1) == wanted).sum())
+        return Comparison(len(expected), float((found - expected).abs().max()), same, len(wanted.unique()))
 
     def _disagreement(self, comparison: Comparison) -> UserError:
         if self.run.session.precision == "float64":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import pickletools
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -21,6 +22,8 @@ SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
 """A safetensors file is known by its suffix; every other file is read as torch's."""
 ENTRIES = ("state_dict", "model", "state_dict_ema", "model_ema")
 """Where training scripts put a state dict in their checkpoint; the first that is there is read."""
+_IF_TRUSTED = "if you trust its author, load it in a Python of your own and save its state_dict() alone"
+_CALLS = ("REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX")
 _GET_AGAIN = "get the file again, and compare its size with the publisher's"
 
 
@@ -88,9 +91,23 @@ def _read_torch(file: Path) -> object:
             raise UserError(
                 f"refused: reading it would run {stranger[1]}, and a checkpoint needs tensors alone",
                 str(file),
-                "if you trust its author, load it in a Python of your own and save its state_dict() alone",
+                _IF_TRUSTED,
+            ) from error
+        if _calls_code(file):
+            raise UserError(
+                "refused: it is a pickle that calls code, not torch's tensors", str(file), _IF_TRUSTED
             ) from error
         raise UserError("damaged, cut short, or no checkpoint of torch", str(file), _GET_AGAIN) from error
+
+
+def _calls_code(file: Path) -> bool:
+    """Whether a file is a plain pickle, of any protocol, that would call something as it is read."""
+    try:
+        with file.open("rb") as stream:
+            operations = [operation.name for operation, _, _ in pickletools.genops(stream)]
+            return operations[0] == "PROTO" and not set(_CALLS).isdisjoint(operations)
+    except ValueError:  # no pickle, or damaged before it calls anything
+        return False
 
 
 def _entries(loaded: Mapping[object, object]) -> list[str]:

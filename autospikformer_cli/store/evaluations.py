@@ -137,6 +137,21 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
         )
 
 
+def require_predictions_writable(path: Path) -> None:
+    """Raises UserError where predictions cannot be written, or would replace another kind of file."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder", "--predictions", "name a file in it")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}", "--predictions", f"make it first: mkdir -p {path.parent}")
+    if not path.exists():
+        return
+    try:
+        with open_h5(path, "predictions"):
+            return
+    except UserError as error:
+        raise UserError(f"{path} exists, and holds no predictions", "--predictions", "name another file") from error
+
+
 def write_predictions(path: Path, logits: Array, labels: Array, index: Array, *, recipe_toml: str = "") -> None:
     """Write logits (images x classes), labels and index (images) to a file of their own. Raises UserError.
 

@@ -259,3 +259,21 @@ def test_the_search_is_left_as_it_was(aspk: Aspk, searched: Path) -> None:
     before = load_population(searched)
     assert aspk("evaluate", "--images", "5").exit_code == 0
     assert load_population(searched) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("runs/tiny/supernet.h5", "runs/tiny/supernet.h5 exists, and holds no predictions\n  name another file"),
+        ("tiny.toml", "tiny.toml exists, and holds no predictions\n  name another file"),
+        ("absent/p.h5", "there is no folder absent\n  make it first: mkdir -p absent"),
+        ("runs", "runs is a folder\n  name a file in it"),
+    ],
+)
+def test_predictions_replace_no_other_file(aspk: Aspk, trained: Path, file: str, message: str) -> None:
+    before = {path: path.read_bytes() for path in (trained / "supernet.h5", Path("tiny.toml"))}
+    done = aspk("evaluate", "--subnet", "largest", "--images", "5", "--predictions", file)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"error: --predictions: {message}\n"
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (trained / "evaluations.h5").exists()

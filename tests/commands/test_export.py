@@ -32,7 +32,7 @@ SUBNET = "(1, 3, 2, 0.8, 1.5, 2, 16)"
 WIDE = "(1, 2, 4, 1, 2, 2, 24)"
 KEYS = {
     "run", "subnet", "file", "format", "folded", "precision", "parameters", "images_compared", "max_difference",
-    "same_predictions", "sha256",
+    "same_predictions", "predicted_classes", "sha256",
 }  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def test_safetensors(aspk: Aspk, trained: Path, batchnorm: str) -> None:
     assert (document["format"], document["folded"], document["precision"]) == ("safetensors", False, "float32")
     assert document["images_compared"] == 40
     assert document["same_predictions"] >= 39
+    assert 1 <= document["predicted_classes"] <= 10
     assert document["max_difference"] < 0.5
     assert document["sha256"] == hashlib.sha256(Path("a.safetensors").read_bytes()).hexdigest()
     evaluation = aspk("evaluate", "--subnet", SUBNET, "--images", "1", "--json").document
@@ -141,7 +142,8 @@ def test_onnx_runtime_predicts_the_same(aspk: Aspk, trained: Path) -> None:
     assert "Warning" not in done.stderr
     assert done.document["same_predictions"] >= 99
     assert done.document["images_compared"] == 100
-    network = autospikformer_cli.load_subnet(trained, SUBNET)
+    genes = [float(gene) for gene in SUBNET.strip("()").split(",")]
+    network = autospikformer_cli.load_subnet(trained, genes)
     session = onnxruntime.InferenceSession("net.onnx", providers=["CPUExecutionProvider"])
     assert session.get_modelmeta().custom_metadata_map["subnet"] == SUBNET
     evaluated(aspk, "--subnet", SUBNET, split="train", images=500)

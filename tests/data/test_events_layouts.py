@@ -70,9 +70,9 @@ def test_nmnist_that_is_incomplete(above: str, config, recordings: Any, tmp_path
     assert sorted(sets["train"].index.tolist() + sets["validation"].index.tolist()) == list(range(40))
     assert sets["test"].labels.tolist() == list(range(10)) * 2
     assert sorted(sets["test"].index.tolist()) == list(range(20))
-    assert sets["train"].note == f"N-MNIST in {tmp_path} is incomplete: 40 of 60,000 training recordings"
-    assert sets["test"].note == f"N-MNIST in {tmp_path} is incomplete: 20 of 10,000 test recordings"
-    assert sets["train"].first(3).note == sets["train"].note
+    assert sets["train"].notes == (f"N-MNIST in {tmp_path} is incomplete: 40 of 60,000 training recordings",)
+    assert sets["test"].notes == (f"N-MNIST in {tmp_path} is incomplete: 20 of 10,000 test recordings",)
+    assert sets["train"].first(3).notes == sets["train"].notes
     for images in sets.values():
         assert images.images.shape[1:] == (4, 34, 34, 2)
         assert images.images.sum(dim=(1, 2, 3, 4)).tolist() == [60] * len(images)
@@ -120,7 +120,9 @@ def test_cifar10dvs_is_split_by_file_name(above: str, config, recordings: Any, a
     assert {split: len(images) for split, images in sets.items()} == {"train": 18, "validation": 2, "test": 2}
     assert sets["test"].labels.tolist() == [3, 9]
     assert sets["test"].images.sum(dim=(1, 2, 3, 4)).tolist() == [59, 59]
-    assert sets["train"].note == f"CIFAR10-DVS in {tmp_path} is incomplete: 22 of 10,000 recordings"
+    absent = "airplane, automobile, bird, deer, dog, frog, horse, ship"
+    note = f"CIFAR10-DVS in {tmp_path} is incomplete: 22 of 10,000 recordings, none of {absent}"
+    assert sets["train"].notes == (note,)
     again = {split: load_split(settings, 0, split).hash for split in SPLITS}
     assert again == {split: images.hash for split, images in sets.items()}
     assert len(set(again.values())) == 3
@@ -155,7 +157,7 @@ def test_dvs128_gesture_has_its_own_split(above: str, config, recordings: Any, t
     assert {split: len(images) for split, images in sets.items()} == {"train": 11, "validation": 11, "test": 11}
     assert sets["test"].labels.tolist() == list(range(11))
     assert sets["test"].index.tolist() == [order.index(label) for label in range(11)]
-    assert sets["test"].note == f"DVS128 Gesture in {tmp_path} is incomplete: 11 of 264 test recordings"
+    assert sets["test"].notes == (f"DVS128 Gesture in {tmp_path} is incomplete: 11 of 264 test recordings",)
 
 
 @pytest.mark.parametrize("above", ["", "NCALTECH101"])
@@ -173,7 +175,7 @@ def test_ncaltech101_is_scaled_and_its_test_recordings_held_out(
     assert sorted(i for images in sets.values() for i in images.index.tolist()) == list(range(30))
     assert sets["train"].images.shape[1:] == (4, 12, 12, 2)
     assert (sets["train"].images[:, :, 11, 11].sum(dim=(1, 2)) > 0).all()
-    assert sets["test"].note == f"N-Caltech101 in {tmp_path} is incomplete: 30 of 8,709 recordings"
+    assert sets["test"].notes == (f"N-Caltech101 in {tmp_path} is incomplete: 30 of 8,709 recordings",)
 
 
 @pytest.mark.shared
@@ -200,7 +202,7 @@ def test_digits_seen_by_a_simulated_camera(config) -> None:
     assert test.images.shape[1:] == (3, size, size, 2)
     assert (description.num_classes, description.in_channels, description.num_frames) == (10, 2, 3)
     assert (test.images.sum(dim=(1, 2, 3, 4)) > 100).all()
-    assert test.note == ""
+    assert test.notes == ()
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
@@ -240,3 +242,11 @@ def test_what_is_no_recording_is_passed_over(recordings: Any, tmp_path: Path) ->
     (tmp_path / "Train" / ".hidden").mkdir()
     (tmp_path / "Train" / "notes").mkdir()
     assert names("nmnist", tmp_path, "train") == [f"{digit}/00000.bin" for digit in range(10)]
+
+
+def test_a_class_without_recordings_is_named(config, recordings, tmp_path: Path) -> None:
+    recordings.nmnist(tmp_path)
+    for path in (tmp_path / "Train" / "3").iterdir():
+        path.unlink()
+    note = f"N-MNIST in {tmp_path} is incomplete: 27 of 60,000 training recordings, none of 3"
+    assert load_split(config(dataset="nmnist", root=str(tmp_path)), 0, "train").notes == (note,)

@@ -115,9 +115,12 @@ def _make(
 ) -> None:
     recordings, title = listing.recordings, DATASETS[dataset].title
     results = _results(dataset, recordings, framing)
-    with progress(f"Frames of {title}", len(recordings)) as shown, closing(results):
-        rows = _sound(results, title, len(recordings), shown)
-        write_frames(path, made_from, framing.shape, rows, len(recordings))
+    try:
+        with progress(f"Frames of {title}", len(recordings)) as shown, closing(results):
+            rows = _sound(results, title, len(recordings), shown)
+            write_frames(path, made_from, framing.shape, rows, len(recordings))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the frames made so far are not kept, the same command makes them anew") from None
 
 
 def _sound(results: Iterator[Result], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:

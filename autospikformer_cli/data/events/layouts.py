@@ -142,7 +142,8 @@ def list_recordings(dataset: str, root: str, part: str) -> Listing:
         chosen = [recording for label in sorted(by_class) for recording in _published_part(by_class[label], part)]
     if not chosen:
         raise _nothing(kind, folder)
-    return Listing(folder, chosen, classes, _incomplete(kind, root, part, counted))
+    absent = [name for label, name in enumerate(classes) if label not in by_class]
+    return Listing(folder, chosen, classes, _incomplete(kind, root, part, counted, absent))
 
 
 def class_folders(dataset: str, root: str) -> tuple[str, ...]:
@@ -187,12 +188,13 @@ def _published_part(recordings: list[Recording], part: str) -> list[Recording]:
     return recordings[:num_train] if part == "train" else recordings[num_train:]
 
 
-def _incomplete(kind: EventDataset, root: str, part: str, counted: int) -> str:
+def _incomplete(kind: EventDataset, root: str, part: str, counted: int, absent: Sequence[str]) -> str:
     whole = kind.num_recordings.get(part) or kind.num_recordings[""]
     if counted >= whole:
         return ""
     name = f"{SPLIT_NAMES[part]} recordings" if part in kind.num_recordings else "recordings"
-    return f"{kind.title} in {root} is incomplete: {counted:,} of {whole:,} {name}"
+    lacks = f", none of {', '.join(absent)}" if absent else ""
+    return f"{kind.title} in {root} is incomplete: {counted:,} of {whole:,} {name}{lacks}"
 
 
 def _nothing(kind: EventDataset, folder: Path) -> UserError:
