@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
 import pytest
 import torch
+from torch import Tensor
 
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.nodes import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import BatchStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -29,13 +32,29 @@ SPACE = SearchSpace(
 )
 
 
-def make() -> Supernet:
-    return Supernet(NetworkConfig(NetworkShape(8, 3, 5, 24, (4,)), SPACE)).double()
+IMAGES = NetworkShape(8, 3, 5, 24, (4,))
+FORMS = {
+    "images": NetworkConfig(IMAGES, SPACE),
+    "events": NetworkConfig(replace(IMAGES, in_channels=2, qkv_bias=False, reads_events=True), SPACE),
+    "plif": NetworkConfig(IMAGES, SPACE, neuron=ParametricLIFNode),
+    "transformer": NetworkConfig(replace(IMAGES, network="transformer"), SPACE),
+}
 
 
-def test_logits_equal_the_cpus_in_float64() -> None:
-    frames = torch.randn(1, 6, 8, 8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    supernet = make()
+def make(form: str) -> Supernet:
+    return Supernet(FORMS[form]).double()
+
+
+def frames_of(form: str) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    if form == "events":
+        return torch.randint(0, 4, (4, 6, 8, 8, 2), generator=generator).double()
+    return torch.randn(1, 6, 8, 8, 3, dtype=torch.float64, generator=generator)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_logits_equal_the_cpus_in_float64(form: str) -> None:
+    frames, supernet = frames_of(form), make(form)
     for seed in range(5):
         subnet = SPACE.sample(Random(seed))
         with torch.no_grad():
@@ -44,12 +63,12 @@ def test_logits_equal_the_cpus_in_float64() -> None:
         assert torch.allclose(here, there, rtol=0, atol=1e-9)
 
 
-def test_gradients_equal_the_cpus_in_float64() -> None:
-    frames = torch.randn(1, 6, 8, 8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    subnet = SPACE.sample(Random(7))
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_equal_the_cpus_in_float64(form: str) -> None:
+    frames, subnet = frames_of(form), SPACE.sample(Random(7))
     gradients = []
     for device in ("cpu", "cuda"):
-        supernet = make().to(device)
+        supernet = make(form).to(device)
         supernet(frames.to(device), subnet).square().sum().backward()
         gradients.append({name: p.grad.cpu() for name, p in supernet.named_parameters() if p.grad is not None})
     for name, gradient in gradients[0].items():
