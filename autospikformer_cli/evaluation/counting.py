@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import InputCount, SpikeCount
 from autospikformer_cli.spiking.layout import Operation
 
@@ -17,9 +18,13 @@ def step_sums(x_TBPC: Tensor) -> Tensor:
 
 
 class Counter:
-    """An observer that adds up inputs and spikes by layer and time step."""
+    """An observer that adds up inputs and spikes by layer and time step.
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    strange_neuron: the name of a plugin's neuron, whose spikes are then checked: what is not 0 or 1 cannot be counted.
+    """
+
+    def __init__(self, operations: Iterable[Operation], strange_neuron: str | None = None) -> None:
+        self.strange_neuron = strange_neuron
         self.counted = {operation.reads: operation for operation in operations}
         self.sums: dict[str, Tensor] = {}
         self.nonzeros: dict[str, Tensor] = {}
@@ -39,7 +44,13 @@ class Counter:
         self.nonzeros[name] = self.nonzeros.get(name, 0) + nonzeros
 
     def emits(self, name: str, spikes_TBPC: Tensor) -> None:
-        """Add one layer's spikes."""
+        """Add one layer's spikes. Raises UserError for a plugin's that are none."""
+        if self.strange_neuron is not None and not ((spikes_TBPC == 0) | (spikes_TBPC == 1)).all():
+            raise UserError(
+                f"the neuron {self.strange_neuron} emits other values than 0 and 1",
+                "model.neuron",
+                "choose another, or mend the plugin that adds it",
+            )
         self.spikes[name] = self.spikes.get(name, 0) + step_sums(spikes_TBPC)
         self.neurons[name] = spikes_TBPC[0, 0].numel()
 

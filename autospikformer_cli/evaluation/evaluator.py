@@ -16,6 +16,7 @@ from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
+from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -64,7 +65,9 @@ class Evaluator:
         """Accuracy and counts of a subnet on a split. advance is told the images done."""
         statistics = self.statistics(subnet)
         shape = self.supernet.config.shape
-        counter = Counter(operations(shape, subnet))
+        neuron = self.supernet.config.neuron
+        strange = None if neuron in (LIFNode, ParametricLIFNode) else neuron.__name__
+        counter = Counter(operations(shape, subnet), strange)
         logits = []
         for frames_FBHWC in self._frames(images):
             logits.append(self.supernet(frames_FBHWC, subnet, statistics, counter).cpu())

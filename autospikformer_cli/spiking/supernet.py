@@ -6,7 +6,6 @@ Parameters have the names of Spikformer's published state dict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -40,7 +39,7 @@ class NetworkConfig:
     attention_scale: float = 0.125
     stem_threshold: float = 1.0
     attention_threshold: float = 0.5
-    neuron: Callable[[Dynamics], Node] = LIFNode
+    neuron: type[Node] = LIFNode
 
     def activation(self, layer: str) -> nn.Module:
         """What stands behind a layer: neurons, or in the ANN ReLU (stem), GELU (fc1) or nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +13,13 @@ from torch import Tensor
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.counting import Counter, step_sums
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result, silent_channels
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
+from autospikformer_cli.spiking.neuron import Neuron
+from autospikformer_cli.spiking.nodes import Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FixedStatistics, Moments, RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -293,3 +296,15 @@ def test_embedding_rates_are_means_over_time(supernet: Supernet) -> None:
         steps = tokens_TBND[:, image, 4 * row + column, channel].tolist()
         assert float(rates[image, channel, row, column]) == pytest.approx(sum(steps) / 3 / 2)
     assert 0 <= float(rates.min()) < float(rates.max()) <= 1
+
+
+def test_a_plugins_neuron_must_spike(supernet: Supernet) -> None:
+    """What is not 0 or 1 would be priced as spikes."""
+
+    class Graded(Node):
+        def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+            return torch.sigmoid(current_TMC).expand(time_step, -1, -1)
+
+    graded = Supernet(replace(supernet.config, neuron=Graded)).double()
+    with pytest.raises(UserError, match="the neuron Graded emits other values than 0 and 1"):
+        evaluator(graded, "batch").measure(SUBNET, IMAGES)
