@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import h5py
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from autospikformer_cli.errors import UserError
@@ -55,15 +55,19 @@ def pack_row(counts: NDArray[np.uint16], *, reordered: bool) -> PackedRow:
 
 
 @contextmanager
-def lock_frames(path: Path) -> Iterator[None]:
-    """Make `path`'s folder, and hold the right to write `path`; waits for another process that holds it.
+def lock_frames(path: Path, waiting: Callable[[], AbstractContextManager[object]] = nullcontext) -> Iterator[None]:
+    """Make `path`'s folder, and hold the right to write `path`; waits, in `waiting`, for another process that holds it.
 
     The operating system frees the lock of a process that dies. Raises UserError where the folder cannot be written.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with waiting():
+                lock.acquire()
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:

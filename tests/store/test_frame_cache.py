@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import h5py
 import numpy as np
@@ -137,6 +140,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
+from threading import Event
 import numpy as np
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.frame_cache import lock_frames, pack_row, write_frames
@@ -162,3 +166,24 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         "  make room or allow writing there, or set data.cache to another folder\n"
         "['.a.h5.lock']\n"
     )
+
+
+def test_who_must_wait_is_told(tmp_path: Path) -> None:
+    """A second holder comes to `waiting` at once, and goes on when the first lets go."""
+    path, told = tmp_path / "frames.h5", Event()
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        told.set()
+        yield
+
+    def second() -> bool:
+        with lock_frames(path, waiting):
+            return True
+
+    with ThreadPoolExecutor(1) as pool:
+        with lock_frames(path):
+            other = pool.submit(second)
+            assert told.wait(30)
+            assert not other.done()
+        assert other.result(30)

@@ -69,7 +69,8 @@ def read_or_make(
     made_from = _made_from(dataset, part, listing, framing)
     path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
     if not path.is_file():
-        with lock_frames(path):
+        title = DATASETS[dataset].title
+        with lock_frames(path, lambda: progress(f"Waiting for another process that makes frames of {title}", 1)):
             if not path.is_file():
                 _make(dataset, listing, framing, path, made_from, progress)
     return read_frames(path, made_from, rows)
