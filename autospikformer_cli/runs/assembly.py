@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from inspect import isabstract
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,9 @@ def neuron_kind(name: str) -> type[Node]:
     from autospikformer_cli.spiking.nodes import Node
 
     kind = NEURONS.get(name, "model.neuron")
-    if not (isinstance(kind, type) and issubclass(kind, Node)):
+    if not (isinstance(kind, type) and issubclass(kind, Node)) or isabstract(kind):
         raise UserError(
-            f"the neuron {name} is no subclass of autospikformer_cli.spiking.nodes.Node",
+            f"the neuron {name} is no subclass of autospikformer_cli.spiking.nodes.Node with a forward pass",
             "model.neuron",
             "choose another, or mend the plugin that adds it",
         )

@@ -5,25 +5,27 @@ A plugin adds a kind by a subclass of Node under the entry-point group `aspk.neu
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
 
 
-class Node(nn.Module):
+class Node(nn.Module, ABC):
     """The neurons of one layer; its parameters, where it has any, are learned, and shared by all subnets."""
 
     def __init__(self, dynamics: Dynamics) -> None:
         super().__init__()
         self.dynamics = dynamics
 
+    @abstractmethod
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
         """Spikes (T, M, C), 0 or 1, from currents (T, M, C), or (1, M, C) for one that stays the same; differentiable.
 
         neuron: the subnet's own tau and threshold for this layer. Potentials start at 0 and live in this call.
         """
-        raise NotImplementedError
 
     def as_lif(self, neuron: Neuron) -> Neuron | None:
         """The LIF neuron whose spikes are the same, for compiled loops; None where there is none.
