@@ -31,7 +31,8 @@ def export(
     """
     from autospikformer_cli.runs.exporting import Export
 
-    exported = Export.open(session, subnet, to, fold=fold, overwrite=overwrite).write(images)
+    begun = Export.open(session, subnet, to, fold=fold, overwrite=overwrite)
+    exported = begun.write(images)
     for line in exported.lines():
         session.console.print(line, markup=False, soft_wrap=True)
-    session.emit(exported.to_document())
+    session.emit({**exported.to_document(), **begun.run.recipe.fidelity_document()})

@@ -53,5 +53,6 @@ def import_(
             "tensors": len(imported.weights),
             "left_out": list(origin.left_out),
             "params": imported.num_params,
+            **imported.recipe.fidelity_document(),
         }
     )

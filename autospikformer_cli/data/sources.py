@@ -63,7 +63,10 @@ def splits_with_files(config: DataConfig) -> frozenset[str]:
 
 def shares_test_files(config: DataConfig) -> bool:
     """Whether the test split is cut out of the same files as the others, so that adding one may move it there."""
-    return config.dataset == "cifar10dvs" or "test" not in splits_with_files(config)
+    if config.dataset in EVENT_FILES:
+        folders = EVENT_FILES[config.dataset].part_folders
+        return folders.get("test", folders["train"]) == folders["train"]
+    return "test" not in splits_with_files(config)
 
 
 def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source:

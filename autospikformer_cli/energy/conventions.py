@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from typing import Literal
 
@@ -35,7 +35,7 @@ CONVENTIONS = {"sound": Convention(), "paper": Convention(event_input="mac", hea
 
 def convention_of(config: EnergyConfig) -> Convention:
     """The convention that a recipe names, with the keys beside it laid over."""
-    overrides = {key: getattr(config, key) for key in ("first_layer_steps", "residual", "order", "event_input")}
+    overrides = {rule.name: getattr(config, rule.name, None) for rule in fields(Convention)}
     given = {key: value for key, value in overrides.items() if value is not None}
     return replace(CONVENTIONS[config.convention], **given)
 

@@ -16,7 +16,7 @@ from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
-from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
+from autospikformer_cli.spiking.nodes import OURS
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -66,7 +66,7 @@ class Evaluator:
         statistics = self.statistics(subnet)
         shape = self.supernet.config.shape
         neuron = self.supernet.config.neuron
-        strange = None if neuron in (LIFNode, ParametricLIFNode) else neuron.__name__
+        strange = None if neuron in OURS else neuron.__name__
         counter = Counter(operations(shape, subnet), strange)
         logits = []
         for frames_FBHWC in self._frames(images):

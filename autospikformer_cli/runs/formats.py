@@ -170,14 +170,14 @@ def format_of(path: Path) -> Format:
 def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
     import torch
 
-    from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
+    from autospikformer_cli.spiking.nodes import OURS
 
     batch, neuron = torch.export.Dim("batch"), network.config.neuron
     try:
         with torch.no_grad():
             program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
     except Exception as error:  # a plugin may do anything
-        if neuron in (LIFNode, ParametricLIFNode):
+        if neuron in OURS:
             raise
         raise UserError(
             f"torch cannot trace the plugin's neuron {neuron}: {type(error).__name__}",

@@ -72,3 +72,7 @@ class ParametricLIFNode(Node):
     def as_lif(self, neuron: Neuron) -> Neuron:
         """LIF with the time constant in force."""
         return Neuron(float(self.tau(neuron).detach()), neuron.threshold)
+
+
+OURS = (LIFNode, ParametricLIFNode)
+"""Kinds that are known to spike and to be traced by torch; any other is a plugin's."""

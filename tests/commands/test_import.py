@@ -175,6 +175,7 @@ def test_what_is_said(aspk: Aspk, state: State) -> None:
         "tensors": 99,
         "left_out": LEFT_OUT,
         "params": params,
+        **load_recipe("tiny.toml").fidelity_document(),
     }
     running = aspk(*IMPORT, *RUNNING)
     assert "--subnet largest  (" in running.stderr
