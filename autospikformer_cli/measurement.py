@@ -29,6 +29,19 @@ class InputCount:
 
 
 @dataclass(frozen=True, slots=True)
+class SynapseCount:
+    """What one operation that reads spikes did, by time step, over all images: exact, borders included.
+
+    operation: a layer, or an attention product of either order. events: synaptic events, each input value times the
+    outputs that it reaches. passes: weights visited, a value n once.
+    """
+
+    operation: str
+    events: tuple[int, ...]
+    passes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SpikeCount:
     """Spikes that one LIF layer emitted, by time step, over all images; neurons: of one image."""
 
@@ -50,6 +63,8 @@ class Measurement:
     """Channels whose calibration variance is below BatchNorm's eps, over all layers."""
     non_finite: int = 0
     """Images whose logits, or the statistics behind them, are not finite."""
+    synapses: tuple[SynapseCount, ...] = ()
+    """Empty in what an aspk before 0.2 stored, and of an ANN."""
 
     @property
     def top1(self) -> float:

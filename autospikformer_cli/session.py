@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
+    from autospikformer_cli.engine.choice import EngineName
+
 PRECISIONS = ("float32", "float64")
+ENGINES: tuple[EngineName, ...] = ("event_driven", "dense")
 COLUMNS_OF_A_FILE = 120
 """Width of tables where standard output is no terminal and COLUMNS is not set."""
 
@@ -33,6 +37,7 @@ class Session:
     """The shared options of one invocation.
 
     run: the run's folder, None for the newest. overrides: the texts of --set. threads: None for torch's own choice.
+    engine: what runs subnets; None for the one that suits device and network.
     """
 
     run: Path | None = None
@@ -40,6 +45,7 @@ class Session:
     device: str = "cpu"
     threads: int | None = None
     precision: str = "float32"
+    engine: EngineName | None = None
     json: bool = False
     quiet: bool = False
 
@@ -114,6 +120,7 @@ def checked_session(
     device: str,
     threads: str | None,
     precision: str,
+    engine: str | None,
     json: bool,
     quiet: bool,
 ) -> Session:
@@ -127,9 +134,16 @@ def checked_session(
         )
     if precision not in PRECISIONS:
         faults.append(UserError(f"{precision!r} is not a precision", "--precision", f"write {' or '.join(PRECISIONS)}"))
+    named = next((known for known in ENGINES if known == engine), None)
+    if engine is not None and named is None:
+        near = get_close_matches(engine, ENGINES, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"write {' or '.join(ENGINES)}"
+        faults.append(UserError(f"{engine!r} is not an engine", "--engine", fix))
     if faults:
         raise Faults(faults)
-    return Session(run, tuple(overrides), device, None if threads is None else int(threads), precision, json, quiet)
+    return Session(
+        run, tuple(overrides), device, None if threads is None else int(threads), precision, named, json, quiet
+    )
 
 
 def _require_cuda(index: int, device: str, num_devices: int) -> None:

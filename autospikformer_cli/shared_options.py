@@ -53,6 +53,18 @@ SHARED_OPTIONS: dict[str, tuple[object, object]] = {
         Annotated[str, typer.Option("--precision", metavar="PRECISION", help="float32 or float64.")],
         "float32",
     ),
+    "engine": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--engine",
+                metavar="ENGINE",
+                help="event_driven or dense: what runs subnets.",
+                show_default="event_driven on the CPU, where the neurons allow it",
+            ),
+        ],
+        None,
+    ),
     "json": (
         Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else there.")],
         False,

@@ -20,6 +20,7 @@ LAYERS = (
     {"store"},
     {"search", "data", "spiking"},
     {"energy"},
+    {"engine"},
     {"evaluation"},
     {"training", "analysis"},
     {"report"},

@@ -36,13 +36,15 @@ def analyze(
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
     chosen = select_subnet(subnet, run.recipe, run.path)
     measured = run.images("validation", images)
-    matrix = channel_similarity(run.evaluator().embedding_rates(chosen, measured).double().numpy())
+    evaluator = run.evaluator()
+    matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
     means = mean_similarity(matrix)
     most, least = most_and_least(matrix, channels)
     shown = [[(int(channel), float(means[channel])) for channel in group] for group in (most, least)]
     notes = [
         f"mean over all {len(means)} channels: {means.mean():.3f}; {len(measured)} {measured.split} images",
         "SSIM: rate maps over T, data range 1, 7 x 7 uniform window or the whole map where smaller",
+        f"engine: {evaluator.engine.name}",
         *fidelity_notes(run.recipe.fidelity, run.recipe.switches(), run.recipe.resolved_switches()),
     ]
     session.console.print(redundancy_table(f"Redundancy of the embedding of {chosen}", shown[0], shown[1], notes))
@@ -51,6 +53,7 @@ def analyze(
             "subnet": chosen.to_numbers(),
             "split": measured.split,
             "images": len(measured),
+            "engine": evaluator.engine.name,
             "mean_ssim": float(means.mean()),
             "ssim_by_channel": [float(mean) for mean in means],
             "most": [channel for channel, _ in shown[0]],

@@ -45,8 +45,9 @@ def energy(
     else:
         found = uniform_energy(session, recipe, subnet, firing_rate)
     report = found.report
+    engine = "" if found.engine is None else f", engine {found.engine}"
     notes = [
-        f"input rates: {found.source}; convention {found.convention}, profile {found.profile}",
+        f"input rates: {found.source}{engine}; convention {found.convention}, profile {found.profile}",
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions",
         f"{format_count(report.params)} parameters; as an ANN (Equation 4): {format_energy(report.ann_energy_j)}",
         *fidelity_notes(found.fidelity, found.switches, found.resolved),

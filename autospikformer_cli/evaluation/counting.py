@@ -1,72 +1,64 @@
-"""Exact counts of what a subnet's layers read and its neurons emit, gathered over batches."""
+"""Exact counts of what a subnet's layers read and do and its neurons emit, gathered over batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-from torch import Tensor
-
-from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import InputCount, SpikeCount
+from autospikformer_cli.engine.tally import Integers, Synapses, Values
+from autospikformer_cli.measurement import InputCount, SpikeCount, SynapseCount
 from autospikformer_cli.spiking.layout import Operation
 
 
-def step_sums(x_TBPC: Tensor) -> Tensor:
-    """Sum by time step of whole-number values, int64. Exact in float32 where an image's sum at a step is below 2^24."""
-    return x_TBPC.flatten(2).sum(-1).to(torch.int64).sum(1)
-
-
 class Counter:
-    """An observer that adds up inputs and spikes by layer and time step.
+    """A tally that adds up by layer and time step, for one setting of neurons."""
 
-    strange_neuron: the name of a plugin's neuron, whose spikes are then checked: what is not 0 or 1 cannot be counted.
-    """
-
-    def __init__(self, operations: Iterable[Operation], strange_neuron: str | None = None) -> None:
-        self.strange_neuron = strange_neuron
-        self.counted = {operation.reads: operation for operation in operations}
-        self.sums: dict[str, Tensor] = {}
-        self.nonzeros: dict[str, Tensor] = {}
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self.macs = {operation.reads: operation.macs for operation in operations}
         self.sizes: dict[str, int] = {}
-        self.spikes: dict[str, Tensor] = {}
+        self.values: dict[str, Values] = {}
+        self.synapses: dict[str, Synapses] = {}
+        self.spikes: dict[str, Integers] = {}
         self.neurons: dict[str, int] = {}
 
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
+    def reads(self, layer: str, size: int, values: Values | None) -> None:
         """Add one layer's input."""
-        operation = self.counted[name]
-        self.sizes[name] = self.sizes.get(name, 0) + x_TBPC[0].numel()
-        if operation.input_kind == "real":
-            return
-        sums = step_sums(x_TBPC.double() if operation.input_kind == "events" else x_TBPC)  # events know no limit
-        nonzeros = sums if operation.input_kind == "binary" else (x_TBPC != 0).sum((1, 2, 3))
-        self.sums[name] = self.sums.get(name, 0) + sums
-        self.nonzeros[name] = self.nonzeros.get(name, 0) + nonzeros
+        self.sizes[layer] = self.sizes.get(layer, 0) + size
+        if values is not None:
+            before = self.values.get(layer, Values(0, 0))  # type: ignore[arg-type]
+            self.values[layer] = Values(before.sums + values.sums, before.nonzeros + values.nonzeros)
 
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
-        """Add one layer's spikes. Raises UserError for a plugin's that are none."""
-        if self.strange_neuron is not None and not ((spikes_TBPC == 0) | (spikes_TBPC == 1)).all():
-            raise UserError(
-                f"the neuron {self.strange_neuron} emits other values than 0 and 1",
-                "model.neuron",
-                "choose another, or mend the plugin that adds it",
-            )
-        self.spikes[name] = self.spikes.get(name, 0) + step_sums(spikes_TBPC)
-        self.neurons[name] = spikes_TBPC[0, 0].numel()
+    def executes(self, operation: str, synapses: Synapses) -> None:
+        """Add what one operation did."""
+        before = self.synapses.get(operation, Synapses(0, 0))  # type: ignore[arg-type]
+        self.synapses[operation] = Synapses(before.events + synapses.events, before.passes + synapses.passes)
+
+    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+        """Add one layer's spikes."""
+        (spikes_T,) = spikes_ST
+        self.spikes[layer] = self.spikes.get(layer, 0) + spikes_T
+        self.neurons[layer] = neurons
 
     def inputs(self) -> tuple[InputCount, ...]:
         """The counts of every layer's input, in the order of execution."""
+        nothing = Values((), ())  # type: ignore[arg-type]
         return tuple(
             InputCount(
-                layer=name,
-                sums=tuple(self.sums[name].tolist()) if name in self.sums else (),
-                nonzeros=tuple(self.nonzeros[name].tolist()) if name in self.nonzeros else (),
-                size=self.sizes[name],
-                macs=operation.macs,
+                layer=layer,
+                sums=tuple(map(int, self.values.get(layer, nothing).sums)),
+                nonzeros=tuple(map(int, self.values.get(layer, nothing).nonzeros)),
+                size=self.sizes[layer],
+                macs=macs,
             )
-            for name, operation in self.counted.items()
+            for layer, macs in self.macs.items()
+        )
+
+    def executed(self) -> tuple[SynapseCount, ...]:
+        """The synaptic events of every operation, in the order of execution."""
+        return tuple(
+            SynapseCount(operation, tuple(map(int, events)), tuple(map(int, passes)))
+            for operation, (events, passes) in self.synapses.items()
         )
 
     def emitted(self) -> tuple[SpikeCount, ...]:
         """The spikes of every LIF layer, in the order of execution."""
-        return tuple(SpikeCount(name, tuple(s.tolist()), self.neurons[name]) for name, s in self.spikes.items())
+        return tuple(SpikeCount(name, tuple(map(int, s)), self.neurons[name]) for name, s in self.spikes.items())

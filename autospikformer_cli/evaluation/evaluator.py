@@ -12,11 +12,12 @@ from torch import Tensor
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.tally import Tally, Untallied
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
-from autospikformer_cli.spiking.nodes import OURS
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -46,43 +47,64 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates subnets of one supernet, one at a time; a result depends on subnet, weights and images
-    alone, but for last bits, which the precision, the batch and the number of threads decide.
+    """Evaluates subnets of the engine's supernet, one at a time.
+
+    A result depends on subnet, weights and images alone, but for last bits, which the precision and the engine decide,
+    and with the dense engine the batch and the number of threads.
 
     batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
     training and needs no calibration images, nor does "batch", which takes those of each evaluated batch in every layer
     that subnets slice (then a result depends on the batch size).
     """
 
-    supernet: Supernet
+    engine: Engine
     description: DataDescription
     calibration: ImageSet | None
     batchnorm: Literal["recalibrate", "running", "batch"]
     batch: int
+
+    @property
+    def supernet(self) -> Supernet:
+        """Whose subnets are evaluated."""
+        return self.engine.supernet
 
     @torch.no_grad()
     def measure(self, subnet: Subnet, images: ImageSet, advance: Callable[[int], None] = lambda images: None) -> Result:
         """Accuracy and counts of a subnet on a split. advance is told the images done."""
         statistics = self.statistics(subnet)
         shape = self.supernet.config.shape
-        neuron = self.supernet.config.neuron
-        strange = None if neuron in OURS else neuron.__name__
-        counter = Counter(operations(shape, subnet), strange)
-        logits = []
-        for frames_FBHWC in self._frames(images):
-            logits.append(self.supernet(frames_FBHWC, subnet, statistics, counter).cpu())
-            advance(frames_FBHWC.shape[1])
-        predictions = Predictions(torch.cat(logits), images.labels, images.index)
+        counter = Counter(operations(shape, subnet))
+        logits = self.logits(subnet, images, statistics, counter, advance)
+        predictions = Predictions(logits, images.labels, images.index)
         measurement = Measurement(
             correct=int((predictions.logits.argmax(-1) == images.labels).sum()),
             images=len(images.labels),
             params=num_params(shape, subnet),
             inputs=counter.inputs(),
             spikes=counter.emitted(),
+            synapses=counter.executed(),
             silent_channels=silent_channels(statistics),
             non_finite=_non_finite(predictions.logits, statistics),
         )
         return Result(measurement, predictions)
+
+    @torch.no_grad()
+    def logits(
+        self,
+        subnet: Subnet,
+        images: ImageSet,
+        statistics: Statistics,
+        tally: Tally | None = None,
+        advance: Callable[[int], None] = lambda images: None,
+    ) -> Tensor:
+        """Logits (images, classes) of a subnet on a split."""
+        logits = []
+        batch = None if self.batchnorm == "batch" else self.batch
+        for frames_FBHWC in self._frames(images):
+            made = self.engine.logits(frames_FBHWC, subnet, statistics, tally or Untallied(), batch)
+            logits.append(made.cpu())
+            advance(frames_FBHWC.shape[1])
+        return torch.cat(logits)
 
     @torch.no_grad()
     def statistics(self, subnet: Subnet) -> Statistics:
@@ -97,7 +119,7 @@ class Evaluator:
         if self.calibration is None:
             raise ValueError("recalibration needs calibration images")
         recorded = RecordedStatistics()
-        self.supernet(self._to_frames(self.calibration.images), subnet, recorded)
+        self.engine.logits(self._to_frames(self.calibration.images), subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
 
     @torch.no_grad()
@@ -106,10 +128,11 @@ class Evaluator:
         statistics = self.statistics(subnet)
         side = self.supernet.config.shape.stage_size(5)
         maps = [
-            self.supernet.embed(frames, subnet, statistics).mean(0).unflatten(1, (side, side))
+            self.supernet.embed(frames, subnet, self.engine.forward_pass(subnet, statistics, Untallied()))
             for frames in self._frames(images)
         ]
-        return torch.cat(maps).permute(0, 3, 1, 2).cpu() / 2
+        rates = [tokens_TBND.double().mean(0).unflatten(1, (side, side)) / 2 for tokens_TBND in maps]
+        return torch.cat(rates).permute(0, 3, 1, 2).cpu()
 
     def _frames(self, images: ImageSet) -> Iterator[Tensor]:
         for batch in images.images.split(self.batch):

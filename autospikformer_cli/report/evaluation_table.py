@@ -13,7 +13,14 @@ from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, network_switches_text, of_the_network
 from autospikformer_cli.report.tables import format_accuracy, plain_table
-from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_count, format_energy, format_share
+from autospikformer_cli.report.units import (
+    ABSENT,
+    EnergyUnit,
+    energy_unit,
+    format_count,
+    format_energy,
+    format_share,
+)
 from autospikformer_cli.space import Subnet
 
 NOTE_WIDTH = 80
@@ -23,6 +30,7 @@ NOTE_WIDTH = 80
 class Evaluation:
     """One evaluation of one subnet. label: whose weights (inherited, fine-tuned); energy in joules an image.
 
+    synaptic_events: of an image, exact, of the attention products in the order that the energy counts; None for an ANN.
     switches, resolved: as in `provenance.Provenance`.
     """
 
@@ -39,6 +47,8 @@ class Evaluation:
     switches: tuple[str, ...] = ()
     silent_channels: int = 0
     resolved: Mapping[str, Value] = field(default_factory=dict)
+    engine: str = "dense"
+    synaptic_events: float | None = None
 
     @property
     def top1(self) -> float:
@@ -57,6 +67,8 @@ class Evaluation:
             "params": self.params,
             "energy_j": self.energy_j,
             "firing_rate": self.firing_rate,
+            "synaptic_events": self.synaptic_events,
+            "engine": self.engine,
             "batchnorm": self.batchnorm,
             "fidelity": self.fidelity,
             "switches": list(self.switches),
@@ -79,6 +91,8 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
         ("Energy an image", lambda e: format_energy(e.energy_j, unit)),
         ("Params", lambda e: format_count(e.params)),
         ("Firing rate", lambda e: format_share(e.firing_rate)),
+        ("Synaptic events", _synaptic_events),
+        ("Engine", lambda e: e.engine),
         ("BatchNorm", lambda e: batchnorm_text(e.batchnorm, e.images, e.resolved)),
         ("Silent channels", lambda e: str(e.silent_channels)),
         ("Fidelity", lambda e: fidelity_text(e.fidelity, of_the_network(e.switches))),
@@ -89,3 +103,8 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
         network_switches_text(evaluation.resolved) for evaluation in evaluations if evaluation.resolved
     )
     return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in in_force))
+
+
+def _synaptic_events(evaluation: Evaluation) -> str:
+    events = evaluation.synaptic_events
+    return ABSENT if events is None else f"{format_count(events)} an image"

@@ -25,9 +25,10 @@ class Provenance:
     """Under what the candidates of a search were measured and scored.
 
     calibration_images: that BatchNorm was recalibrated on, None where it was not. bounds: of F_AEB over the archive,
-    None where each generation has its own. epochs: of the supernet when it was measured. note: why a search
-    ended before its budget. switches: recipe keys that differ from what fidelity and convention say. resolved: the
-    value of every such key, and of those that tell the network. events: how recordings became frames, "" for images.
+    None where each generation has its own. epochs: of the supernet when it was measured. engine: what ran the subnets.
+    note: why a search ended before its budget. switches: recipe keys that differ from what fidelity and convention say.
+    resolved: the value of every such key, and of those that tell the network. events: how recordings became frames, ""
+    for images.
     """
 
     dataset: str
@@ -44,6 +45,7 @@ class Provenance:
     bounds: Bounds | None
     seed: int
     epochs: int | None = None
+    engine: str = "dense"
     imported_from: str = ""
     events: str = ""
     note: str = ""
@@ -139,6 +141,7 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
         ("F_AEB", f"alpha {p.alpha:g} (1 - energy) + {1 - p.alpha:g} accuracy, min-max scaled ({p.normalise})"),
         ("bounds", _bounds_text(p.bounds, unit)),
         ("search", f"{p.algorithm}, seed {p.seed}"),
+        ("engine", p.engine),
     ]
     if p.imported_from:
         trained_on = f"which may have been trained on these {p.split} images"

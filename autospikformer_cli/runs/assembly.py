@@ -26,6 +26,7 @@ from autospikformer_cli.store.supernet import load_weights, read_training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
+    from autospikformer_cli.engine.choice import Engine
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.nodes import Node
     from autospikformer_cli.spiking.supernet import Supernet
@@ -114,8 +115,26 @@ def load_images(recipe: Recipe, seed: int, split: Split, session: Session) -> Im
     return images
 
 
+def engine_of(supernet: Supernet, session: Session) -> Engine:
+    """What runs a network's subnets. Raises UserError where the session's choice cannot."""
+    import torch
+
+    from autospikformer_cli.engine.choice import make_engine
+
+    return make_engine(supernet, torch.get_num_threads(), session.engine)
+
+
+def warm_engine(engine: Engine, session: Session) -> None:
+    """Make the engine's compiled loops ready, and say so where they have to be compiled; not beside other progress."""
+    if engine.name != "event_driven":
+        return
+    from autospikformer_cli.engine.warming import warm
+
+    warm(engine, lambda total: session.progress("compiling the engine, once", total))
+
+
 def make_evaluator(
-    supernet: Supernet, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, session: Session
+    engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, session: Session
 ) -> Evaluator:
     """Measures subnets as a recipe asks for it; a warning where the results depend on the batch size."""
     from autospikformer_cli.evaluation.evaluator import Evaluator
@@ -125,7 +144,7 @@ def make_evaluator(
         session.say_once(
             f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images'
         )
-    return Evaluator(supernet, description, calibration, recipe.model.batchnorm, batch)
+    return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch)
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
@@ -216,10 +235,18 @@ class TrainedRun:
         """The training images that recalibrate BatchNorm."""
         return self.images("train", self.recipe.model.calibration_images)
 
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the trained network's subnets."""
+        return engine_of(self.supernet, self.session)
+
     def evaluator(self, supernet: Supernet | None = None) -> Evaluator:
-        """Measures subnets of the run's network, or of another with the same shape."""
+        """Measures subnets of the run's network, or of another with the same shape; compiles if need be."""
         calibration = self.calibration if self.recipe.model.batchnorm == "recalibrate" else None
-        return make_evaluator(supernet or self.supernet, self.recipe, self.description, calibration, self.session)
+        is_own = supernet is None or supernet is self.supernet
+        engine = self.engine if supernet is None or is_own else engine_of(supernet, self.session)
+        warm_engine(engine, self.session)
+        return make_evaluator(engine, self.recipe, self.description, calibration, self.session)
 
     @cached_property
     def energy(self) -> EnergyModel:

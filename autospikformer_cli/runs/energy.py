@@ -22,11 +22,12 @@ from autospikformer_cli.store.runs import resolve_run
 
 @dataclass(frozen=True)
 class SubnetEnergy:
-    """A subnet's energy, and what it rests on."""
+    """A subnet's energy, and what it rests on. engine: what ran it, None where a rate was given."""
 
     subnet: Subnet
     report: EnergyReport
     source: str
+    engine: str | None
     convention: str
     profile: str
     fidelity: str
@@ -45,6 +46,7 @@ class SubnetEnergy:
             "ann_energy_j": report.ann_energy_j,
             "layers": [asdict(layer) for layer in report.layers],
             "rates": self.source,
+            "engine": self.engine,
             "convention": self.convention,
             "profile": self.profile,
             "fidelity": self.fidelity,
@@ -64,7 +66,7 @@ def uniform_energy(session: Session, recipe_name: str | None, subnet: str | None
         recipe, path = load_recipe(recipe_name, session.overrides), None
     chosen = select_subnet(subnet or "baseline", recipe, path)
     report = energy_model(recipe).at_rate(chosen, rate)
-    return _described(chosen, report, recipe, f"{rate:g} for every layer, given")
+    return _described(chosen, report, recipe, f"{rate:g} for every layer, given", None)
 
 
 def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
@@ -73,7 +75,7 @@ def measured_energy(session: Session, subnet: str | None) -> SubnetEnergy:
     has_population = (run.path / stored.FILE_NAME).is_file()
     chosen = select_subnet(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
     measurement, source = _measurement(run, chosen, has_population)
-    return _described(chosen, run.energy.of(chosen, measurement), run.recipe, source)
+    return _described(chosen, run.energy.of(chosen, measurement), run.recipe, source, run.engine.name)
 
 
 def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple[Measurement, str]:
@@ -87,16 +89,18 @@ def _measurement(run: TrainedRun, subnet: Subnet, has_population: bool) -> tuple
             if candidate.subnet == subnet and same_network and population.provenance == provenance(run, images):
                 return candidate.measurement, f"measured by the search on {len(images)} {images.split} images"
     images = run.images("validation", run.recipe.search.images)
+    evaluator = run.evaluator()
     with run.session.progress(f"measuring {subnet}", len(images)) as progress:
-        measurement = run.evaluator().measure(subnet, images, progress.advance).measurement
+        measurement = evaluator.measure(subnet, images, progress.advance).measurement
     return measurement, f"measured now on {len(images)} validation images"
 
 
-def _described(subnet: Subnet, report: EnergyReport, recipe: Recipe, source: str) -> SubnetEnergy:
+def _described(subnet: Subnet, report: EnergyReport, recipe: Recipe, source: str, engine: str | None) -> SubnetEnergy:
     return SubnetEnergy(
         subnet=subnet,
         report=report,
         source=source if recipe.model.network == "spikformer" else "none, an ANN reads real values",
+        engine=engine,
         convention=recipe.energy.convention,
         profile=recipe.energy.profile,
         fidelity=recipe.fidelity,

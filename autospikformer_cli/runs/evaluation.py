@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
-from autospikformer_cli.runs.assembly import TrainedRun, open_searched, weight_arrays
+from autospikformer_cli.runs.assembly import TrainedRun, engine_of, open_searched, weight_arrays
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning, append_evaluation, require_writable
 from autospikformer_cli.store.runs import prepared_run, resolve_run, run_lock
 from autospikformer_cli.store.supernet import weights_hash
@@ -21,19 +24,31 @@ from autospikformer_cli.training.paths import one_path
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
-    from autospikformer_cli.evaluation.evaluator import Predictions
+    from autospikformer_cli.engine.profile import StageProfile
+    from autospikformer_cli.evaluation.evaluator import Evaluator, Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
+PROFILE_PASSES = 5
+PROFILE_BATCH = 32
+"""Images at once, in a profile."""
 SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 
 
 class Result(NamedTuple):
-    """What is printed, and every image's prediction."""
+    """What is printed, every image's prediction, and what measured them."""
 
     shown: ShownEvaluation
     predictions: Predictions
+    evaluator: Evaluator
+
+
+class Profile(NamedTuple):
+    """Where the time of a subnet goes, by stage, and how it was taken."""
+
+    stages: Sequence[StageProfile]
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,42 @@ class EvaluationRun:
     def inherited(self) -> Result:
         """Measured with the supernet's weights."""
         return self._measure("inherited", self.run.supernet, None)
+
+    def require_profile(self) -> None:
+        """Raises UserError where there are no two engines to compare."""
+        if self.run.session.engine == "dense":
+            what, fix = "the dense engine alone has nothing to be compared with", "leave out --engine dense"
+            raise UserError(what, "--profile", fix)
+        try:
+            engine_of(self.run.supernet, replace(self.run.session, engine="event_driven"))
+        except UserError as error:
+            raise UserError(error.what, "--profile", "leave it out") from error
+
+    def profile(self, evaluator: Evaluator) -> Profile:
+        """Every stage's time, event by event and densely, on the first images."""
+        import torch
+
+        from autospikformer_cli.data.frames import to_frames
+        from autospikformer_cli.engine.profile import profile_stages
+
+        device, dtype = self.run.session.torch_device()
+        size = min(PROFILE_BATCH, len(self.images))
+        num = min(len(self.images) // size, PROFILE_PASSES)
+        batches = self.images.images[: num * size].split(size)
+        frames = [to_frames(batch, self.run.description, device, dtype) for batch in batches]
+        statistics = evaluator.statistics(self.subnet)
+        with self.run.session.progress("profiling", PROFILE_PASSES + 1) as progress:
+            stages = profile_stages(evaluator.engine, frames, self.subnet, statistics, PROFILE_PASSES, progress.advance)
+        threads = torch.get_num_threads()
+        taken = (
+            f"an image's share: medians of {PROFILE_PASSES} passes of {size} images, over the first {num * size} "
+            f"{self.images.split} images in turn, on {threads} thread{'s' * (threads != 1)}"
+        )
+        notes = (
+            taken,
+            "events: with exact counts; mean input and non-zeros: of spikes that are read; not timed: residual sums",
+        )
+        return Profile(stages, notes)
 
     def finetuned(self, epochs: int, from_scratch: bool) -> Result:
         """Measured after retraining alone, with the recipe's loop; warm-up and cool-down shortened in proportion.
@@ -94,8 +145,9 @@ class EvaluationRun:
 
     def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> Result:
         run = self.run
+        evaluator = run.evaluator(supernet)
         with run.session.progress(f"measuring {label}", len(self.images)) as progress:
-            result = run.evaluator(supernet).measure(self.subnet, self.images, progress.advance)
+            result = evaluator.measure(self.subnet, self.images, progress.advance)
         measured = result.measurement
         obtained = provenance(run, self.images)
         if tuning is not None:
@@ -117,5 +169,14 @@ class EvaluationRun:
             switches=run.recipe.switches(),
             resolved=run.recipe.resolved_switches(),
             silent_channels=measured.silent_channels,
+            engine=evaluator.engine.name,
+            synaptic_events=self._synaptic_events(measured),
         )
-        return Result(shown, result.predictions)
+        return Result(shown, result.predictions, evaluator)
+
+    def _synaptic_events(self, measured: Measurement) -> float | None:
+        """Of one image, of the operations that the energy counts; None for an ANN."""
+        model = self.run.energy
+        counted = {each.name for each in operations(model.shape, self.subnet, model.convention.order)}
+        events = [sum(count.events) for count in measured.synapses if count.operation in counted]
+        return sum(events) / measured.images if events else None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
     from autospikformer_cli.spiking.normalisation import Statistics
 
@@ -44,7 +45,7 @@ def load_subnet(run: Path, subnet: str = "best", *, precision: str = "float32") 
 
     subnet: as --subnet. Raises UserError.
     """
-    session = checked_session(run, [], "cpu", None, precision, json=False, quiet=True)
+    session = checked_session(run, [], "cpu", None, precision, None, json=False, quiet=True)
     opened = open_searched(resolve_run(session.run), session)
     chosen = select_subnet(subnet, opened.recipe, opened.path)
     _require_own_statistics(opened)
@@ -160,7 +161,7 @@ class Export:
         self.run.session.say(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
-        expected = self._expected(images, statistics, evaluator.batch)
+        expected = self._expected(images, statistics, evaluator)
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
         self.run.session.say(f"writing {self.file}")
@@ -177,20 +178,10 @@ class Export:
             digest,
         )  # fmt: skip
 
-    def _expected(self, images: ImageSet, statistics: Statistics, batch: int) -> Tensor:
+    def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
         """The supernet's logits of this subnet, as `aspk evaluate` computes them. Raises UserError for not-a-number."""
-        import torch
-
-        from autospikformer_cli.data.frames import to_frames
-
-        device, dtype = self.run.session.torch_device()
-        logits = []
-        with self.run.session.progress("evaluating", len(images)) as progress, torch.no_grad():
-            for part in images.images.split(batch):
-                frames = to_frames(part, self.run.description, device, dtype)
-                logits.append(self.run.supernet(frames, self.subnet, statistics).cpu())
-                progress.advance(len(part))
-        expected = torch.cat(logits)
+        with self.run.session.progress("evaluating", len(images)) as progress:
+            expected = evaluator.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
             raise UserError(what, str(self.run.path), "export another subnet, or train again with a lower train.lr")

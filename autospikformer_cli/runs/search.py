@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
         device=run.session.device,
         epochs=run.epochs,
         frames=run.description.num_frames or 0,
+        engine=run.engine.name,
         switches=run.recipe.resolved_switches(),
     )
 
@@ -154,7 +155,7 @@ class SearchRun:
         return population
 
     def _begun(self, measured_as: Provenance) -> Population | None:
-        """The population to go on with. Raises UserError where it was begun with another recipe or other weights."""
+        """The population to go on with. Raises UserError where it was begun with another recipe, weights or engine."""
         if not (self.run.path / stored.FILE_NAME).is_file():
             return None
         begun = load_population(self.run.path)
@@ -162,11 +163,17 @@ class SearchRun:
         keys = [key for key in differing_keys(before, self.run.recipe) if key not in MOVABLE_KEYS]
         if not keys and begun.provenance == measured_as:
             return begun
-        what = f"with another recipe: {', '.join(keys)}" if keys else "with other weights, images, precision or device"
+        engine, go_on = begun.provenance.engine, "go on with the same"
+        if keys:
+            what = f"with another recipe: {', '.join(keys)}"
+        elif replace(measured_as, engine=engine) == begun.provenance:
+            what, go_on = f"with the engine {engine}, not {measured_as.engine}", f"go on with --engine {engine}"
+        else:
+            what = "with other weights, images, precision or device"
         raise UserError(
             f"the search of this run was begun {what}",
             str(self.run.path),
-            "go on with the same, or search anew with --fresh (the old population is kept beside)",
+            f"{go_on}, or search anew with --fresh (the old population is kept beside)",
         )
 
 
@@ -210,6 +217,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         bounds=scores.bounds,
         seed=recipe.seed,
         epochs=measured.epochs,
+        engine=measured.engine,
         events=_events_text(recipe, measured.frames),
         imported_from=origin.file if (origin := read_training(path).origin) else "",
         switches=recipe.switches(),

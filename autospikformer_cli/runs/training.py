@@ -16,12 +16,14 @@ from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import (
     MOVABLE_KEYS,
+    engine_of,
     environment,
     load_arrays,
     load_images,
     make_evaluator,
     make_supernet,
     require_same_images,
+    warm_engine,
     weight_arrays,
 )
 from autospikformer_cli.session import Session
@@ -55,8 +57,8 @@ class TrainingRun:
     split_seed: int | None = None
 
     def require_startable(self) -> None:
-        """Raises UserError where device or data set are missing: before anything is written."""
-        self.session.torch_device()
+        """Raises UserError where device, data set or engine are missing: before anything is written."""
+        engine_of(make_supernet(self.recipe, describe(self.recipe.data), self.session), self.session)
         _ = self.images
 
     def run(self, path: Path, label: str) -> tuple[Supernet, TrainState]:
@@ -108,15 +110,17 @@ class TrainingRun:
         validation = images["validation"].first(recipe.train.validation_images or len(images["validation"]))
         calibration = images["train"].first(recipe.model.calibration_images)
         description = trainer.data.description
-        evaluator = make_evaluator(trainer.supernet, recipe, description, calibration, self.session)
         total = recipe.train.epochs * len(images["train"])
         done = state.epoch * len(images["train"]) + state.images
+        warm_engine(engine_of(trainer.supernet, self.session), self.session)
         with Interruption() as interruption, self.session.progress(label, total, start=done) as progress:
 
             def step(report: StepReport) -> None:
                 progress.advance(report.images, loss=report.loss)
 
             def accuracy() -> tuple[float, float]:
+                engine = engine_of(trainer.supernet, self.session)
+                evaluator = make_evaluator(engine, recipe, description, calibration, self.session)
                 top1 = {s: evaluator.measure(s, validation).measurement.top1 for s in dict.fromkeys(self.shown)}
                 largest, smallest = (top1[subnet] for subnet in self.shown)
                 progress.advance(0, val_largest=largest, val_smallest=smallest)

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import NetworkShape, stem_names
-from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FoldedBatchNorm, RunningStatistics, Statistics
+from autospikformer_cli.spiking.normalisation import (
+    ElasticBatchNorm,
+    FoldedBatchNorm,
+    Moments,
+    RunningStatistics,
+    Statistics,
+)
 from autospikformer_cli.spiking.supernet import Supernet
 
 Layer = ElasticConvolution | ElasticLinear
@@ -129,8 +135,12 @@ def _slice_layer(layer: Layer, inputs: int, outputs: int) -> None:
 def _slice_norm(norm: ElasticBatchNorm, channels: int, statistics: Statistics) -> None:
     """Its first channels, with the subnet's own moments in the place of training's."""
     norm.weight, norm.bias = _copied(norm.weight[:channels]), _copied(norm.bias[:channels])
-    moments = statistics.moments(norm, norm.weight)
+    moments = statistics.moments(norm, channels, _no_batch)
     norm.running_mean, norm.running_var = (moment.to(norm.weight).clone() for moment in moments)
+
+
+def _no_batch() -> Moments:
+    raise ValueError("an extracted subnet has statistics of its own, not those of a batch")
 
 
 def _copied(values: Tensor) -> nn.Parameter:

@@ -11,20 +11,40 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from autospikformer_cli.spiking.compiled import compiled, inlined
 
 Array = NDArray[Any]
 CHUNKS = 32
 SURROGATES = {"sigmoid": 0, "arctan": 1, "rectangular": 2}
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
+def integrated(u: Any, current: Any, tau: Any, leak: Any, decay_input: bool) -> Any:
+    """A potential one step later."""
+    return u + (current - u) / tau if decay_input else u * leak + current
+
+
+@inlined
+def fires(u: Any, threshold: Any, reach: bool) -> bool:
+    """Whether a neuron fires at a potential."""
+    return bool(u > threshold or (reach and u == threshold))
+
+
+@inlined
+def after_reset(u: Any, threshold: Any, zero: Any, reach: bool, hard: bool) -> Any:
+    """A potential after its spike, where it fires; zero: of the same type."""
+    return (zero if hard else u - threshold) if fires(u, threshold, reach) else u
+
+
+@inlined
 def _bounds(chunk: int, rows: int) -> tuple[int, int]:
     return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(parallel=True)
 def image_sums(x_TBPC: Array) -> Array:
     """Sum and sum of squares of every channel of every image in float64, shape (2, B, C)."""
     steps, images, positions, channels = x_TBPC.shape
@@ -39,30 +59,23 @@ def image_sums(x_TBPC: Array) -> Array:
     return sums
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shift: Array, tau: Any, leak: Any,
                decay_input: bool) -> None:  # fmt: skip
     t_in = min(t, x_TMC.shape[0] - 1)
     for c in range(x_TMC.shape[2]):
         current = x_TMC[t_in, m, c] * scale[c] + shift[c]
-        u = potential[c]
-        potential[c] = u + (current - u) / tau if decay_input else u * leak + current
+        potential[c] = integrated(potential[c], current, tau, leak, decay_input)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _fires(u: Any, threshold: Any, reach: bool) -> bool:
-    return bool(u > threshold or (reach and u == threshold))
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
     zero = potential.dtype.type(0)
     for c in range(len(potential)):
-        u = potential[c]
-        potential[c] = (zero if hard else u - threshold) if _fires(u, threshold, reach) else u
+        potential[c] = after_reset(potential[c], threshold, zero, reach, hard)
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(parallel=True)
 def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
          decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
     """Spikes from x * scale + shift; x has T steps or one that repeats. Scalars have x's precision."""
@@ -76,11 +89,11 @@ def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, 
             for t in range(steps):
                 _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
                 for c in range(channels):
-                    spikes_TMC[t, m, c] = one if _fires(potential[c], threshold, reach) else zero
+                    spikes_TMC[t, m, c] = one if fires(potential[c], threshold, reach) else zero
                 _reset(potential, threshold, reach, hard)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _exp_float32(x: Array, result: Array) -> None:
     """exp of float32 values in -80..0, to 2 units in the last place: 2^n p(r) in loops that vectorise (libm's do not).
 
@@ -105,7 +118,7 @@ def _exp_float32(x: Array, result: Array) -> None:
         result[c] = result[c] * p
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@inlined
 def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, surrogate: int) -> None:
     kind = potential.dtype.type
     four, one, pi, half, lowest = kind(4), kind(1), kind(math.pi), kind(0.5), kind(-80)
@@ -129,7 +142,7 @@ def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, sur
             slopes[c] = one if abs(potential[c] - threshold) < half else kind(0)
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(parallel=True)
 def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Array, grad_TMC: Array, mean: Array,
                   inverse_std: Array, tau: Any, leak: Any, threshold: Any, decay_input: bool, reach: bool, hard: bool,
                   detach: bool, surrogate: int) -> Array:  # fmt: skip
@@ -160,7 +173,7 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
                 t_in = 0 if constant else t
                 for c in range(channels):
                     u = before[t, c]
-                    fired = _fires(u, threshold, reach)
+                    fired = fires(u, threshold, reach)
                     grad_spike = grad_spikes_TMC[t, m, c]
                     if not detach:
                         grad_spike -= carried[c] * (u if hard else threshold)
@@ -182,7 +195,7 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
     return sums
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(parallel=True)
 def normalise_backward(grad_TMC: Array, x_TMC: Array, mean: Array, inverse_std: Array, scale: Array,
                        mean_grad: Array, mean_product: Array) -> None:  # fmt: skip
     """BatchNorm's gradient at its input, in place: scale (g - mean(g) - normalised x * mean(g * normalised x))."""

@@ -5,7 +5,7 @@ Dimension legend: T time steps (1: the same at every step), B images, P position
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -50,7 +50,7 @@ class ElasticBatchNorm(nn.Module):
 
     def scale_and_shift(self, x_TBPC: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
         """What normalises x under the given statistics."""
-        return self.affine(statistics.moments(self, x_TBPC))
+        return self.affine(statistics.moments(self, x_TBPC.shape[-1], lambda: batch_moments(x_TBPC)))
 
     def normalised(self, x_TBPC: Tensor, statistics: Statistics) -> Tensor:
         """x normalised under the given statistics."""
@@ -86,8 +86,8 @@ class FoldedBatchNorm(ElasticBatchNorm):
 class Statistics(Protocol):
     """Where a forward pass without gradient takes a layer's moments from."""
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        """Moments to normalise x with."""
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """Moments to normalise the first channels with; measure computes those of the batch."""
         ...
 
 
@@ -110,8 +110,7 @@ def batch_moments(x_TBPC: Tensor) -> Moments:
 class RunningStatistics:
     """Statistics gathered in training."""
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        channels = x_TBPC.shape[-1]
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
         return Moments(norm.running_mean[:channels], norm.running_var[:channels])
 
 
@@ -121,8 +120,8 @@ class BatchStatistics:
     A prediction depends on the images beside it.
     """
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        return batch_moments(x_TBPC) if norm.is_sliced else RunningStatistics().moments(norm, x_TBPC)
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        return measure() if norm.is_sliced else RunningStatistics().moments(norm, channels, measure)
 
 
 @dataclass
@@ -131,8 +130,8 @@ class RecordedStatistics:
 
     by_layer: dict[str, Moments] = field(default_factory=dict)
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        self.by_layer[norm.name] = batch_moments(x_TBPC)
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        self.by_layer[norm.name] = measure()
         return self.by_layer[norm.name]
 
 
@@ -142,5 +141,5 @@ class FixedStatistics:
 
     by_layer: Mapping[str, Moments]
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
         return self.by_layer[norm.name]

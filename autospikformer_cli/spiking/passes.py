@@ -1,111 +1,178 @@
 """How a forward pass goes from layer to layer: as spikes over time, or as the values of an ANN; and who watches it.
 
-Dimension legend: T time steps, B images, P positions, N tokens, D embedding dimension, C channels.
+Dimension legend: T time steps, B images, H W rows and columns, P positions, N tokens, D dimension, C channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear, max_pool
 from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 
 
-class Observer(Protocol):
-    """Sees the layers' inputs and the neurons' spikes of a forward pass, both (T, B, positions, C)."""
+class Layer(NamedTuple):
+    """A convolution or a linear layer with what follows it."""
 
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
+    weights: ElasticConvolution | ElasticLinear
+    norm: ElasticBatchNorm
+    activation: nn.Module
+
+
+class Observer(Protocol):
+    """Sees the layers' inputs and the neurons' spikes of a forward pass, (T, B, ..., C)."""
+
+    def reads(self, name: str, x: Tensor) -> None:
         """A layer reads x."""
         ...
 
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
+    def emits(self, name: str, spikes: Tensor) -> None:
         """A layer's neurons emitted these spikes."""
+        ...
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Self-attention multiplies q, k and v, all (T, B, N, D)."""
         ...
 
 
 class Unobserved:
     """Sees nothing."""
 
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
+    def reads(self, name: str, x: Tensor) -> None:
         """Nothing is kept."""
 
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
+    def emits(self, name: str, spikes: Tensor) -> None:
+        """Nothing is kept."""
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
         """Nothing is kept."""
 
 
 class ForwardPass(Protocol):
-    """How one forward pass goes from a layer to the next: as spikes over time, or as an ANN's values."""
+    """The stages of a network, in the order of execution, each on what the one before gave.
 
-    @property
-    def observer(self) -> Observer:
-        """Who watches."""
-        ...
+    What goes between stages is channels last, (T, B, H, W, C) or (T, B, N, D); residual sums are plain additions.
+    """
 
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """What a layer's activation gives (T, B, P, C) behind its BatchNorm."""
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """What layers that read the same x give, of each its first outputs: a tuple for each setting of neurons."""
         ...
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
-        """Attention of q, k and v, all (T, B, N, D)."""
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
+        """Attention of q, k and v, (T, B, N, D), for each setting of neurons. name: of the block's attention."""
+        ...
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Maxima of 3 x 3 windows at a distance of 2, (T, B, rows, columns, C)."""
+        ...
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """Logits (B, classes) of the means over steps and tokens."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SpikingPass:
-    """Spikes over T steps; statistics: where moments come from, None in training."""
+class _TorchPass:
+    """What both passes in torch share."""
+
+    observer: Observer
+
+    def pool(self, x: Tensor) -> Tensor:
+        """As ForwardPass."""
+        return max_pool(x)
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """As ForwardPass."""
+        mean_BD = x.mean(2).mean(0)
+        self.observer.reads(head.name, mean_BD[None, :, None])
+        logits: Tensor = head(mean_BD, classes)
+        return logits
+
+
+@dataclass(frozen=True)
+class SpikingPass(_TorchPass):
+    """Spikes over T steps as floating-point numbers; statistics: where moments come from, None in training."""
 
     time_step: int
     attention_scale: float
     statistics: Statistics | None
     observer: Observer
 
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """Spikes (T, B, P, C)."""
-        spikes = normalise_and_fire(x_TBPC, norm, activation, self.statistics, self.time_step, neuron)  # type: ignore[arg-type]
-        self.observer.emits(norm.name, spikes)
-        return spikes
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """Spikes, 0 or 1."""
+        by_layer = [self._fire(layer, x, outputs, neurons) for layer in layers]
+        return list(zip(*by_layer, strict=True))
+
+    def _fire(self, layer: Layer, x: Tensor, outputs: int, neurons: Sequence[Neuron]) -> list[Tensor]:
+        self.observer.reads(layer.weights.name, x)
+        y = layer.weights(x, outputs)
+        result = []
+        for neuron in neurons:
+            spikes = normalise_and_fire(
+                y.flatten(2, -2), layer.norm, layer.activation, self.statistics, self.time_step, neuron  # type: ignore[arg-type]
+            ).view(self.time_step, *y.shape[1:])  # fmt: skip
+            self.observer.emits(layer.norm.name, spikes)
+            result.append(spikes)
+        return result
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
         """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
+        self.observer.multiplies(name, q, k, v, heads)
         mixed = multiply_heads(q, k, v, heads)
-        spikes = scale_and_fire(mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron)  # type: ignore[arg-type]
-        spikes = spikes.view_as(mixed)
-        self.observer.emits(name, spikes)
-        return spikes
+        result = []
+        for neuron in neurons:
+            spikes = scale_and_fire(mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron)  # type: ignore[arg-type]
+            self.observer.emits(f"{name}.attn", spikes.view_as(mixed))
+            result.append(spikes.view_as(mixed))
+        return result
 
 
-@dataclass(frozen=True, slots=True)
-class AnalogPass:
+@dataclass(frozen=True)
+class AnalogPass(_TorchPass):
     """The ANN's values, of one step."""
 
     statistics: Statistics | None
     observer: Observer
 
-    def activate(self, x_TBPC: Tensor, norm: ElasticBatchNorm, activation: nn.Module, neuron: Neuron) -> Tensor:
-        """Real values (1, B, P, C)."""
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """Real values, whatever the neurons."""
+        return [tuple(self._activate(layer, x, outputs) for layer in layers)] * len(neurons)
+
+    def _activate(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
+        self.observer.reads(layer.weights.name, x)
+        y = layer.weights(x, outputs)
+        y_TBPC = y.flatten(2, -2)
         if self.statistics is None:
-            normalised = normalise_in_training(x_TBPC, norm).view_as(x_TBPC)
+            normalised = normalise_in_training(y_TBPC, layer.norm)
         else:
-            normalised = norm.normalised(x_TBPC, self.statistics)
-        activated: Tensor = activation(normalised)
+            normalised = layer.norm.normalised(y_TBPC, self.statistics)
+        activated: Tensor = layer.activation(normalised.view_as(y))
         return activated
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neuron: Neuron
-    ) -> Tensor:
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
         """softmax(q k^T / sqrt(D / heads)) v of each head (Vaswani et al. 2017), (1, B, N, D)."""
+        self.observer.multiplies(name, q, k, v, heads)
         q, k, v = (x.squeeze(0).unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
         mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)
-        return mixed.transpose(1, 2).flatten(2)[None]
+        return [mixed.transpose(1, 2).flatten(2)[None]] * len(neurons)
 
 
 def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:

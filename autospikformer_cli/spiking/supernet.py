@@ -7,18 +7,18 @@ Parameters have the names of Spikformer's published state dict.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear, max_pool
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames, stem_names
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
-from autospikformer_cli.spiking.passes import AnalogPass, ForwardPass, Observer, SpikingPass, Unobserved
+from autospikformer_cli.spiking.passes import AnalogPass, ForwardPass, Layer, Observer, SpikingPass, Unobserved
 
 STEM_TAU = 2.0
 
@@ -48,14 +48,6 @@ class NetworkConfig:
         return {"stem": nn.ReLU(), "fc1": nn.GELU()}.get(layer, nn.Identity())
 
 
-class Stage(NamedTuple):
-    """A convolution of the stem with what follows it."""
-
-    convolution: ElasticConvolution
-    norm: ElasticBatchNorm
-    activation: nn.Module
-
-
 class PatchEmbed(nn.Module):
     """Spiking patch splitting (SPS): four convolutions, then the relative position embedding's, added to its input."""
 
@@ -63,7 +55,7 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.shape = shape = config.shape
         self.neuron = Neuron(STEM_TAU, config.stem_threshold)
-        self.stages: list[Stage] = []
+        self.stages: list[Layer] = []
         widths = shape.stem_widths(shape.widest_dim)
         inputs = (shape.in_channels, *widths)
         names = (*stem_names(), "patch_embed.rpe_conv")
@@ -73,22 +65,20 @@ class PatchEmbed(nn.Module):
             activation = config.activation("stem")
             for kind, module in (("conv", convolution), ("bn", norm), ("lif", activation)):
                 self.add_module(name.rpartition(".")[2].replace("conv", kind), module)
-            self.stages.append(Stage(convolution, norm, activation))
+            self.stages.append(Layer(convolution, norm, activation))
 
     def forward(self, frames_TBHWC: Tensor, embed_dim: int, run: ForwardPass) -> Tensor:
         """Tokens (T, B, N, D), integers 0 to 2."""
         x = frames_TBHWC
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
-            x = self._convolve(x, self.stages[stage - 1], outputs, run)
+            x = self._fire(self.stages[stage - 1], x, outputs, run)
             if stage in self.shape.pooled_stages:
-                x = max_pool(x)
-        return (x + self._convolve(x, self.stages[-1], embed_dim, run)).flatten(2, 3)
+                x = run.pool(x)
+        return (x + self._fire(self.stages[-1], x, embed_dim, run)).flatten(2, 3)
 
-    def _convolve(self, x_TBHWC: Tensor, stage: Stage, outputs: int, run: ForwardPass) -> Tensor:
-        run.observer.reads(stage.convolution.name, x_TBHWC.flatten(2, 3))
-        y_TBHWC = stage.convolution(x_TBHWC, outputs)
-        spikes = run.activate(y_TBHWC.flatten(2, 3), stage.norm, stage.activation, self.neuron)
-        return spikes.reshape(*spikes.shape[:2], *y_TBHWC.shape[2:])
+    def _fire(self, stage: Layer, x_TBHWC: Tensor, outputs: int, run: ForwardPass) -> Tensor:
+        ((spikes_TBHWC,),) = run.fire([stage], x_TBHWC, outputs, [self.neuron])
+        return spikes_TBHWC
 
 
 class NormalisedLinear(nn.Module):
@@ -104,12 +94,16 @@ class NormalisedLinear(nn.Module):
         self.add_module(f"{name}_bn", ElasticBatchNorm(outputs, f"{self.prefix}.{name}_bn"))
         self.add_module(f"{name}_lif", self.config.activation(name))
 
-    def activated(self, name: str, x_TBND: Tensor, outputs: int, neuron: Neuron, run: ForwardPass) -> Tensor:
-        """Spikes (T, B, N, outputs) of a layer, or the ANN's values."""
+    def layer(self, name: str) -> Layer:
+        """A layer with what follows it."""
         linear: ElasticLinear = self.get_submodule(f"{name}_linear")  # type: ignore[assignment]
         norm: ElasticBatchNorm = self.get_submodule(f"{name}_bn")  # type: ignore[assignment]
-        run.observer.reads(linear.name, x_TBND)
-        return run.activate(linear(x_TBND, outputs), norm, self.get_submodule(f"{name}_lif"), neuron)
+        return Layer(linear, norm, self.get_submodule(f"{name}_lif"))
+
+    def activated(self, name: str, x_TBND: Tensor, outputs: int, neuron: Neuron, run: ForwardPass) -> Tensor:
+        """Spikes (T, B, N, outputs) of a layer, or the ANN's values."""
+        ((spikes_TBND,),) = run.fire([self.layer(name)], x_TBND, outputs, [neuron])
+        return spikes_TBND
 
 
 class SpikingSelfAttention(NormalisedLinear):
@@ -126,11 +120,9 @@ class SpikingSelfAttention(NormalisedLinear):
     def forward(self, x_TBND: Tensor, heads: int, neuron: Neuron, run: ForwardPass) -> Tensor:
         """Spikes (T, B, N, D); a residual sum is the caller's."""
         dim = x_TBND.shape[-1]
-        q, k, v = (self.activated(name, x_TBND, dim, neuron, run) for name in "qkv")
-        run.observer.reads(f"{self.prefix}.q", q)
-        run.observer.reads(f"{self.prefix}.v", v)
+        ((q, k, v),) = run.fire([self.layer(name) for name in "qkv"], x_TBND, dim, [neuron])
         behind_attention = Neuron(neuron.tau, self.config.attention_threshold)
-        mixed = run.attend(f"{self.prefix}.attn", q, k, v, heads, self.attn_lif, behind_attention)
+        (mixed,) = run.attend(self.prefix, q, k, v, heads, self.attn_lif, [behind_attention])
         return self.activated("proj", mixed, dim, neuron, run)
 
 
@@ -193,22 +185,29 @@ class Supernet(nn.Module):
                 bound = (module.weight.shape[1] * KERNEL**2) ** -0.5
                 nn.init.uniform_(module.weight, -bound, bound, generator=generator)
 
-    def embed(self, frames_TBHWC: Tensor, subnet: Subnet, statistics: Statistics | None = None) -> Tensor:
-        """Tokens (T, B, N, D) behind the stem."""
-        frames_TBHWC, run = self._begin(frames_TBHWC, subnet, statistics, Unobserved())
-        tokens: Tensor = self.patch_embed(frames_TBHWC, subnet.embed_dim, run)
+    def in_torch(
+        self, subnet: Subnet, statistics: Statistics | None = None, observer: Observer | None = None
+    ) -> ForwardPass:
+        """The dense forward pass of one subnet; see `forward`."""
+        if self.config.shape.network == "transformer":
+            return AnalogPass(statistics, observer or Unobserved())
+        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics, observer or Unobserved())
+
+    def embed(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
+        """Tokens (T, B, N, D) behind the stem; frames as in `forward`."""
+        if self.config.shape.network == "transformer":
+            frames_FBHWC = frames_FBHWC.mean(0, keepdim=True)
+        elif len(frames_FBHWC) > 1 and len(frames_FBHWC) != subnet.time_step:
+            frames_FBHWC = frames_FBHWC[even_frames(len(frames_FBHWC), subnet.time_step)]
+        tokens: Tensor = self.patch_embed(frames_FBHWC, subnet.embed_dim, run)
         return tokens
 
-    def _begin(
-        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics | None, observer: Observer
-    ) -> tuple[Tensor, ForwardPass]:
-        """The frames that are read, and how."""
-        if self.config.shape.network == "transformer":
-            return frames_FBHWC.mean(0, keepdim=True), AnalogPass(statistics, observer)
-        if len(frames_FBHWC) > 1 and len(frames_FBHWC) != subnet.time_step:
-            frames_FBHWC = frames_FBHWC[even_frames(len(frames_FBHWC), subnet.time_step)]
-        run = SpikingPass(subnet.time_step, self.config.attention_scale, statistics, observer)
-        return frames_FBHWC, run
+    def run(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
+        """Logits (B, classes) of one subnet, executed by the given pass; frames as in `forward`."""
+        x_TBND = self.embed(frames_FBHWC, subnet, run)
+        for block in self.block[: subnet.depth]:
+            x_TBND = block(x_TBND, subnet, run)
+        return run.classify(self.head, x_TBND, self.config.shape.num_classes)
 
     def forward(
         self,
@@ -217,17 +216,10 @@ class Supernet(nn.Module):
         statistics: Statistics | None = None,
         observer: Observer | None = None,
     ) -> Tensor:
-        """Logits (B, classes) of one subnet.
+        """Logits (B, classes) of one subnet, in torch.
 
         frames: (1, B, H, W, C) for images, which are convolved once; (F, B, H, W, C) for events, of which T are taken
         evenly (`even_frames`), and by the ANN their mean. statistics: where BatchNorm's moments come from; None is
         training: the batch's, with gradient, and the running statistics follow.
         """
-        frames_TBHWC, run = self._begin(frames_FBHWC, subnet, statistics, observer or Unobserved())
-        x_TBND = self.patch_embed(frames_TBHWC, subnet.embed_dim, run)
-        for block in self.block[: subnet.depth]:
-            x_TBND = block(x_TBND, subnet, run)
-        mean_BD = x_TBND.mean(2).mean(0)
-        run.observer.reads("head", mean_BD[None, :, None])
-        logits: Tensor = self.head(mean_BD, self.config.shape.num_classes)
-        return logits
+        return self.run(frames_FBHWC, subnet, self.in_torch(subnet, statistics, observer))

@@ -5,6 +5,8 @@
     layers/      one row a (subnet, layer, time step): candidate (row number), layer (index into layer_names), step,
                  input_sum, input_nonzeros, input_size (elements a step, over all images), macs (a step of one image);
                  a layer that runs once an image, on real values, has one row, with step -1 and sums of 0
+    synapses/    one row a (subnet, operation, time step): candidate, layer (the operation's name, index into
+                 layer_names), step, events, passes; absent in files of an aspk before 0.2
     spikes/      one row a (subnet, LIF layer, time step): candidate, layer, step, spikes, neurons (of one image)
     layer_names  texts
 
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from autospikformer_cli.measurement import InputCount, Measurement, SpikeCount
+from autospikformer_cli.measurement import InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.files import Array, get, get_group, get_texts, put, put_texts
 
@@ -39,7 +41,7 @@ class Measured(NamedTuple):
 
 
 def put_measured(group: h5py.Group, rows: Sequence[Measured]) -> None:
-    """Store subnets with their measurements as the tables above. Raises ValueError for sums without their non-zeros."""
+    """Store subnets with their measurements as the tables above. Raises ValueError for columns of different lengths."""
     measurements = [row.measurement for row in rows]
     candidates = group.create_group("candidates")
     put_texts(candidates, "subnet", [str(row.subnet) for row in rows])
@@ -47,11 +49,14 @@ def put_measured(group: h5py.Group, rows: Sequence[Measured]) -> None:
         _put_integers(candidates, column, (getattr(measurement, column) for measurement in measurements))
     inputs = [layer for measurement in measurements for layer in measurement.inputs]
     spikes = [layer for measurement in measurements for layer in measurement.spikes]
+    synapses = [operation for measurement in measurements for operation in measurement.synapses]
     layer_names = dict.fromkeys([layer.layer for layer in inputs] + [layer.layer for layer in spikes])
+    layer_names |= dict.fromkeys(operation.operation for operation in synapses)
     put_texts(group, "layer_names", list(layer_names))
     names = {name: index for index, name in enumerate(layer_names)}
     _put_inputs(group.create_group("layers"), inputs, [len(m.inputs) for m in measurements], names)
     _put_spikes(group.create_group("spikes"), spikes, [len(m.spikes) for m in measurements], names)
+    _put_synapses(group.create_group("synapses"), synapses, [len(m.synapses) for m in measurements], names)
 
 
 def _put_inputs(table: h5py.Group, layers: list[InputCount], per_candidate: list[int], names: dict[str, int]) -> None:
@@ -70,6 +75,16 @@ def _put_spikes(table: h5py.Group, layers: list[SpikeCount], per_candidate: list
     lengths = _put_places(table, per_candidate, [names[layer.layer] for layer in layers], steps)
     _put_integers(table, "spikes", chain.from_iterable(values or (0,) for values in steps))
     put(table, "neurons", np.repeat(_integers(layer.neurons for layer in layers), lengths), compress=True)
+
+
+def _put_synapses(
+    table: h5py.Group, counts: list[SynapseCount], per_candidate: list[int], names: dict[str, int]
+) -> None:
+    if any(len(count.events) != len(count.passes) for count in counts):
+        raise ValueError("a SynapseCount has as many events as passes")
+    _put_places(table, per_candidate, [names[count.operation] for count in counts], [count.events for count in counts])
+    _put_integers(table, "events", chain.from_iterable(count.events or (0,) for count in counts))
+    _put_integers(table, "passes", chain.from_iterable(count.passes or (0,) for count in counts))
 
 
 def _put_places(table: h5py.Group, per_candidate: list[int], layers: list[int], steps: list[tuple[int, ...]]) -> Array:
@@ -99,6 +114,7 @@ def get_measured(group: h5py.Group) -> list[Measured]:
     names = get_texts(group, "layer_names")
     inputs = _get_inputs(get_group(group, "layers"), names, len(subnets))
     spikes = _get_spikes(get_group(group, "spikes"), names, len(subnets))
+    synapses = _get_synapses(group, names, len(subnets))
     return [
         Measured(
             subnet,
@@ -106,6 +122,7 @@ def get_measured(group: h5py.Group) -> list[Measured]:
                 **{column: counts[column][row] for column in COUNTS},
                 inputs=tuple(inputs[row]),
                 spikes=tuple(spikes[row]),
+                synapses=tuple(synapses[row]),
             ),
         )
         for row, subnet in enumerate(subnets)
@@ -138,6 +155,18 @@ def _get_spikes(table: h5py.Group, names: list[str], num_candidates: int) -> lis
         counted = slice(place.first, place.end if place.has_steps else place.first)
         layers[place.candidate].append(SpikeCount(names[place.layer], tuple(spikes[counted]), neurons[place.first]))
     return layers
+
+
+def _get_synapses(group: h5py.Group, names: list[str], num_candidates: int) -> list[list[SynapseCount]]:
+    counts: list[list[SynapseCount]] = [[] for _ in range(num_candidates)]
+    if "synapses" not in group:
+        return counts
+    table = get_group(group, "synapses")
+    events, passes = (get(table, column).tolist() for column in ("events", "passes"))
+    for place in _places(table):
+        counted = slice(place.first, place.end if place.has_steps else place.first)
+        counts[place.candidate].append(SynapseCount(names[place.layer], tuple(events[counted]), tuple(passes[counted])))
+    return counts
 
 
 class _Place(NamedTuple):

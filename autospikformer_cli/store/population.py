@@ -42,6 +42,7 @@ class Provenance:
     split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
     batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
     frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
+    engine: what ran the network; dense where an aspk before 0.2 wrote the file, which had no other.
     switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
     """
 
@@ -57,6 +58,7 @@ class Provenance:
     device: str
     epochs: int
     frames: int = 0
+    engine: str = "dense"
     switches: dict[str, Value] = field(default_factory=dict, compare=False)
 
 

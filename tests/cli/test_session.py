@@ -36,7 +36,7 @@ def test_defaults(aspk, command) -> None:
     outcome = aspk("show", "here", "--json")
     assert outcome.document == {
         "run": "None", "overrides": "()", "device": "cpu", "threads": "None", "precision": "float32",
-        "json": "True", "quiet": "False", "first": "here", "alpha": 0.5,
+        "engine": "None", "json": "True", "quiet": "False", "first": "here", "alpha": 0.5,
     }  # fmt: skip
     assert outcome.stderr == "a remark\n"
 
@@ -45,11 +45,11 @@ def test_every_option(aspk, command) -> None:
     command("show", SHOWING)
     outcome = aspk(
         *("show", "here", "--run", "runs/x", "--set", "seed=3", "--set", "train.epochs=2", "--device", "cuda:1"),
-        *("--threads", "2", "--precision", "float64", "--json", "--quiet", "--alpha", "1"),
+        *("--threads", "2", "--precision", "float64", "--engine", "dense", "--json", "--quiet", "--alpha", "1"),
     )
     assert outcome.document == {
         "run": "runs/x", "overrides": "('seed=3', 'train.epochs=2')", "device": "cuda:1", "threads": "2",
-        "precision": "float64", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
+        "precision": "float64", "engine": "dense", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
     }  # fmt: skip
     assert outcome.stderr == ""
 
@@ -62,26 +62,29 @@ def test_a_reader_gets_text_and_no_document(aspk, command) -> None:
 
 def test_all_faults_at_once(aspk, command) -> None:
     command("show", SHOWING)
-    outcome = aspk("show", "here", "--device", "gpu", "--threads", "0", "--precision", "half", "--json")
+    outcome = aspk(
+        *("show", "here", "--device", "gpu", "--threads", "0", "--precision", "half", "--engine", "sparse", "--json")
+    )
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr == (
         "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
         "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"
         "error: --precision: 'half' is not a precision\n  write float32 or float64\n"
+        "error: --engine: 'sparse' is not an engine\n  write event_driven or dense\n"
     )
 
 
 @pytest.mark.parametrize("device", ["", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "mps", "cpu\n"])
 def test_devices_refused(device: str) -> None:
     with pytest.raises(Faults) as raised:
-        checked_session(None, [], device, None, "float32", False, False)
+        checked_session(None, [], device, None, "float32", None, False, False)
     assert raised.value.faults[0].what == f"{device!r} is not a device"
 
 
 @pytest.mark.parametrize("threads", ["", "-1", "1.5", "two", "²"])
 def test_threads_refused(threads: str) -> None:
     with pytest.raises(Faults) as raised:
-        checked_session(None, [], "cpu", threads, "float32", False, False)
+        checked_session(None, [], "cpu", threads, "float32", None, False, False)
     assert raised.value.faults[0].what == f"{threads!r} is not a number of threads"
 
 

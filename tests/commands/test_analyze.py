@@ -21,11 +21,11 @@ Aspk = Callable[..., Any]
 def test_the_document(aspk: Aspk, trained: Path) -> None:
     document = aspk("analyze", "--images", "12", "--json").document
     assert set(document) == {
-        "subnet", "split", "images", "mean_ssim", "ssim_by_channel", "most", "least",
+        "subnet", "split", "images", "engine", "mean_ssim", "ssim_by_channel", "most", "least",
         "fidelity", "switches", "resolved",
     }  # fmt: skip
     assert document["subnet"] == load_recipe("tiny.toml").space.search_space().largest().to_numbers()
-    assert (document["split"], document["images"]) == ("validation", 12)
+    assert (document["split"], document["images"], document["engine"]) == ("validation", 12, "event_driven")
     values = document["ssim_by_channel"]
     assert len(values) == 24
     assert all(-1 <= value <= 1 for value in values)

@@ -55,7 +55,11 @@ def test_how_the_numbers_were_obtained(aspk: Aspk, searched: Path) -> None:
         "F_AEB alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)",
     ]
     assert panel[5].startswith("bounds accuracy ")
-    assert panel[6:8] == ["search evolution, seed 0", "weights inherited from a supernet of 5 epochs, not retrained"]
+    assert panel[6:9] == [
+        "search evolution, seed 0",
+        "engine event_driven",
+        "weights inherited from a supernet of 5 epochs, not retrained",
+    ]
 
 
 def test_the_document_is_the_searchs(aspk: Aspk, searched: Path, searched_once: Once) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.choice import EngineName, make_engine
+from autospikformer_cli.engine.dense import Counting
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.counting import Counter, step_sums
+from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result, silent_channels
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
@@ -68,8 +71,28 @@ def supernet() -> Supernet:
     return network
 
 
-def evaluator(supernet: Supernet, batchnorm: Any = "recalibrate", batch: int = 64) -> Evaluator:
-    return Evaluator(supernet, DESCRIPTION, CALIBRATION, batchnorm, batch)
+ENGINES = ("event_driven", "dense")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    """What runs the subnets: the tests that have it hold for either."""
+    name: EngineName = request.param
+    return name
+
+
+def evaluator(
+    supernet: Supernet, batchnorm: Any = "recalibrate", batch: int = 64, engine: EngineName | None = None,
+    threads: int = 1, calibration: ImageSet = CALIBRATION,
+) -> Evaluator:  # fmt: skip
+    return Evaluator(make_engine(supernet, threads, engine), DESCRIPTION, calibration, batchnorm, batch)
+
+
+def agree(engine: EngineName, found: Tensor, expected: Tensor) -> bool:
+    """Bit for bit where the engine promises it, else but for float64's last bits."""
+    if engine == "event_driven":
+        return torch.equal(found, expected)
+    return found.shape == expected.shape and float((found - expected).abs().max()) < 1e-9
 
 
 def pixels(images: ImageSet) -> Tensor:
@@ -78,15 +101,45 @@ def pixels(images: ImageSet) -> Tensor:
     return torch.from_numpy((scaled - DESCRIPTION.mean) / np.array(DESCRIPTION.std))
 
 
+def convolved(x_MHWC: Any, weights: Any) -> Any:
+    """A 3 x 3 convolution with one row and column of zeros around, tap by tap."""
+    padded = np.pad(x_MHWC, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = x_MHWC.shape[1:3]
+    taps = [(row, column) for row in range(3) for column in range(3)]
+    return sum(padded[:, r : r + height, c : c + width] @ weights[:, :, r, c].T for r, c in taps)
+
+
 @dataclass
 class TwoPass:
-    """Statistics computed by numpy, mean first, and kept."""
+    """Statistics computed by numpy from what layers read and their weights, mean first, and kept; an observer too."""
 
+    weights: dict[str, Tensor]
+    read: dict[str, Tensor] = field(default_factory=dict)
     by_layer: dict[str, Moments] = field(default_factory=dict)
 
-    def moments(self, norm: ElasticBatchNorm, x_TBPC: Tensor) -> Moments:
-        """The batch's own."""
-        rows = x_TBPC.numpy().reshape(-1, x_TBPC.shape[-1])
+    def reads(self, name: str, x: Tensor) -> None:
+        """Keep a layer's input: the layer is asked for its moments next."""
+        self.read[name] = x
+
+    def emits(self, name: str, spikes: Tensor) -> None:
+        """Of no use."""
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Of no use."""
+
+    def outputs(self, norm: str, channels: int) -> Any:
+        """What the BatchNorm of that name normalises, (rows, channels)."""
+        is_linear = norm.startswith("block")
+        layer = norm.replace("bn", "linear" if is_linear else "conv")
+        x = self.read[layer].numpy()
+        weights = self.weights[f"{layer}.weight"][:channels, : x.shape[-1]].numpy()
+        if is_linear:
+            return (x @ weights.T + self.weights[f"{layer}.bias"][:channels].numpy()).reshape(-1, channels)
+        return convolved(x.reshape(-1, *x.shape[2:]), weights).reshape(-1, channels)
+
+    def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """The batch's own, without asking for them."""
+        rows = self.outputs(norm.name, channels)
         mean = np.array([column.mean() for column in rows.T])
         variance = np.array([((column - m) ** 2).mean() for column, m in zip(rows.T, mean, strict=True)])
         self.by_layer[norm.name] = Moments(torch.from_numpy(mean), torch.from_numpy(variance))
@@ -100,24 +153,30 @@ class Everything:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     spikes: dict[str, Tensor] = field(default_factory=dict)
 
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
+    def reads(self, name: str, x: Tensor) -> None:
         """Keep a layer's input."""
-        self.inputs[name] = x_TBPC
+        self.inputs[name] = x
 
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
+    def emits(self, name: str, spikes: Tensor) -> None:
         """Keep a layer's spikes."""
-        self.spikes[name] = spikes_TBPC
+        self.spikes[name] = spikes
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Keep what the two attention products are counted by."""
+        self.inputs[f"{name}.q"], self.inputs[f"{name}.v"] = q, v
 
 
 # Statistics
 
 
 @pytest.mark.parametrize("subnet", [SUBNET, SHALLOW], ids=str)
-def test_recalibrated_statistics_are_two_passes_layer_by_layer(supernet: Supernet, subnet: Subnet) -> None:
-    expected = TwoPass()
+def test_recalibrated_statistics_are_two_passes_layer_by_layer(
+    supernet: Supernet, engine: EngineName, subnet: Subnet
+) -> None:
+    expected = TwoPass(supernet.state_dict())
     with torch.no_grad():
-        supernet(pixels(CALIBRATION)[None], subnet, expected)
-    statistics = evaluator(supernet).statistics(subnet)
+        supernet(pixels(CALIBRATION)[None], subnet, expected, expected)
+    statistics = evaluator(supernet, engine=engine).statistics(subnet)
     assert isinstance(statistics, FixedStatistics)
     assert list(statistics.by_layer) == list(expected.by_layer)
     assert len(statistics.by_layer) == 5 + 6 * subnet.depth
@@ -126,29 +185,31 @@ def test_recalibrated_statistics_are_two_passes_layer_by_layer(supernet: Superne
         torch.testing.assert_close(variance, expected.by_layer[name].variance, rtol=1e-9, atol=1e-12)
 
 
-def test_recalibration_leaves_the_supernet_as_it_is(supernet: Supernet) -> None:
+def test_recalibration_leaves_the_supernet_as_it_is(supernet: Supernet, engine: EngineName) -> None:
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     for batchnorm in ("recalibrate", "running", "batch"):
-        evaluator(supernet, batchnorm).measure(SUBNET, IMAGES)
+        evaluator(supernet, batchnorm, engine=engine).measure(SUBNET, IMAGES)
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in supernet.parameters())
 
 
-def test_the_order_of_the_calibration_images_is_no_matter(supernet: Supernet) -> None:
+def test_the_order_of_the_calibration_images_is_no_matter(supernet: Supernet, engine: EngineName) -> None:
     rows = torch.randperm(11, generator=torch.Generator().manual_seed(1))
     shuffled = ImageSet(CALIBRATION.images[rows], CALIBRATION.labels[rows], rows, "train", "")
-    one = evaluator(supernet).measure(SUBNET, IMAGES)
-    other = Evaluator(supernet, DESCRIPTION, shuffled, "recalibrate", 64).measure(SUBNET, IMAGES)
+    evaluators = [evaluator(supernet, engine=engine, calibration=images) for images in (CALIBRATION, shuffled)]
+    one, other = (each.measure(SUBNET, IMAGES) for each in evaluators)
     assert other.measurement == one.measurement
-    torch.testing.assert_close(other.predictions.logits, one.predictions.logits, rtol=0, atol=1e-9)
+    assert agree(engine, other.predictions.logits, one.predictions.logits)
+    own, again = (each.statistics(SUBNET).by_layer for each in evaluators)  # type: ignore[attr-defined]
+    assert all(agree(engine, *pair) for name in own for pair in zip(own[name], again[name], strict=True))
 
 
 # Results
 
 
-def test_predictions_are_the_networks(supernet: Supernet) -> None:
+def test_predictions_are_the_networks(supernet: Supernet, engine: EngineName) -> None:
     for batchnorm in ("recalibrate", "running", "batch"):
-        measured = evaluator(supernet, batchnorm)
+        measured = evaluator(supernet, batchnorm, engine=engine)
         with torch.no_grad():
             logits = supernet(pixels(IMAGES)[None], SUBNET, measured.statistics(SUBNET))
         result = measured.measure(SUBNET, IMAGES)
@@ -161,22 +222,43 @@ def test_predictions_are_the_networks(supernet: Supernet) -> None:
 
 
 @pytest.mark.parametrize("batchnorm", ["recalibrate", "running"])
-def test_results_do_not_depend_on_the_batch(supernet: Supernet, batchnorm: Any) -> None:
-    whole = evaluator(supernet, batchnorm, 64).measure(SUBNET, IMAGES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_results_do_not_depend_on_the_batch(
+    supernet: Supernet, engine: EngineName, batchnorm: Any, threads: int
+) -> None:
+    whole = evaluator(supernet, batchnorm, 64, engine).measure(SUBNET, IMAGES)
     for batch in (1, 3, 7, 13):
-        result = evaluator(supernet, batchnorm, batch).measure(SUBNET, IMAGES)
+        result = evaluator(supernet, batchnorm, batch, engine, threads).measure(SUBNET, IMAGES)
         assert result.measurement == whole.measurement
         assert torch.equal(result.predictions.logits.argmax(-1), whole.predictions.logits.argmax(-1))
-        torch.testing.assert_close(result.predictions.logits, whole.predictions.logits, rtol=0, atol=1e-9)
+        assert agree(engine, result.predictions.logits, whole.predictions.logits)
 
 
-def test_results_under_batch_statistics_do(supernet: Supernet) -> None:
-    one, other = (evaluator(supernet, "batch", batch).measure(SUBNET, IMAGES) for batch in (13, 4))
+def test_the_dense_engine_computes_a_last_batch_as_a_whole_one(supernet: Supernet) -> None:
+    """To the bit, images beside it or none: a batch of another size would be another product for torch."""
+    rows = torch.tensor([12, 3, 5, 8])
+    whole = ImageSet(IMAGES.images[rows], IMAGES.labels[rows], rows, "validation", "")
+    measured = evaluator(supernet, "running", 4, "dense")
+    alone = measured.measure(SUBNET, IMAGES).predictions.logits[-1]
+    assert torch.equal(measured.measure(SUBNET, whole).predictions.logits[0], alone)
+
+
+@pytest.mark.parametrize("batchnorm", ["recalibrate", "running", "batch"])
+@pytest.mark.parametrize("subnet", [SUBNET, SHALLOW], ids=str)
+def test_engines_agree(supernet: Supernet, batchnorm: Any, subnet: Subnet) -> None:
+    """In every count, silent channels and synaptic events among them; in logits, but for float64's last bits."""
+    one, other = (evaluator(supernet, batchnorm, 5, engine).measure(subnet, IMAGES) for engine in ENGINES)
+    assert one.measurement == other.measurement
+    torch.testing.assert_close(one.predictions.logits, other.predictions.logits, rtol=0, atol=1e-9)
+
+
+def test_results_under_batch_statistics_do(supernet: Supernet, engine: EngineName) -> None:
+    one, other = (evaluator(supernet, "batch", batch, engine).measure(SUBNET, IMAGES) for batch in (13, 4))
     assert one.measurement != other.measurement
 
 
-def test_subnets_are_measured_alike_in_any_order(supernet: Supernet) -> None:
-    measured = evaluator(supernet)
+def test_subnets_are_measured_alike_in_any_order(supernet: Supernet, engine: EngineName) -> None:
+    measured = evaluator(supernet, engine=engine)
     first = measured.measure(SUBNET, IMAGES)
     between = measured.measure(SHALLOW, IMAGES)
     again = measured.measure(SUBNET, IMAGES)
@@ -194,9 +276,9 @@ def test_progress_is_told_in_images(supernet: Supernet) -> None:
 
 
 @pytest.mark.parametrize("subnet", [SUBNET, SHALLOW], ids=str)
-def test_counts_are_brute_force(supernet: Supernet, subnet: Subnet) -> None:
+def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: Subnet) -> None:
     """Batches of 4 against every element of one pass over all images, one after the other."""
-    measured = evaluator(supernet, batch=4)
+    measured = evaluator(supernet, batch=4, engine=engine)
     seen = Everything()
     with torch.no_grad():
         supernet(pixels(IMAGES)[None], subnet, measured.statistics(subnet), seen)
@@ -232,25 +314,63 @@ def test_counts_are_brute_force(supernet: Supernet, subnet: Subnet) -> None:
     assert result.measurement.params == num_params(shape, subnet)
     integers = [count for count in result.measurement.inputs if count.sums != count.nonzeros and count.sums]
     assert {count.layer.rpartition(".")[2] for count in integers} >= {"q_linear", "fc1_linear"}
+    executed = {o.name for order in ("qk_v", "q_kv") for o in operations(shape, subnet, order) if o.reads not in real}
+    assert {count.operation for count in result.measurement.synapses} == executed
+    assert all(len(count.events) == len(count.passes) == subnet.time_step for count in result.measurement.synapses)
+
+
+TINY = parse_subnet("(1, 2, 2, 1, 2, 2, 8)")
+
+
+def counted(shape: NetworkShape) -> tuple[Counter, Counting]:
+    """What adds up the counts of TINY, and what a dense pass tells of it."""
+    space = SearchSpace((1,), TINY.mlp_ratio, TINY.num_heads, TINY.threshold, TINY.tau, (2,), (8,))
+    counter = Counter(operations(shape, TINY))
+    return counter, Counting(NetworkConfig(shape, space), TINY, counter)
 
 
 def test_sums_are_exact_in_float32() -> None:
     """An odd number of ones, beyond those that float32 holds."""
+    counter, counting = counted(NetworkShape(8, 2, 4, 8))
     ones = torch.ones(1, 40, 1700, 256)
     ones[0, 0, 0, 0] = 0
-    assert ones.numel() > 2**24
-    assert step_sums(ones).tolist() == [40 * 1700 * 256 - 1]
+    odd = 40 * 1700 * 256 - 1
+    assert odd > 2**24
+    counting.emits("block.0.attn.q_bn", ones)
+    counting.reads("block.0.mlp.fc2_linear", ones)
+    counting.reads("block.0.mlp.fc1_linear", ones * 2)
+    assert counter.emitted()[0].spikes == (odd,)
+    assert [tuple(each.tolist()) for each in counter.values["block.0.mlp.fc2_linear"]] == [(odd,), (odd,)]
+    assert [tuple(each.tolist()) for each in counter.values["block.0.mlp.fc1_linear"]] == [(2 * odd,), (odd,)]
+    assert [(c.operation, c.events, c.passes) for c in counter.executed()] == [
+        ("block.0.mlp.fc2_linear", (8 * odd,), (8 * odd,)),
+        ("block.0.mlp.fc1_linear", (2 * 16 * odd,), (16 * odd,)),
+    ]
+
+
+@pytest.mark.parametrize("column", [0, 3])
+def test_counts_of_events_are_exact_in_float32(column: int) -> None:
+    """2^24 + 1 events at one place, no number of float32, which reach 4 outputs of each channel in a corner, else 6."""
+    counter, counting = counted(NetworkShape(8, 2, 4, 8, reads_events=True))
+    frames = torch.zeros(1, 1, 8, 8, 2)
+    frames[0, 0, 7, column] = torch.tensor([2.0**24, 1.0])
+    counting.reads("patch_embed.proj_conv", frames)
+    assert [tuple(each.tolist()) for each in counter.values["patch_embed.proj_conv"]] == [(2**24 + 1,), (2,)]
+    outputs = 4 if column == 0 else 6  # the first convolution has one channel, an eighth of the widest
+    assert [(c.events, c.passes) for c in counter.executed()] == [((outputs * (2**24 + 1),), (outputs * 2,))]
 
 
 def test_batches_of_any_size_add_up() -> None:
-    subnet = parse_subnet("(1, 2, 2, 1, 2, 2, 8)")
-    counter = Counter(operations(NetworkShape(8, 2, 4, 8), subnet))
+    counter, counting = counted(NetworkShape(8, 2, 4, 8))
     for images in (2, 5):
-        counter.reads("block.0.attn.q_linear", torch.full((2, images, 4, 8), 2.0))
-        counter.emits("block.0.attn.q_bn", torch.ones(2, images, 4, 8))
+        counting.reads("block.0.attn.q_linear", torch.full((2, images, 4, 8), 2.0))
+        counting.emits("block.0.attn.q_bn", torch.ones(2, images, 4, 8))
     assert counter.sizes["block.0.attn.q_linear"] == 7 * 32
-    assert counter.sums["block.0.attn.q_linear"].tolist() == [2 * 7 * 32] * 2
-    assert counter.nonzeros["block.0.attn.q_linear"].tolist() == [7 * 32] * 2
+    assert counter.values["block.0.attn.q_linear"].sums.tolist() == [2 * 7 * 32] * 2
+    assert counter.values["block.0.attn.q_linear"].nonzeros.tolist() == [7 * 32] * 2
+    assert [(count.operation, count.events, count.passes) for count in counter.executed()] == [
+        ("block.0.attn.q_linear", (8 * 2 * 7 * 32,) * 2, (8 * 7 * 32,) * 2)
+    ]
     assert [(count.layer, count.spikes, count.neurons) for count in counter.emitted()] == [
         ("block.0.attn.q_bn", (7 * 32, 7 * 32), 32)
     ]
@@ -259,17 +379,19 @@ def test_batches_of_any_size_add_up() -> None:
 # Silent channels
 
 
-def test_channels_without_variance_are_counted(supernet: Supernet) -> None:
-    assert evaluator(supernet).measure(SUBNET, IMAGES).measurement.silent_channels == 0
+def test_channels_without_variance_are_counted(supernet: Supernet, engine: EngineName) -> None:
+    def silent(batchnorm: str) -> int:
+        measured = evaluator(supernet, batchnorm, engine=engine)
+        return measured.measure(SUBNET, IMAGES).measurement.silent_channels
+
+    assert silent("recalibrate") == 0
     weight = supernet.block[0].mlp.fc1_linear.weight
     kept = weight.detach().clone()
     with torch.no_grad():
         weight[:3] = 0
         weight[-1] = 0
     try:
-        assert evaluator(supernet).measure(SUBNET, IMAGES).measurement.silent_channels == 3
-        assert evaluator(supernet, "running").measure(SUBNET, IMAGES).measurement.silent_channels == 0
-        assert evaluator(supernet, "batch").measure(SUBNET, IMAGES).measurement.silent_channels == 0
+        assert (silent("recalibrate"), silent("running"), silent("batch")) == (3, 0, 0)
     finally:
         with torch.no_grad():
             weight.copy_(kept)
@@ -284,8 +406,8 @@ def test_silent_means_below_eps() -> None:
 # Embedding
 
 
-def test_embedding_rates_are_means_over_time(supernet: Supernet) -> None:
-    measured = evaluator(supernet, batch=4)
+def test_embedding_rates_are_means_over_time(supernet: Supernet, engine: EngineName) -> None:
+    measured = evaluator(supernet, batch=4, engine=engine)
     rates = measured.embedding_rates(SUBNET, IMAGES)
     seen = Everything()
     with torch.no_grad():
@@ -306,5 +428,8 @@ def test_a_plugins_neuron_must_spike(supernet: Supernet) -> None:
             return torch.sigmoid(current_TMC).expand(time_step, -1, -1)
 
     graded = Supernet(replace(supernet.config, neuron=Graded)).double()
-    with pytest.raises(UserError, match="the neuron Graded emits other values than 0 and 1"):
-        evaluator(graded, "batch").measure(SUBNET, IMAGES)
+    for engine in (None, "dense"):
+        with pytest.raises(UserError, match="the neuron Graded emits other values than 0 and 1"):
+            evaluator(graded, "batch", engine=engine).measure(SUBNET, IMAGES)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="cannot run the neuron Graded, which has no form for compiled loops"):
+        evaluator(graded, "batch", engine="event_driven")

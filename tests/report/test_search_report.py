@@ -33,6 +33,7 @@ PROVENANCE = Provenance(
     bounds=Bounds((74.0, 80.0), (448e-6, 925e-6)),
     seed=7,
     epochs=15,
+    engine="event_driven",
     note="the space has only 3 subnets: all were measured",
 )
 
@@ -47,6 +48,7 @@ def test_how_numbers_were_obtained(render: Render) -> None:
         "│ F_AEB      alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)      │",
         "│ bounds     accuracy 74.00 to 80.00 %, energy 0.4480 to 0.9250 mJ                │",
         "│ search     evolution, seed 7                                                    │",
+        "│ engine     event_driven                                                         │",
         "│ weights    inherited from a supernet of 15 epochs, not retrained                │",
         "│ note       the space has only 3 subnets: all were measured                      │",
         "╰─────────────────────────────────────────────────────────────────────────────────╯",

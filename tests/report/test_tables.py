@@ -140,8 +140,9 @@ def test_no_energy_at_all(render: Render) -> None:
 
 
 EVALUATION = Evaluation(
-    "inherited", parse_subnet("(1, 4, 2, 1, 2, 4, 32)"), "test", 350, 360, 120_400, 5.5e-6, 0.2, "recalibrate", "sound"
-)
+    "inherited", parse_subnet("(1, 4, 2, 1, 2, 4, 32)"), "test", 350, 360, 120_400, 5.5e-6, 0.2, "recalibrate", "sound",
+    engine="event_driven", synaptic_events=2_500_000.25,
+)  # fmt: skip
 
 
 def test_an_evaluation(render: Render) -> None:
@@ -155,6 +156,8 @@ def test_an_evaluation(render: Render) -> None:
         "Energy an image         5.500 µJ",
         "Params                  120.4 k",
         "Firing rate             0.200",
+        "Synaptic events         2.500 M an image",
+        "Engine                  event_driven",
         "BatchNorm               recalibrate",
         "Silent channels         0",
         "Fidelity                sound",
@@ -208,6 +211,8 @@ def test_an_evaluation_as_json() -> None:
         "params": 120_400,
         "energy_j": 5.5e-6,
         "firing_rate": 0.2,
+        "synaptic_events": 2_500_000.25,
+        "engine": "event_driven",
         "batchnorm": "recalibrate",
         "fidelity": "sound",
         "switches": [],

@@ -272,13 +272,18 @@ class Watcher:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     spikes: dict[str, Tensor] = field(default_factory=dict)
 
-    def reads(self, name: str, x_TBPC: Tensor) -> None:
+    def reads(self, name: str, x: Tensor) -> None:
         """Keep a layer's input."""
-        self.inputs[name] = x_TBPC.detach().clone()
+        self.inputs[name] = x.detach().clone()
 
-    def emits(self, name: str, spikes_TBPC: Tensor) -> None:
+    def emits(self, name: str, spikes: Tensor) -> None:
         """Keep a layer's spikes."""
-        self.spikes[name] = spikes_TBPC.detach().clone()
+        self.spikes[name] = spikes.detach().clone()
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Keep what the two attention products are counted by."""
+        self.reads(f"{name}.q", q)
+        self.reads(f"{name}.v", v)
 
     def rates(self) -> dict[str, float]:
         """Share of neurons and steps that fired, by layer."""

@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_first_weights(lively: Supernet) -> None:
 
 def test_the_embedding_is_what_the_first_block_reads(lively: Supernet, images: Tensor, watcher: Any) -> None:
     with torch.no_grad():
-        tokens = lively.embed(images[None], NARROW, RunningStatistics())
+        tokens = lively.embed(images[None], NARROW, lively.in_torch(NARROW, RunningStatistics()))
     logits_of(lively, images, NARROW, observer=watcher)
     assert torch.equal(tokens, watcher.inputs["block.0.attn.q_linear"])
     assert set(tokens.unique().tolist()) == {0.0, 1.0, 2.0}

@@ -64,7 +64,8 @@ def test_224_pixels_become_14_by_14_tokens() -> None:
     supernet = Supernet(NetworkConfig(shape, space_of(subnet)))
     images = torch.randn(1, 2, 224, 224, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert supernet.embed(images, subnet, RunningStatistics()).shape == (2, 2, 14 * 14, 16)
+        run = supernet.in_torch(subnet, RunningStatistics())
+        assert supernet.embed(images, subnet, run).shape == (2, 2, 14 * 14, 16)
         assert supernet(images, subnet, RunningStatistics()).shape == (2, 7)
 
 

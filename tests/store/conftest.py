@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount
+from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance
 from autospikformer_cli.store.supernet import Checkpoint, EpochRecord, TrainState
@@ -43,6 +43,10 @@ def measurement() -> Measurement:
             InputCount("block.0.fc1", (12, 0), (5, 0), 300, 1_000),
         ),
         spikes=(SpikeCount("stem.0.lif", (7, 9), 64), SpikeCount("block.0.fc1.lif", (1, 2), 32)),
+        synapses=(
+            SynapseCount("stem.1", (4_000, 5_000), (3_500, 4_500)),
+            SynapseCount("block.0.attn.q@k", (6, 0), (6, 0)),
+        ),
         silent_channels=2,
         non_finite=1,
     )

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount
+from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, load_population, read_search, save_population
 
@@ -36,6 +36,13 @@ def spike_counts(draw: st.DrawFn) -> SpikeCount:
 
 
 @st.composite
+def synapse_counts(draw: st.DrawFn) -> SynapseCount:
+    steps = draw(st.integers(0, 4))
+    events, passes = (draw(st.tuples(*[counts] * steps)) for _ in range(2))
+    return SynapseCount(draw(texts), events, passes)
+
+
+@st.composite
 def subnets(draw: st.DrawFn) -> Subnet:
     depth = draw(st.integers(1, 4))
     ratio, threshold, tau = (draw(st.tuples(*[decimals] * depth)) for _ in range(3))
@@ -54,6 +61,7 @@ measurements = st.builds(
     params=counts,
     inputs=several(input_counts()),
     spikes=several(spike_counts()),
+    synapses=several(synapse_counts()),
     silent_channels=counts,
 )
 candidates = st.builds(Candidate, id=texts, subnet=subnets(), generation=counts, measurement=measurements)
@@ -105,6 +113,7 @@ def test_the_tables_are_plain_columns(run: Path, population: Population) -> None
         ids = file["candidates/id"].asstr()[:].tolist()
         texts = file["candidates/subnet"].asstr()[:].tolist()
         spikes = {name: file["spikes"][name][:5].tolist() for name in file["spikes"]}
+        synapses = {name: file["synapses"][name][:5].tolist() for name in file["synapses"]}
         recipe = file["recipe"].asstr()[()]
     assert columns == {
         "candidate": [0, 0, 0, 0, 0, 1, 1],
@@ -122,10 +131,35 @@ def test_the_tables_are_plain_columns(run: Path, population: Population) -> None
         "spikes": [7, 9, 1, 2, 7],
         "neurons": [64, 64, 32, 32, 64],
     }
-    assert names == ["stem.0", "stem.1", "block.0.fc1", "stem.0.lif", "block.0.fc1.lif"]
+    assert synapses == {
+        "candidate": [0, 0, 0, 0, 1],
+        "layer": [1, 1, 5, 5, 1],
+        "step": [0, 1, 0, 1, 0],
+        "events": [4_000, 5_000, 6, 0, 4_000],
+        "passes": [3_500, 4_500, 6, 0, 3_500],
+    }
+    assert names == ["stem.0", "stem.1", "block.0.fc1", "stem.0.lif", "block.0.fc1.lif", "block.0.attn.q@k"]
     assert ids == ["g0-0", "g0-1", "g0-2"]
     assert texts == ["(2, 3.8, 3.6, 12, 3, 1.4, 2, 5, 1.25, 2, 348)"] * 3
     assert recipe == population.recipe_toml
+
+
+def test_a_file_without_synapses_has_none(run: Path, population: Population) -> None:
+    """As an aspk before 0.2 stored it."""
+
+    def without(candidate: Candidate) -> Candidate:
+        return replace(candidate, measurement=replace(candidate.measurement, synapses=()))
+
+    save_population(run, population)
+    with h5py.File(run / "population.h5", "r+") as file:
+        tables: list[str] = []
+        file.visit(lambda name: tables.append(name) if name.rpartition("/")[2] == "synapses" else None)
+        assert tables
+        for name in tables:
+            del file[name]
+    old = replace(population, candidates=tuple(map(without, population.candidates)))
+    assert population.baseline is not None
+    assert load_population(run) == replace(old, baseline=without(population.baseline))
 
 
 def test_a_thousand_candidates_are_stored_and_read_quickly(run: Path, population: Population, subnet: Subnet) -> None:
@@ -143,6 +177,9 @@ def test_a_thousand_candidates_are_stored_and_read_quickly(run: Path, population
                     for layer in range(25)
                 ),
                 spikes=tuple(SpikeCount(f"layer.{layer}.lif", (number, 2, 3, 4), 64) for layer in range(25)),
+                synapses=tuple(
+                    SynapseCount(f"layer.{layer}", *((number * 700 + layer, 5, 6, 7),) * 2) for layer in range(25)
+                ),
                 silent_channels=0,
             ),
         )

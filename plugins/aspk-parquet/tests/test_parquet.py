@@ -15,7 +15,7 @@ if not any(point.name == "parquet" for point in entry_points(group="aspk.command
 import pyarrow.parquet as pq
 
 from autospikformer_cli.__main__ import main
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount
+from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, save_population
 
@@ -54,6 +54,7 @@ def candidate(number: int, depth: int) -> Candidate:
             inputs=(InputCount("stem.0", (), (), 640, 100), InputCount("block0.q", (5, 7), (4, 6), 160, 50)),
             spikes=(SpikeCount("stem.1", (3, 5), 4),),
             silent_channels=1,
+            synapses=(SynapseCount("block0.q", (500, 700), (400, 600)),),
         ),
     )
 
@@ -101,6 +102,7 @@ def test_one_row_a_candidate(run: Path, capsys: pytest.CaptureFixture[str]) -> N
             {"layer": "block0.q", "sums": [5, 7], "nonzeros": [4, 6], "size": 160, "macs": 50},
         ],
         "spikes": [{"layer": "stem.1", "spikes": [3, 5], "neurons": 4}],
+        "synapses": [{"operation": "block0.q", "events": [500, 700], "passes": [400, 600]}],
     }
     assert table.column("depth").to_pylist() == [1, 2]
     assert table.schema.metadata[b"aspk.recipe"] == b"seed = 0\n"

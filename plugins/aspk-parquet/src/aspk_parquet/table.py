@@ -19,6 +19,7 @@ _COUNTS = pa.list_(pa.int64())
 _INPUT = pa.struct(
     [("layer", pa.string()), ("sums", _COUNTS), ("nonzeros", _COUNTS), ("size", pa.int64()), ("macs", pa.int64())]
 )
+_SYNAPSES = pa.struct([("operation", pa.string()), ("events", _COUNTS), ("passes", _COUNTS)])
 _SPIKES = pa.struct([("layer", pa.string()), ("spikes", _COUNTS), ("neurons", pa.int64())])
 
 SCHEMA = pa.schema(
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
         ("silent_channels", pa.int64()),
         ("inputs", pa.list_(_INPUT)),
         ("spikes", pa.list_(_SPIKES)),
+        ("synapses", pa.list_(_SYNAPSES)),
     ]
 )
 
@@ -74,6 +76,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "silent_channels": measured.silent_channels,
         "inputs": [asdict(layer) for layer in measured.inputs],
         "spikes": [asdict(layer) for layer in measured.spikes],
+        "synapses": [asdict(operation) for operation in measured.synapses],
     }
 
 

@@ -1,0 +1,128 @@
+"""The engine for any device: the supernet's dense pass in torch, the reference, with the same exact counts.
+
+Dimension legend: T time steps, B images, H heads (H W of a map: rows, columns), N tokens, D dimension, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Tally, Values
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.extraction import layer_widths
+from autospikformer_cli.spiking.layout import KERNEL, operations
+from autospikformer_cli.spiking.nodes import OURS
+from autospikformer_cli.spiking.normalisation import Statistics
+from autospikformer_cli.spiking.passes import ForwardPass
+from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+
+
+class Dense:
+    """Runs subnets in torch, every batch padded to one shape: torch's last bits depend on the shape."""
+
+    name = "dense"
+
+    def __init__(self, supernet: Supernet) -> None:
+        self.supernet = supernet
+
+    def forward_pass(self, subnet: Subnet, statistics: Statistics, tally: Tally) -> ForwardPass:
+        """Executes one subnet."""
+        return self.supernet.in_torch(subnet, statistics, Counting(self.supernet.config, subnet, tally))
+
+    def logits(
+        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
+    ) -> Tensor:
+        """Logits (B, classes) of one subnet. batch: images that the frames are padded to, and cut from the result."""
+        images = frames_FBHWC.shape[1]
+        if batch is not None:
+            frames_FBHWC = functional.pad(frames_FBHWC, (0, 0, 0, 0, 0, 0, 0, batch - images))
+        counting = Counting(self.supernet.config, subnet, tally, images)
+        logits: Tensor = self.supernet(frames_FBHWC, subnet, statistics, counting)
+        return logits[:images]
+
+
+class Counting:
+    """An observer that counts in whole numbers what a dense pass computes, of the first so many images."""
+
+    def __init__(self, config: NetworkConfig, subnet: Subnet, tally: Tally, images: int | None = None) -> None:
+        self.tally, self.images = tally, images
+        self.kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
+        self.widths = layer_widths(config.shape, subnet)
+        self.stranger = None if config.neuron in OURS else config.neuron.__name__
+        self.spiking = config.shape.network == "spikformer"
+
+    def reads(self, name: str, x: Tensor) -> None:
+        """A layer reads x."""
+        x = x[:, : self.images]
+        kind = self.kinds[name]
+        if kind == "real":
+            self.tally.reads(name, x[0].numel(), None)
+            return
+        sums, events = _totals((x.double() if kind == "events" else x).sum(-1), x.ndim)  # events know no limit
+        nonzeros, passes = (sums, events) if kind == "binary" else _totals((x != 0).sum(-1), x.ndim)
+        outputs = self.widths[name][1]
+        self.tally.reads(name, x[0].numel(), Values(sums, nonzeros))
+        self.tally.executes(name, Synapses(events * outputs, passes * outputs))
+
+    def emits(self, name: str, spikes: Tensor) -> None:
+        """A layer's neurons emitted these spikes. Raises UserError for a plugin's that are none."""
+        spikes = spikes[:, : self.images]
+        if self.stranger is not None and not ((spikes == 0) | (spikes == 1)).all():
+            raise UserError(
+                f"the neuron {self.stranger} emits other values than 0 and 1",
+                "model.neuron",
+                "choose another, or mend the plugin that adds it",
+            )
+        self.tally.emits(name, _whole(spikes.sum(-1).flatten(1))[None], spikes[0, 0].numel())
+
+    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
+        """Self-attention multiplies q, k and v."""
+        q, k, v = (x[:, : self.images] for x in (q, k, v))
+        for part, x in (("q", q), ("v", v)):
+            spikes = _whole(x.sum(-1).flatten(1)) if self.spiking else None
+            self.tally.reads(f"{name}.{part}", x[0].numel(), None if spikes is None else Values(spikes, spikes))
+        if self.spiking:
+            for product, events in _products(q, k, v, heads).items():
+                self.tally.executes(f"{name}.{product}", Synapses(events, events))
+
+
+def _whole(values_TM: Tensor) -> Integers:
+    """Sum by time step, int64. Exact where each value is: whole numbers below 2^24 in float32."""
+    sums: Integers = values_TM.to(torch.int64).sum(1).cpu().numpy()
+    return sums
+
+
+def _totals(values_TBP: Tensor, axes: int) -> tuple[Integers, Integers]:
+    """Sums by time step, and the same with every value times the positions that it reaches.
+
+    values: sums over channels, (T, B, N) of a linear layer (axes: 4), (T, B, H, W) of a convolution's map (axes: 5).
+    """
+    sums = _whole(values_TBP.flatten(1))
+    if axes == 4:
+        return sums, sums
+    rows, columns = (_reach(size, values_TBP.device) for size in values_TBP.shape[2:])
+    reached = values_TBP.to(torch.int64) * (rows[:, None] * columns)
+    return sums, _whole(reached.flatten(1))
+
+
+def _reach(size: int, device: torch.device) -> Tensor:
+    """Of each position along an axis, how many outputs it reaches: neighbours and itself, none beyond the border."""
+    places = torch.arange(size, device=device)
+    return (places[:, None] - places).abs().le(KERNEL // 2).sum(1)
+
+
+def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, Integers]:
+    """Synaptic events of both attention products in both orders, by time step.
+
+    q k^T: sum over heads and channels of (sum of q)(sum of k); then for each spike of v the non-zeros of its column.
+    k^T v: sum over tokens and heads of |k||v|; then for each spike of q the non-zeros of its row.
+    """
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(2, 3) for x in (q, k, v))
+    similar = (q @ k.transpose(-2, -1) != 0).sum(-2)
+    mixed = (k.transpose(-2, -1) @ v != 0).sum(-1)
+    factors = ((q.sum(-2), k.sum(-2)), (similar, v.sum(-1)), (k.sum(-1), v.sum(-1)), (q.sum(-2), mixed))
+    events = [_whole((one.to(torch.int64) * other.to(torch.int64)).flatten(1)) for one, other in factors]
+    return dict(zip(PRODUCTS, events, strict=True))

@@ -1,0 +1,270 @@
+"""The engine for a CPU: stages over bytes that visit spikes, as a forward pass of the supernet.
+
+Dimension legend: T time steps, B images, P positions, C channels, S settings of neurons, G layers that read one input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autospikformer_cli.engine import attention, kernels
+from autospikformer_cli.engine.packing import PackedLayers
+from autospikformer_cli.engine.tally import PRODUCTS, Synapses, Tally, Values
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
+from autospikformer_cli.spiking.layout import InputKind, operations
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron
+from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.normalisation import Moments, Statistics
+from autospikformer_cli.spiking.passes import Layer, Observer, Unobserved
+from autospikformer_cli.spiking.supernet import Supernet
+
+Array = NDArray[Any]
+CHUNKS_PER_THREAD = 4
+
+
+class EventDriven:
+    """A supernet's weights as the engine adds them, packed on first use, and the threads that images are shared among.
+
+    The supernet's weights must not change while the engine lives.
+    """
+
+    name = "event_driven"
+
+    def __init__(self, supernet: Supernet, threads: int) -> None:
+        self.supernet, self.threads = supernet, threads
+        self._packed: dict[tuple[str, ...], PackedLayers] = {}
+        self._finite: dict[str, bool] = {}
+        self._pool = ThreadPoolExecutor(threads)
+
+    def forward_pass(
+        self, subnet: Subnet, statistics: Statistics, tally: Tally, observer: Observer | None = None
+    ) -> EventDrivenPass:
+        """Executes one subnet."""
+        kinds = {each.reads: each.input_kind for each in operations(self.supernet.config.shape, subnet)}
+        scale = self.supernet.config.attention_scale
+        return EventDrivenPass(self, subnet.time_step, scale, kinds, statistics, tally, observer or Unobserved())
+
+    def logits(
+        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
+    ) -> Tensor:
+        """Logits (B, classes) of one subnet, whatever the batch."""
+        return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
+
+    def packed(self, layers: Sequence[ElasticConvolution | ElasticLinear]) -> PackedLayers:
+        """The weights of layers that read the same input."""
+        names = tuple(layer.name for layer in layers)
+        if names not in self._packed:
+            self._packed[names] = PackedLayers([layer.weight for layer in layers])
+        return self._packed[names]
+
+    def finite(self, layer: ElasticConvolution | ElasticLinear, inputs: int, outputs: int) -> Tensor:
+        """Which outputs have finite weights only: one that is not may lie behind an input that never fires."""
+        if layer.name not in self._finite:
+            self._finite[layer.name] = bool(layer.weight.isfinite().all())
+        if self._finite[layer.name]:
+            return torch.ones(outputs, dtype=torch.bool)
+        return layer.weight[:outputs, :inputs].isfinite().flatten(1).all(1)
+
+    def for_images(
+        self, loop: Callable[..., None], images: int, *arguments: Any, room: Callable[[], tuple[Any, ...]] = tuple
+    ) -> None:
+        """Run a compiled loop over images, in chunks of them, on all threads. room: memory of a chunk's own."""
+        chunks = min(images, self.threads * CHUNKS_PER_THREAD) if self.threads > 1 else 1
+        bounds = [chunk * images // chunks for chunk in range(chunks + 1)]
+
+        def run(first: int, last: int) -> None:
+            loop(*arguments, *room(), first, last)
+
+        if chunks == 1:
+            run(0, images)
+            return
+        for running in [self._pool.submit(run, *each) for each in pairwise(bounds)]:
+            running.result()
+
+
+@dataclass(frozen=True)
+class EventDrivenPass:
+    """The stages of one subnet, (T, B, H, W, C) or (T, B, N, D), as bytes; the first layer reads numbers.
+
+    Every number computed from an image is a function of the image alone: sums run over its non-zero inputs, ascending.
+    """
+
+    engine: EventDriven
+    time_step: int
+    attention_scale: float
+    kinds: dict[str, InputKind]
+    statistics: Statistics
+    tally: Tally
+    observer: Observer
+
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """Spikes of each setting and layer: one accumulation feeds all settings."""
+        for layer in layers:
+            self.observer.reads(layer.weights.name, x)
+        kind = self.kinds[layers[0].weights.name]
+        rows = self.engine.packed([layer.weights for layer in layers]).rows(outputs)
+        x_TBPC, side = x.flatten(2, -2).contiguous().numpy(), x.shape[-2]
+        scale_KC, shift_KC = self._affine(layers, x_TBPC, side, kind, rows, outputs)
+        steps, images = self.time_step, x.shape[1]
+        spikes = torch.empty((len(neurons), len(layers), steps, *x.shape[1:-1], outputs), dtype=torch.uint8)
+        read_BT4 = np.zeros((images, len(x), 4), np.int64)
+        fired_BSGT = np.zeros((images, len(neurons), len(layers), steps), np.int64)
+        settings = self._settings([layer.activation for layer in layers], neurons, scale_KC.dtype.type)
+        is_binary, width = kind == "binary", scale_KC.shape[1]
+
+        def room() -> tuple[Any, ...]:
+            potentials = np.empty((len(neurons), width), scale_KC.dtype)
+            return kernels.make_room(x_TBPC, rows, is_binary), potentials, np.empty(width, np.uint8)
+
+        self.engine.for_images(
+            kernels.fire, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
+            spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, room=room,
+        )  # fmt: skip
+        self._tally(layers, x, outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))
+        for group, layer in enumerate(layers):
+            for setting in range(len(neurons)):
+                self.observer.emits(layer.norm.name, spikes[setting, group])
+        return [tuple(each) for each in spikes]
+
+    def _tally(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, kind: InputKind, read_T4: Array, fired_SGT: Array
+    ) -> None:
+        sums, nonzeros, events, passes = read_T4.T
+        for group, layer in enumerate(layers):
+            self.tally.reads(layer.weights.name, x[0].numel(), None if kind == "real" else Values(sums, nonzeros))
+            if kind != "real":
+                self.tally.executes(layer.weights.name, Synapses(events * outputs, passes * outputs))
+            self.tally.emits(layer.norm.name, fired_SGT[:, group], prod(x.shape[2:-1]) * outputs)
+
+    def _affine(
+        self, layers: Sequence[Layer], x_TBPC: Array, side: int, kind: InputKind, rows: kernels.Rows, outputs: int
+    ) -> tuple[Array, Array]:
+        """Scale and shift of the sums, by tile: BatchNorm with the layer's bias."""
+        measured: list[Moments] = []
+
+        def measure(group: int) -> Moments:
+            if not measured:
+                measured.extend(self._moments(layers, x_TBPC, side, kind, rows, outputs))
+            return measured[group]
+
+        scales, shifts = [], []
+        for group, layer in enumerate(layers):
+            moments = self.statistics.moments(layer.norm, outputs, lambda group=group: measure(group))  # type: ignore[misc]
+            scale, shift = layer.norm.affine(moments)
+            if layer.weights.bias is not None:
+                shift = shift + layer.weights.bias[:outputs] * scale
+            scales.append(scale.detach().numpy())
+            shifts.append(shift.detach().numpy())
+        return _by_tile(rows, scales, 0), _by_tile(rows, shifts, np.nan)
+
+    def _moments(
+        self, layers: Sequence[Layer], x_TBPC: Array, side: int, kind: InputKind, rows: kernels.Rows, outputs: int
+    ) -> list[Moments]:
+        """Moments of the layers' outputs over steps, images and positions: the same in whatever order images come."""
+        steps, images, positions, _ = x_TBPC.shape
+        sums_B2GC, uncounted = np.zeros((images, 2, len(layers), outputs)), np.zeros((images, steps, 4), np.int64)
+        is_binary = kind == "binary"
+        self.engine.for_images(
+            kernels.moments, images, x_TBPC, side, is_binary, rows, uncounted, sums_B2GC,
+            room=lambda: (kernels.make_room(x_TBPC, rows, is_binary),),
+        )  # fmt: skip
+        in_order = np.sort(np.ascontiguousarray(sums_B2GC.reshape(images, -1).T)).sum(1)
+        mean_GC, square_GC = torch.from_numpy(in_order.reshape(sums_B2GC.shape[1:]) / (steps * images * positions))
+        variance_GC = (square_GC - mean_GC.square()).clamp_min(0)
+        biases = [layer.weights.bias for layer in layers]
+        for mean, layer in zip(mean_GC, layers, strict=True):
+            mean[~self.engine.finite(layer.weights, x_TBPC.shape[-1], outputs)] = torch.nan
+        shifted = [m if bias is None else m + bias[:outputs].double() for m, bias in zip(mean_GC, biases, strict=True)]
+        return [Moments(mean.detach(), variance) for mean, variance in zip(shifted, variance_GC, strict=True)]
+
+    @staticmethod
+    def _settings(nodes: Sequence[nn.Module], neurons: Sequence[Neuron], dtype: Any) -> kernels.Neurons:
+        as_lif = [[_as_lif(node, neuron) for node in nodes] for neuron in neurons]
+        tau, threshold = (np.array([[getattr(lif, key) for lif in row] for row in as_lif]) for key in Neuron._fields)
+        dynamics: Dynamics = nodes[0].dynamics  # type: ignore[assignment]
+        tau, leak, threshold = (each.astype(dtype) for each in (tau, 1 - 1 / tau, threshold))
+        reaches = threshold if dynamics.fires_at == "reach" else np.nextafter(threshold, dtype(np.inf))
+        return kernels.Neurons(tau, leak, reaches, threshold, dynamics.decay_input, dynamics.reset == "hard")
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
+        """Spikes (T, B, N, D) of each setting: both products are sums of whole numbers."""
+        self.observer.multiplies(name, q, k, v, heads)
+        steps, images, tokens, dim = q.shape
+        dtype = _dtype(self.engine.supernet)
+        spikes = torch.empty((len(neurons), *q.shape), dtype=torch.uint8)
+        read_BT2, events_BT4 = np.zeros((images, steps, 2), np.int64), np.zeros((images, steps, 4), np.int64)
+        fired_BST = np.zeros((images, len(neurons), steps), np.int64)
+        settings = self._settings([activation], neurons, dtype)
+        self.engine.for_images(
+            attention.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
+            spikes.numpy(), read_BT2, events_BT4, fired_BST,
+            room=lambda: (attention.make_room(tokens, dim // heads, self.attention_scale, settings),),
+        )  # fmt: skip
+        for part, spikes_T in zip("qv", read_BT2.sum(0).T, strict=True):
+            self.tally.reads(f"{name}.{part}", q[0].numel(), Values(spikes_T, spikes_T))
+        for product, events_T in zip(PRODUCTS, events_BT4.sum(0).T, strict=True):
+            self.tally.executes(f"{name}.{product}", Synapses(events_T, events_T))
+        self.tally.emits(f"{name}.attn", fired_BST.sum(0), tokens * dim)
+        for each in spikes:
+            self.observer.emits(f"{name}.attn", each)
+        return list(spikes)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Maxima of 3 x 3 windows at a distance of 2."""
+        steps, images, height, width, channels = x.shape
+        pooled = torch.empty((steps, images, -(-height // 2), -(-width // 2), channels), dtype=torch.uint8)
+        frames, pooled_frames = x.flatten(0, 1).contiguous().numpy(), pooled.flatten(0, 1).numpy()
+        self.engine.for_images(kernels.pool, steps * images, frames, pooled_frames)
+        return pooled
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """Logits (B, classes) of the means over steps and tokens, which are sums of whole numbers."""
+        rows = self.engine.packed([head]).rows(classes)
+        logits = torch.empty((x.shape[1], classes), dtype=head.weight.dtype)
+        images, dim = x.shape[1], x.shape[-1]
+        means_BD = torch.empty((images, dim), dtype=head.weight.dtype)
+
+        def room() -> tuple[Array, ...]:
+            sums = np.empty(rows.tiles[:, 1].max(), rows.numbers.dtype)
+            return np.empty(dim, np.int64), np.empty(dim, np.int32), sums
+
+        self.engine.for_images(
+            kernels.classify, images, x.contiguous().numpy(), rows, means_BD.numpy(), logits.numpy(), room=room
+        )
+        self.observer.reads(head.name, means_BD[None, :, None])
+        self.tally.reads(head.name, x[0, :, 0].numel(), None)
+        return logits if head.bias is None else logits + head.bias.detach()
+
+
+def _by_tile(rows: kernels.Rows, groups: list[Array], beyond: float) -> Array:
+    """Numbers of every column of each group, as rows of the tiles' columns; beyond: of those that do not count."""
+    by_tile = np.full((len(rows.tiles), rows.tiles[:, 1].max()), beyond, groups[0].dtype)
+    for row, (_, _, _, columns, group, column) in zip(by_tile, rows.tiles, strict=True):
+        row[:columns] = groups[group][column : column + columns]
+    return by_tile
+
+
+def _as_lif(node: nn.Module, neuron: Neuron) -> Neuron:
+    lif = node.as_lif(neuron) if isinstance(node, Node) else None
+    if lif is None:
+        raise ValueError(f"{type(node).__name__} has no form for compiled loops")
+    return lif
+
+
+def _dtype(supernet: Supernet) -> Any:
+    return np.float32 if supernet.head.weight.dtype == torch.float32 else np.float64

@@ -1,0 +1,247 @@
+"""Compiled loops over the spikes of a layer: lists of non-zero inputs, sums of weight rows, neurons.
+
+Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels, S settings of neurons,
+G groups of outputs (layers that read the same input), K tiles. Every number is computed from one image's own, in a
+fixed order: the non-zero inputs of an output position, ascending.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autospikformer_cli.engine.vectors import BLOCK, add_rows, copy, copy_shifted, fire_row, list_nonzeros
+from autospikformer_cli.spiking.compiled import compiled, inlined
+
+Array = NDArray[Any]
+
+
+class Rows(NamedTuple):
+    """A layer's weights, a row for every input, cut into tiles of columns (`packing`).
+
+    numbers: all tiles. tiles: of each its first number, its stride, its vectors, how many columns count, their group,
+    and the first's place in the group. kernel: 3 of a convolution, 1 of a linear layer. inputs: channels, of the widest
+    layer; the row of tap k and channel c is k * inputs + c.
+    """
+
+    numbers: Array
+    tiles: Array
+    kernel: int
+    inputs: int
+
+
+class Neurons(NamedTuple):
+    """Settings of neurons that read the same input, (S, G) each, and what they share (`neuron.Dynamics`).
+
+    reaches: the lowest potential that fires. threshold: what the potential falls by in a soft reset.
+    """
+
+    tau: Array
+    leak: Array
+    reaches: Array
+    threshold: Array
+    decay_input: bool
+    hard: bool
+
+
+class Room(NamedTuple):
+    """Memory for one image's lists, and for those of one output position.
+
+    Non-zero inputs of position p at step t are numbered starts[t * P + p] to the next start.
+    """
+
+    indices: Array
+    values: Array
+    starts: Array
+    tail: Array
+    near_indices: Array
+    near_values: Array
+    ones: Array
+    sums: Array
+
+
+def make_room(x_TBPC: Array, rows: Rows, is_binary: bool) -> Room:
+    """Memory for the lists of one image after the other."""
+    steps, _, positions, channels = x_TBPC.shape
+    dtype = rows.numbers.dtype
+    size = steps * positions * channels + BLOCK
+    near = rows.kernel * rows.kernel * channels + BLOCK
+    return Room(
+        np.empty(size, np.int32),
+        np.empty(1 if is_binary else size, dtype),
+        np.empty(steps * positions + 1, np.int64),
+        np.zeros(BLOCK, x_TBPC.dtype),
+        np.empty(near, np.int32),
+        np.empty(near, dtype),
+        np.ones(near, dtype),
+        np.empty(rows.tiles[:, 1].max(), dtype),
+    )
+
+
+@inlined
+def _list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, rows: Rows, room: Room, counts_BT4: Array) -> None:
+    """Lists of an image; counts by step: values, non-zeros, and both times the outputs' positions that they reach."""
+    steps, images, positions, channels = x_TBPC.shape
+    whole = channels // BLOCK * BLOCK
+    values = x_TBPC.reshape(-1)
+    end = 0
+    for t in range(steps):
+        for p in range(positions):
+            begin = end
+            room.starts[t * positions + p] = begin
+            start = ((t * images + b) * positions + p) * channels
+            end += list_nonzeros(x_TBPC, start, whole, room.indices, end, np.int32(0))
+            if whole < channels:
+                copy(room.tail, 0, x_TBPC, start + whole, channels - whole)
+                end += list_nonzeros(room.tail, 0, BLOCK, room.indices, end, np.int32(whole))
+            total = end - begin
+            if not is_binary:
+                total = 0
+                for j in range(begin, end):
+                    value = values[start + room.indices[j]]
+                    room.values[j] = value
+                    total += np.int64(value)
+            reached = _reached(p, positions, side, rows.kernel)
+            counts_BT4[b, t, 0] += total
+            counts_BT4[b, t, 1] += end - begin
+            counts_BT4[b, t, 2] += total * reached
+            counts_BT4[b, t, 3] += (end - begin) * reached
+    room.starts[steps * positions] = end
+
+
+@inlined
+def _reached(p: int, positions: int, side: int, kernel: int) -> int:
+    """Output positions that an input at p reaches: fewer at the border."""
+    if kernel == 1:
+        return 1
+    y, x = p // side, p % side
+    rows = min(y + 1, positions // side - 1) - max(y - 1, 0) + 1
+    columns = min(x + 1, side - 1) - max(x - 1, 0) + 1
+    return rows * columns
+
+
+@inlined
+def _gather(room: Room, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool) -> int:
+    """List the rows that reach output position p, of its neighbours in reading order: ascending; how many."""
+    num = 0
+    y, x = p // side, p % side
+    for row in range(max(y - 1, 0), min(y + 2, positions // side)):
+        for column in range(max(x - 1, 0), min(x + 2, side)):
+            place = t * positions + row * side + column
+            first = room.starts[place]
+            length = room.starts[place + 1] - first
+            tap = (row - y + 1) * 3 + column - x + 1
+            copy_shifted(room.near_indices, num, room.indices, first, length, np.int32(tap * rows.inputs))
+            if not is_binary:
+                copy(room.near_values, num, room.values, first, length)
+            num += length
+    return num
+
+
+@inlined
+def _sum_rows(sums: Array, room: Room, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool,
+              offset: int, stride: int, vectors: int) -> None:  # fmt: skip
+    """One position's sums of weights, for the columns of a tile."""
+    if rows.kernel == 1:
+        first = room.starts[t * positions + p]
+        num = room.starts[t * positions + p + 1] - first
+        if is_binary:
+            add_rows(sums, 0, rows.numbers, offset, stride, room.indices, first, room.ones, 0, num, vectors)
+        else:
+            add_rows(sums, 0, rows.numbers, offset, stride, room.indices, first, room.values, first, num, vectors)
+    else:
+        num = _gather(room, t, p, positions, side, rows, is_binary)
+        if is_binary:
+            add_rows(sums, 0, rows.numbers, offset, stride, room.near_indices, 0, room.ones, 0, num, vectors)
+        else:
+            add_rows(sums, 0, rows.numbers, offset, stride, room.near_indices, 0, room.near_values, 0, num, vectors)
+
+
+@compiled(allocates=False)
+def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array, shift_KC: Array, neurons: Neurons,
+         spikes_SGTBPC: Array, read_BT4: Array, fired_BSGT: Array, room: Room, potential_SC: Array, spikes_C: Array,
+         first: int, last: int) -> None:  # fmt: skip
+    """Spikes of images first to last: sums of rows, times scale, plus shift, as the neurons' currents.
+
+    scale, shift: by tile, its columns that do not count with a shift of not-a-number, which fires no neuron. read: see
+    `_list_image`. fired: spikes. is_binary: the input's values are 0 and 1.
+    """
+    settings, groups, steps, images, positions, outputs = spikes_SGTBPC.shape
+    inputs_steps, width, sums = len(x_TBPC), scale_KC.shape[1], room.sums
+    for b in range(first, last):
+        _list_image(x_TBPC, b, is_binary, side, rows, room, read_BT4)
+        for k in range(len(rows.tiles)):
+            offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
+            columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
+            for p in range(positions):
+                potential_SC[:] = 0
+                for t in range(steps):
+                    if t < inputs_steps:
+                        _sum_rows(sums, room, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                    for s in range(settings):
+                        fired_BSGT[b, s, group, t] += fire_row(
+                            sums, scale_KC, shift_KC, k * width, potential_SC, s * width, spikes_C,
+                            neurons.tau[s, group], neurons.leak[s, group], neurons.reaches[s, group],
+                            neurons.threshold[s, group], neurons.decay_input, neurons.hard, vectors,
+                        )  # fmt: skip
+                        frame = ((s * groups + group) * steps + t) * images + b
+                        copy(spikes_SGTBPC, (frame * positions + p) * outputs + column, spikes_C, 0, columns)
+
+
+@compiled(allocates=False)
+def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Array, sums_B2GC: Array, room: Room,
+            first: int, last: int) -> None:  # fmt: skip
+    """Of images first to last: sums, and sums of squares, of every output over steps and positions, in float64."""
+    steps, _, positions, _ = x_TBPC.shape
+    sums = room.sums
+    for b in range(first, last):
+        _list_image(x_TBPC, b, is_binary, side, rows, room, read_BT4)
+        for k in range(len(rows.tiles)):
+            offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
+            columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
+            sums_C, squares_C = sums_B2GC[b, 0, group, column:], sums_B2GC[b, 1, group, column:]
+            for p in range(positions):
+                for t in range(steps):
+                    _sum_rows(sums, room, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                    for c in range(columns):
+                        value = np.float64(sums[c])
+                        sums_C[c] += value
+                        squares_C[c] += value * value
+
+
+@compiled(allocates=False)
+def pool(x_BHWC: Array, pooled_BHWC: Array, first: int, last: int) -> None:
+    """Maxima of 3 x 3 windows at a distance of 2, of frames first to last."""
+    _, height, width, channels = x_BHWC.shape
+    for b in range(first, last):
+        for y in range(pooled_BHWC.shape[1]):
+            for x in range(pooled_BHWC.shape[2]):
+                most_C = pooled_BHWC[b, y, x]
+                most_C[:] = 0
+                for row in range(max(2 * y - 1, 0), min(2 * y + 2, height)):
+                    for column in range(max(2 * x - 1, 0), min(2 * x + 2, width)):
+                        for c in range(channels):
+                            most_C[c] = max(most_C[c], x_BHWC[b, row, column, c])
+
+
+@compiled(allocates=False)
+def classify(x_TBND: Array, rows: Rows, means_BD: Array, logits_BK: Array, totals_D: Array, indices_D: Array,
+             sums_K: Array, first: int, last: int) -> None:  # fmt: skip
+    """Means over steps and tokens of images first to last, from exact sums, times the classifier's weights."""
+    steps, _, tokens, dim = x_TBND.shape
+    for b in range(first, last):
+        totals_D[:] = 0
+        for t in range(steps):
+            for n in range(tokens):
+                for c in range(dim):
+                    totals_D[c] += x_TBND[t, b, n, c]
+        for c in range(dim):
+            indices_D[c] = c
+            means_BD[b, c] = totals_D[c] / (steps * tokens)
+        for k in range(len(rows.tiles)):
+            offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
+            add_rows(sums_K, 0, rows.numbers, offset, stride, indices_D, 0, means_BD, b * dim, dim, vectors)
+            for c in range(rows.tiles[k, 3]):
+                logits_BK[b, rows.tiles[k, 5] + c] = sums_K[c]

@@ -1,0 +1,189 @@
+"""Where a network's time goes: every stage executed event by event, and densely on the same spikes.
+
+Dimension legend: T time steps, B images, F frames, H W rows and columns, N tokens, D embedding dimension, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Values
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.elastic import ElasticLinear
+from autospikformer_cli.spiking.neuron import Neuron
+from autospikformer_cli.spiking.normalisation import Statistics
+from autospikformer_cli.spiking.passes import ForwardPass, Layer
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class StageProfile:
+    """One stage of a network, of one image.
+
+    event_driven_s, dense_s: medians over the passes, in seconds. input_rate: mean input value, nonzero_rate: share of
+    inputs that are not 0 (None: real values, or values that are not counted). synaptic_events, passes: as in
+    `tally.Synapses`, of the products in the order executed (None: real values). spikes: emitted (None: no neurons).
+    """
+
+    name: str
+    event_driven_s: float
+    dense_s: float
+    input_rate: float | None
+    nonzero_rate: float | None
+    synaptic_events: float | None
+    passes: float | None
+    spikes: float | None
+
+
+@torch.no_grad()
+def profile_stages(
+    engine: Engine,
+    batches_FBHWC: Sequence[Tensor],
+    subnet: Subnet,
+    statistics: Statistics,
+    passes: int,
+    advance: Callable[[int], None] = lambda passes: None,
+) -> list[StageProfile]:
+    """A subnet's stages in the order of execution, by the event-driven engine, on batches of one size in turn.
+
+    The pass before the first is not timed: memory and torch's own layers are made ready in it.
+    """
+    supernet = engine.supernet
+
+    def execute(frames_FBHWC: Tensor, taken: _Taken) -> None:
+        sparse = engine.forward_pass(subnet, statistics, taken)
+        both = _BothPasses(sparse, supernet.in_torch(subnet, statistics), supernet.head.weight.dtype, taken)
+        supernet.run(frames_FBHWC, subnet, both)
+        taken.images += frames_FBHWC.shape[1]
+        advance(1)
+
+    execute(batches_FBHWC[0], _Taken())
+    taken = _Taken()
+    for number in range(passes):
+        execute(batches_FBHWC[number % len(batches_FBHWC)], taken)
+    return [stage.profile(name, taken.images) for name, stage in taken.stages.items()]
+
+
+@dataclass
+class _Stage:
+    """What one stage took and did, over all passes."""
+
+    event_driven_s: list[float] = field(default_factory=list)
+    dense_s: list[float] = field(default_factory=list)
+    values: int = 0
+    nonzeros: int = 0
+    size: int = 0
+    events: int = 0
+    passes: int = 0
+    spikes: int | None = None
+
+    def profile(self, name: str, images: int) -> StageProfile:
+        return StageProfile(
+            name=name,
+            event_driven_s=median(self.event_driven_s),
+            dense_s=median(self.dense_s),
+            input_rate=self.values / self.size if self.size else None,
+            nonzero_rate=self.nonzeros / self.size if self.size else None,
+            synaptic_events=self.events / images if self.size else None,
+            passes=self.passes / images if self.size else None,
+            spikes=None if self.spikes is None else self.spikes / images,
+        )
+
+
+class _Taken:
+    """A tally by stage, with the images of all passes."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, _Stage] = {}
+        self.images = 0
+        self.name, self.stage = "", _Stage()
+        self.executed: Sequence[str] = ()
+
+    def begin(self, name: str, executed: Sequence[str] = ()) -> None:
+        """What is told from now on is this stage's. executed: of all attention products."""
+        self.name, self.executed = name, executed
+        self.stage = self.stages.setdefault(name, _Stage())
+
+    def reads(self, layer: str, size: int, values: Values | None) -> None:
+        """A layer read an input."""
+        if values is not None:
+            self.stage.values += int(values.sums.sum())
+            self.stage.nonzeros += int(values.nonzeros.sum())
+            self.stage.size += size * len(values.sums)
+
+    def executes(self, operation: str, synapses: Synapses) -> None:
+        """An operation was executed, or was not, in the other order."""
+        product = operation.rpartition("attn.")[2]
+        if product not in PRODUCTS or product in self.executed:
+            self.stage.events += int(synapses.events.sum())
+            self.stage.passes += int(synapses.passes.sum())
+
+    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+        """A layer's neurons emitted spikes."""
+        self.stage.spikes = (self.stage.spikes or 0) + int(spikes_ST.sum())
+
+
+@dataclass(frozen=True)
+class _BothPasses:
+    """Executes every stage twice on the same input, and goes on with what the first gave."""
+
+    sparse: ForwardPass
+    dense: ForwardPass
+    dtype: torch.dtype
+    taken: _Taken
+
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """As ForwardPass."""
+        self.taken.begin(_name_of(layers))
+        return self._timed(lambda run, x: run.fire(layers, x, outputs, neurons), x)
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
+        """As ForwardPass."""
+        tokens, width = q.shape[2], q.shape[3] // heads
+        self.taken.begin(f"{name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
+        return self._timed(lambda run, *qkv: run.attend(name, *qkv, heads, activation, neurons), q, k, v)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """As ForwardPass."""
+        self.taken.begin(self.taken.name.replace("proj_conv", "maxpool"))
+        pooled: Tensor = self._timed(lambda run, x: run.pool(x), x)
+        return pooled
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """As ForwardPass."""
+        self.taken.begin(head.name)
+        logits: Tensor = self._timed(lambda run, x: run.classify(head, x, classes), x)
+        return logits
+
+    def _timed(self, execute: Callable[..., Result], *inputs: Tensor) -> Result:
+        images = inputs[0].shape[1]
+        begun = perf_counter()
+        result = execute(self.sparse, *inputs)
+        self.taken.stage.event_driven_s.append((perf_counter() - begun) / images)
+        as_numbers = [x.to(self.dtype) for x in inputs]
+        begun = perf_counter()
+        execute(self.dense, *as_numbers)
+        self.taken.stage.dense_s.append((perf_counter() - begun) / images)
+        return result
+
+
+def _name_of(layers: Sequence[Layer]) -> str:
+    """block.0.attn.qkv_linear of the three that read one input, else the layer's own."""
+    names = [layer.weights.name for layer in layers]
+    if len(names) == 1:
+        return names[0]
+    prefix, _, suffix = names[0].rpartition(".")
+    return f"{prefix}.{''.join(name.rpartition('.')[2][0] for name in names)}{suffix[1:]}"

@@ -1,0 +1,63 @@
+"""The engine's loops made ready before work begins: compiled the first time on a machine, loaded from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+import torch
+from numba.core.event import Event, Listener, install_listener
+
+from autospikformer_cli.engine import attention, kernels
+from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.tally import Untallied
+from autospikformer_cli.progress import Progress
+from autospikformer_cli.spiking.normalisation import RecordedStatistics
+
+LOOPS = (kernels.fire, kernels.moments, kernels.pool, kernels.classify, attention.attend)
+NUM_COMPILED = 7
+"""Of one precision: `fire` and `moments` read numbers in the first layer, and bytes in the others."""
+
+Show = Callable[[int], AbstractContextManager[Progress]]
+
+
+@torch.no_grad()
+def warm(engine: Engine, show: Show) -> None:
+    """Run an event-driven engine's smallest subnet on a blank image, so that every loop is there.
+
+    show: begins to tell how many of so many loops are compiled; called only where one is missing from numba's cache.
+    """
+    config, weight = engine.supernet.config, engine.supernet.head.weight
+    subnet, shape = config.space.smallest(), config.shape
+    steps, side = subnet.time_step if shape.reads_events else 1, shape.image_size
+    blank_FBHWC = torch.zeros(steps, 1, side, side, shape.in_channels, dtype=weight.dtype)
+    with ExitStack() as until_done:
+        compiling = _Compiling(show, until_done)
+        until_done.enter_context(install_listener("numba:compile", compiling))
+        engine.logits(blank_FBHWC, subnet, RecordedStatistics(), Untallied())
+        compiling.finish()
+
+
+class _Compiling(Listener):  # type: ignore[misc]
+    """Told by numba when it compiles, which it does not where its cache has the loop."""
+
+    def __init__(self, show: Show, until_done: ExitStack) -> None:
+        self._show, self._until_done = show, until_done
+        self._progress: Progress | None = None
+        self._compiled = 0
+
+    def on_start(self, event: Event) -> None:
+        """A function begins to be compiled."""
+        if event.data["dispatcher"] in LOOPS and self._progress is None:
+            self._progress = self._until_done.enter_context(self._show(NUM_COMPILED))
+
+    def on_end(self, event: Event) -> None:
+        """A function is compiled."""
+        if event.data["dispatcher"] in LOOPS and self._progress is not None:
+            self._compiled += 1
+            self._progress.advance(1)
+
+    def finish(self) -> None:
+        """The other loops were in the cache, or the network has no use for them."""
+        if self._progress is not None:
+            self._progress.advance(NUM_COMPILED - self._compiled)

@@ -1,0 +1,179 @@
+"""Both engines on a trained supernet: their speed at its real rates, and how far they agree in float32."""
+
+from __future__ import annotations
+
+from collections import Counter as Multiset
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from engine_network import print_table, root_override, rotating_medians
+from torch import Tensor, nn
+
+from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.dense import Dense
+from autospikformer_cli.engine.event_driven import EventDriven
+from autospikformer_cli.engine.profile import StageProfile, profile_stages
+from autospikformer_cli.engine.tally import Untallied
+from autospikformer_cli.evaluation.counting import Counter
+from autospikformer_cli.evaluation.evaluator import Evaluator
+from autospikformer_cli.runs.assembly import open_run
+from autospikformer_cli.session import Session
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.elastic import ElasticLinear
+from autospikformer_cli.spiking.layout import operations
+from autospikformer_cli.spiking.neuron import Neuron
+from autospikformer_cli.spiking.normalisation import Statistics
+from autospikformer_cli.spiking.passes import ForwardPass, Layer, Unobserved
+
+IMAGES, IMAGES_TIMED, IMAGES_AT_ONCE, PROFILED_PASSES = 1000, 256, 50, 5
+
+
+@torch.no_grad()
+def print_trained(path: Path, data_root: str | None, rounds: int) -> None:
+    """Print the sections on a trained run's largest subnet."""
+    overrides = () if data_root is None else (root_override(data_root),)
+    run = open_run(path, Session(overrides=overrides, threads=torch.get_num_threads(), quiet=True))
+    subnet, images = run.recipe.space.search_space().largest(), run.images("test", IMAGES)
+    shared = run.evaluator()
+    evaluators = {
+        "event_driven": replace(shared, engine=EventDriven(run.supernet, torch.get_num_threads())),
+        "dense": replace(shared, engine=Dense(run.supernet)),
+    }
+    print(f"## The supernet trained by {run.recipe.name}, largest subnet {subnet}\n")
+    _print_speed(evaluators, subnet, images.first(IMAGES_TIMED), rounds)
+    event_driven = evaluators["event_driven"]
+    (frames, *_) = replace(event_driven, batch=32)._frames(images)
+    statistics = event_driven.statistics(subnet)
+    print_stages(profile_stages(event_driven.engine, [frames], subnet, statistics, PROFILED_PASSES))
+    _print_agreement(evaluators, subnet, images)
+
+
+def _print_speed(evaluators: dict[str, Evaluator], subnet: Subnet, images: ImageSet, rounds: int) -> None:
+    """Images a second, counting as `aspk evaluate` does."""
+    rows = []
+    for batch in (32, 64):
+        alternatives = {}
+        for name, evaluator in evaluators.items():
+            used, statistics = replace(evaluator, batch=batch), evaluator.statistics(subnet)
+            counter = Counter(operations(evaluator.supernet.config.shape, subnet))
+            alternatives[name] = lambda e=used, s=statistics, c=counter: e.logits(subnet, images, s, c)
+        seconds = rotating_medians(alternatives, rounds)
+        speeds = [len(images) / each for each in seconds.values()]
+        rows.append((batch, *(f"{each:.0f}" for each in speeds), f"{speeds[0] / speeds[1]:.2f}"))
+    print_table(("batch", *(f"{name} (images/s)" for name in evaluators), "ratio"), rows)
+
+
+def print_stages(stages: Sequence[StageProfile]) -> None:
+    """Time by stage, each on the same input, with what the input is."""
+    rows = []
+    for each in stages:
+        rates = ("" if rate is None else f"{rate:.3f}" for rate in (each.input_rate, each.nonzero_rate))
+        ratio = each.dense_s / each.event_driven_s
+        rows.append(
+            (each.name, *rates, f"{each.event_driven_s * 1e3:.3f}", f"{each.dense_s * 1e3:.3f}", f"{ratio:.1f}")
+        )
+    header = ("stage", "mean input value", "share of non-zeros", "event_driven (ms an image)", "dense", "ratio")
+    print_table(header, rows)
+
+
+def _print_agreement(evaluators: dict[str, Evaluator], subnet: Subnet, images: ImageSet) -> None:
+    chosen = [
+        evaluator.logits(subnet, images, evaluator.statistics(subnet)).argmax(-1) for evaluator in evaluators.values()
+    ]
+    accuracies = ", ".join(
+        f"{name} {(predicted == images.labels).double().mean():.1%}"
+        for name, predicted in zip(evaluators, chosen, strict=True)
+    )
+    same = int((chosen[0] == chosen[1]).sum())
+    met = "yes" if same >= 0.99 * len(images) else "no"
+    print(f"End to end in float32, each engine with statistics that it measured: {same} of {len(images)} predictions")
+    print(f"agree (at least 99 %: {met}); correct: {accuracies}.\n")
+    flips = Flips.between(evaluators["event_driven"], subnet, images)
+    met = "yes" if all(flips.staged[name] < 1e-6 * count for name, count in flips.neurons.items()) else "no"
+    total = sum(flips.staged.values()) / sum(flips.neurons.values()) * 1e6
+    print("Spikes that differ, a million neurons and steps, under the same statistics: of every stage fed the dense")
+    print(f"reference's spikes (fewer than 1 in every layer: {met}; {total:.2f} in all), and end to end.\n")
+    rows = []
+    for name, count in flips.neurons.items():
+        staged, end_to_end = flips.staged[name], flips.end_to_end[name]
+        rows.append((name, count, staged, f"{staged / count * 1e6:.2f}", f"{end_to_end / count * 1e6:.1f}"))
+    print_table(("layer", "neurons x steps", "flips", "flips (1e-6)", "end to end (1e-6)"), rows)
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Spikes that differ between the engines, by layer; neurons: all that could, neurons times steps."""
+
+    staged: Multiset[str]
+    end_to_end: Multiset[str]
+    neurons: Multiset[str]
+
+    @classmethod
+    def between(cls, evaluator: Evaluator, subnet: Subnet, images: ImageSet) -> Flips:
+        """Of an event-driven evaluator's engine and the dense reference."""
+        flips, supernet = cls(Multiset(), Multiset(), Multiset()), evaluator.supernet
+        statistics = evaluator.statistics(subnet)
+        for frames in replace(evaluator, batch=IMAGES_AT_ONCE)._frames(images):
+            reference, own = _Emitted(), _Emitted()
+            engine: EventDriven = evaluator.engine  # type: ignore[assignment]
+            supernet.run(frames, subnet, engine.forward_pass(subnet, statistics, Untallied(), own))
+            supernet.run(frames, subnet, _StageByStage(engine, subnet, statistics, reference, flips.staged))
+            for name, spikes in reference.spikes.items():
+                flips.end_to_end[name] += int((spikes != own.spikes[name]).sum())
+                flips.neurons[name] += spikes.numel()
+        return flips
+
+
+class _Emitted(Unobserved):
+    """Keeps what every layer emitted."""
+
+    def __init__(self) -> None:
+        self.spikes: dict[str, Tensor] = {}
+
+    def emits(self, name: str, spikes: Tensor) -> None:
+        self.spikes[name] = spikes.to(torch.uint8)
+
+
+class _StageByStage:
+    """The dense pass; beside it, every event-driven stage is fed the same input, and its flips are added up."""
+
+    def __init__(
+        self, engine: EventDriven, subnet: Subnet, statistics: Statistics, seen: _Emitted, flips: Multiset[str]
+    ) -> None:
+        self.own, self.flips = _Emitted(), flips
+        self.dense: ForwardPass = engine.supernet.in_torch(subnet, statistics, seen)
+        self.sparse = engine.forward_pass(subnet, statistics, Untallied(), self.own)
+        self.reference = seen
+
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """As ForwardPass."""
+        is_real = self.sparse.kinds[layers[0].weights.name] == "real"
+        self.sparse.fire(layers, x if is_real else x.to(torch.uint8), outputs, neurons)
+        spikes = self.dense.fire(layers, x, outputs, neurons)
+        self._compare([layer.norm.name for layer in layers])
+        return spikes
+
+    def attend(
+        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+    ) -> list[Tensor]:
+        """As ForwardPass."""
+        self.sparse.attend(name, *(x.to(torch.uint8) for x in (q, k, v)), heads, activation, neurons)
+        spikes = self.dense.attend(name, q, k, v, heads, activation, neurons)
+        self._compare([f"{name}.attn"])
+        return spikes
+
+    def pool(self, x: Tensor) -> Tensor:
+        """As ForwardPass."""
+        return self.dense.pool(x)
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """As ForwardPass."""
+        return self.dense.classify(head, x, classes)
+
+    def _compare(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.flips[name] += int((self.own.spikes[name] != self.reference.spikes[name]).sum())
