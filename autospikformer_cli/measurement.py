@@ -33,7 +33,7 @@ class SynapseCount:
     """What one operation that reads spikes did, by time step, over all images: exact, borders included.
 
     operation: a layer, or an attention product of either order. events: synaptic events, each input value times the
-    outputs that it reaches. passes: weights visited, a value n once.
+    outputs that it reaches. passes: weights visited, a value n once; of attention products the events.
     """
 
     operation: str

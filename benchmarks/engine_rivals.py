@@ -7,6 +7,7 @@ It is timed as it is published, which spares it three of four neurons of those l
 from __future__ import annotations
 
 import copy
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,17 +26,17 @@ from autospikformer_cli.spiking.supernet import Supernet
 IMAGES_COMPARED = 4
 
 
-def spikingjelly_network(supernet: Supernet, statistics: FixedStatistics) -> Spikformer:
+def spikingjelly_network(supernet: Supernet, moments: FixedStatistics) -> Spikformer:
     """SpikingJelly's network, as published, with the same weights, BatchNorm biases and moments."""
     model = spikformer_cifar10(T=SUBNET.time_step).eval().to(supernet.head.weight.dtype)
     for layers, (weights, norm, *_) in _counterparts(supernet, model):
-        moments = [statistics.by_layer[layer.norm.name] for layer in layers]
+        measured = [moments.by_layer[layer.norm.name] for layer in layers]
         biases = [0.0 if layer.weights.bias is None else layer.weights.bias for layer in layers]
         weights.weight.copy_(torch.cat([layer.weights.weight for layer in layers]).view_as(weights.weight))
         norm.weight.copy_(torch.cat([layer.norm.weight for layer in layers]))
         norm.bias.copy_(torch.cat([layer.norm.bias for layer in layers]))
-        norm.running_mean.copy_(torch.cat([m.mean - bias for m, bias in zip(moments, biases, strict=True)]))
-        norm.running_var.copy_(torch.cat([m.variance for m in moments]))
+        norm.running_mean.copy_(torch.cat([m.mean - bias for m, bias in zip(measured, biases, strict=True)]))
+        norm.running_var.copy_(torch.cat([m.variance for m in measured]))
     model.head.load_state_dict(supernet.head.state_dict())
     return model
 
@@ -70,6 +71,22 @@ def disagreement(workload: Workload) -> float:
         stage.neuron = nn.Sequential(stage.neuron, *(SeqToANNContainer(pool) for pool in pools))
     theirs = logits_of(model, model, frames[0].permute(0, 3, 1, 2).contiguous())
     return float((theirs - supernet(frames, SUBNET, workload.statistics)).abs().max())
+
+
+def published_rate(workload: Workload) -> float:
+    """Mean over layers of the mean input value in SpikingJelly's network as published."""
+    model = spikingjelly_network(workload.supernet, workload.statistics)
+    rates: list[float] = []
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        rates.extend([float(inputs[0].double().mean())] * (3 if layer in joined else 1))
+
+    joined = {block.attn.qkv_conv_bn[0] for block in model.blocks}
+    for layer in list(model.modules()):
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            layer.register_forward_pre_hook(keep)
+    logits_of(model, model, workload.frames[0].permute(0, 3, 1, 2).contiguous())
+    return statistics.mean(rates[1:])
 
 
 @dataclass

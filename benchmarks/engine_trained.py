@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from engine_network import print_table, root_override, rotating_medians
+from engine_network import BATCH, print_table, root_override, rotating_medians
 from torch import Tensor, nn
 
+from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
@@ -44,16 +45,21 @@ def print_trained(path: Path, data_root: str | None, rounds: int) -> None:
     print(f"## The supernet trained by {run.recipe.name}, largest subnet {subnet}\n")
     _print_speed(evaluators, subnet, images.first(IMAGES_TIMED), rounds)
     event_driven = evaluators["event_driven"]
-    (frames, *_) = replace(event_driven, batch=32)._frames(images)
+    frames = _frames(event_driven, images)[:, :BATCH]
     statistics = event_driven.statistics(subnet)
     print_stages(profile_stages(event_driven.engine, [frames], subnet, statistics, PROFILED_PASSES))
     _print_agreement(evaluators, subnet, images)
 
 
+def _frames(evaluator: Evaluator, images: ImageSet) -> Tensor:
+    """All images as the network reads them, (1, B, H, W, C)."""
+    return to_frames(images.images, evaluator.description, "cpu", torch.float32)
+
+
 def _print_speed(evaluators: dict[str, Evaluator], subnet: Subnet, images: ImageSet, rounds: int) -> None:
     """Images a second, counting as `aspk evaluate` does."""
     rows = []
-    for batch in (32, 64):
+    for batch in (BATCH, 2 * BATCH):
         alternatives = {}
         for name, evaluator in evaluators.items():
             used, statistics = replace(evaluator, batch=batch), evaluator.statistics(subnet)
@@ -115,7 +121,7 @@ class Flips:
         """Of an event-driven evaluator's engine and the dense reference."""
         flips, supernet = cls(Multiset(), Multiset(), Multiset()), evaluator.supernet
         statistics = evaluator.statistics(subnet)
-        for frames in replace(evaluator, batch=IMAGES_AT_ONCE)._frames(images):
+        for frames in _frames(evaluator, images).split(IMAGES_AT_ONCE, dim=1):
             reference, own = _Emitted(), _Emitted()
             engine: EventDriven = evaluator.engine  # type: ignore[assignment]
             supernet.run(frames, subnet, engine.forward_pass(subnet, statistics, Untallied(), own))

@@ -11,17 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autospikformer_cli.engine.kernels import Neurons
-from autospikformer_cli.engine.vectors import (
-    BLOCK,
-    MAX_VECTORS,
-    VECTOR_BYTES,
-    add_rows,
-    copy,
-    fire_row,
-    lanes,
-    list_nonzeros,
-)
+from autospikformer_cli.engine.kernels import Lists, Neurons, list_image, make_lists
+from autospikformer_cli.engine.vectors import MAX_VECTORS, VECTOR_BYTES, add_rows, copy, fire_row, lanes
 from autospikformer_cli.spiking.compiled import compiled, inlined
 
 Array = NDArray[Any]
@@ -41,13 +32,23 @@ class Spikes(NamedTuple):
     bits: Array
 
 
+class Heads(NamedTuple):
+    """Spikes of one image, of all heads. nexts: of each step and token, the first of no head that is done."""
+
+    lists: Lists
+    nexts: Array
+
+
 class Room(NamedTuple):
-    """Memory for one head of one image and step.
+    """Memory for one image, and for one head of it at one step.
 
     between: q k^T or k^T v; mixed: the product of all three. indices, values: of the non-zero products of one token.
-    row: one token's spikes. current to spikes: of one token's neurons, potentials: of all tokens' and settings'.
+    scales to spikes: of one token's neurons; potentials: of all tokens' and settings'.
     """
 
+    q_heads: Heads
+    k_heads: Heads
+    v_heads: Heads
     q: Spikes
     k: Spikes
     v: Spikes
@@ -62,16 +63,15 @@ class Room(NamedTuple):
     values: Array
     ones: Array
     shared: Array
-    row: Array
-    current: Array
     scales: Array
     shifts: Array
     potentials: Array
     spikes: Array
 
 
-def make_room(tokens: int, width: int, scale: float, neurons: Neurons) -> Room:
-    """Memory for heads of that width; scale: of the product, before the neurons."""
+def make_room(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> Room:
+    """Memory for so many heads; scale: of the product, before the neurons."""
+    tokens, width = q_TBND.shape[2], q_TBND.shape[3] // heads
     padded, padded_tokens = _up(width, LANES), _up(tokens, LANES)
     dtype = neurons.tau.dtype
     columns = _up(width, lanes(dtype.itemsize))
@@ -79,6 +79,9 @@ def make_room(tokens: int, width: int, scale: float, neurons: Neurons) -> Room:
     shifts = np.zeros((1, columns), dtype)
     shifts[:, width:] = np.nan
     return Room(
+        q_heads=_heads(q_TBND),
+        k_heads=_heads(q_TBND),
+        v_heads=_heads(q_TBND),
         q=_spikes(tokens, width),
         k=_spikes(tokens, width),
         v=_spikes(tokens, width),
@@ -93,8 +96,6 @@ def make_room(tokens: int, width: int, scale: float, neurons: Neurons) -> Room:
         values=np.empty(tokens, np.int32),
         ones=np.ones(max(width, tokens), np.int32),
         shared=np.empty(max(width, tokens), np.uint64),
-        row=np.zeros(_up(width, BLOCK), np.uint8),
-        current=np.empty(columns, dtype),
         scales=np.full((1, columns), scale, dtype),
         shifts=shifts,
         potentials=np.empty((len(neurons.tau), tokens, columns), dtype),
@@ -102,11 +103,14 @@ def make_room(tokens: int, width: int, scale: float, neurons: Neurons) -> Room:
     )
 
 
+def _heads(x_TBND: Array) -> Heads:
+    lists = make_lists(x_TBND, np.int32, is_binary=True)
+    return Heads(lists, np.empty(len(lists.starts) - 1, np.int64))
+
+
 def _spikes(rows: int, most: int) -> Spikes:
     words = _up(most, WORD) // WORD
-    return Spikes(
-        np.empty((rows, most + BLOCK), np.int32), np.empty(rows, np.int64), np.empty((words, rows), np.uint64)
-    )
+    return Spikes(np.empty((rows, most), np.int32), np.empty(rows, np.int64), np.empty((words, rows), np.uint64))
 
 
 def _up(number: int, step: int) -> int:
@@ -115,24 +119,43 @@ def _up(number: int, step: int) -> int:
 
 
 @inlined
-def _list(x_TBND: Array, start: int, width: int, dim: int, rows: Spikes, columns: Spikes, row: Array) -> int:
-    """Spikes of one head by row and by column, ascending, from the head's first number in x on; how many."""
+def _list(x_TBND: Array, b: int, heads: Heads, counts_BT4: Array) -> None:
+    """Spikes of one image."""
+    list_image(x_TBND, b, True, x_TBND.shape[2], 1, heads.lists, counts_BT4)
+    for place in range(len(heads.nexts)):
+        heads.nexts[place] = heads.lists.starts[place]
+
+
+@inlined
+def _take(heads: Heads, t: int, low: int, high: int, rows: Spikes, columns: Spikes) -> None:
+    """The next head's spikes at one step, of channels low to high, by token and by channel, ascending."""
     columns.num[:] = 0
     columns.bits[:] = 0
     rows.bits[:] = 0
-    total, most, one = 0, rows.indices.shape[1], np.uint64(1)
-    for n in range(len(rows.num)):
-        copy(row, 0, x_TBND, start + n * dim, width)
-        num = list_nonzeros(row, 0, len(row), rows.indices, n * most, np.int32(0))
-        rows.num[n] = num
-        total += num
-        for j in range(num):
-            c = rows.indices[n, j]
+    tokens, one, indices = len(rows.num), np.uint64(1), heads.lists.indices
+    for n in range(tokens):
+        place = t * tokens + n
+        first = heads.nexts[place]
+        j, end = first, heads.lists.starts[place + 1]
+        while j < end and indices[j] < high:
+            c = indices[j] - low
+            rows.indices[n, j - first] = c
             columns.indices[c, columns.num[c]] = n
             columns.num[c] += 1
             columns.bits[n // WORD, c] |= one << np.uint64(n % WORD)
             rows.bits[c // WORD, n] |= one << np.uint64(c % WORD)
-    return total
+            j += 1
+        heads.nexts[place] = j
+        rows.num[n] = j - first
+
+
+@inlined
+def _fill(spikes: Spikes, matrix_RC: Array) -> None:
+    """Spikes as a matrix of 0 and 1."""
+    matrix_RC[:] = 0
+    for r in range(len(spikes.num)):
+        for j in range(spikes.num[r]):
+            matrix_RC[r, spikes.indices[r, j]] = 1
 
 
 @inlined
@@ -191,46 +214,49 @@ def _count(room: Room, b: int, t: int, events_BT4: Array) -> None:
             events_BT4[b, t, 3] += room.q_columns.num[c] * _common(room.k_columns, c, room.v_columns, room.shared)
 
 
+@inlined
+def _multiply(room: Room) -> None:
+    """mixed = q k^T v, in the order with fewer multiply-accumulates."""
+    _fill(room.v, room.v_rows)
+    if len(room.q.num) <= len(room.q_columns.num):
+        _fill(room.k_columns, room.k_transposed)
+        _add_listed(room.between, room.q, room.k_transposed, room.ones)
+        _add_weighted(room)
+    else:
+        _add_listed(room.between, room.k_columns, room.v_rows, room.ones)
+        _add_listed(room.mixed, room.q, room.between, room.ones)
+
+
 @compiled(allocates=False)
 def attend(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_STBND: Array,
-           read_BT2: Array, events_BT4: Array, fired_BST: Array, room: Room, first: int,
+           read_3BT4: Array, events_BT4: Array, fired_BST: Array, room: Room, first: int,
            last: int) -> None:  # fmt: skip
-    """Spikes of images first to last: the product of q, k^T and v of each head in the cheaper order, scaled.
+    """Spikes of images first to last: the product of q, k^T and v of each head, scaled.
 
-    read: the spikes of q and v. events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
+    read: of q, k and v, as `kernels.fire`. events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
     """
     steps, images, tokens, dim = q_TBND.shape
-    settings, width, columns = len(neurons.tau), dim // heads, len(room.current)
-    vectors = columns * room.current.itemsize // VECTOR_BYTES
+    settings, width, columns, stride = len(neurons.tau), dim // heads, len(room.spikes), room.mixed.shape[1]
+    vectors = columns * room.scales.itemsize // VECTOR_BYTES
     for b in range(first, last):
+        _list(q_TBND, b, room.q_heads, read_3BT4[0])
+        _list(k_TBND, b, room.k_heads, read_3BT4[1])
+        _list(v_TBND, b, room.v_heads, read_3BT4[2])
         for head in range(heads):
+            low, high = head * width, (head + 1) * width
             room.potentials[:] = 0
             for t in range(steps):
-                start = (t * images + b) * tokens * dim + head * width
-                read_BT2[b, t, 0] += _list(q_TBND, start, width, dim, room.q, room.q_columns, room.row)
-                _list(k_TBND, start, width, dim, room.k, room.k_columns, room.row)
-                read_BT2[b, t, 1] += _list(v_TBND, start, width, dim, room.v, room.v_columns, room.row)
+                _take(room.q_heads, t, low, high, room.q, room.q_columns)
+                _take(room.k_heads, t, low, high, room.k, room.k_columns)
+                _take(room.v_heads, t, low, high, room.v, room.v_columns)
                 _count(room, b, t, events_BT4)
+                _multiply(room)
                 for n in range(tokens):
-                    for c in range(width):
-                        room.v_rows[n, c] = v_TBND[t, b, n, head * width + c]
-                if tokens <= width:
-                    for n in range(tokens):
-                        for c in range(width):
-                            room.k_transposed[c, n] = k_TBND[t, b, n, head * width + c]
-                    _add_listed(room.between, room.q, room.k_transposed, room.ones)
-                    _add_weighted(room)
-                else:
-                    _add_listed(room.between, room.k_columns, room.v_rows, room.ones)
-                    _add_listed(room.mixed, room.q, room.between, room.ones)
-                for n in range(tokens):
-                    for c in range(width):
-                        room.current[c] = room.mixed[n, c]
                     for s in range(settings):
                         fired_BST[b, s, t] += fire_row(
-                            room.current, room.scales, room.shifts, 0, room.potentials, (s * tokens + n) * columns,
-                            room.spikes, neurons.tau[s, 0], neurons.leak[s, 0], neurons.reaches[s, 0],
-                            neurons.threshold[s, 0], neurons.decay_input, neurons.hard, vectors,
+                            room.mixed, n * stride, room.scales, room.shifts, 0, room.potentials,
+                            (s * tokens + n) * columns, room.spikes, neurons.tau[s, 0], neurons.leak[s, 0],
+                            neurons.reaches[s, 0], neurons.threshold[s, 0], neurons.decay_input, neurons.hard, vectors,
                         )  # fmt: skip
                         place = ((s * steps + t) * images + b) * tokens + n
-                        copy(spikes_STBND, place * dim + head * width, room.spikes, 0, width)
+                        copy(spikes_STBND, place * dim + low, room.spikes, 0, width)

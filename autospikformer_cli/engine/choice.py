@@ -16,6 +16,8 @@ from autospikformer_cli.spiking.passes import ForwardPass
 from autospikformer_cli.spiking.supernet import Supernet
 
 EngineName = Literal["event_driven", "dense"]
+MAX_DEPTH = 126
+"""Blocks whose residual sums, at most 2 and 2 more a block, fit a byte."""
 
 
 class Engine(Protocol):
@@ -61,5 +63,7 @@ def _obstacle(supernet: Supernet) -> str | None:
         return "an ANN, which has no events"
     if config.neuron(config.dynamics).as_lif(Neuron(2.0, 1.0)) is None:
         return f"the neuron {config.neuron.__name__}, which has no form for compiled loops"
+    if config.space.depth[-1] > MAX_DEPTH:
+        return f"more than {MAX_DEPTH} blocks, whose residual sums do not fit a byte"
     device = supernet.head.weight.device.type
     return None if device == "cpu" else f"on the device {device}, only on the CPU"

@@ -62,7 +62,7 @@ class Counting:
             self.tally.reads(name, x[0].numel(), None)
             return
         sums, events = _totals((x.double() if kind == "events" else x).sum(-1), x.ndim)  # events know no limit
-        nonzeros, passes = (sums, events) if kind == "binary" else _totals((x != 0).sum(-1), x.ndim)
+        nonzeros, passes = (sums, events) if kind == "binary" else _totals(_nonzero(x).sum(-1), x.ndim)
         outputs = self.widths[name][1]
         self.tally.reads(name, x[0].numel(), Values(sums, nonzeros))
         self.tally.executes(name, Synapses(events * outputs, passes * outputs))
@@ -87,6 +87,11 @@ class Counting:
         if self.spiking:
             for product, events in _products(q, k, v, heads).items():
                 self.tally.executes(f"{name}.{product}", Synapses(events, events))
+
+
+def _nonzero(values: Tensor) -> Tensor:
+    """1 where whole numbers from 0 on are not 0: several times as fast as a comparison, whose sum is of integers."""
+    return values.clamp(max=1)
 
 
 def _whole(values_TM: Tensor) -> Integers:
@@ -121,8 +126,8 @@ def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, Integers
     k^T v: sum over tokens and heads of |k||v|; then for each spike of q the non-zeros of its row.
     """
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(2, 3) for x in (q, k, v))
-    similar = (q @ k.transpose(-2, -1) != 0).sum(-2)
-    mixed = (k.transpose(-2, -1) @ v != 0).sum(-1)
+    similar = _nonzero(q @ k.transpose(-2, -1)).sum(-2)
+    mixed = _nonzero(k.transpose(-2, -1) @ v).sum(-1)
     factors = ((q.sum(-2), k.sum(-2)), (similar, v.sum(-1)), (k.sum(-1), v.sum(-1)), (q.sum(-2), mixed))
     events = [_whole((one.to(torch.int64) * other.to(torch.int64)).flatten(1)) for one, other in factors]
     return dict(zip(PRODUCTS, events, strict=True))

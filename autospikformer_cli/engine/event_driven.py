@@ -5,8 +5,9 @@ Dimension legend: T time steps, B images, P positions, C channels, S settings of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from autospikformer_cli.engine import attention, kernels
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.engine.tally import PRODUCTS, Synapses, Tally, Values
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import InputKind, operations
@@ -59,7 +61,8 @@ class EventDriven:
         self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
     ) -> Tensor:
         """Logits (B, classes) of one subnet, whatever the batch."""
-        return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
+        with _no_torch_threads():
+            return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
 
     def packed(self, layers: Sequence[ElasticConvolution | ElasticLinear]) -> PackedLayers:
         """The weights of layers that read the same input."""
@@ -80,17 +83,35 @@ class EventDriven:
         self, loop: Callable[..., None], images: int, *arguments: Any, room: Callable[[], tuple[Any, ...]] = tuple
     ) -> None:
         """Run a compiled loop over images, in chunks of them, on all threads. room: memory of a chunk's own."""
-        chunks = min(images, self.threads * CHUNKS_PER_THREAD) if self.threads > 1 else 1
+        chunks = max(1, min(images, self.threads * CHUNKS_PER_THREAD))
         bounds = [chunk * images // chunks for chunk in range(chunks + 1)]
 
         def run(first: int, last: int) -> None:
             loop(*arguments, *room(), first, last)
 
-        if chunks == 1:
-            run(0, images)
+        if self.threads == 1 or chunks == 1:
+            for each in pairwise(bounds):
+                run(*each)
             return
-        for running in [self._pool.submit(run, *each) for each in pairwise(bounds)]:
-            running.result()
+        running = [self._pool.submit(run, *each) for each in pairwise(bounds)]
+        try:
+            for future in running:
+                future.result()
+        except BaseException:  # an interruption too: what has not begun does not
+            for future in running:
+                future.cancel()
+            raise
+
+
+@contextmanager
+def _no_torch_threads() -> Iterator[None]:
+    """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,8 @@ class EventDrivenPass:
             self.observer.reads(layer.weights.name, x)
         kind = self.kinds[layers[0].weights.name]
         rows = self.engine.packed([layer.weights for layer in layers]).rows(outputs)
+        if x.shape[-1] > rows.inputs:
+            raise ValueError(f"{layers[0].weights.name} reads at most {rows.inputs} channels, not {x.shape[-1]}")
         x_TBPC, side = x.flatten(2, -2).contiguous().numpy(), x.shape[-2]
         scale_KC, shift_KC = self._affine(layers, x_TBPC, side, kind, rows, outputs)
         steps, images = self.time_step, x.shape[1]
@@ -166,6 +189,7 @@ class EventDrivenPass:
             scale, shift = layer.norm.affine(moments)
             if layer.weights.bias is not None:
                 shift = shift + layer.weights.bias[:outputs] * scale
+            shift = shift.masked_fill(~self.engine.finite(layer.weights, x_TBPC.shape[-1], outputs), torch.nan)
             scales.append(scale.detach().numpy())
             shifts.append(shift.detach().numpy())
         return _by_tile(rows, scales, 0), _by_tile(rows, shifts, np.nan)
@@ -181,7 +205,8 @@ class EventDrivenPass:
             kernels.moments, images, x_TBPC, side, is_binary, rows, uncounted, sums_B2GC,
             room=lambda: (kernels.make_room(x_TBPC, rows, is_binary),),
         )  # fmt: skip
-        in_order = np.sort(np.ascontiguousarray(sums_B2GC.reshape(images, -1).T)).sum(1)
+        with np.errstate(invalid="ignore"):  # infinities: the moments are then no numbers
+            in_order = np.sort(np.ascontiguousarray(sums_B2GC.reshape(images, -1).T)).sum(1)
         mean_GC, square_GC = torch.from_numpy(in_order.reshape(sums_B2GC.shape[1:]) / (steps * images * positions))
         variance_GC = (square_GC - mean_GC.square()).clamp_min(0)
         biases = [layer.weights.bias for layer in layers]
@@ -205,17 +230,20 @@ class EventDrivenPass:
         """Spikes (T, B, N, D) of each setting: both products are sums of whole numbers."""
         self.observer.multiplies(name, q, k, v, heads)
         steps, images, tokens, dim = q.shape
+        if dim % heads:
+            raise ValueError(f"{dim} channels cannot be split among {heads} heads")
         dtype = _dtype(self.engine.supernet)
         spikes = torch.empty((len(neurons), *q.shape), dtype=torch.uint8)
-        read_BT2, events_BT4 = np.zeros((images, steps, 2), np.int64), np.zeros((images, steps, 4), np.int64)
+        read_3BT4, events_BT4 = np.zeros((3, images, steps, 4), np.int64), np.zeros((images, steps, 4), np.int64)
         fired_BST = np.zeros((images, len(neurons), steps), np.int64)
         settings = self._settings([activation], neurons, dtype)
         self.engine.for_images(
             attention.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
-            spikes.numpy(), read_BT2, events_BT4, fired_BST,
-            room=lambda: (attention.make_room(tokens, dim // heads, self.attention_scale, settings),),
+            spikes.numpy(), read_3BT4, events_BT4, fired_BST,
+            room=lambda: (attention.make_room(q.numpy(), heads, self.attention_scale, settings),),
         )  # fmt: skip
-        for part, spikes_T in zip("qv", read_BT2.sum(0).T, strict=True):
+        q_spikes_T, _, v_spikes_T = read_3BT4[..., 0].sum(1)
+        for part, spikes_T in (("q", q_spikes_T), ("v", v_spikes_T)):
             self.tally.reads(f"{name}.{part}", q[0].numel(), Values(spikes_T, spikes_T))
         for product, events_T in zip(PRODUCTS, events_BT4.sum(0).T, strict=True):
             self.tally.executes(f"{name}.{product}", Synapses(events_T, events_T))
@@ -262,7 +290,11 @@ def _by_tile(rows: kernels.Rows, groups: list[Array], beyond: float) -> Array:
 def _as_lif(node: nn.Module, neuron: Neuron) -> Neuron:
     lif = node.as_lif(neuron) if isinstance(node, Node) else None
     if lif is None:
-        raise ValueError(f"{type(node).__name__} has no form for compiled loops")
+        raise UserError(
+            f"the neuron {type(node).__name__} has no form for compiled loops with tau {neuron.tau:g}",
+            "--engine",
+            "choose --engine dense",
+        )
     return lif
 
 

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autospikformer_cli.engine.vectors import BLOCK, add_rows, copy, copy_shifted, fire_row, list_nonzeros
+from autospikformer_cli.engine.vectors import BLOCK, add_rows, copy, copy_shifted, fire_row, lanes, list_nonzeros
 from autospikformer_cli.spiking.compiled import compiled, inlined
 
 Array = NDArray[Any]
+OVERSHOOT = lanes(4) - 1
+"""What `copy_shifted` may read and write beyond a list."""
 
 
 class Rows(NamedTuple):
@@ -46,16 +48,26 @@ class Neurons(NamedTuple):
     hard: bool
 
 
-class Room(NamedTuple):
-    """Memory for one image's lists, and for those of one output position.
+class Lists(NamedTuple):
+    """One image's non-zero inputs: those of position p at step t are numbered starts[t * P + p] to the next start.
 
-    Non-zero inputs of position p at step t are numbered starts[t * P + p] to the next start.
+    tail: a position's last inputs, filled up with zeros to a BLOCK.
     """
 
     indices: Array
     values: Array
     starts: Array
     tail: Array
+
+
+class Room(NamedTuple):
+    """Memory for one image's lists, and for those of one output position.
+
+    near_*: the rows that reach one output position of a convolution. ones: values of spikes. sums: of one tile's
+    columns.
+    """
+
+    lists: Lists
     near_indices: Array
     near_values: Array
     ones: Array
@@ -63,25 +75,32 @@ class Room(NamedTuple):
 
 
 def make_room(x_TBPC: Array, rows: Rows, is_binary: bool) -> Room:
-    """Memory for the lists of one image after the other."""
-    steps, _, positions, channels = x_TBPC.shape
-    dtype = rows.numbers.dtype
-    size = steps * positions * channels + BLOCK
-    near = rows.kernel * rows.kernel * channels + BLOCK
+    """Memory for one image after the other."""
+    near, dtype = rows.kernel * rows.kernel * x_TBPC.shape[-1], rows.numbers.dtype
     return Room(
-        np.empty(size, np.int32),
-        np.empty(1 if is_binary else size, dtype),
-        np.empty(steps * positions + 1, np.int64),
-        np.zeros(BLOCK, x_TBPC.dtype),
-        np.empty(near, np.int32),
+        make_lists(x_TBPC, dtype, is_binary),
+        np.empty(near + OVERSHOOT, np.int32),
         np.empty(near, dtype),
         np.ones(near, dtype),
         np.empty(rows.tiles[:, 1].max(), dtype),
     )
 
 
+def make_lists(x_TBPC: Array, dtype: Any, is_binary: bool) -> Lists:
+    """Memory for the lists of one image after the other; dtype: of their values, which binary inputs do not have."""
+    steps, _, positions, channels = x_TBPC.shape
+    size = steps * positions * channels
+    return Lists(
+        np.empty(size + OVERSHOOT, np.int32),
+        np.empty(1 if is_binary else size, dtype),
+        np.empty(steps * positions + 1, np.int64),
+        np.zeros(BLOCK, x_TBPC.dtype),
+    )
+
+
 @inlined
-def _list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, rows: Rows, room: Room, counts_BT4: Array) -> None:
+def list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, kernel: int, lists: Lists,
+               counts_BT4: Array) -> None:  # fmt: skip
     """Lists of an image; counts by step: values, non-zeros, and both times the outputs' positions that they reach."""
     steps, images, positions, channels = x_TBPC.shape
     whole = channels // BLOCK * BLOCK
@@ -90,25 +109,25 @@ def _list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, rows: Rows, r
     for t in range(steps):
         for p in range(positions):
             begin = end
-            room.starts[t * positions + p] = begin
+            lists.starts[t * positions + p] = begin
             start = ((t * images + b) * positions + p) * channels
-            end += list_nonzeros(x_TBPC, start, whole, room.indices, end, np.int32(0))
+            end += list_nonzeros(x_TBPC, start, whole, lists.indices, end, np.int32(0))
             if whole < channels:
-                copy(room.tail, 0, x_TBPC, start + whole, channels - whole)
-                end += list_nonzeros(room.tail, 0, BLOCK, room.indices, end, np.int32(whole))
+                copy(lists.tail, 0, x_TBPC, start + whole, channels - whole)
+                end += list_nonzeros(lists.tail, 0, BLOCK, lists.indices, end, np.int32(whole))
             total = end - begin
             if not is_binary:
                 total = 0
                 for j in range(begin, end):
-                    value = values[start + room.indices[j]]
-                    room.values[j] = value
+                    value = values[start + lists.indices[j]]
+                    lists.values[j] = value
                     total += np.int64(value)
-            reached = _reached(p, positions, side, rows.kernel)
+            reached = _reached(p, positions, side, kernel)
             counts_BT4[b, t, 0] += total
             counts_BT4[b, t, 1] += end - begin
             counts_BT4[b, t, 2] += total * reached
             counts_BT4[b, t, 3] += (end - begin) * reached
-    room.starts[steps * positions] = end
+    lists.starts[steps * positions] = end
 
 
 @inlined
@@ -130,12 +149,12 @@ def _gather(room: Room, t: int, p: int, positions: int, side: int, rows: Rows, i
     for row in range(max(y - 1, 0), min(y + 2, positions // side)):
         for column in range(max(x - 1, 0), min(x + 2, side)):
             place = t * positions + row * side + column
-            first = room.starts[place]
-            length = room.starts[place + 1] - first
+            first = room.lists.starts[place]
+            length = room.lists.starts[place + 1] - first
             tap = (row - y + 1) * 3 + column - x + 1
-            copy_shifted(room.near_indices, num, room.indices, first, length, np.int32(tap * rows.inputs))
+            copy_shifted(room.near_indices, num, room.lists.indices, first, length, np.int32(tap * rows.inputs))
             if not is_binary:
-                copy(room.near_values, num, room.values, first, length)
+                copy(room.near_values, num, room.lists.values, first, length)
             num += length
     return num
 
@@ -145,18 +164,17 @@ def _sum_rows(sums: Array, room: Room, t: int, p: int, positions: int, side: int
               offset: int, stride: int, vectors: int) -> None:  # fmt: skip
     """One position's sums of weights, for the columns of a tile."""
     if rows.kernel == 1:
-        first = room.starts[t * positions + p]
-        num = room.starts[t * positions + p + 1] - first
-        if is_binary:
-            add_rows(sums, 0, rows.numbers, offset, stride, room.indices, first, room.ones, 0, num, vectors)
-        else:
-            add_rows(sums, 0, rows.numbers, offset, stride, room.indices, first, room.values, first, num, vectors)
+        first = room.lists.starts[t * positions + p]
+        num = room.lists.starts[t * positions + p + 1] - first
+        indices, values = room.lists.indices, room.lists.values
     else:
+        first = 0
         num = _gather(room, t, p, positions, side, rows, is_binary)
-        if is_binary:
-            add_rows(sums, 0, rows.numbers, offset, stride, room.near_indices, 0, room.ones, 0, num, vectors)
-        else:
-            add_rows(sums, 0, rows.numbers, offset, stride, room.near_indices, 0, room.near_values, 0, num, vectors)
+        indices, values = room.near_indices, room.near_values
+    if is_binary:
+        add_rows(sums, 0, rows.numbers, offset, stride, indices, first, room.ones, 0, num, vectors)
+    else:
+        add_rows(sums, 0, rows.numbers, offset, stride, indices, first, values, first, num, vectors)
 
 
 @compiled(allocates=False)
@@ -166,12 +184,12 @@ def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array,
     """Spikes of images first to last: sums of rows, times scale, plus shift, as the neurons' currents.
 
     scale, shift: by tile, its columns that do not count with a shift of not-a-number, which fires no neuron. read: see
-    `_list_image`. fired: spikes. is_binary: the input's values are 0 and 1.
+    `list_image`. fired: spikes. is_binary: the input's values are 0 and 1.
     """
     settings, groups, steps, images, positions, outputs = spikes_SGTBPC.shape
     inputs_steps, width, sums = len(x_TBPC), scale_KC.shape[1], room.sums
     for b in range(first, last):
-        _list_image(x_TBPC, b, is_binary, side, rows, room, read_BT4)
+        list_image(x_TBPC, b, is_binary, side, rows.kernel, room.lists, read_BT4)
         for k in range(len(rows.tiles)):
             offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
             columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
@@ -182,7 +200,7 @@ def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array,
                         _sum_rows(sums, room, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                     for s in range(settings):
                         fired_BSGT[b, s, group, t] += fire_row(
-                            sums, scale_KC, shift_KC, k * width, potential_SC, s * width, spikes_C,
+                            sums, 0, scale_KC, shift_KC, k * width, potential_SC, s * width, spikes_C,
                             neurons.tau[s, group], neurons.leak[s, group], neurons.reaches[s, group],
                             neurons.threshold[s, group], neurons.decay_input, neurons.hard, vectors,
                         )  # fmt: skip
@@ -197,7 +215,7 @@ def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Arr
     steps, _, positions, _ = x_TBPC.shape
     sums = room.sums
     for b in range(first, last):
-        _list_image(x_TBPC, b, is_binary, side, rows, room, read_BT4)
+        list_image(x_TBPC, b, is_binary, side, rows.kernel, room.lists, read_BT4)
         for k in range(len(rows.tiles)):
             offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
             columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]

@@ -21,7 +21,7 @@ class Synapses(NamedTuple):
     """What one operation did, by time step, over all images, (T,) each.
 
     events: synaptic events, each input value times the outputs that it reaches (fewer at the border of a convolution).
-    passes: weights visited, a value n once.
+    passes: weights visited, a value n once; of attention products the events.
     """
 
     events: Integers

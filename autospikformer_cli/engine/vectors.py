@@ -84,35 +84,37 @@ def _sum_loop(builder: Any, vector: Any, rows: Any, stride: Any, indices: Any, v
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def fire_row(typingctx: Any, currents: Any, scales: Any, shifts: Any, place: Any, potentials: Any, row: Any,
+def fire_row(typingctx: Any, sums: Any, start: Any, scales: Any, shifts: Any, place: Any, potentials: Any, row: Any,
              spikes: Any, tau: Any, leak: Any, reaches: Any, threshold: Any, decay_input: Any, hard: Any,
              vectors: Any) -> Any:  # fmt: skip
     """One time step of vectors of neurons, `neuron.lif`; returns how many fire.
 
-    I = currents[c] * scales[place + c] + shifts[place + c]; u = potentials[row + c]; spikes[c] = u >= reaches, a byte;
-    threshold: what u falls by in a soft reset.
+    I = sums[start + c] * scales[place + c] + shifts[place + c]; u = potentials[row + c]; spikes[c] = u >= reaches, a
+    byte. threshold: what u falls by in a soft reset. sums: of the others' type, or int32.
     """
     flag, size = types.boolean, types.intp
-    number = currents.dtype
-    signature = types.intp(currents, scales, shifts, size, potentials, size, spikes, *[number] * 4, flag, flag, size)
+    numbers = [scales.dtype] * 4
+    signature = size(sums, size, scales, shifts, size, potentials, size, spikes, *numbers, flag, flag, size)
     return signature, _generate_fire_row
 
 
 def _generate_fire_row(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
-    place, row = arguments[3], arguments[5]
-    decay_input, hard, vectors = arguments[11:]
-    current_p, scale_p, shift_p, potential_p, spike_p = (
+    start, place, row = arguments[1], arguments[4], arguments[6]
+    decay_input, hard, vectors = arguments[12:]
+    sum_p, scale_p, shift_p, potential_p, spike_p = (
         _pointer(context, builder, signature, arguments, array, at)
-        for array, at in ((0, INT64(0)), (1, place), (2, place), (4, row), (6, INT64(0)))
+        for array, at in ((0, start), (2, place), (3, place), (5, row), (7, INT64(0)))
     )
-    number = signature.args[0].dtype
+    number, is_whole = signature.args[2].dtype, isinstance(signature.args[0].dtype, types.Integer)
     vector = ir.VectorType(context.get_value_type(number), lanes(number.bitwidth // 8))
-    tau, leak, reaches, threshold = (_splat(builder, each, vector.count) for each in arguments[7:11])
+    tau, leak, reaches, threshold = (_splat(builder, each, vector.count) for each in arguments[8:12])
     decay_input, hard = (builder.trunc(each, ir.IntType(1)) for each in (decay_input, hard))
 
     def body(c: Any, carried: list[Any]) -> list[Any]:
-        pointers = (builder.gep(each, [c]) for each in (current_p, scale_p, shift_p, potential_p))
-        x, scale, shift, u = (_load(builder, vector, pointer) for pointer in pointers)
+        x = _load(builder, ir.VectorType(INT32, vector.count) if is_whole else vector, builder.gep(sum_p, [c]))
+        x = builder.sitofp(x, vector) if is_whole else x
+        pointers = (builder.gep(each, [c]) for each in (scale_p, shift_p, potential_p))
+        scale, shift, u = (_load(builder, vector, pointer) for pointer in pointers)
         current = builder.fadd(builder.fmul(x, scale), shift)
         decayed = builder.fadd(u, builder.fdiv(builder.fsub(current, u), tau))
         u = builder.select(decay_input, decayed, builder.fadd(builder.fmul(u, leak), current))

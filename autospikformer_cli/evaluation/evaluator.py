@@ -49,8 +49,8 @@ class Result(NamedTuple):
 class Evaluator:
     """Evaluates subnets of the engine's supernet, one at a time.
 
-    A result depends on subnet, weights and images alone, but for last bits, which the precision and the engine decide,
-    and with the dense engine the batch and the number of threads.
+    With the event-driven engine a result depends on subnet, weights, images and precision alone; with the dense one a
+    sum that the batch size or the number of threads round otherwise may flip a spike.
 
     batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
     training and needs no calibration images, nor does "batch", which takes those of each evaluated batch in every layer

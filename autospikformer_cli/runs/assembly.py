@@ -243,8 +243,8 @@ class TrainedRun:
     def evaluator(self, supernet: Supernet | None = None) -> Evaluator:
         """Measures subnets of the run's network, or of another with the same shape; compiles if need be."""
         calibration = self.calibration if self.recipe.model.batchnorm == "recalibrate" else None
-        is_own = supernet is None or supernet is self.supernet
-        engine = self.engine if supernet is None or is_own else engine_of(supernet, self.session)
+        supernet = supernet or self.supernet
+        engine = self.engine if supernet is self.supernet else engine_of(supernet, self.session)
         warm_engine(engine, self.session)
         return make_evaluator(engine, self.recipe, self.description, calibration, self.session)
 

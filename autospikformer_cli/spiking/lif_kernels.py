@@ -22,21 +22,15 @@ SURROGATES = {"sigmoid": 0, "arctan": 1, "rectangular": 2}
 
 
 @inlined
-def integrated(u: Any, current: Any, tau: Any, leak: Any, decay_input: bool) -> Any:
+def _integrated(u: Any, current: Any, tau: Any, leak: Any, decay_input: bool) -> Any:
     """A potential one step later."""
     return u + (current - u) / tau if decay_input else u * leak + current
 
 
 @inlined
-def fires(u: Any, threshold: Any, reach: bool) -> bool:
+def _fires(u: Any, threshold: Any, reach: bool) -> bool:
     """Whether a neuron fires at a potential."""
     return bool(u > threshold or (reach and u == threshold))
-
-
-@inlined
-def after_reset(u: Any, threshold: Any, zero: Any, reach: bool, hard: bool) -> Any:
-    """A potential after its spike, where it fires; zero: of the same type."""
-    return (zero if hard else u - threshold) if fires(u, threshold, reach) else u
 
 
 @inlined
@@ -65,14 +59,15 @@ def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shi
     t_in = min(t, x_TMC.shape[0] - 1)
     for c in range(x_TMC.shape[2]):
         current = x_TMC[t_in, m, c] * scale[c] + shift[c]
-        potential[c] = integrated(potential[c], current, tau, leak, decay_input)
+        potential[c] = _integrated(potential[c], current, tau, leak, decay_input)
 
 
 @inlined
 def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
     zero = potential.dtype.type(0)
     for c in range(len(potential)):
-        potential[c] = after_reset(potential[c], threshold, zero, reach, hard)
+        u = potential[c]
+        potential[c] = (zero if hard else u - threshold) if _fires(u, threshold, reach) else u
 
 
 @compiled(parallel=True)
@@ -89,7 +84,7 @@ def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, 
             for t in range(steps):
                 _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
                 for c in range(channels):
-                    spikes_TMC[t, m, c] = one if fires(potential[c], threshold, reach) else zero
+                    spikes_TMC[t, m, c] = one if _fires(potential[c], threshold, reach) else zero
                 _reset(potential, threshold, reach, hard)
 
 
@@ -173,7 +168,7 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
                 t_in = 0 if constant else t
                 for c in range(channels):
                     u = before[t, c]
-                    fired = fires(u, threshold, reach)
+                    fired = _fires(u, threshold, reach)
                     grad_spike = grad_spikes_TMC[t, m, c]
                     if not detach:
                         grad_spike -= carried[c] * (u if hard else threshold)

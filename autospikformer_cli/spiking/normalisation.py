@@ -1,4 +1,4 @@
-"""BatchNorm whose statistics come from elsewhere, and the neurons behind it.
+"""BatchNorm whose statistics come from elsewhere.
 
 Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels.
 """
