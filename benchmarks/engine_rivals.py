@@ -121,9 +121,6 @@ def rivals(with_compiler: bool) -> list[Rival]:
     """As its users run it, and every setting that may be faster."""
     last = torch.channels_last
     eager = [Rival("eager", torch.contiguous_format), Rival("eager, channels last", last)]
-    compiled = [
-        Rival("torch.compile", torch.contiguous_format, {}),
-        Rival("torch.compile, channels last", last, {}),
-        Rival("torch.compile, channels last, weights frozen", last, {"freezing": True}),
-    ]
+    # In its plain memory format, or with frozen weights, it is not faster (24.6 and 25.2 against 25.4 images/s).
+    compiled = [Rival("torch.compile, channels last", last, {})]
     return eager + compiled if with_compiler else eager

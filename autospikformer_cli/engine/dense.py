@@ -53,15 +53,19 @@ class Counting:
         self.widths = layer_widths(config.shape, subnet)
         self.stranger = None if config.neuron in OURS else config.neuron.__name__
         self.spiking = config.shape.network == "spikformer"
+        self._emitted: Tensor | None = None
+        self._by_position = torch.empty(0)
 
     def reads(self, name: str, x: Tensor) -> None:
         """A layer reads x."""
-        x = x[:, : self.images]
         kind = self.kinds[name]
+        is_counted = x is self._emitted  # many layers read what the one before emitted
+        x = x[:, : self.images]
         if kind == "real":
             self.tally.reads(name, x[0].numel(), None)
             return
-        sums, events = _totals((x.double() if kind == "events" else x).sum(-1), x.ndim)  # events know no limit
+        exact = x.double() if kind == "events" else x  # events know no limit
+        sums, events = _totals(self._by_position if is_counted else exact.sum(-1), x.ndim)
         nonzeros, passes = (sums, events) if kind == "binary" else _totals(_nonzero(x).sum(-1), x.ndim)
         outputs = self.widths[name][1]
         self.tally.reads(name, x[0].numel(), Values(sums, nonzeros))
@@ -69,14 +73,15 @@ class Counting:
 
     def emits(self, name: str, spikes: Tensor) -> None:
         """A layer's neurons emitted these spikes. Raises UserError for a plugin's that are none."""
-        spikes = spikes[:, : self.images]
+        self._emitted, spikes = spikes, spikes[:, : self.images]
         if self.stranger is not None and not ((spikes == 0) | (spikes == 1)).all():
             raise UserError(
                 f"the neuron {self.stranger} emits other values than 0 and 1",
                 "model.neuron",
                 "choose another, or mend the plugin that adds it",
             )
-        self.tally.emits(name, _whole(spikes.sum(-1).flatten(1))[None], spikes[0, 0].numel())
+        self._by_position = spikes.sum(-1)
+        self.tally.emits(name, _whole(self._by_position.flatten(1))[None], spikes[0, 0].numel())
 
     def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
         """Self-attention multiplies q, k and v."""

@@ -32,7 +32,8 @@ from autospikformer_cli.spiking.passes import Layer, Observer, Unobserved
 from autospikformer_cli.spiking.supernet import Supernet
 
 Array = NDArray[Any]
-CHUNKS_PER_THREAD = 4
+IMAGES_PER_CHUNK = 64
+"""At most: an interruption waits for the chunks that have begun."""
 
 
 class EventDriven:
@@ -47,7 +48,7 @@ class EventDriven:
         self.supernet, self.threads = supernet, threads
         self._packed: dict[tuple[str, ...], PackedLayers] = {}
         self._finite: dict[str, bool] = {}
-        self._pool = ThreadPoolExecutor(threads)
+        self._pool = ThreadPoolExecutor(max(1, threads - 1))
 
     def forward_pass(
         self, subnet: Subnet, statistics: Statistics, tally: Tally, observer: Observer | None = None
@@ -82,25 +83,24 @@ class EventDriven:
     def for_images(
         self, loop: Callable[..., None], images: int, *arguments: Any, room: Callable[[], tuple[Any, ...]] = tuple
     ) -> None:
-        """Run a compiled loop over images, in chunks of them, on all threads. room: memory of a chunk's own."""
-        chunks = max(1, min(images, self.threads * CHUNKS_PER_THREAD))
+        """Run a compiled loop over images, in chunks of them, on all threads. room: memory of a thread's own."""
+        chunks = max(1, min(images, max(self.threads, -(-images // IMAGES_PER_CHUNK))))
         bounds = [chunk * images // chunks for chunk in range(chunks + 1)]
+        pending = iter(list(pairwise(bounds)))
 
-        def run(first: int, last: int) -> None:
-            loop(*arguments, *room(), first, last)
+        def run() -> None:
+            own = room()
+            for first, last in pending:
+                loop(*arguments, *own, first, last)
 
-        if self.threads == 1 or chunks == 1:
-            for each in pairwise(bounds):
-                run(*each)
-            return
-        running = [self._pool.submit(run, *each) for each in pairwise(bounds)]
+        running = [self._pool.submit(run) for _ in range(min(self.threads, chunks) - 1)]
         try:
-            for future in running:
-                future.result()
-        except BaseException:  # an interruption too: what has not begun does not
-            for future in running:
-                future.cancel()
-            raise
+            run()
+            for others in running:
+                others.result()
+        finally:  # after an error or an interruption nothing begins any more
+            for _ in pending:
+                pass
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -179,9 +179,12 @@ class Export:
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
-        """The supernet's logits of this subnet, as `aspk evaluate` computes them. Raises UserError for not-a-number."""
+        """The supernet's logits of this subnet in torch, as the file's are. Raises UserError for not-a-number."""
+        from autospikformer_cli.engine.dense import Dense
+
+        in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
         with self.run.session.progress("evaluating", len(images)) as progress:
-            expected = evaluator.logits(self.subnet, images, statistics, advance=progress.advance)
+            expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
             raise UserError(what, str(self.run.path), "export another subnet, or train again with a lower train.lr")

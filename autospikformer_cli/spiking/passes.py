@@ -135,9 +135,11 @@ class SpikingPass(_TorchPass):
         mixed = multiply_heads(q, k, v, heads)
         result = []
         for neuron in neurons:
-            spikes = scale_and_fire(mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron)  # type: ignore[arg-type]
-            self.observer.emits(f"{name}.attn", spikes.view_as(mixed))
-            result.append(spikes.view_as(mixed))
+            spikes = scale_and_fire(
+                mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron  # type: ignore[arg-type]
+            ).view_as(mixed)  # fmt: skip
+            self.observer.emits(f"{name}.attn", spikes)
+            result.append(spikes)
         return result
 
 

@@ -111,3 +111,16 @@ def test_one_engine_runs_subnets_in_any_order_and_only_reads(make_lively: Any, s
             assert torch.equal(engine.logits(*arguments), EventDriven(lively.supernet, 1).logits(*arguments))
     assert all(torch.equal(tensor, before[name]) for name, tensor in lively.supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in lively.supernet.parameters())
+
+
+def test_more_blocks_than_a_byte_can_add_up_are_for_the_dense_engine(space: SearchSpace) -> None:
+    deep = network(replace(space, depth=(1, 127)))
+    assert make_engine(deep, 1).name == "dense"
+    with pytest.raises(UserError, match="more than 126 blocks, whose residual sums do not fit a byte"):
+        make_engine(deep, 1, "event_driven")
+
+
+def test_an_input_with_too_many_channels_is_refused(space: SearchSpace) -> None:
+    images = torch.zeros(1, 1, 7, 7, 4)
+    with torch.no_grad(), pytest.raises(ValueError, match="reads at most 3 channels, not 4"):
+        make_engine(network(space), 1).logits(images, space.largest(), RunningStatistics(), Untallied())
