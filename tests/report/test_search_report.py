@@ -84,7 +84,7 @@ def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     assert document["resolved"] == {**RESOLVED, "energy.residual": "mac"}
 
 
-@pytest.mark.parametrize(("images", "batch"), [(500, 64), (20, 20)])
+@pytest.mark.parametrize(("images", "batch"), [(600, 512), (20, 20)])
 def test_results_that_depend_on_the_batch_size_say_so(images: int, batch: int, render: Render) -> None:
     shown = replace(PROVENANCE, images=images, batchnorm="batch", calibration_images=None, resolved=RESOLVED)
     text = "\n".join(render(provenance_panel(shown), 100))

@@ -176,7 +176,7 @@ def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(rende
     tuned = replace(authors, label="fine-tuned, 2 epochs")
     lines = render(evaluation_table("Evaluation of best", [authors, tuned]), 80)
     text = " ".join(" ".join(lines).split())
-    assert "statistics of each batch of 64" in " ".join(line[24:50].strip() for line in lines)
+    assert "statistics of each batch of 360" in " ".join(line[24:50].strip() for line in lines)
     assert "authors, but model.de" in text
     assert "search.alpha" not in text
     assert text.count("switches: model: network spikformer") == 1

@@ -25,7 +25,7 @@ def test_memory_grows_with_batch_and_precision() -> None:
 
 
 def test_a_search_counts_what_it_measures() -> None:
-    plan = search_plan(load_recipe("quickstart"), "float32")
+    plan = search_plan(load_recipe("quickstart", ["model.evaluation_batch=64"]), "float32")
     assert (plan["images"], plan["calibration_images"], plan["evaluations"]) == (359, 128, 320)
     assert plan["steps"] == 320 * 6
     most = search_plan(load_recipe("quickstart", ["model.calibration_images=100000"]), "float32")
