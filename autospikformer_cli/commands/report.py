@@ -20,22 +20,31 @@ def report(
     top: Annotated[
         int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")
     ] = 10,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Hardware: a name, or a .toml of yours (energy.profile).")
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
+    ] = None,
 ) -> None:
     """Show what a run's search found; nothing is measured again.
 
-    --alpha and --set with search.alpha, normalise, bounds, percentile or energy.* score and price it anew.
+    --alpha, --profile, --convention and --set with search.alpha, normalise, bounds, percentile or energy.* score and
+    price it anew, from the stored counts.
 
-    Example: aspk report --alpha 0.3
+    Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import differing_keys, recipe_from_toml
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
+    from autospikformer_cli.runs.energy import with_energy_options
     from autospikformer_cli.runs.search import score_population
     from autospikformer_cli.store.population import load_population
     from autospikformer_cli.store.runs import resolve_run
 
+    session = with_energy_options(session, profile, convention)
     path = resolve_run(session.run)
     population = load_population(path)
     options = [] if alpha is None else [f"search.alpha={alpha}"]

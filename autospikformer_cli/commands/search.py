@@ -18,6 +18,10 @@ def search(
         str | None, typer.Option("--algorithm", help="evolution or random (search.algorithm).")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Search anew; the old population is kept beside.")] = False,
+    recount: Annotated[
+        bool,
+        typer.Option("--recount", help="Measure again what an older aspk stored with fewer counts; search nothing."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")] = False,
 ) -> None:
     """Search a run's supernet by evolution under F_AEB; a search that has begun goes on where it stopped.
@@ -44,7 +48,7 @@ def search(
         session.emit({**plan, **run.recipe.fidelity_document()})
         return
     with run_lock(run.path):
-        population = SearchRun(run).search(fresh)
+        population = SearchRun(run).recount() if recount else SearchRun(run).search(fresh)
     results = score_population(run.path, population, run.recipe)
     ranked = results.scores.ranked
     if ranked:

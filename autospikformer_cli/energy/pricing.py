@@ -1,49 +1,55 @@
-"""From counts to joules (Auto-Spikformer, Equations 2 to 5)."""
+"""From counts to joules (Auto-Spikformer, Equations 2 to 5; derived in docs/energy.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from autospikformer_cli.energy.conventions import Convention, HardwareProfile
-from autospikformer_cli.measurement import InputCount, Measurement
+from autospikformer_cli.energy.counts import InputRate, OperationCounts
+from autospikformer_cli.energy.memory import ann_traffic, spiking_traffic
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
-
-PICO = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class InputRate:
-    """A layer's input over elements, images and time steps: its mean value, and the share of values that are not 0."""
-
-    mean: float
-    nonzero: float
 
 
 @dataclass(frozen=True, slots=True)
 class LayerEnergy:
     """One operation's costs for one image.
 
-    macs: multiply-accumulates of a time step. input_rate: mean input value, None for real values. sops: synaptic
-    operations over all time steps, None where there are no spikes. energy_j: joules.
+    macs: multiply-accumulates of a time step. steps: how often they are counted. input_rate, nonzero_rate: mean input
+    value, and share of values that are not 0; None for real values. sops: synaptic operations over all time steps,
+    None where there are no spikes. accumulates, multiplies: what the SOPs, or the MACs of real values, are executed
+    as; a multiply is a multiply-accumulate. compute_j, memory_j, neurons_j: joules of these operations, of moving bits,
+    of updating neurons. unpriced: multiplies that the profile has no figure for.
     """
 
     name: str
     kind: str
     macs: int
+    steps: int
     input_rate: float | None
+    nonzero_rate: float | None
     sops: float | None
-    energy_j: float
+    accumulates: float
+    multiplies: float
+    compute_j: float
+    memory_j: float
+    neurons_j: float
+    unpriced: float
+
+    @property
+    def energy_j(self) -> float:
+        """Joules of one image."""
+        return self.compute_j + self.memory_j + self.neurons_j
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyReport:
-    """All operations of a subnet. ann_energy_j: the same network as an ANN (Equation 4), in joules."""
+    """All operations of a network, for one image."""
 
     layers: tuple[LayerEnergy, ...]
     params: int
-    ann_energy_j: float
 
     @property
     def macs(self) -> int:
@@ -57,8 +63,127 @@ class EnergyReport:
 
     @property
     def energy_j(self) -> float:
-        """Joules of one image."""
+        """Joules of one image, without what the profile has no figure for."""
         return sum(layer.energy_j for layer in self.layers)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The operations that the profile has no figure for."""
+        return tuple(layer.name for layer in self.layers if layer.unpriced)
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What operations cost under a convention and on some hardware, in a network of so many time steps."""
+
+    convention: Convention
+    hardware: HardwareProfile
+    time_step: int
+
+    def layers(self, counted: Sequence[Operation], counts: OperationCounts) -> Iterator[LayerEnergy]:
+        """Every operation that the convention counts, each with its BatchNorm behind it unless that is folded.
+
+        Raises MissingCounts.
+        """
+        counted = [operation for operation in counted if self.counts(operation)]
+        counts = counts.under(self.convention, counted)
+        for operation in counted:
+            yield from self.with_norm(operation, counts)
+
+    def with_norm(self, operation: Operation, counts: OperationCounts) -> Iterator[LayerEnergy]:
+        """An operation, and its BatchNorm behind it unless that is folded. Raises MissingCounts."""
+        yield self.layer(operation, counts)
+        yield from self.norm(operation)
+
+    def counts(self, operation: Operation) -> bool:
+        """Whether an operation is counted."""
+        return self.convention.head or operation.kind != "head"
+
+    def macs(self, operation: Operation) -> int:
+        """Multiply-accumulates of a step, with or without those that meet a border's padding."""
+        return operation.reached_macs if self.convention.border == "exact" else operation.macs
+
+    def steps(self, operation: Operation) -> int:
+        """How often an operation is counted."""
+        if operation.runs == "image" or (operation.runs == "repeated" and self.convention.first_layer_steps == "once"):
+            return 1
+        return self.time_step
+
+    def multiplies(self, operation: Operation) -> bool:
+        """Whether an operation is priced by multiply-accumulates: of inputs that are not 0, or of all real ones."""
+        if operation.input_kind == "integer":
+            return self.convention.residual == "mac"
+        return operation.input_kind == "real" or (
+            operation.input_kind == "events" and self.convention.event_input == "mac"
+        )
+
+    def layer(self, operation: Operation, counts: OperationCounts) -> LayerEnergy:
+        """Equation 3: pixels cost multiply-accumulates, spikes SOPs = rate x T x MACs accumulates (Equation 2)."""
+        rate = None if operation.input_kind == "real" else counts.rates[operation.reads]
+        if rate is None or (operation.input_kind == "events" and self.convention.event_input == "mac"):
+            return self.priced(operation, rate, None)
+        return self.priced(operation, rate, self._sops(operation, rate, counts))
+
+    def _sops(self, operation: Operation, rate: InputRate, counts: OperationCounts) -> float:
+        once = self.multiplies(operation)  # a value n is one multiplication, and n accumulates
+        if self.convention.border == "exact":
+            work = counts.exact(operation)
+            return work.passes if once else work.events
+        return (rate.nonzero if once else rate.mean) * self.steps(operation) * operation.macs
+
+    def priced(self, operation: Operation, rate: InputRate | None, sops: float | None) -> LayerEnergy:
+        """An operation that does so many synaptic operations; None: the multiply-accumulates of all its inputs."""
+        executed = float(self.macs(operation) * self.steps(operation)) if sops is None else sops
+        multiplies = executed if self.multiplies(operation) else 0.0
+        return self._costs(operation, operation.kind, operation.macs, rate, sops, executed - multiplies, multiplies)
+
+    def norm(self, operation: Operation) -> Iterator[LayerEnergy]:
+        """BatchNorm's affine part, unless there is none or it is folded: a multiply-accumulate for each output."""
+        if operation.norm and not self.convention.batchnorm_folded:
+            norm = replace(operation, name=operation.norm, fires=False, inputs=0, outputs=0)
+            multiplies = float(operation.outputs * self.steps(operation))
+            yield self._costs(norm, "batchnorm", operation.outputs, None, None, 0.0, multiplies)
+
+    def at_8_bits(self) -> Pricing | None:
+        """The same with 8-bit weights and activations; None where the profile has no figures for them."""
+        hardware = self.hardware.at_8_bits()
+        return None if hardware is None else replace(self, hardware=hardware)
+
+    def _costs(
+        self,
+        operation: Operation,
+        kind: str,
+        macs: int,
+        rate: InputRate | None,
+        sops: float | None,
+        accumulates: float,
+        multiplies: float,
+    ) -> LayerEnergy:
+        hardware, joules = self.hardware, self.hardware.joules
+        compute = accumulates * hardware.ac + multiplies * (hardware.mac or 0.0)
+        spiking = operation.fires and not operation.analog
+        neurons = operation.outputs * self.time_step * (hardware.neuron_update or 0.0) if spiking else 0.0
+        memory, executed = 0.0, accumulates + multiplies
+        if hardware.memory is not None and operation.analog:
+            memory = ann_traffic(operation, executed, hardware.memory).energy
+        elif hardware.memory is not None:
+            steps = self.steps(operation)
+            memory = spiking_traffic(operation, executed, steps, self.time_step, hardware.memory).energy
+        return LayerEnergy(
+            name=operation.name,
+            kind=kind,
+            macs=macs,
+            steps=self.steps(operation),
+            input_rate=None if rate is None else rate.mean,
+            nonzero_rate=None if rate is None else rate.nonzero,
+            sops=sops,
+            accumulates=accumulates,
+            multiplies=multiplies,
+            compute_j=compute * joules,
+            memory_j=memory * joules,
+            neurons_j=neurons * joules,
+            unpriced=multiplies if hardware.mac is None else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,57 +192,30 @@ class EnergyModel:
 
     shape: NetworkShape
     convention: Convention
-    profile: HardwareProfile
+    hardware: HardwareProfile
 
     def of(self, subnet: Subnet, measurement: Measurement) -> EnergyReport:
-        """Energy of a subnet from what it measured."""
-        return self._price(subnet, input_rates(measurement.inputs))
+        """Energy of a subnet from what it measured. Raises MissingCounts."""
+        return self.from_counts(subnet, OperationCounts.of(measurement))
+
+    def lacks(self, measurement: Measurement) -> bool:
+        """Whether the convention needs exact work that was not counted."""
+        return self.convention.border == "exact" and self.shape.network == "spikformer" and not measurement.synapses
 
     def at_rate(self, subnet: Subnet, rate: float) -> EnergyReport:
         """Energy of a subnet whose layers all read spikes at one rate: needs no data."""
-        spiking = (operation.reads for operation in self._operations(subnet) if operation.input_kind != "real")
-        return self._price(subnet, dict.fromkeys(spiking, InputRate(rate, rate)))
+        spiking = (each.reads for each in self.operations(subnet) if each.input_kind != "real")
+        return self.from_counts(subnet, OperationCounts.given(dict.fromkeys(spiking, InputRate(rate, rate))))
 
-    def _counts(self, operation: Operation) -> bool:
-        return self.convention.head or operation.kind != "head"
+    def from_counts(self, subnet: Subnet, counts: OperationCounts) -> EnergyReport:
+        """Energy of a subnet whose operations read and did so much. Raises MissingCounts."""
+        layers = self.pricing(subnet).layers(self.operations(subnet), counts)
+        return EnergyReport(tuple(layers), num_params(self.shape, subnet))
 
-    def _operations(self, subnet: Subnet) -> Sequence[Operation]:
+    def operations(self, subnet: Subnet) -> list[Operation]:
+        """A subnet's operations, in the order that the convention counts."""
         return operations(self.shape, subnet, self.convention.order)
 
-    def _price(self, subnet: Subnet, rates: Mapping[str, InputRate]) -> EnergyReport:
-        counted = [operation for operation in self._operations(subnet) if self._counts(operation)]
-        as_ann = operations(replace(self.shape, network="transformer"), subnet)
-        return EnergyReport(
-            layers=tuple(self._layer(operation, rates, subnet.time_step) for operation in counted),
-            params=num_params(self.shape, subnet),
-            ann_energy_j=sum(o.macs for o in as_ann if self._counts(o)) * self.profile.e_mac_pj * PICO,
-        )
-
-    def _runs(self, operation: Operation, time_step: int) -> int:
-        """How often a layer that reads real values is counted: pixels at every step in some conventions."""
-        repeats = operation.kind == "convolution" and self.shape.network == "spikformer"
-        return time_step if repeats and self.convention.first_layer_steps == "every" else 1
-
-    def _layer(self, operation: Operation, rates: Mapping[str, InputRate], time_step: int) -> LayerEnergy:
-        """Equation 3: pixels cost multiply-accumulates, spikes SOPs = rate x T x MACs accumulates (Equation 2)."""
-        if operation.input_kind == "real":
-            energy = operation.macs * self._runs(operation, time_step) * self.profile.e_mac_pj * PICO
-            return LayerEnergy(operation.name, operation.kind, operation.macs, None, None, energy)
-        rate = rates[operation.reads]
-        if operation.input_kind == "events" and self.convention.event_input == "mac":
-            energy = operation.macs * time_step * self.profile.e_mac_pj * PICO
-            return LayerEnergy(operation.name, operation.kind, operation.macs, rate.mean, None, energy)
-        if operation.input_kind == "integer" and self.convention.residual == "mac":
-            sops, e_pj = rate.nonzero * time_step * operation.macs, self.profile.e_mac_pj
-        else:
-            sops, e_pj = rate.mean * time_step * operation.macs, self.profile.e_ac_pj
-        return LayerEnergy(operation.name, operation.kind, operation.macs, rate.mean, sops, sops * e_pj * PICO)
-
-
-def input_rates(inputs: Sequence[InputCount]) -> dict[str, InputRate]:
-    """The rates of every layer that reads spikes, from exact counts."""
-    return {
-        count.layer: InputRate(count.rate, sum(count.nonzeros) / (count.size * len(count.nonzeros)))
-        for count in inputs
-        if count.rate is not None
-    }
+    def pricing(self, subnet: Subnet) -> Pricing:
+        """What a subnet's operations cost."""
+        return Pricing(self.convention, self.hardware, subnet.time_step)

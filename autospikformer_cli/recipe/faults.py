@@ -19,7 +19,9 @@ from autospikformer_cli.recipe.whole import SECTIONS, known_keys
 from autospikformer_cli.space import plain
 
 _LONGEST_VALUE = 60
-_TAGS = {LIST_TAG, RANGE_TAG, NAME_TAG, TABLE_TAG}
+_KEY_TAG = "[key]"
+"""pydantic's name for a mistake in a table's key itself."""
+_TAGS = {LIST_TAG, RANGE_TAG, NAME_TAG, TABLE_TAG, _KEY_TAG}
 
 _KINDS = {
     "int_type": "a whole number",
@@ -29,6 +31,7 @@ _KINDS = {
     "string_type": "a string",
     "tuple_type": "a list",
     "model_type": "a table",
+    "dict_type": "a table",
 }
 
 _SENTENCES = {
@@ -119,6 +122,8 @@ def _remedy_for_missing(path: Path) -> str:
     if len(path) == 2:
         return f"write {path[1]} in [{path[0]}], or extend a recipe that has it"
     table = shown_key(path[:-1])
+    if path[0] == "energy":
+        return f"write {shown_key(path[2:])} in the {path[1]}"
     if path[0] == "space":
         return f"write {table} = {{low = , high = , step = }}"
     return f"write it in {table} = {{...}}"
@@ -140,4 +145,6 @@ def _nearest_key(path: Path) -> str | None:
         return f"did you mean {' or '.join(near)}?"
     if not own:
         return None
-    return f"{f'[{outer[0]}]' if outer else 'a recipe'} has the keys {', '.join(own)}"
+    table = ".".join(outer)
+    owner = (table if outer[1:] else f"[{table}]") if outer else "a recipe"
+    return f"{owner} has the keys {', '.join(own)}"

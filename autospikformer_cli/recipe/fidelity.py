@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
+from autospikformer_cli.recipe.energy_files import shipped_convention
+
 Value = bool | int | float | str
 Fidelity = Literal["sound", "paper", "authors"]
 
@@ -242,68 +244,97 @@ PROFILE_SWITCHES = (
         sound="sound",
         paper="paper",
         authors="sound",
-        changes="Whether the classifier is counted, and what event frames cost (energy.event_input).",
+        changes="Every rule of counting that is not written on its own.",
         why="Equation 3 leaves the classifier out, which the network computes.",
-        computed=("autospikformer_cli.energy.conventions:CONVENTIONS",),
+        computed=("autospikformer_cli.recipe.sections:EnergyConfig",),
         silent=("authors",),
     ),
 )
 """What a profile sets. The values of sound are the recipe's defaults."""
 
+
+def _rule(
+    name: str,
+    reading: int,
+    title: str,
+    changes: str,
+    why: str,
+    computed: tuple[str, ...] = ("autospikformer_cli.energy.pricing:Pricing",),
+    silent: tuple[Fidelity, ...] = ("authors",),
+) -> Switch:
+    """A rule of counting: its values are those of the conventions sound and paper (energy/conventions)."""
+    sound, paper = (shipped_convention(convention).rules()[name] for convention in ("sound", "paper"))
+    return Switch(f"energy.{name}", reading, title, sound, paper, sound, changes, why, computed, silent)
+
+
 CONVENTION_SWITCHES = (
-    Switch(
-        key="energy.first_layer_steps",
+    _rule(
+        "first_layer_steps",
         reading=3,
         title="first layer",
-        sound="once",
-        paper="once",
-        authors="once",
         changes="Whether the convolution of a static image counts once an image, or at every time step.",
         why="As Equation 3: the image is the same at every step, and is convolved once.",
-        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
-        silent=("authors",),
     ),
-    Switch(
-        key="energy.residual",
+    _rule(
+        "residual",
         reading=4,
         title="residual sums",
-        sound="ac",
-        paper="ac",
-        authors="ac",
         changes="Whether an integer n that a layer reads from a residual sum costs n accumulates, or a "
         "multiply-accumulate.",
         why="An integer is as many spikes; Equation 2 with a mean value as its rate says the same.",
-        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
         silent=("paper", "authors"),
     ),
-    Switch(
-        key="energy.order",
+    _rule(
+        "order",
         reading=5,
         title="attention products",
-        sound="qk_v",
-        paper="qk_v",
-        authors="qk_v",
         changes="Whether (q k) v or q (k v) is counted; which of them is executed changes no result.",
         why="As the paper.",
         computed=("autospikformer_cli.spiking.layout:operations",),
-        silent=("authors",),
     ),
-    Switch(
-        key="energy.event_input",
+    _rule(
+        "event_input",
         reading=3,
         title="first layer on events",
-        sound="ac",
-        paper="mac",
-        authors="ac",
         changes="Whether a pixel of n events costs the first layer n accumulates, or a multiply-accumulate at every "
         "time step.",
         why="Events are spikes, which cost accumulates in every other layer. Equation 3 prices the first layer by "
         "multiply-accumulates, whatever it reads.",
-        computed=("autospikformer_cli.energy.pricing:EnergyModel",),
-        silent=("authors",),
+    ),
+    _rule(
+        "rate",
+        reading=2,
+        title="firing rate",
+        changes="Whether an operation's rate is that of its own input, or the mean over all inputs' elements.",
+        why="Equation 2 is a layer's; one rate for all weighs quiet wide layers like busy narrow ones.",
+        computed=("autospikformer_cli.energy.counts:OperationCounts",),
+    ),
+    _rule(
+        "border",
+        reading=2,
+        title="borders",
+        changes="Whether SOPs are rate x T x MACs, or the synaptic events that are executed, of which a convolution's "
+        "border has fewer.",
+        why="As Equation 2, which most of the field counts by.",
+    ),
+    _rule(
+        "batchnorm_folded",
+        reading=15,
+        title="BatchNorm's cost",
+        changes="Whether BatchNorm's affine part is in the weights, or costs a multiply-accumulate for each output and "
+        "time step.",
+        why="A network for inference has it folded.",
+        silent=("paper", "authors"),
+    ),
+    _rule(
+        "head",
+        reading=2,
+        title="classifier",
+        changes="Whether the classifier is counted.",
+        why="The network computes it; Equation 3 leaves it out.",
     ),
 )
-"""What energy.convention decides while the key is "none": the values of sound and paper are those conventions'."""
+"""What energy.convention decides while the key is "none"."""
 
 NETWORK_KEYS = ("model.network", "model.neuron", "model.attention_scale", "model.evaluation_batch")
 """Keys that no profile sets, but that every result names beside the switches."""
@@ -325,8 +356,3 @@ def profile_keys(name: Fidelity) -> dict[str, dict[str, Value]]:
         section, key = switch.key.split(".")
         tables.setdefault(section, {})[key] = switch.value(name)
     return tables
-
-
-def convention_rules(name: Literal["sound", "paper"]) -> dict[str, Value]:
-    """The keys that a convention decides, with its values."""
-    return {switch.key: switch.value(name) for switch in CONVENTION_SWITCHES}

@@ -6,7 +6,7 @@ import difflib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ class Layer:
     """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
 
     profile: the fidelity whose keys these are, shown where it is named; None for keys that somebody wrote.
+    folder: what paths in it are relative to.
     """
 
     document: dict[str, Any]
     shown: str
     lines: dict[KeyPath, int] = field(default_factory=dict)
     profile: Fidelity | None = None
+    folder: Path = Path()
 
     def line(self, path: KeyPath) -> int:
         """The line of the path, or of the innermost key around it; 0 where there is none."""
@@ -126,7 +128,7 @@ def _with_bases(path: Path, extended_at: str | None) -> list[Layer]:
     seen: list[Path] = []
     base: Path | None = path
     while base is not None:
-        layer = _read(base, extended_at)
+        layer = read_layer(base, "extends", extended_at)
         seen.append(base.resolve())
         layers.insert(0, layer)
         extended_at = layer.where(("extends",))
@@ -153,20 +155,36 @@ def _base_of(layer: Layer, folder: Path) -> Path | None:
     return shipped_recipes()[base]
 
 
-def _read(path: Path, extended_at: str | None) -> Layer:
+def read_layer(path: Path, key: str, named_at: str | None) -> Layer:
+    """A TOML file. named_at: where its name stands, None where the user gave it alone. Raises UserError."""
     shown = shown_path(path)
-    what = f"extends: {shown}" if extended_at else shown
+    what = f"{key}: {shown}" if named_at else shown
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"{what} does not exist", extended_at) from None
+        raise UserError(f"{what} does not exist", named_at) from None
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
-        raise UserError(f"{what} cannot be read: {reason}", extended_at) from None
+        raise UserError(f"{what} cannot be read: {reason}", named_at) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError("not valid TOML: not UTF-8", f"{shown}:{line}", "save the file as UTF-8") from None
-    return text_layer(text, shown)
+    return replace(text_layer(text, shown), folder=path.parent)
+
+
+def energy_layers(layer: Layer) -> list[Layer]:
+    """The tables of the profile and the convention that a layer names by path; they lie just over it. Raises UserError."""
+    section = layer.document.get("energy")
+    named = section if isinstance(section, dict) else {}
+    found = []
+    for key in ("profile", "convention"):
+        value = named.get(key)
+        if isinstance(value, str) and _is_path(value):
+            file = read_layer(layer.folder / value, f"energy.{key}", layer.where(("energy", key)))
+            lines: dict[KeyPath, int] = {("energy", key, *path): line for path, line in file.lines.items()}
+            table = {"name": Path(value).name, **file.document}
+            found.append(Layer({"energy": {key: table}}, file.shown, lines))
+    return found
 
 
 def shown_path(path: Path) -> str:
@@ -198,9 +216,10 @@ def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
     A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
     under every other --set and over all files.
     """
-    written = [layer for file in files for layer in (*_profile(file), file)]
+    written = [layer for file in files for layer in (*_profile(file), file, *energy_layers(file))]
     named = [override for override in overrides if "fidelity" in override.document]
-    layers = [*written, *(_profile(named[-1]) if named else ()), *overrides]
+    over = [layer for override in overrides for layer in (override, *energy_layers(override))]
+    layers = [*written, *(_profile(named[-1]) if named else ()), *over]
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, int] = {}
     for index, layer in enumerate(layers):
@@ -212,7 +231,7 @@ def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
                 origins.update({(name, key): index for key in value})
             else:
                 tree[name] = value
-    return Merged(tree, origins, layers, len(written) - 1)
+    return Merged(tree, origins, layers, layers.index(files[-1]))
 
 
 def _profile(layer: Layer) -> list[Layer]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.energy_files import Border, Convention, Rate, shipped_convention
 from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
 from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
@@ -138,6 +139,13 @@ def _augmentation_fits(augment: str, dataset: str) -> Finding:
         )
 
 
+def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, border: Border | None) -> Finding:
+    named = shipped_convention(convention) if isinstance(convention, str) else convention
+    if (rate or named.rate, border or named.border) == ("mean", "exact"):
+        what = 'energy.border = "exact" counts each operation, energy.rate = "mean" none of them'
+        yield what, "choose one of the two"
+
+
 RULES = (
     Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
     Rule(("space.embed_dim", "model.stem_dim"), _stem_has_eighths),
@@ -149,4 +157,5 @@ RULES = (
     Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
     Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
     Rule(("data.augment", "data.dataset"), _augmentation_fits),
+    Rule(("energy.convention", "energy.rate", "energy.border"), _exact_counts_have_no_mean),
 )

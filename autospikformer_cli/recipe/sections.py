@@ -6,6 +6,7 @@ Each key's docstring is its documentation. What holds between keys is in `rules`
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -21,6 +22,21 @@ from pydantic import (
 )
 
 from autospikformer_cli.recipe.choices import ExactChoices, TauChoices, WholeChoices
+from autospikformer_cli.recipe.energy_files import (
+    RULES,
+    Border,
+    Convention,
+    EventInput,
+    FirstLayerSteps,
+    Folder,
+    HardwareProfile,
+    Order,
+    Rate,
+    Residual,
+    shipped_convention,
+    shipped_names,
+    shipped_profile,
+)
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     ExactChoice,
@@ -61,10 +77,18 @@ NEURONS = Registry("neurons")
 
 
 def _known_neuron(name: str) -> str:
-    if name not in NEURONS:
-        near = difflib.get_close_matches(name, NEURONS.names(), n=1)
-        fix = f'did you mean "{near[0]}"?' if near else "install the plugin that adds it, or choose another"
-        raise broken_rule(f": {toml_value(name)} is not one of {', '.join(NEURONS.names())}", fix)
+    return _one_of(name, NEURONS.names(), "install the plugin that adds it, or choose another")
+
+
+def _known(folder: Folder) -> Callable[[str], str]:
+    return lambda name: _one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
+
+
+def _one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        fix = f'did you mean "{near[0]}"?' if near else otherwise
+        raise broken_rule(f": {toml_value(name)} is not one of {', '.join(names)}", fix)
     return name
 
 
@@ -291,19 +315,49 @@ class SearchConfig(Keys):
 
 
 class EnergyConfig(Keys):
-    """How operations are counted and priced; "none" is what the convention says."""
+    """How operations are counted and priced. A rule that is "none" is what the convention says."""
 
     prefix = "energy."
 
-    profile: Literal["cmos45"] = "cmos45"
-    """Energy of an operation: 45 nm CMOS, 4.6 pJ a multiply-accumulate, 0.9 pJ an accumulate."""
-    convention: Literal["sound", "paper"] = "sound"
-    """Rules of counting: ours, or the paper's equations as printed."""
-    first_layer_steps: Annotated[Literal["once", "every"] | None, NoneAsText] = None
+    profile: Annotated[
+        Annotated[Text, AfterValidator(_known("profiles")), Tag(NAME_TAG)] | Annotated[HardwareProfile, Tag(TABLE_TAG)],
+        Discriminator(_name_or_table),
+    ] = "cmos45"
+    """What an operation costs: a hardware profile by name, or the path of a .toml of yours."""
+    convention: Annotated[
+        Annotated[Text, AfterValidator(_known("conventions")), Tag(NAME_TAG)] | Annotated[Convention, Tag(TABLE_TAG)],
+        Discriminator(_name_or_table),
+    ] = "sound"
+    """Rules of counting: a convention by name, or the path of a .toml of yours."""
+    first_layer_steps: Annotated[FirstLayerSteps | None, NoneAsText] = None
     """A static image's first convolution counts once, or at every time step."""
-    residual: Annotated[Literal["ac", "mac"] | None, NoneAsText] = None
+    residual: Annotated[Residual | None, NoneAsText] = None
     """A residual sum n costs n accumulates, or one multiply-accumulate."""
-    order: Annotated[Literal["qk_v", "q_kv"] | None, NoneAsText] = None
+    order: Annotated[Order | None, NoneAsText] = None
     """Order in which the attention product is counted: (q k) v, or q (k v)."""
-    event_input: Annotated[Literal["ac", "mac"] | None, NoneAsText] = None
+    event_input: Annotated[EventInput | None, NoneAsText] = None
     """A pixel of n events costs the first layer n accumulates, or one multiply-accumulate."""
+    rate: Annotated[Rate | None, NoneAsText] = None
+    """Each operation has the rate of its own input, or all have the mean over all their inputs' elements."""
+    border: Annotated[Border | None, NoneAsText] = None
+    """SOPs are rate x T x MACs, or the synaptic events that are executed."""
+    batchnorm_folded: Annotated[Flag | None, NoneAsText] = None
+    """BatchNorm's affine part is in the weights, or costs a multiply-accumulate for each output and time step."""
+    head: Annotated[Flag | None, NoneAsText] = None
+    """Whether the classifier is counted."""
+
+    @property
+    def hardware(self) -> HardwareProfile:
+        """The hardware profile."""
+        return shipped_profile(self.profile) if isinstance(self.profile, str) else self.profile
+
+    @property
+    def named_convention(self) -> Convention:
+        """The convention that is named, without the keys beside it."""
+        return shipped_convention(self.convention) if isinstance(self.convention, str) else self.convention
+
+    @property
+    def rules(self) -> Convention:
+        """The convention with the keys beside it laid over."""
+        given = {rule: getattr(self, rule) for rule in RULES if getattr(self, rule) is not None}
+        return self.named_convention.model_copy(update=given)

@@ -7,13 +7,12 @@ from typing import Any
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
+from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile, Memory, Widths
 from autospikformer_cli.recipe.fidelity import (
-    CONVENTION_SWITCHES,
     NETWORK_KEYS,
     PROFILE_SWITCHES,
     Fidelity,
     Value,
-    convention_rules,
 )
 from autospikformer_cli.recipe.sections import (
     Bounds,
@@ -66,15 +65,15 @@ class Recipe(Keys):
 
     def resolved_switches(self) -> dict[str, Value]:
         """Every switch of fidelity and energy convention with its value in force, by key; and the kind of network."""
-        rules = convention_rules(self.energy.convention)
-        keys = [*NETWORK_KEYS, *(switch.key for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES))]
-        values = {key: self.value(key) for key in keys}
-        return {key: rules[key] if value is None else value for key, value in values.items()}
+        keys = [*NETWORK_KEYS, *(switch.key for switch in PROFILE_SWITCHES)]
+        values: dict[str, Value] = {key: self.value(key) for key in keys}
+        values["energy.convention"] = self.energy.named_convention.name
+        return values | _rule_keys(self.energy.rules)
 
     def switches(self) -> tuple[str, ...]:
         """The switches in force that differ from what fidelity and energy convention say, as TOML."""
         said = {switch.key: switch.value(self.fidelity) for switch in PROFILE_SWITCHES}
-        said |= convention_rules(self.energy.convention)
+        said |= _rule_keys(self.energy.named_convention)
         resolved = self.resolved_switches()
         return tuple(f"{key} = {toml_value(resolved[key])}" for key in said if resolved[key] != said[key])
 
@@ -112,6 +111,10 @@ SECTIONS: dict[str, type[Keys]] = {
 }
 
 
+def _rule_keys(convention: Convention) -> dict[str, Value]:
+    return {f"energy.{rule}": value for rule, value in convention.rules().items()}
+
+
 def differing_keys(first: Recipe, second: Recipe) -> list[str]:
     """Key paths, such as search.alpha, whose values differ, in the recipe's order."""
     top = [key for key in ("seed", "fidelity") if getattr(first, key) != getattr(second, key)]
@@ -126,6 +129,8 @@ def differing_keys(first: Recipe, second: Recipe) -> list[str]:
 def known_keys() -> dict[str, list[str]]:
     """The keys of every table, by its dotted path; the top level's under ""."""
     tables: dict[str, type[BaseModel]] = {**SECTIONS, "data.normalise": MeanStd, "search.bounds": Bounds}
+    tables |= {"energy.profile": HardwareProfile, "energy.profile.int8": Widths, "energy.profile.memory": Memory}
+    tables |= {"energy.convention": Convention}
     tables |= {f"space.{gene}": WholeRange for gene in SpaceConfig.model_fields}
     return {"": ["extends", *Recipe.model_fields], **{path: list(model.model_fields) for path, model in tables.items()}}
 
@@ -133,4 +138,4 @@ def known_keys() -> dict[str, list[str]]:
 def _written(section: str, value: Any) -> str:
     if section == "space":
         return toml_choices(value)
-    return toml_value(value.model_dump() if isinstance(value, BaseModel) else value)
+    return toml_value(value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value)

@@ -2,75 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 
-from autospikformer_cli.report.tables import plain_table
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
-
-PARTS = (("patch_embed", "stem"), ("block", "blocks"), ("head", "head"))
-"""How the first word of a layer's name (Spikformer's state dict) says which part it belongs to."""
-
-
-class LayerEnergy(Protocol):
-    """One layer's costs: MACs of one step and image, mean input value (None: real inputs), SOPs, joules."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def macs(self) -> int: ...
-    @property
-    def input_rate(self) -> float | None: ...
-    @property
-    def sops(self) -> float | None: ...
-    @property
-    def energy_j(self) -> float: ...
+from autospikformer_cli.energy.pricing import LayerEnergy
+from autospikformer_cli.report.energy_layout import Group, SnugTable, groups_of, share_percent, short_count
+from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_share
 
 
 def energy_table(
-    title: str,
-    layers: Sequence[LayerEnergy],
-    unit: EnergyUnit | None = None,
-    notes: Sequence[str] = (),
+    title: str, layers: Sequence[LayerEnergy], notes: Sequence[str] = (), unit: EnergyUnit | None = None
 ) -> Table:
-    """Every layer with MACs, input rate, SOPs, energy and its share; subtotals by part, then the total."""
+    """Every operation with its MACs of a step, rates, steps, SOPs, what they are executed as, and joules of one image.
+
+    In groups with subtotals, then the total. Joules of memory and of neurons have columns where a layer has some; the
+    energy holds them. An operation that the profile lacks a figure for has a dash; sums hold what of it is priced.
+    unit: of all energies, by default chosen for this table. notes: printed under the table.
+    """
     total = sum(layer.energy_j for layer in layers)
-    unit = unit or energy_unit([total])
-    table = plain_table(title, "\n".join(notes) or None)
-    table.add_column("Layer", no_wrap=True)
-    table.add_column("Kind", no_wrap=True)
-    for name in ("MACs", "Rate", "SOPs", f"Energy\n({unit.symbol})", "Share\n(%)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for part, members in groupby(layers, key=part_of):
-        group = list(members)
-        for layer in group:
-            rate = format_share(layer.input_rate)
-            table.add_row(layer.name, layer.kind, format_count(layer.macs), rate, *_costs([layer], total, unit))
-        if len(group) > 1:
-            table.add_row(part, "subtotal", _macs(group), "", *_costs(group, total, unit), style="italic")
+    sheet = _Sheet(
+        unit or energy_unit([total]),
+        total,
+        any(layer.memory_j for layer in layers),
+        any(layer.neurons_j for layer in layers),
+    )
+    table = SnugTable(title, "\n".join(notes) or None)
+    table.add_column("Layer", overflow="fold")
+    for head in sheet.heads():
+        table.add_column_of_numbers(head)
+    groups = groups_of([layer.name for layer in layers])
+    for place, group in enumerate(groups):
+        members = [layers[index] for index in group.places]
+        if group.name:
+            table.add_row(group.name, style="bold")
+        for label, layer in zip(group.labels, members, strict=True):
+            table.add_row(label, *sheet.line(layer))
+        if group.name:
+            table.add_row(f"{group.name} subtotal", *sheet.sums(members), style="italic")
         table.add_section()
-    table.add_row("total", "", _macs(layers), "", *_costs(layers, total, unit), style="bold")
+        part = _part_that_ends(groups, place)
+        if len(part) > 1:
+            every = [layers[index] for each in part for index in each.places]
+            table.add_row(f"{group.part} subtotal", *sheet.sums(every), style="italic")
+            table.add_section()
+    table.add_row("total", *sheet.sums(layers), style="bold")
     return table
 
 
-def part_of(layer: LayerEnergy) -> str:
-    """The part of the network that a layer belongs to: stem, blocks or head; else the first word of its name."""
-    word = layer.name.split(".", 1)[0]
-    return dict(PARTS).get(word, word)
+def _part_that_ends(groups: Sequence[Group], place: int) -> list[Group]:
+    """The groups of a part, at the place of its last one; elsewhere, and of operations that stand alone, none."""
+    part = groups[place].part
+    if not part or part in [group.part for group in groups[place + 1 :]]:
+        return []
+    return [group for group in groups if group.part == part]
 
 
-def _macs(layers: Sequence[LayerEnergy]) -> str:
-    return format_count(sum(layer.macs for layer in layers))
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The cells of an energy table: the unit and total of its energies, and which columns it has."""
+
+    unit: EnergyUnit
+    total: float
+    memory: bool
+    neurons: bool
+
+    def heads(self) -> Iterator[str]:
+        yield from ("MACs", "Rate", "Non-\nzero", "T", "SOPs", "ACs", "MULs")
+        if self.memory:
+            yield f"Memory\n({self.unit.symbol})"
+        if self.neurons:
+            yield f"Neurons\n({self.unit.symbol})"
+        yield from (f"Energy\n({self.unit.symbol})", "Share\n(%)")
+
+    def line(self, layer: LayerEnergy) -> Iterator[str]:
+        """One operation."""
+        yield short_count(layer.macs)
+        yield from (format_share(layer.input_rate), format_share(layer.nonzero_rate), str(layer.steps))
+        yield from self._costs([layer])
+
+    def sums(self, layers: Sequence[LayerEnergy]) -> Iterator[str]:
+        """Several operations, which have no rate nor steps in common."""
+        yield short_count(sum(layer.macs for layer in layers))
+        yield from ("", "", "")
+        yield from self._costs(layers)
+
+    def _costs(self, layers: Sequence[LayerEnergy]) -> Iterator[str]:
+        spiking = [layer.sops for layer in layers if layer.sops is not None]
+        yield short_count(sum(spiking) if spiking else None)
+        yield short_count(sum(layer.accumulates for layer in layers))
+        yield short_count(sum(layer.multiplies for layer in layers))
+        if self.memory:
+            yield self.unit.number(sum(layer.memory_j for layer in layers))
+        if self.neurons:
+            yield self.unit.number(sum(layer.neurons_j for layer in layers))
+        energy = priced_energy(layers)
+        yield ABSENT if energy is None else self.unit.number(energy)
+        yield share_percent(energy, self.total)
 
 
-def _costs(layers: Sequence[LayerEnergy], total: float, unit: EnergyUnit) -> tuple[str, str, str]:
-    """SOPs, energy, share of the total."""
-    counted = [layer.sops for layer in layers if layer.sops is not None]
-    energy = sum(layer.energy_j for layer in layers)
-    share = f"{100.0 * energy / total:.1f}" if total else ABSENT
-    return format_count(sum(counted)) if counted else ABSENT, unit.number(energy), share
+def priced_energy(layers: Sequence[LayerEnergy]) -> float | None:
+    """Joules of operations, as far as they are priced; None where the profile lacks a figure for every one of them."""
+    if layers and all(layer.unpriced for layer in layers):
+        return None
+    return sum(layer.energy_j for layer in layers)

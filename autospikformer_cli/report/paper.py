@@ -15,7 +15,7 @@ from rich.table import Table
 from autospikformer_cli.report.rows import CandidateRow
 from autospikformer_cli.report.tables import candidate_table
 from autospikformer_cli.report.units import EnergyUnit, energy_unit
-from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
 
 TABLES = ("neurons", "small", "large")
 """Table 2, and parts A and B of Table 3."""
@@ -71,6 +71,14 @@ def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
             found = paper_table(name, dataset)
             return found if found.rows else None
     return None
+
+
+def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
+    """Joules that Table 4 prints for the ANN of a subnet's shape; None where it has none."""
+    row = _document()["ann"]
+    shape = (row["depth"], (row["mlp_ratio"],) * row["depth"], row["embed_dim"])
+    known = dataset in DATASETS and (subnet.depth, subnet.mlp_ratio, subnet.embed_dim) == shape
+    return float(row["energy_mj"] * MILLIJOULE) if known else None
 
 
 def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list[Table]:

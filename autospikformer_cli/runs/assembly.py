@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autospikformer_cli.data.description import DataDescription, describe
-from autospikformer_cli.energy.conventions import convention_of, hardware_profile
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
@@ -68,7 +67,7 @@ def _neuron_params(recipe: Recipe) -> int:
 def energy_model(recipe: Recipe, description: DataDescription | None = None) -> EnergyModel:
     """How a recipe prices its subnets."""
     shape = network_shape(recipe, description or describe(recipe.data))
-    return EnergyModel(shape, convention_of(recipe.energy), hardware_profile(recipe.energy.profile))
+    return EnergyModel(shape, recipe.energy.rules, recipe.energy.hardware)
 
 
 def make_supernet(recipe: Recipe, description: DataDescription, session: Session) -> Supernet:

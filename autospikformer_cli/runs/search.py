@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
@@ -139,6 +141,55 @@ class SearchRun:
             raise KeyboardInterrupt
         return self._save(population.candidates, baseline, measured_as, algorithm, finished=True)
 
+    def recount(self) -> Population:
+        """Measure again what an older aspk stored without synaptic events, each subnet in its place.
+
+        Raises UserError where it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, with
+        what is done saved.
+        """
+        session = self.run.session
+        population = load_population(self.run.path)
+        images = self.run.images(self.run.recipe.search.split, self.run.recipe.search.images)
+        self._require_same_network(population, provenance(self.run, images))
+        lacking = [candidate for candidate in population.candidates if not candidate.measurement.synapses]
+        baseline = population.baseline
+        if baseline is not None and not baseline.measurement.synapses:
+            lacking.append(baseline)
+        if not lacking:
+            session.say(f"every subnet of {self.run.path} has all counts")
+            return population
+        evaluator = self.run.evaluator()
+        anew: dict[str, Candidate] = {}
+        with Interruption() as interruption, session.progress("measuring again", len(lacking)) as progress:
+            for candidate in lacking:
+                if interruption.requested:
+                    break
+                measured = evaluator.measure(candidate.subnet, images).measurement
+                _require_same_counts(candidate, measured, self.run.path)
+                anew[candidate.id] = replace(candidate, measurement=measured)
+                progress.advance(1)
+        population = replace(
+            population,
+            candidates=tuple(anew.get(candidate.id, candidate) for candidate in population.candidates),
+            baseline=None if baseline is None else anew.get(baseline.id, baseline),
+        )
+        save_population(self.run.path, population)
+        if len(anew) < len(lacking):
+            session.say(f"stopped and saved after {len(anew)} of {len(lacking)} subnets")
+            raise KeyboardInterrupt
+        return population
+
+    def _require_same_network(self, population: Population, measured_as: Provenance) -> None:
+        searched = recipe_from_toml(population.recipe_toml)
+        keys = [key for key in differing_keys(searched, self.run.recipe) if key.startswith(("model.", "space."))]
+        if keys or population.provenance != measured_as:
+            engine = population.provenance.engine
+            raise UserError(
+                "the subnets were measured with another engine, network, images, weights, precision or device",
+                str(self.run.path),
+                f"leave --set out and try --engine {engine}, or search anew with --fresh",
+            )
+
     def _save(
         self, candidates: Sequence[Candidate], baseline: Candidate, measured_as: Provenance, algorithm: Algorithm, *,
         finished: bool,
@@ -177,6 +228,16 @@ class SearchRun:
         )
 
 
+def _require_same_counts(before: Candidate, measured: Measurement, path: Path) -> None:
+    stored_as = before.measurement
+    if (measured.correct, measured.inputs, measured.spikes) != (stored_as.correct, stored_as.inputs, stored_as.spikes):
+        raise UserError(
+            f"{before.id} measures otherwise now than it did, on other threads or with another torch",
+            str(path),
+            "search anew with --fresh (the old population is kept beside)",
+        )
+
+
 def set_aside(run: Path) -> Path | None:
     """Move a run's population to population-2.h5 or the next free name; None where there is none."""
     path = run / stored.FILE_NAME
@@ -197,10 +258,24 @@ class SearchResults:
     provenance: ShownProvenance
 
 
+@contextmanager
+def _counts_of(path: Path) -> Iterator[None]:
+    """Raises UserError where a convention needs counts that a stored population lacks."""
+    try:
+        yield
+    except MissingCounts as missing:
+        raise UserError(
+            f"its candidates were stored before synaptic events were counted: {missing.what}",
+            str(path),
+            f"aspk search --recount --run {path} measures them again, or choose another convention",
+        ) from None
+
+
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules; nothing is measured again."""
     fitness = recipe_fitness(recipe)
-    scores = fitness.score(population.candidates)
+    with _counts_of(path):
+        scores = fitness.score(population.candidates)
     measured = population.provenance
     shown = ShownProvenance(
         dataset=recipe.data.dataset,
@@ -209,8 +284,8 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         batchnorm=measured.batchnorm,
         calibration_images=measured.calibration_images or None,
         fidelity=measured.fidelity,
-        energy_profile=recipe.energy.profile,
-        energy_convention=recipe.energy.convention,
+        energy_profile=recipe.energy.hardware.name,
+        energy_convention=recipe.energy.named_convention.name,
         algorithm=str(population.state["algorithm"]),
         alpha=recipe.search.alpha,
         normalise=recipe.search.normalise,
@@ -253,7 +328,8 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
     population = load_population(path)
     if text == "best":
-        ranked = recipe_fitness(recipe).rank(population.candidates)
+        with _counts_of(path):
+            ranked = recipe_fitness(recipe).rank(population.candidates)
         if not ranked:
             raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
         return ranked[0].subnet

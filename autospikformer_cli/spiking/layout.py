@@ -11,6 +11,8 @@ from autospikformer_cli.space import Subnet
 Kind = Literal["convolution", "linear", "attention", "head"]
 InputKind = Literal["real", "binary", "integer", "events"]
 Order = Literal["qk_v", "q_kv"]
+Runs = Literal["step", "image", "repeated"]
+Stored = Literal["weights", "spikes", "sums"]
 
 STEM_FRACTIONS = (8, 4, 2, 1)
 """The stem's four convolutions have 1/8, 1/4, 1/2 and all of the embedding dimension."""
@@ -69,16 +71,30 @@ class NetworkShape:
 class Operation:
     """One operation that has multiply-accumulates.
 
-    macs: of one time step and image. params: weights and biases, with those of the BatchNorm behind it.
+    macs: of one time step and image; reached_macs: without those of a convolution's border that multiply padding.
+    params: weights and biases, with those of the BatchNorm behind it.
     reads: the name under which its input is counted (a linear layer's own; the two attention products read q and v).
+    inputs, outputs: elements of one time step and image. runs: at every time step, once an image, or, "repeated", at
+    every step on the same values. largest_input: of whole-numbered inputs. stored: what the input meets, weights or an
+    attention product's other factor, spikes or sums. norm: the BatchNorm behind it, "" for none. fires: whether its
+    outputs are the inputs of so many neurons. analog: whether it is an ANN's, whose neurons keep no potential.
     """
 
     name: str
     kind: Kind
     macs: int
+    reached_macs: int
     params: int
     reads: str
     input_kind: InputKind
+    inputs: int
+    outputs: int
+    runs: Runs = "step"
+    largest_input: int = 1
+    stored: Stored = "weights"
+    norm: str = ""
+    fires: bool = True
+    analog: bool = False
 
 
 def even_frames(num_frames: int, time_step: int) -> list[int]:
@@ -95,34 +111,80 @@ def stem_names() -> tuple[str, ...]:
     return tuple(f"patch_embed.proj_conv{suffix}" for suffix in ("", "1", "2", "3"))
 
 
+def norm_name(operation: str) -> str:
+    """The BatchNorm behind a convolution or linear layer (Spikformer's state dict).
+
+    >>> norm_name("patch_embed.proj_conv1")
+    'patch_embed.proj_bn1'
+    """
+    return operation.replace("_conv", "_bn").replace("_linear", "_bn")
+
+
 def _stem(shape: NetworkShape, subnet: Subnet) -> Iterator[Operation]:
+    names = (*stem_names(), "patch_embed.rpe_conv")
+    widths = (*shape.stem_widths(subnet.embed_dim), subnet.embed_dim)
     inputs = shape.in_channels
-    for stage, (name, outputs) in enumerate(zip(stem_names(), shape.stem_widths(subnet.embed_dim), strict=True), 1):
+    for stage, (name, outputs) in enumerate(zip(names, widths, strict=True), 1):
+        side = shape.stage_size(stage)
         weights = inputs * outputs * KERNEL**2
-        macs = weights * shape.stage_size(stage) ** 2
-        first: InputKind = "events" if shape.reads_events else "real"
-        yield Operation(name, "convolution", macs, weights + 2 * outputs, name, first if stage == 1 else "binary")
+        first = stage == 1
+        yield Operation(
+            name,
+            "convolution",
+            macs=weights * side**2,
+            # A row of 3 taps loses one at each of the two ends of a side.
+            reached_macs=inputs * outputs * (KERNEL * side - 2) ** 2,
+            params=weights + 2 * outputs,
+            reads=name,
+            input_kind=("events" if shape.reads_events else "real") if first else "binary",
+            inputs=inputs * side**2,
+            outputs=outputs * side**2,
+            runs="repeated" if first and not shape.reads_events else "step",
+            norm=norm_name(name),
+        )
         inputs = outputs
-    weights = subnet.embed_dim**2 * KERNEL**2
-    name = "patch_embed.rpe_conv"
-    yield Operation(name, "convolution", weights * shape.num_tokens, weights + 2 * subnet.embed_dim, name, "binary")
 
 
-def _linear(name: str, inputs: int, outputs: int, tokens: int, input_kind: InputKind, bias: bool = True) -> Operation:
+def _linear(name: str, inputs: int, outputs: int, tokens: int, largest_input: int = 1, bias: bool = True) -> Operation:
     weights = inputs * outputs
-    return Operation(name, "linear", weights * tokens, weights + (2 + bias) * outputs, name, input_kind)
+    return Operation(
+        name,
+        "linear",
+        macs=weights * tokens,
+        reached_macs=weights * tokens,
+        params=weights + (2 + bias) * outputs,
+        reads=name,
+        input_kind="binary" if largest_input == 1 else "integer",
+        inputs=inputs * tokens,
+        outputs=outputs * tokens,
+        largest_input=largest_input,
+        norm=norm_name(name),
+    )
 
 
 def _attention(prefix: str, tokens: int, dim: int, heads: int, order: Order) -> Iterator[Operation]:
     q, v = f"{prefix}.q", f"{prefix}.v"
+    products: tuple[tuple[str, str, Stored, int], ...]
     if order == "qk_v":
-        products = (("q@k", q), ("(q@k)@v", v))
+        products = (("q@k", q, "spikes", heads * tokens**2), ("(q@k)@v", v, "sums", tokens * dim))
         macs = tokens**2 * dim
     else:
-        products = (("k@v", v), ("q@(k@v)", q))
+        products = (("k@v", v, "spikes", dim**2 // heads), ("q@(k@v)", q, "sums", tokens * dim))
         macs = tokens * dim**2 // heads
-    for product, reads in products:
-        yield Operation(f"{prefix}.{product}", "attention", macs, 0, reads, "binary")
+    for product, reads, stored, outputs in products:
+        yield Operation(
+            f"{prefix}.{product}",
+            "attention",
+            macs,
+            macs,
+            params=0,
+            reads=reads,
+            input_kind="binary",
+            inputs=tokens * dim,
+            outputs=outputs,
+            stored=stored,
+            fires=stored == "sums",
+        )
 
 
 def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> list[Operation]:
@@ -134,14 +196,22 @@ def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> li
     for block in range(subnet.depth):
         attention, mlp = f"block.{block}.attn", f"block.{block}.mlp"
         hidden = subnet.hidden_dim(block)
-        found += [_linear(f"{attention}.{x}_linear", dim, dim, tokens, "integer", shape.qkv_bias) for x in "qkv"]
+        # The embedding is a sum of two spikes, and each half of a block adds one.
+        embedded = 2 + 2 * block
+        found += [_linear(f"{attention}.{x}_linear", dim, dim, tokens, embedded, shape.qkv_bias) for x in "qkv"]
         found += _attention(attention, tokens, dim, shape.num_heads(subnet, block), order)
-        found.append(_linear(f"{attention}.proj_linear", dim, dim, tokens, "binary"))
-        found.append(_linear(f"{mlp}.fc1_linear", dim, hidden, tokens, "integer"))
-        found.append(_linear(f"{mlp}.fc2_linear", hidden, dim, tokens, "binary"))
-    weights = dim * shape.num_classes
-    found.append(Operation("head", "head", weights, weights + shape.num_classes, "head", "real"))
-    return [replace(each, input_kind="real") for each in found] if shape.network == "transformer" else found
+        found.append(_linear(f"{attention}.proj_linear", dim, dim, tokens))
+        found.append(_linear(f"{mlp}.fc1_linear", dim, hidden, tokens, embedded + 1))
+        found.append(_linear(f"{mlp}.fc2_linear", hidden, dim, tokens))
+    classes = shape.num_classes
+    weights = dim * classes
+    head = Operation(
+        "head", "head", weights, weights, weights + classes, "head", "real", dim, classes, runs="image", fires=False
+    )
+    found.append(head)
+    if shape.network == "transformer":
+        return [replace(each, input_kind="real", runs="image", analog=True) for each in found]
+    return found
 
 
 def num_params(shape: NetworkShape, subnet: Subnet) -> int:
@@ -152,8 +222,4 @@ def num_params(shape: NetworkShape, subnet: Subnet) -> int:
 
 def num_neurons(shape: NetworkShape, subnet: Subnet) -> int:
     """LIF neurons of a subnet; of the ANN, its activations."""
-    widths = shape.stem_widths(subnet.embed_dim)
-    stem = sum(width * shape.stage_size(stage) ** 2 for stage, width in enumerate(widths, 1))
-    tokens, dim = shape.num_tokens, subnet.embed_dim
-    blocks = sum(tokens * (6 * dim + subnet.hidden_dim(block)) for block in range(subnet.depth))
-    return stem + tokens * dim + blocks
+    return sum(operation.outputs for operation in operations(shape, subnet) if operation.fires)

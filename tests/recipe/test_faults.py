@@ -16,7 +16,10 @@ from autospikformer_cli.recipe.whole import known_keys
 
 FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
 
-KEYS_OF_ENERGY = "[energy] has the keys profile, convention, first_layer_steps, residual, order, event_input"
+KEYS_OF_ENERGY = (
+    "[energy] has the keys profile, convention, first_layer_steps, residual, order, event_input, rate, border, "
+    "batchnorm_folded, head"
+)
 KEYS_OF_TRAIN = (
     "[train] has the keys epochs, batch, sampling, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, "
     "label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
@@ -60,7 +63,7 @@ ONE_KEY = [
     ("[model]\ndecay_input = 1", 16, "model.decay_input must be true or false, not 1", None),
     ("[model]\nreset = 'sotf'", 16, 'model.reset must be "hard" or "soft", not "sotf"', 'did you mean "soft"?'),
     ("[energy]\norder = 'x'", 16, 'energy.order must be "qk_v", "q_kv" or "none", not "x"', None),
-    ("[energy]\nprofile = 'x'", 16, 'energy.profile must be "cmos45", not "x"', None),
+    ("[energy]\nbatchnorm_folded = 1", 16, 'energy.batchnorm_folded must be true or false or "none", not 1', None),
     ("[energy]\nevent_input = 'x'", 16, 'energy.event_input must be "ac", "mac" or "none", not "x"', None),
     ("[model]\nneuron = 'lfi'", 16, 'model.neuron: "lfi" is not one of NEURONS', 'did you mean "lif"?'),
     (

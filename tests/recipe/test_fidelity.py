@@ -9,23 +9,20 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import fields
 from functools import reduce
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from autospikformer_cli.energy.conventions import CONVENTIONS, Convention, convention_of
 from autospikformer_cli.errors import Faults
 from autospikformer_cli.recipe import Recipe, differing_keys, load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.energy_files import RULES, shipped_convention
 from autospikformer_cli.recipe.fidelity import (
     CONVENTION_SWITCHES,
     NETWORK_KEYS,
     PROFILE_SWITCHES,
     Fidelity,
     Switch,
-    convention_rules,
 )
 from autospikformer_cli.recipe.whole import SECTIONS
 
@@ -120,11 +117,12 @@ def test_what_a_profile_sets(name: Fidelity, differing: dict[str, object]) -> No
     assert recipe.switches() == ()
 
 
-@pytest.mark.parametrize("name", ["sound", "paper"])
-def test_conventions_count_as_the_table_says(name: Literal["sound", "paper"]) -> None:
-    rules = {key.removeprefix("energy."): value for key, value in convention_rules(name).items()}
-    assert {key: getattr(CONVENTIONS[name], key) for key in rules} == rules
-    assert {*rules, "head"} == {field.name for field in fields(Convention)}
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_has_every_rule_of_the_convention_that_a_profile_names(name: Fidelity) -> None:
+    (named_convention,) = (switch.value(name) for switch in PROFILE_SWITCHES if switch.key == "energy.convention")
+    rules = {switch.key.removeprefix("energy."): switch.value(name) for switch in CONVENTION_SWITCHES}
+    assert rules == shipped_convention(str(named_convention)).rules()
+    assert tuple(rules) == RULES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -233,9 +231,9 @@ def test_switches_of_the_energy_convention() -> None:
 def test_resolved_switches_are_those_that_count(options: list[str]) -> None:
     recipe = load_recipe("quickstart", options)
     resolved = recipe.resolved_switches()
-    convention = convention_of(recipe.energy)
     for switch in CONVENTION_SWITCHES:
-        assert resolved[switch.key] == getattr(convention, switch.key.split(".")[1])
+        assert resolved[switch.key] == getattr(recipe.energy.rules, switch.key.split(".")[1])
+    assert recipe.energy.rules.residual == ("mac" if options == ['energy.residual="mac"'] else "ac")
     assert {key: resolved[key] for key in values(recipe)} == values(recipe)
     assert list(resolved) == [*NETWORK_KEYS, *(switch.key for switch in SWITCHES)]
 

@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from rich.console import RenderableType
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.evaluation_table import Evaluation, evaluation_table
-from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.report.redundancy_table import redundancy_table
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
 from autospikformer_cli.report.tables import candidate_table
@@ -86,59 +84,6 @@ def test_the_front_leaves_out_what_is_dominated(archive: list[Candidate], fitnes
     assert [scored.id for scored in pareto_front(fitness.score(archive).ranked)] == ["c1", "c0"]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer's costs."""
-
-    name: str
-    kind: str
-    macs: int
-    input_rate: float | None
-    sops: float | None
-    energy_j: float
-
-
-LAYERS = [
-    Layer("patch_embed.proj_conv", "convolution", 1_000, None, None, 1000 * 4.6e-12),
-    Layer("patch_embed.rpe_conv", "convolution", 20_000, 0.25, 20_000, 20_000 * 0.9e-12),
-    Layer("block.0.attn.q_linear", "linear", 30_000, 1.5, 180_000, 180_000 * 0.9e-12),
-    Layer("block.1.attn.q@k", "attention", 2_000, 0.1, 800, 800 * 0.9e-12),
-    Layer("head", "head", 3_840, None, None, 3_840 * 4.6e-12),
-]
-
-
-def test_energy_by_layer_with_subtotals(render: Render) -> None:
-    assert render(energy_table("Energy of (2, ...)", LAYERS, notes=["not counted: pooling"]), 80) == [
-        "Energy of (2, ...)",
-        "                                                             Energy  Share",
-        "Layer                  Kind            MACs   Rate     SOPs    (µJ)    (%)",
-        "──────────────────────────────────────────────────────────────────────────",
-        "patch_embed.proj_conv  convolution  1.000 k      –        –  0.0046    2.3",
-        "patch_embed.rpe_conv   convolution  20.00 k  0.250  20.00 k  0.0180    8.9",
-        "stem                   subtotal     21.00 k         20.00 k  0.0226   11.1",
-        "",
-        "block.0.attn.q_linear  linear       30.00 k  1.500  180.0 k  0.1620   79.8",
-        "block.1.attn.q@k       attention    2.000 k  0.100      800  0.0007    0.4",
-        "blocks                 subtotal     32.00 k         180.8 k  0.1627   80.2",
-        "",
-        "head                   head         3.840 k      –        –  0.0177    8.7",
-        "",
-        "total                               56.84 k         200.8 k  0.2030  100.0",
-        "not counted: pooling",
-    ]
-
-
-def test_the_energy_table_of_the_longest_names_fits_80_columns(render: Render) -> None:
-    layers = [Layer("block.3.attn.proj_linear", "convolution", 169_900_000, 0.25, 169_900_000, 0.0001529)] * 9
-    lines = render(energy_table("Energy", layers), 80)
-    assert not any("…" in line for line in lines)
-
-
-def test_no_energy_at_all(render: Render) -> None:
-    lines = render(energy_table("Energy", [Layer("head", "head", 10, 0.0, 0, 0.0)]), 80)
-    assert lines[-1].split() == ["total", "10", "0", "0", "–"]
-
-
 EVALUATION = Evaluation(
     "inherited", parse_subnet("(1, 4, 2, 1, 2, 4, 32)"), "test", 350, 360, 120_400, 5.5e-6, 0.2, "recalibrate", "sound",
     engine="event_driven", synaptic_events=2_500_000.25,
@@ -181,21 +126,11 @@ def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(rende
     assert "search.alpha" not in text
     assert text.count("switches: model: network spikformer") == 1
     assert text.endswith("batchnorm batch; energy: convention sound, first_layer_steps once, residual ac, order qk_v, "
-                         "event_input ac")  # fmt: skip
+                         "event_input ac, rate layer, border ignored, batchnorm_folded true, head true")  # fmt: skip
     assert max(map(len, lines)) <= 80
     document = json.loads(json.dumps(authors.to_document()))
     assert document["switches"] == ["model.detach_reset = false", "search.alpha = 0.25"]
     assert document["resolved"] == recipe.resolved_switches()
-
-
-def test_an_energy_table_names_its_switches(render: Render) -> None:
-    recipe = load_recipe("quickstart", ['energy.residual="mac"', "search.parents=20"])
-    notes = fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
-    lines = render(energy_table("Energy", LAYERS, notes=notes), 80)
-    text = " ".join(" ".join(lines).split())
-    assert 'fidelity: sound, but energy.residual = "mac" switches: model: network spikformer' in text
-    assert text.endswith("residual mac, order qk_v, event_input ac")
-    assert max(map(len, lines)) <= 80
 
 
 def test_an_evaluation_as_json() -> None:

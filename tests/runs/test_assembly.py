@@ -49,7 +49,7 @@ def test_the_shape_is_the_data_sets_and_the_widest() -> None:
 def test_energy_rules_are_the_recipes() -> None:
     model = energy_model(quickstart('energy.convention="paper"', 'energy.residual="mac"'))
     assert (model.convention.head, model.convention.residual) == (False, "mac")
-    assert (model.profile.name, model.profile.e_mac_pj, model.profile.e_ac_pj) == ("cmos45", 4.6, 0.9)
+    assert (model.hardware.name, model.hardware.mac, model.hardware.ac) == ("cmos45", 4.6, 0.9)
 
 
 def test_weights_go_out_and_in_unchanged() -> None:

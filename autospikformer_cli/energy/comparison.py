@@ -1,0 +1,131 @@
+"""A spiking network beside the ANN of the same shape (Auto-Spikformer, Equation 4), and where they cost the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from autospikformer_cli.energy.counts import InputRate, OperationCounts
+from autospikformer_cli.energy.memory import ann_traffic
+from autospikformer_cli.energy.pricing import LayerEnergy, Pricing
+from autospikformer_cli.spiking.layout import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class LayerComparison:
+    """One operation, with its BatchNorm where that is counted, as spiking and as ANN: joules of one image.
+
+    ann_j, ann_int8_j: of the ANN, with the profile's numbers and with 8-bit weights and activations; None where the
+    profile has no figure. input_rate: mean input value, or the share that is not 0 where each value costs one
+    multiplication. break_even_rate: the input rate at which spikes cost as much as the ANN; None where the operation
+    reads no spikes, where there is no figure, or where it costs more even when silent.
+    """
+
+    name: str
+    input_rate: float | None
+    energy_j: float
+    ann_j: float | None
+    ann_int8_j: float | None
+    break_even_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All operations, and the whole network. energy_int8_j: spiking, with 8-bit weights.
+
+    mean_rate: the mean over all inputs' elements; break_even_rate: one rate of all inputs.
+    """
+
+    layers: tuple[LayerComparison, ...]
+    energy_j: float
+    energy_int8_j: float | None
+    ann_j: float | None
+    ann_int8_j: float | None
+    mean_rate: InputRate | None
+    break_even_rate: float | None
+
+
+def compare(
+    pricing: Pricing, spiking: Sequence[Operation], ann: Sequence[Operation], counts: OperationCounts
+) -> Comparison:
+    """Compare the operations of a spiking network with those of its ANN, one for one. Raises MissingCounts."""
+    pairs = [pair for pair in zip(spiking, ann, strict=True) if pricing.counts(pair[0])]
+    counted = [operation for operation, _ in pairs]
+    counts = counts.under(pricing.convention, counted)
+    int8 = pricing.at_8_bits()
+    layers, lines = [], []
+    for operation, analog in pairs:
+        line = _line(pricing, operation)
+        ann_j = _ann_energy(pricing, analog)
+        layers.append(
+            LayerComparison(
+                operation.name,
+                _rate(pricing, operation, counts),
+                _energy(pricing.with_norm(operation, counts)),
+                ann_j,
+                None if int8 is None else _ann_energy(int8, analog),
+                None if ann_j is None or operation.input_kind == "real" else line.reaches(ann_j),
+            )
+        )
+        lines.append(line)
+    whole = Line(sum(line.fixed for line in lines), sum(line.slope for line in lines))
+    ann_j = _total(layer.ann_j for layer in layers)
+    return Comparison(
+        tuple(layers),
+        sum(layer.energy_j for layer in layers),
+        None if int8 is None else sum(_energy(int8.with_norm(operation, counts)) for operation in counted),
+        ann_j,
+        _total(layer.ann_int8_j for layer in layers),
+        counts.mean(counted),
+        None if ann_j is None else whole.reaches(ann_j),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Joules as a function of an input rate: fixed + slope x rate."""
+
+    fixed: float
+    slope: float
+
+    def reaches(self, energy_j: float) -> float | None:
+        """The rate at which it costs so much; None where no rate does."""
+        return (energy_j - self.fixed) / self.slope if self.slope > 0 and energy_j >= self.fixed else None
+
+
+def _line(pricing: Pricing, operation: Operation) -> Line:
+    """What an operation costs by its rate; spikes are taken to be spread evenly over positions."""
+    norm = sum(layer.energy_j for layer in pricing.norm(operation))
+    if operation.input_kind == "real" or (operation.input_kind == "events" and pricing.multiplies(operation)):
+        return Line(pricing.priced(operation, None, None).energy_j + norm, 0.0)
+    most = float(pricing.steps(operation) * pricing.macs(operation))
+    silent, busy = (pricing.priced(operation, None, sops).energy_j for sops in (0.0, most))
+    return Line(silent + norm, busy - silent)
+
+
+def _ann_energy(pricing: Pricing, operation: Operation) -> float | None:
+    """Joules of an ANN's operation, and of its BatchNorm: multiply-accumulates, once an image."""
+    hardware = pricing.hardware
+    if hardware.mac is None:
+        return None
+    macs = pricing.macs(operation)
+    moved = ann_traffic(operation, macs, hardware.memory).energy if hardware.memory else 0.0
+    norm = sum(layer.energy_j for layer in pricing.norm(replace(operation, runs="image")))
+    return (macs * hardware.mac + moved) * hardware.joules + norm
+
+
+def _rate(pricing: Pricing, operation: Operation, counts: OperationCounts) -> float | None:
+    if operation.input_kind == "real":
+        return None
+    rate = counts.rates[operation.reads]
+    return rate.nonzero if pricing.multiplies(operation) else rate.mean
+
+
+def _energy(layers: Iterable[LayerEnergy]) -> float:
+    return sum(layer.energy_j for layer in layers)
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if len(known) == len(found) else None

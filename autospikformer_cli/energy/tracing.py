@@ -1,0 +1,313 @@
+"""The operations of a user's own PyTorch module, counted in one forward pass on real inputs.
+
+A place, a weight operator of a module, is one operation, however often it is called. How its calls are shared among
+time steps is derived from the calls (a loop over T steps calls it a multiple of T times) and from what each one covers
+(`traced_operators.Axes.order`: layers over whole sequences flatten T and N into their leading dimension). A place of
+which neither can be said is taken to run once an image: its work stays whole, and is then all of one step's. That a
+network without a loop uses the same weights T times, or that its tokens are T, cannot be told from time steps.
+What a convolution reads from F.pad's zeros are values that it reads, not padding.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
+from autospikformer_cli.energy.traced_modules import Place, Tracer
+from autospikformer_cli.energy.traced_operators import Axes, Operand
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.spiking.layout import InputKind, Operation, Runs, Stored
+
+OPTION = "--module"
+FACTORY = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Unattributed:
+    """Calls of an operator in a module that were not counted, and the elements that they wrote, of all images."""
+
+    operator: str
+    module: str
+    calls: int
+    elements: int
+
+
+@dataclass(frozen=True)
+class TracedNetwork:
+    """What a module does for an image.
+
+    operations: one for each place, in the order of execution; a place on real values has neither rate nor work.
+    step_rates: operation, and the mean of its input by time step, () where values are real or steps cannot be told
+    apart. not_counted: operators that cost 0 by definition (elementwise, pooling, normalisation and the like).
+    unattributed: operators that may hide multiply-accumulates.
+    """
+
+    operations: tuple[Operation, ...]
+    counts: OperationCounts
+    step_rates: tuple[tuple[str, tuple[float, ...]], ...]
+    params: int
+    time_step: int
+    images: int
+    not_counted: tuple[Unattributed, ...]
+    unattributed: tuple[Unattributed, ...]
+
+
+def load_module(name: str) -> nn.Module:
+    """The network that "package.module:factory" names: what a callable returns, or a module itself.
+
+    The working folder is importable from then on. Raises UserError.
+    """
+    found = FACTORY.fullmatch(name)
+    if found is None:
+        what = f"{name!r} has not the form package.module:factory"
+        raise UserError(what, OPTION, "for example my_networks:make_network, of my_networks.py in the working folder")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    factory = _attribute(_imported(found["module"]), found["module"], found["attribute"])
+    if isinstance(factory, nn.Module):
+        return factory
+    takes = "a factory takes no arguments, and returns a torch.nn.Module"
+    if not callable(factory):
+        raise UserError(f"{name} is of type {type(factory).__name__}, and no factory", OPTION, takes)
+    try:
+        network = factory()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{name} raises {_told(error)}", OPTION, takes) from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{name} returns a value of type {type(network).__name__}, no module", OPTION, takes)
+    return network
+
+
+def _imported(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        looked = "modules are looked for in the working folder, then among what is installed"
+        shown = f'python -c "import {name}" shows where'
+        fix = looked if missing and f"{name}.".startswith(f"{missing}.") else shown
+        raise UserError(f"{name} cannot be imported: {_told(error)}", OPTION, fix) from error
+
+
+def _attribute(module: object, name: str, path: str) -> object:
+    value = module
+    for part in path.split("."):
+        if not hasattr(value, part):
+            public = [each for each in dir(value) if not each.startswith("_") and callable(getattr(value, each, None))]
+            near = get_close_matches(part, public, n=1)
+            fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(public) or 'nothing to call'}"
+            raise UserError(f"{name} has no {part}", OPTION, fix)
+        value, name = getattr(value, part), f"{name}.{part}"
+    return value
+
+
+def _told(error: BaseException) -> str:
+    """An exception in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def trace(module: nn.Module, frames: Tensor, layout: str, time_step: int | None) -> TracedNetwork:
+    """Count what a module does on an input.
+
+    layout: a letter for each axis of frames, such as "NCHW" or "TNCHW": N images, T time steps, others as one likes.
+    Without T the network itself repeats its input; time_step says how often (default: 1, or T's size). A copy of the
+    module runs, in evaluation mode and without gradients, from a fixed seed. Raises UserError where the layout does not
+    fit, or the module fails.
+    """
+    axes = _axes(frames, layout, time_step)
+    try:
+        network = deepcopy(module).eval()
+    except Exception as error:
+        what = f"{type(module).__name__} cannot be copied: {_told(error)}"
+        raise UserError(what, OPTION, "return a new network, which has not run, from the factory") from error
+    devices = [frames.device] if frames.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(SEED)
+        tracer = Tracer(network, axes)
+        try:
+            with tracer:
+                network(frames)
+        except UserError:
+            raise
+        except Exception as error:
+            shape = " x ".join(map(str, frames.shape))
+            what = f"{type(module).__name__} raises {_told(error)}"
+            raise UserError(what, OPTION, f"its input was {shape}, axes {layout}") from error
+    return _Assembly(tracer, axes).network(network)
+
+
+def _axes(frames: Tensor, layout: str, time_step: int | None) -> Axes:
+    letters = layout.upper()
+    fix = "a letter for each axis, N for images, T for time steps if the input has them, such as NCHW or TNCHW"
+    if not letters.isascii() or not letters.isalpha() or "N" not in letters or len(set(letters)) != len(letters):
+        raise UserError(f"{layout!r} is no layout", "--layout", fix)
+    if len(letters) != frames.ndim:
+        raise UserError(f"{layout} has {len(letters)} axes, the input {frames.ndim}", "--layout", fix)
+    if not frames.numel():
+        raise UserError("the input has no elements", "--input-shape", "every axis has at least one")
+    in_layout = frames.shape[letters.index("T")] if "T" in letters else None
+    if time_step is not None and in_layout is not None and time_step != in_layout:
+        raise UserError(f"{time_step} time steps, but the input has {in_layout}", "--time-step", "leave it out")
+    steps = in_layout or time_step or 1
+    images_first = in_layout is not None and letters.index("N") < letters.index("T")
+    return Axes(frames.shape[letters.index("N")], steps, images_first)
+
+
+class _Assembly:
+    """From places to operations."""
+
+    def __init__(self, tracer: Tracer, axes: Axes) -> None:
+        self.tracer, self.axes = tracer, axes
+        self.names: dict[str, int] = {}
+        self.operations: list[Operation] = []
+        self.rates: dict[str, InputRate] = {}
+        self.work: dict[str, SynapticWork] = {}
+        self.step_rates: list[tuple[str, tuple[float, ...]]] = []
+
+    def network(self, module: nn.Module) -> TracedNetwork:
+        sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+        unattributed = dict(self.tracer.unattributed)
+        for place in self.tracer.places.values():
+            totals = [_total(place, part) for part in ("macs", "reached_macs", "outputs")]
+            if any(total % self.axes.images for total in (*totals, _inputs(place))):
+                # It does not do the same for every image, such as a product of numbers made in the network.
+                key = (f"aten.{place.operator}", self.tracer.stack.label(place.module))
+                calls, elements = unattributed.get(key, [0, 0])
+                unattributed[key] = [calls + len(place.calls), elements + totals[2]]
+            else:
+                self._add(place, sizes)
+        return TracedNetwork(
+            tuple(self.operations),
+            OperationCounts(self.rates, self.work),
+            tuple(self.step_rates),
+            params=sum(sizes.values()),
+            time_step=self.axes.steps,
+            images=self.axes.images,
+            not_counted=_listed(self.tracer.free),
+            unattributed=_listed(unattributed),
+        )
+
+    def _add(self, place: Place, sizes: Mapping[str, int]) -> None:
+        name, images = self._named(place), self.axes.images
+        steps = self._steps(place)
+        index, kind, stored = _input(place)
+        operands = [call.operands[index] for call in place.calls]
+        runs: Runs = "step" if steps == self.axes.steps else "image"
+        if kind == "real" and runs == "step" and self._repeats(operands, place):
+            runs = "repeated"
+        times = steps * images
+        self.operations.append(
+            Operation(
+                name,
+                place.kind,
+                macs=_total(place, "macs") // times,
+                reached_macs=_total(place, "reached_macs") // times,
+                params=_params(place, sizes),
+                reads=name,
+                input_kind=kind,
+                inputs=_inputs(place) // times,
+                outputs=_total(place, "outputs") // times,
+                runs=runs,
+                largest_input=max(1, *(operand.largest for operand in operands)) if kind != "real" else 1,
+                stored=stored,
+                norm=place.norm,
+                fires=place.fires,
+            )
+        )
+        if kind != "real":
+            self._count(name, operands)
+        self.step_rates.append((name, self._step_rates(place, operands) if kind != "real" else ()))
+
+    def _count(self, name: str, operands: list[Operand]) -> None:
+        elements = max(1, sum(operand.elements for operand in operands))
+        total, nonzeros, events, passes = (
+            sum(getattr(operand, part) for operand in operands) for part in ("total", "nonzeros", "events", "passes")
+        )
+        self.rates[name] = InputRate(float(Fraction(total, elements)), float(Fraction(nonzeros, elements)))
+        images = self.axes.images
+        self.work[name] = SynapticWork(float(Fraction(events, images)), float(Fraction(passes, images)))
+
+    def _steps(self, place: Place) -> int:
+        """T for a place that runs at every time step, else 1."""
+        every = self.axes.steps
+        covers = all(call.order != "none" for call in place.calls) or len(place.calls) % every == 0
+        parts = (*(_total(place, part) for part in ("macs", "reached_macs", "outputs")), _inputs(place))
+        return every if covers and not any(part % (every * self.axes.images) for part in parts) else 1
+
+    def _repeats(self, operands: list[Operand], place: Place) -> bool:
+        """Whether an input was the same at every time step."""
+        if self.axes.steps == 1:
+            return False
+        if all(call.order != "none" for call in place.calls):
+            return all(operand.constant for operand in operands)
+        same = len({operand.digest for operand in operands}) == 1 and bool(operands[0].digest)
+        return same and len(operands) == self.axes.steps
+
+    def _step_rates(self, place: Place, operands: list[Operand]) -> tuple[float, ...]:
+        if all(operand.step_totals for operand in operands):
+            totals = [sum(each) for each in zip(*(operand.step_totals for operand in operands), strict=True)]
+        elif len(operands) == self.axes.steps and all(call.order == "none" for call in place.calls):
+            totals = [operand.total for operand in operands]
+        else:
+            return ()
+        elements = max(1, sum(operand.elements for operand in operands))
+        return tuple(float(Fraction(total * self.axes.steps, elements)) for total in totals)
+
+    def _named(self, place: Place) -> str:
+        """The module that has the weights, or the operator; the second of that name ends in _2."""
+        module = self.tracer.stack.label(place.module)
+        owner = place.weights.partition(".parametrizations.")[0]
+        name = f"{module}.{place.operator}" if not owner else owner.removesuffix(".weight")
+        if owner == "weight":
+            name = module
+        self.names[name] = number = self.names.get(name, 0) + 1
+        return name if number == 1 else f"{name}_{number}"
+
+
+def _input(place: Place) -> tuple[int, InputKind, Stored]:
+    """Which factor is the input, its kind, and what it meets: of two activations the first binary one is the input."""
+    factors = list(zip(*(call.operands for call in place.calls), strict=True))
+    binary = [all(operand.binary for operand in factor) for factor in factors]
+    whole = [all(operand.whole for operand in factor) for factor in factors]
+    index = binary.index(True) if any(binary) else whole.index(True) if any(whole) else 0
+    kind: InputKind = "binary" if binary[index] else "integer" if whole[index] else "real"
+    if place.kind != "attention":
+        return index, kind, "weights"
+    return index, kind, "spikes" if all(binary) else "sums"
+
+
+def _total(place: Place, part: str) -> int:
+    return sum(getattr(call, part) for call in place.calls)
+
+
+def _inputs(place: Place) -> int:
+    index, _, _ = _input(place)
+    return sum(call.operands[index].elements for call in place.calls)
+
+
+def _params(place: Place, sizes: Mapping[str, int]) -> int:
+    """Weights, the bias of the same name, and those of the BatchNorm behind it."""
+    if not place.weights:
+        return 0
+    bias = re.sub("weight$", "bias", place.weights)
+    others = {bias, f"{place.norm}.weight", f"{place.norm}.bias"} if place.norm else {bias}
+    return place.num_weights + sum(sizes.get(name, 0) for name in others - {place.weights})
+
+
+def _listed(found: Mapping[tuple[str, str], Iterable[int]]) -> tuple[Unattributed, ...]:
+    return tuple(Unattributed(operator, module, *numbers) for (operator, module), numbers in found.items())

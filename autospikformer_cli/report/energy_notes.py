@@ -1,0 +1,70 @@
+"""What stands under a table of energies: where the rates are from, under what rules, what is not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from autospikformer_cli.energy.comparison import Comparison
+from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile
+from autospikformer_cli.report.units import format_count, format_energy, format_share
+
+
+class Work(Protocol):
+    """What an operator of a module did."""
+
+    @property
+    def operator(self) -> str: ...
+    @property
+    def module(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def elements(self) -> int: ...
+
+
+def energy_notes(
+    report: EnergyReport, comparison: Comparison, rules: Convention, hardware: HardwareProfile, source: str
+) -> Iterator[str]:
+    """Under a table of layers."""
+    yield f"input rates: {source}; convention {rules.name}, profile {hardware.name}: {hardware.title}"
+    yield f"not counted: {', '.join(free_of_charge(rules, hardware))}"
+    if report.unpriced:
+        yield f"not priced, for {hardware.name} has no mac ({hardware.left_out['mac']}): {', '.join(report.unpriced)}"
+    yield f"{format_count(report.params)} parameters; {ann_text(comparison)}"
+
+
+def free_of_charge(rules: Convention, hardware: HardwareProfile) -> list[str]:
+    """What costs nothing under a convention and a profile."""
+    free = ["pooling"]
+    free += ["neurons"] if hardware.neuron_update is None else []
+    free += ["BatchNorm's affine part"] if rules.batchnorm_folded else []
+    free += ["residual additions"]
+    free += ["memory"] if hardware.memory is None else []
+    return free + ([] if rules.head else ["the classifier"])
+
+
+def ann_text(comparison: Comparison) -> str:
+    """The ANN of the same shape, and where spikes cost as much."""
+    if comparison.ann_j is None:
+        return "no figure for an ANN"
+    parts = [f"as an ANN (Equation 4): {format_energy(comparison.ann_j)}"]
+    if comparison.ann_int8_j is not None:
+        parts.append(f"with 8 bits {format_energy(comparison.ann_int8_j)}")
+    if comparison.break_even_rate is not None and comparison.mean_rate is not None:
+        rates = format_share(comparison.break_even_rate), format_share(comparison.mean_rate.mean)
+        parts.append(f"break-even at an input rate of {rates[0]}, here {rates[1]}")
+    return ", ".join(parts)
+
+
+def module_notes(not_counted: Sequence[Work], unattributed: Sequence[Work]) -> Iterator[str]:
+    """Under the table of a user's module: the operators that cost nothing, and those that could not be counted."""
+    operators: dict[str, int] = {}
+    for work in not_counted:
+        operators[work.operator] = operators.get(work.operator, 0) + work.calls
+    if operators:
+        yield f"operators that cost 0: {', '.join(f'{name} ({calls})' for name, calls in operators.items())}"
+    for work in unattributed:
+        place = work.module or "the module itself"
+        yield f"NOT COUNTED: {work.operator} in {place}, {work.calls} calls, {format_count(work.elements)} elements"

@@ -1,0 +1,83 @@
+"""What a user's module is run on: an array from a file, or seeded random numbers of a shape."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.session import Session
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LAYOUTS = {2: "NF", 3: "TNF", 4: "NCHW", 5: "TNCHW"}
+"""What dimensions mean unless --input-layout says so."""
+SEED = 0
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Dimensions from a text such as 4,8,3,32,32. Raises UserError."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}([,x][1-9][0-9]{0,8})*", text):
+        fix = "write the dimensions of forward's input, such as 1,3,32,32"
+        raise UserError(f"{text!r} is not a shape", "--input-shape", fix)
+    shape = tuple(map(int, re.split("[,x]", text)))
+    if prod(shape) > 2**31:
+        raise UserError(f"an input of {prod(shape):,} numbers is too large", "--input-shape", "count fewer images")
+    return shape
+
+
+def layout_for(shape: tuple[int, ...], layout: str | None) -> str:
+    """The dimensions' letters: N images, T time steps, and others. Raises UserError where they do not fit the shape."""
+    letters = layout or LAYOUTS.get(len(shape))
+    if letters is None:
+        fix = "name the dimensions, N for images and T for time steps: --input-layout TNCHW"
+        raise UserError(f"{len(shape)} dimensions have no usual layout", "--input-shape", fix)
+    if len(letters) != len(shape) or len(set(letters)) != len(letters) or "N" not in letters or not letters.isupper():
+        raise UserError(
+            f"{letters!r} does not name {len(shape)} dimensions, one of them N",
+            "--input-layout",
+            f"write a letter for each, such as {LAYOUTS.get(len(shape), 'TNCHW')}",
+        )
+    return letters
+
+
+def module_inputs(shape: tuple[int, ...] | None, file: Path | None, session: Session) -> tuple[Tensor, str]:
+    """The input, and what it is in words. Raises UserError for a file that is no such array."""
+    import torch
+
+    device, dtype = session.torch_device()
+    if file is None:
+        if shape is None:
+            fix = "write --input-shape 1,3,32,32, or give an array: --input FILE.npy"
+            raise UserError("a module needs an input", "--module", fix)
+        generator = torch.Generator().manual_seed(SEED)
+        numbers = torch.rand(shape, generator=generator, dtype=torch.float32)
+        return numbers.to(device, dtype), f"random numbers from 0 to 1, seed {SEED}, of shape {_shown(shape)}"
+    array = _array(file)
+    if shape is not None and array.shape != shape:
+        raise UserError(f"{file} has the shape {_shown(tuple(array.shape))}, not {_shown(shape)}", "--input")
+    if not bool(array.isfinite().all()):
+        raise UserError(f"{file} has values that are not finite", "--input", "repair the array")
+    return array.to(device, dtype), f"{file}, of shape {_shown(tuple(array.shape))}"
+
+
+def _array(file: Path) -> Tensor:
+    import numpy as np
+    import torch
+
+    fix = "write one with numpy.save, of numbers"
+    try:
+        array = np.load(file, allow_pickle=False)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.size == 0:
+            raise UserError(f"{file} is no array of numbers", "--input", fix)
+        return torch.from_numpy(array.astype(np.float64))
+    except (OSError, ValueError, EOFError) as error:
+        reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is no .npy file"
+        raise UserError(f"{file} cannot be read: {reason}", "--input", fix) from error
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return ",".join(map(str, shape))
