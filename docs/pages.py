@@ -75,7 +75,8 @@ def fidelity() -> str:
     names: tuple[Fidelity, ...] = ("sound", "paper", "authors")
     conventions = (
         'Keys of [energy] that `energy.convention` decides while they are "none". The convention `sound` goes with the '
-        "fidelities `sound` and `authors` (the published code has no energy), `paper` with `paper`."
+        "fidelities `sound` and `authors` (the published code has no energy), `paper` with `paper`; the others, and "
+        "what every rule means, are in [energy.md](energy.md)."
     )
     parts = [MADE, FIDELITY_INTRODUCTION, "## Switches of a fidelity", ""]
     parts += [_table(_switch_head(*names), (_switch_row(switch, names) for switch in PROFILE_SWITCHES)), ""]

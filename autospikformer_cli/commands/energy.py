@@ -128,6 +128,8 @@ def _show(
     if csv:
         sys.stdout.write(energy_csv(found.report.layers, found.energy.rules.name, found.energy.hardware.name))
         return
-    for table in energy_tables(found, compare, ann):
+    for number, table in enumerate(energy_tables(found, compare, ann)):
+        if number:
+            session.console.print()
         session.console.print(table)
     session.emit(document)

@@ -16,9 +16,10 @@ class LayerComparison:
     """One operation, with its BatchNorm where that is counted, as spiking and as ANN: joules of one image.
 
     ann_j, ann_int8_j: of the ANN, with the profile's numbers and with 8-bit weights and activations; None where the
-    profile has no figure. input_rate: mean input value, or the share that is not 0 where each value costs one
-    multiplication. break_even_rate: the input rate at which spikes cost as much as the ANN; None where the operation
-    reads no spikes, where there is no figure, or where it costs more even when silent.
+    profile has no figure. unpriced: whether energy_j lacks operations for the same reason. input_rate: mean input
+    value, or the share that is not 0 where each value costs one multiplication. break_even_rate: the input rate at
+    which spikes cost as much as the ANN; None where the operation reads no spikes, where there is no figure, or where
+    it costs more even when silent.
     """
 
     name: str
@@ -27,6 +28,7 @@ class LayerComparison:
     ann_j: float | None
     ann_int8_j: float | None
     break_even_rate: float | None
+    unpriced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,16 @@ def compare(
     for operation, analog in pairs:
         line = _line(pricing, operation)
         ann_j = _ann_energy(pricing, analog)
+        priced = list(pricing.with_norm(operation, counts))
         layers.append(
             LayerComparison(
                 operation.name,
                 _rate(pricing, operation, counts),
-                _energy(pricing.with_norm(operation, counts)),
+                _energy(priced),
                 ann_j,
                 None if int8 is None else _ann_energy(int8, analog),
                 None if ann_j is None or operation.input_kind == "real" else line.reaches(ann_j),
+                any(layer.unpriced for layer in priced),
             )
         )
         lines.append(line)

@@ -43,7 +43,7 @@ class CountedNetwork:
 
 def as_ann(spiking: Sequence[Operation]) -> list[Operation]:
     """The same operations on real values, once an image."""
-    return [replace(operation, input_kind="real", runs="image") for operation in spiking]
+    return [replace(operation, input_kind="real", runs="image", analog=True) for operation in spiking]
 
 
 def counted_subnet(

@@ -155,14 +155,14 @@ def _axes(frames: Tensor, layout: str, time_step: int | None) -> Axes:
     letters = layout.upper()
     fix = "a letter for each axis, N for images, T for time steps if the input has them, such as NCHW or TNCHW"
     if not letters.isascii() or not letters.isalpha() or "N" not in letters or len(set(letters)) != len(letters):
-        raise UserError(f"{layout!r} is no layout", "--layout", fix)
+        raise UserError(f"{layout!r} is no layout", "--input-layout", fix)
     if len(letters) != frames.ndim:
-        raise UserError(f"{layout} has {len(letters)} axes, the input {frames.ndim}", "--layout", fix)
+        raise UserError(f"{layout} has {len(letters)} axes, the input {frames.ndim}", "--input-layout", fix)
     if not frames.numel():
         raise UserError("the input has no elements", "--input-shape", "every axis has at least one")
     in_layout = frames.shape[letters.index("T")] if "T" in letters else None
     if time_step is not None and in_layout is not None and time_step != in_layout:
-        raise UserError(f"{time_step} time steps, but the input has {in_layout}", "--time-step", "leave it out")
+        raise UserError(f"{time_step} time steps, but the input has {in_layout}", "--time-steps", "leave it out")
     steps = in_layout or time_step or 1
     images_first = in_layout is not None and letters.index("N") < letters.index("T")
     return Axes(frames.shape[letters.index("N")], steps, images_first)

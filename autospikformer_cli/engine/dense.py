@@ -20,7 +20,6 @@ from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import ForwardPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
-
 NOTHING: Integers = np.zeros(0, np.int64)
 
 

@@ -173,7 +173,7 @@ def read_layer(path: Path, key: str, named_at: str | None) -> Layer:
 
 
 def energy_layers(layer: Layer) -> list[Layer]:
-    """The tables of the profile and the convention that a layer names by path; they lie just over it. Raises UserError."""
+    """Tables of the profile and the convention that a layer names by path, to lie just over it. Raises UserError."""
     section = layer.document.get("energy")
     named = section if isinstance(section, dict) else {}
     found = []

@@ -110,7 +110,7 @@ def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...
         names = [name for name, _ in rates]
         printed = steps <= _MOST_PRINTED_STEPS
         cell = max(0.45, 2.4 / steps) if printed else max(0.12, 10.8 / steps)
-        figure = _figure(_inches(names) + cell * min(steps, 400) + 1.3, 1.3 + 0.21 * len(rates))
+        figure = _figure(_inches(names) + cell * min(steps, 400) + 1.5, max(2.5, 1.3 + 0.21 * len(rates)))
         axes = figure.add_subplot()
         most = float(np.nanmax(grid)) if np.isfinite(grid).any() else 0.0
         mesh = axes.pcolormesh(np.ma.masked_invalid(grid), cmap="viridis", vmin=0.0, vmax=most or 1.0)
@@ -128,7 +128,7 @@ def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...
         axes.set_xlabel("Time step")
         _bare(axes)
         bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=30)
-        bar.set_label("Firing rate (spikes of a neuron and time step)")
+        bar.set_label("Firing rate\n(spikes a neuron and step)")
         bar.outline.set_visible(False)
         _title(figure, title)
         _save(figure, path)

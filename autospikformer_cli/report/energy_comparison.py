@@ -20,6 +20,7 @@ from autospikformer_cli.report.energy_layout import (
     times,
 )
 from autospikformer_cli.report.energy_table import priced_energy
+from autospikformer_cli.report.tables import table_of
 from autospikformer_cli.report.units import ABSENT, EnergyUnit, format_energy, format_share
 
 
@@ -49,7 +50,7 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
         ways.append(("ANN, as the paper prints", 1, paper_ann_j))
     unit = finer_unit(energy for _, _, energy in ways if energy is not None)
     legend = "× spiking: the ANN's energy, or the line's, as a multiple of the spiking network's"
-    table = SnugTable(title, "\n".join([legend, *notes]))
+    table = table_of(SnugTable, title, "\n".join([legend, *notes]))
     table.add_column("Layer", overflow="fold")
     for head in ("Rate", "Break-\neven", *(f"{name}\n({unit.symbol})" for name in ("Spiking", "ANN", "ANN 8-bit"))):
         table.add_column_of_numbers(head)
@@ -73,9 +74,8 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
 
 
 def _layer_cells(layer: LayerComparison, unit: EnergyUnit) -> Iterator[str]:
-    """A layer of real values has no spiking energy either where the profile has no figure for a multiplication."""
-    unpriced = layer.input_rate is None and layer.ann_j is None
-    energy = None if unpriced else layer.energy_j
+    """A layer's rates, energies and ratio; a dash where the profile has no figure."""
+    energy = None if layer.unpriced else layer.energy_j
     yield from (format_share(layer.input_rate), format_share(layer.break_even_rate))
     yield from _numbers((energy, layer.ann_j, layer.ann_int8_j), unit)
     yield times(layer.ann_j, energy)
@@ -97,7 +97,7 @@ def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence
     by_part = all(is_spikformer([layer.name for layer in report.layers]) for _, report in counted)
     parts = tuple(PARTS.values()) if by_part else ()
     first = next(iter(totals), None)
-    table = SnugTable(title, "\n".join([*_spread(totals, unit), *_remarks(rows), *notes]) or None)
+    table = table_of(SnugTable, title, "\n".join([*_spread(totals, unit), *_remarks(rows), *notes]) or None)
     table.add_column("Convention", overflow="fold")
     for head in ("SOPs", "ACs", "MULs", *(f"{part.capitalize()}\n({unit.symbol})" for part in parts)):
         table.add_column_of_numbers(head)

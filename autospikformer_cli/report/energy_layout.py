@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
-from rich.text import Text
 
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
 from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count
@@ -87,18 +85,6 @@ def _spoken(key: str) -> str:
 
 class SnugTable(PageTable):
     """A table as all of the reports use it, but its columns move closer where they would not fit otherwise."""
-
-    def __init__(self, title: str, caption: str | None = None) -> None:
-        super().__init__(
-            title=Text(title, style="bold"),
-            caption=None if caption is None else Text(caption),
-            title_justify="left",
-            caption_justify="left",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            collapse_padding=True,
-            show_edge=False,
-        )
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render as rich does, with two blanks between columns where there is room, else one."""

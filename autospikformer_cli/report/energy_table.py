@@ -9,6 +9,7 @@ from rich.table import Table
 
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.report.energy_layout import Group, SnugTable, groups_of, share_percent, short_count
+from autospikformer_cli.report.tables import table_of
 from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_share
 
 
@@ -28,7 +29,7 @@ def energy_table(
         any(layer.memory_j for layer in layers),
         any(layer.neurons_j for layer in layers),
     )
-    table = SnugTable(title, "\n".join(notes) or None)
+    table = table_of(SnugTable, title, "\n".join(notes) or None)
     table.add_column("Layer", overflow="fold")
     for head in sheet.heads():
         table.add_column_of_numbers(head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -25,9 +25,17 @@ class PageTable(Table):
         return super().__rich_console__(console, options.update(max_width=min(options.max_width, MAX_WIDTH)))
 
 
-def plain_table(title: str, caption: str | None = None) -> Table:
+AnyTable = TypeVar("AnyTable", bound=PageTable)
+
+
+def plain_table(title: str, caption: str | None = None) -> PageTable:
     """An empty table as all of the reports use it: a rule under the head, nothing round it."""
-    return PageTable(
+    return table_of(PageTable, title, caption)
+
+
+def table_of(kind: type[AnyTable], title: str, caption: str | None = None) -> AnyTable:
+    """The same of a kind of its own."""
+    return kind(
         title=Text(title, style="bold"),
         caption=None if caption is None else Text(caption),
         title_justify="left",

@@ -70,9 +70,7 @@ def _leaves(table: Mapping[str, object], path: _KeyPath) -> Iterator[tuple[_KeyP
 def _rate(name: str, value: object, operation: Operation) -> InputRate:
     table = value if isinstance(value, dict) else {"mean": value}
     if {*table} - {"mean", "nonzero"} or "mean" not in table:
-        raise UserError(
-            f"{name} must be a number, or have mean and nonzero", fix="write {mean = 0.2, nonzero = 0.2}"
-        )
+        raise UserError(f"{name} must be a number, or have mean and nonzero", fix="write {mean = 0.2, nonzero = 0.2}")
     mean = _number(name, table["mean"])
     most = float("inf") if operation.input_kind == "events" else operation.largest_input
     if not 0 <= mean <= most:

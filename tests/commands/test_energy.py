@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,9 +33,9 @@ def test_spikformer_4_384(aspk: Aspk) -> None:
     assert round(document["macs"] / 1e6, 1) == 934.0
     head = document["layers"][-1]
     assert head == {
-        "name": "head", "kind": "head", "macs": 3840, "steps": 1, "input_rate": None, "nonzero_rate": None, "sops": None,
-        "accumulates": 0, "multiplies": 3840, "compute_j": pytest.approx(3840 * 4.6e-12), "memory_j": 0, "neurons_j": 0,
-        "unpriced": 0, "energy_j": pytest.approx(3840 * 4.6e-12),
+        "name": "head", "kind": "head", "macs": 3840, "steps": 1, "input_rate": None, "nonzero_rate": None,
+        "sops": None, "accumulates": 0, "multiplies": 3840, "compute_j": pytest.approx(3840 * 4.6e-12), "memory_j": 0,
+        "neurons_j": 0, "unpriced": 0, "energy_j": pytest.approx(3840 * 4.6e-12),
     }  # fmt: skip
     assert round((document["energy_j"] - head["energy_j"]) * 1e3, 4) == 0.8455
     assert document["ann_energy_j"] == pytest.approx(document["macs"] * 4.6e-12)

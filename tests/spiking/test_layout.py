@@ -171,16 +171,92 @@ def test_neurons_and_inputs_are_what_an_observer_sees(space: SearchSpace, watche
         subnet = space.sample(Random(seed))
         with torch.no_grad():
             supernet(frames, subnet, BatchStatistics(), watcher)
-        assert num_neurons(shape, subnet) == sum(spikes[0, 0].numel() for spikes in watcher.spikes.values())
+        fired = [spikes[0, 0].numel() for spikes in watcher.spikes.values()]
+        assert num_neurons(shape, subnet) == sum(fired)
+        assert [each.outputs for each in operations(shape, subnet) if each.fires] == fired
         assert {spikes.shape[:2] for spikes in watcher.spikes.values()} == {(subnet.time_step, 3)}
         found = operations(shape, subnet)
         assert list(watcher.inputs) == list(dict.fromkeys(operation.reads for operation in found))
         for operation in found:
             values = watcher.inputs[operation.reads]
             assert kind_of(values, operation.input_kind)
+            assert values[0, 0].numel() == operation.inputs
+            assert values.max() <= operation.largest_input or operation.input_kind == "real"
             if operation.kind == "linear":
                 outputs = operation.macs // values[0, 0].numel()
                 assert operation.params == values.shape[-1] * outputs + 3 * outputs
+
+
+def test_the_largest_inputs_are_those_of_neurons_that_fire_always(space: SearchSpace, watcher: Any) -> None:
+    """The embedding is two spikes, and each half of a block adds one: 2, 3, 4, 5."""
+    shape, subnet = NetworkShape(8, 2, 5, 16, (2, 3)), replace(space.sample(Random(3)), embed_dim=16)
+    supernet = Supernet(NetworkConfig(shape, space, attention_scale=0.5))
+    with torch.no_grad():
+        for name, parameter in supernet.named_parameters():
+            if "_bn" in name:
+                parameter.fill_(1000.0 if name.endswith("bias") else 0.0)
+        supernet(torch.rand(1, 1, 8, 8, 2), subnet, BatchStatistics(), watcher)
+    for operation in operations(shape, subnet):
+        if operation.input_kind != "real":
+            assert int(watcher.inputs[operation.reads].min()) == operation.largest_input, operation.name
+    largest = {o.name: o.largest_input for o in operations(shape, parse_subnet("(2, 2, 2, 4, 4, 1, 1, 2, 2, 4, 16)"))}
+    assert [largest[f"block.{block}.{layer}_linear"] for block in (0, 1) for layer in ("attn.q", "mlp.fc1")] == [
+        2, 3, 4, 5,
+    ]  # fmt: skip
+
+
+def test_runs_what_is_stored_and_what_fires() -> None:
+    subnet = parse_subnet("(1, 2, 4, 1, 2, 4, 8)")
+    tokens = 4
+    found = {o.name.rpartition(".")[2]: o for o in operations(NetworkShape(8, 1, 2, 8), subnet)}
+    assert {name: o.runs for name, o in found.items() if o.runs != "step"} == {"proj_conv": "repeated", "head": "image"}
+    assert {name for name, o in found.items() if not o.fires} == {"q@k", "head"}
+    assert {name: o.stored for name, o in found.items() if o.stored != "weights"} == {
+        "q@k": "spikes",
+        "(q@k)@v": "sums",
+    }
+    assert [found[name].outputs for name in ("q@k", "(q@k)@v")] == [4 * tokens**2, tokens * 8]
+    reordered = {o.name.rpartition(".")[2]: o for o in operations(NetworkShape(8, 1, 2, 8), subnet, "q_kv")}
+    assert [reordered[name].outputs for name in ("k@v", "q@(k@v)")] == [4 * 2 * 2, tokens * 8]
+    assert [reordered[name].stored for name in ("k@v", "q@(k@v)")] == ["spikes", "sums"]
+    assert [(o.runs, o.input_kind) for o in operations(NetworkShape(8, 1, 2, 8, reads_events=True), subnet)][:2] == [
+        ("step", "events"),
+        ("step", "binary"),
+    ]
+    ann = operations(NetworkShape(8, 1, 2, 8, network="transformer"), subnet)
+    assert {(o.runs, o.input_kind, o.analog) for o in ann} == {("image", "real", True)}
+    assert not any(o.analog for o in found.values())
+    norms = {name: o.norm for name, o in found.items() if name.startswith(("proj", "rpe", "fc1", "q"))}
+    assert norms["rpe_conv"] == "patch_embed.rpe_bn"
+    assert (norms["proj_conv3"], norms["fc1_linear"], norms["q@k"]) == (
+        "patch_embed.proj_bn3",
+        "block.0.mlp.fc1_bn",
+        "",
+    )
+
+
+@pytest.mark.parametrize("side", range(1, 10))
+def test_taps_that_reach_the_map(side: int) -> None:
+    """Tap by tap, of a map of each side; 2 channels in, and 1, 2, 4, 8 and 8 out."""
+    places = [(y, x) for y in range(side) for x in range(side)]
+    taps = [(y + dy, x + dx) for y, x in places for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    inside = sum(0 <= row < side and 0 <= column < side for row, column in taps)
+    found = operations(NetworkShape(side, 2, 5, 8, ()), parse_subnet("(1, 2, 4, 1, 2, 4, 8)"))
+    weights = [2 * 1, 1 * 2, 2 * 4, 4 * 8, 8 * 8]
+    assert [o.reached_macs for o in found[:5]] == [inside * pairs for pairs in weights]
+    assert [o.macs for o in found[:5]] == [len(taps) * pairs for pairs in weights]
+    assert all(o.reached_macs == o.macs for o in found[5:])
+
+
+@pytest.mark.parametrize("network", ["spikformer", "transformer"])
+def test_neurons_in_closed_form(space: SearchSpace, network: Any) -> None:
+    for seed in range(8):
+        subnet, side = space.sample(Random(seed)), 5 + seed
+        shape = NetworkShape(side, 2, 5, 16, (3,), network=network)
+        after, dim = (side + 1) // 2, subnet.embed_dim
+        stem = (2 + 4 + 8) * side**2 + 2 * dim * after**2
+        blocks = sum(after**2 * (6 * dim + subnet.hidden_dim(block)) for block in range(subnet.depth))
+        assert num_neurons(shape, subnet) == stem + blocks
 
 
 def kind_of(values: Tensor, kind: str) -> bool:

@@ -1,0 +1,166 @@
+"""aspk energy --module: networks of other authors' layers, and what is said where one cannot be counted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Aspk = Callable[..., Any]
+
+NETS = '''
+import snntorch
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
+
+
+class Csnn(nn.Module):
+    """SpikingJelly's layers, all steps at once: (T, N, 1, 6, 6)."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            layer.Conv2d(1, 3, 3, padding=1, bias=False), neuron.LIFNode(), layer.MaxPool2d(2, 2),
+            layer.Flatten(), layer.Linear(27, 5), neuron.LIFNode(),
+        )
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x):
+        return self.net(x).mean(0)
+
+
+class Leaky(nn.Module):
+    """snnTorch's neurons in a loop over three steps: (N, 8)."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.lif1 = nn.Linear(8, 6), snntorch.Leaky(beta=0.9)
+        self.fc2, self.lif2 = nn.Linear(6, 4), snntorch.Leaky(beta=0.9)
+
+    def forward(self, x):
+        first, second = self.lif1.init_leaky(), self.lif2.init_leaky()
+        total = 0
+        for _ in range(3):
+            spikes, first = self.lif1(self.fc1(x), first)
+            spikes, second = self.lif2(self.fc2(spikes), second)
+            total = total + spikes
+        return total
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, batch_first=True)
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.fc(self.lstm(x)[0])
+
+
+def csnn():
+    torch.manual_seed(0)
+    return Csnn()
+
+
+def leaky():
+    torch.manual_seed(1)
+    return Leaky()
+
+
+def broken():
+    raise ValueError("no weights here")
+
+
+number = 3
+'''
+
+
+@pytest.fixture(autouse=True)
+def nets(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """nets.py in the working folder, forgotten afterwards."""
+    (own_folder / "nets.py").write_text(NETS)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("nets", None)
+
+
+def test_a_spikingjelly_network(aspk: Aspk) -> None:
+    done = aspk("energy", "--module", "nets:csnn", "--input-shape", "4,2,1,6,6", "--json")
+    assert done.exit_code == 0, done.stderr
+    convolution, linear = done.document["layers"]
+    assert (convolution["name"], convolution["macs"], convolution["sops"]) == ("net.0", 9 * 3 * 36, None)
+    assert (linear["name"], linear["macs"], linear["steps"]) == ("net.4", 27 * 5, 4)
+    assert linear["sops"] == pytest.approx(linear["input_rate"] * 4 * 27 * 5, rel=1e-12)
+    assert done.document["module"] == "nets:csnn"
+    assert done.document["unattributed"] == []
+    shown = " ".join(aspk("energy", "--module", "nets:csnn", "--input-shape", "4,2,1,6,6").stdout.split())
+    assert "counted on random numbers from 0 to 1, seed 0, of shape 4,2,1,6,6, read as TNCHW" in shown
+    assert "operators that cost 0:" in shown
+
+
+def test_an_snntorch_network_on_ones_own_input(aspk: Aspk) -> None:
+    images = np.random.default_rng(0).random((5, 8), np.float32)
+    np.save("images.npy", images)
+    options = ("--module", "nets:leaky", "--input", "images.npy", "--time-steps", "3", "--json")
+    document = aspk("energy", *options).document
+    first, second = document["layers"]
+    # The image is the same at every step: convolved once, unless every step is counted.
+    assert (first["name"], first["macs"], first["steps"], first["multiplies"]) == ("fc1", 48, 1, 48)
+    assert (second["name"], second["macs"], second["steps"]) == ("fc2", 24, 3)
+    every = aspk("energy", *options, "--convention", "every-step").document
+    assert every["layers"][0]["multiplies"] == 3 * 48
+    expected = 48 * 4.6e-12 + second["sops"] * 0.9e-12
+    assert document["energy_j"] == pytest.approx(expected, rel=1e-12)
+    np.save("permuted.npy", images[[4, 2, 0, 1, 3]])
+    permuted = aspk(
+        "energy", "--module", "nets:leaky", "--input", "permuted.npy", "--time-steps", "3", "--json"
+    ).document
+    assert permuted["layers"] == document["layers"]
+    exact = aspk("energy", *options, "--convention", "border-exact").document
+    assert exact["layers"][1]["sops"] == second["sops"]
+
+
+def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
+    options = ("--module", "nets:Recurrent", "--input-shape", "2,7,4", "--input-layout", "NSF")
+    document = aspk("energy", *options, "--json").document
+    assert [work["module"] for work in document["unattributed"]] == ["lstm"]
+    assert [layer["name"] for layer in document["layers"]] == ["fc"]
+    assert "NOT COUNTED:" in aspk("energy", *options).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--module", "nets"), "--module"),
+        (("--module", "nets:csn"), "did you mean csnn?"),
+        (("--module", "absent_package:make"), "absent_package"),
+        (("--module", "nets:broken"), "no weights here"),
+        (("--module", "nets:number"), "--module"),
+        (("--module", "nets:csnn", "--subnet", "best"), "--subnet has no meaning with --module"),
+        (("--module", "nets:csnn", "--set", "train.epochs=3"), "train.epochs means nothing for a module"),
+        (("--module", "nets:leaky", "--input-shape", "a,b"), "'a,b' is not a shape"),
+        (("--module", "nets:leaky", "--input-shape", "8"), "1 dimensions have no usual layout"),
+        (("--module", "nets:leaky", "--input-layout", "TT"), "'TT' does not name 2 dimensions, one of them N"),
+        (("--module", "nets:leaky", "--input-shape", "2,9"), "--module"),
+        (("--module", "nets:leaky", "--input", "absent.npy"), "absent.npy cannot be read: it does not exist"),
+        (("--module", "nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no .npy file"),
+    ],
+    ids=lambda value: "-".join(value[1:]) if isinstance(value, tuple) else "",
+)
+def test_mistakes(aspk: Aspk, options: tuple[str, ...], told: str) -> None:
+    shape = () if {"--input-shape", "--input"} & set(options) else ("--input-shape", "2,8")
+    done = aspk("energy", *options, *shape)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_module_needs_an_input(aspk: Aspk) -> None:
+    done = aspk("energy", "--module", "nets:leaky")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --module: a module needs an input")
