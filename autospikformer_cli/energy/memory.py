@@ -37,7 +37,7 @@ def spiking_traffic(operation: Operation, executed: float, steps: int, time_step
     neurons = operation.outputs
     written = neurons * time_step * (memory.potential_bits + 1)
     read += neurons * time_step * memory.potential_bits
-    if operation.runs == "repeated" and steps < time_step:
+    if steps < time_step:
         # The current of the pixels is kept, and read by the neurons at every step.
         read += neurons * time_step * memory.potential_bits
         written += neurons * memory.potential_bits

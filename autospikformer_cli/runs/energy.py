@@ -15,7 +15,7 @@ from autospikformer_cli.recipe import EnergyConfig, Recipe, differing_keys, load
 from autospikformer_cli.recipe.toml_text import toml_string
 from autospikformer_cli.report.energy_report import ModuleWork, NetworkEnergy
 from autospikformer_cli.runs.assembly import TrainedRun, network_shape, open_searched
-from autospikformer_cli.runs.module_inputs import layout_for, module_inputs, parse_shape
+from autospikformer_cli.runs.module_inputs import SEED, layout_for, module_inputs, parse_shape
 from autospikformer_cli.runs.rates import rates_from_file, uniform_rates
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
@@ -101,9 +101,12 @@ def module_energy(
 
     Raises UserError where it cannot be imported or run, or where --set has keys other than energy.*.
     """
+    import torch
+
     from autospikformer_cli.energy.tracing import load_module, trace
 
     energy = _energy_keys(session)
+    torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     frames, described = module_inputs(None if shape is None else parse_shape(shape), inputs, session)
     letters = layout_for(tuple(frames.shape), layout)
     traced = trace(load_module(module).to(frames), frames, letters, time_step)

@@ -220,6 +220,9 @@ def test_of_many_bad_recordings_three_are_named(config, gestures: Path, pool: bo
 
 
 MAKE = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import hashlib, os, sys, time
 from contextlib import nullcontext
 from pathlib import Path

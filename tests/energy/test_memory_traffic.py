@@ -45,6 +45,7 @@ SPIKES = 20 * 3
         (replace(BINARY, input_kind="events"), 100, 3, 500 + 6 * 3 * 7 + POTENTIALS, POTENTIALS + SPIKES),
         # Pixels, convolved once: 20 currents are written once, and read at every step; or at every step, and not kept.
         (PIXELS, 120, 1, 600 + 6 * 7 + 2 * POTENTIALS, POTENTIALS + SPIKES + 20 * 11),
+        (replace(PIXELS, runs="image"), 120, 1, 600 + 42 + 2 * POTENTIALS, POTENTIALS + SPIKES + 20 * 11),
         (PIXELS, 360, 3, 1800 + 6 * 3 * 7 + POTENTIALS, POTENTIALS + SPIKES),
         # A classifier has no neurons: two sums.
         (HEAD, 40, 1, 40 * 5 + 20 * 7, 2 * 11),
