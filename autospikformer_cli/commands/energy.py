@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autospikformer_cli.commands.energy_options import ConventionOption, ProfileOption
 from autospikformer_cli.session import Session
 
 if TYPE_CHECKING:
@@ -29,12 +30,8 @@ def energy(
     rates: Annotated[
         Path | None, typer.Option("--rates", metavar="FILE", help="A TOML file with a rate for each layer.")
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Hardware: a name, or a .toml of yours (energy.profile).")
-    ] = None,
-    convention: Annotated[
-        str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
-    ] = None,
+    profile: ProfileOption = None,
+    convention: ConventionOption = None,
     compare: Annotated[bool, typer.Option("--compare", help="Under all conventions, side by side.")] = False,
     ann: Annotated[bool, typer.Option("--ann", help="Beside the ANN of the same shape, layer by layer.")] = False,
     chart: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.commands.energy_options import ConventionOption, ProfileOption
 from autospikformer_cli.session import Session
 
 REREAD = ("search.alpha", "search.normalise", "search.bounds", "search.percentile")
@@ -20,12 +21,8 @@ def report(
     top: Annotated[
         int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")
     ] = 10,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Hardware: a name, or a .toml of yours (energy.profile).")
-    ] = None,
-    convention: Annotated[
-        str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
-    ] = None,
+    profile: ProfileOption = None,
+    convention: ConventionOption = None,
 ) -> None:
     """Show what a run's search found; nothing is measured again.
 

@@ -64,10 +64,11 @@ class Recipe(Keys):
         return subnet_from_tuple(self.search.baseline)
 
     def resolved_switches(self) -> dict[str, Value]:
-        """Every switch of fidelity and energy convention with its value in force, by key; and the kind of network."""
+        """Every switch of fidelity and energy convention with its value in force, by key; network and hardware."""
         keys = [*NETWORK_KEYS, *(switch.key for switch in PROFILE_SWITCHES)]
         values: dict[str, Value] = {key: self.value(key) for key in keys}
         values["energy.convention"] = self.energy.named_convention.name
+        values["energy.profile"] = self.energy.hardware.name
         return values | _rule_keys(self.energy.rules)
 
     def switches(self) -> tuple[str, ...]:

@@ -39,6 +39,9 @@ _COSTS = (("compute", "compute_j", ""), ("memory", "memory_j", "////"), ("neuron
 """What a bar is stacked of: name, field of LayerEnergy, hatch."""
 _MOST_PRINTED_STEPS = 24
 """With more time steps a heat map's cells are too narrow for their values."""
+FIRING_RATE = "Firing rate\n(spikes a neuron and step)"
+INPUT_RATE = "Mean input value"
+"""What a heat map's colours stand for."""
 _DARK = 0.6
 """Up to this share of the colour scale, viridis wants white letters."""
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
@@ -90,10 +93,12 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
         _save(figure, path)
 
 
-def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]]) -> None:
+def heat_map(
+    path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE
+) -> None:
     """Draw firing rates, layer by time step, first layer on top; where a layer has fewer steps, nothing is drawn.
 
-    rates: a layer's name and its firing rate at each step. Values are printed in the cells where they fit. path: .png
+    rates: a layer's name and its firing rate at each step; scale: what they are, where they are others. Values are printed in the cells where they fit. path: .png
     or .svg. Raises UserError as bar_chart does, and where there is no rate at all.
     """
     import numpy as np
@@ -128,7 +133,7 @@ def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...
         axes.set_xlabel("Time step")
         _bare(axes)
         bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=30)
-        bar.set_label("Firing rate\n(spikes a neuron and step)")
+        bar.set_label(scale)
         bar.outline.set_visible(False)
         _title(figure, title)
         _save(figure, path)

@@ -88,7 +88,8 @@ def _numbers(energies_j: Sequence[float | None], unit: EnergyUnit) -> Iterator[s
 def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence[str] = ()) -> Table:
     """One network under several conventions: what is counted, joules by part and in all, and the spread of the totals.
 
-    The last column is the total as a multiple of the first counted convention's. A convention whose counts are missing
+    The last column is the total as a multiple of the first counted convention's. The spread leaves out conventions under
+    which more operations have no figure than under the first. A convention whose counts are missing
     has dashes, and its reason stands under the table, as do the operations that are not priced, and the notes.
     """
     counted = [(row.name, row.report) for row in rows if row.report is not None]
@@ -97,7 +98,8 @@ def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence
     by_part = all(is_spikformer([layer.name for layer in report.layers]) for _, report in counted)
     parts = tuple(PARTS.values()) if by_part else ()
     first = next(iter(totals), None)
-    table = table_of(SnugTable, title, "\n".join([*_spread(totals, unit), *_remarks(rows), *notes]) or None)
+    whole = {name: totals[name] for name, report in counted if name in totals and _prices_as_much(report, counted[0][1])}
+    table = table_of(SnugTable, title, "\n".join([*_spread(whole, unit), *_remarks(rows), *notes]) or None)
     table.add_column("Convention", overflow="fold")
     for head in ("SOPs", "ACs", "MULs", *(f"{part.capitalize()}\n({unit.symbol})" for part in parts)):
         table.add_column_of_numbers(head)
@@ -126,6 +128,11 @@ def _part_energy(report: EnergyReport, part: str) -> float | None:
     """Joules of a part; None where nothing of it is counted, or nothing is priced."""
     layers = [layer for layer in report.layers if part_of(layer.name) == part]
     return priced_energy(layers) if layers else None
+
+
+def _prices_as_much(report: EnergyReport, first: EnergyReport) -> bool:
+    """Whether a total lacks no operations that the first one holds: without figures it would only seem smaller."""
+    return set(report.unpriced) <= set(first.unpriced)
 
 
 def _spread(totals: dict[str, float], unit: EnergyUnit) -> Iterator[str]:

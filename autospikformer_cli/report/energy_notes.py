@@ -29,16 +29,16 @@ def energy_notes(
 ) -> Iterator[str]:
     """Under a table of layers."""
     yield f"input rates: {source}; convention {rules.name}, profile {hardware.name}: {hardware.title}"
-    yield f"not counted: {', '.join(free_of_charge(rules, hardware))}"
+    yield f"not counted: {', '.join(free_of_charge(rules, hardware, any(layer.neurons_j for layer in report.layers)))}"
     if report.unpriced:
         yield f"not priced, for {hardware.name} has no mac ({hardware.left_out['mac']}): {', '.join(report.unpriced)}"
     yield f"{format_count(report.params)} parameters; {ann_text(comparison)}"
 
 
-def free_of_charge(rules: Convention, hardware: HardwareProfile) -> list[str]:
-    """What costs nothing under a convention and a profile."""
+def free_of_charge(rules: Convention, hardware: HardwareProfile, neurons: bool) -> list[str]:
+    """What costs nothing under a convention and a profile. neurons: whether updates of any were priced."""
     free = ["pooling"]
-    free += ["neurons"] if hardware.neuron_update is None else []
+    free += [] if neurons else ["neurons"]
     free += ["BatchNorm's affine part"] if rules.batchnorm_folded else []
     free += ["residual additions"]
     free += ["memory"] if hardware.memory is None else []

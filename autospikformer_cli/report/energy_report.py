@@ -16,7 +16,7 @@ from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy_files import Convention, shipped_convention, shipped_names
-from autospikformer_cli.report.energy_charts import bar_chart, heat_map
+from autospikformer_cli.report.energy_charts import FIRING_RATE, INPUT_RATE, bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
 from autospikformer_cli.report.energy_notes import Work, energy_notes, module_notes
 from autospikformer_cli.report.energy_table import energy_table
@@ -106,12 +106,15 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
 def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None:
     """The pictures that are asked for. Raises UserError where one cannot be made."""
     if heatmap is not None and not any(rates for _, rates in found.network.step_rates):
+        if found.module is not None:
+            raise UserError("the module has no spikes by time step to draw", "--heatmap", "name T: --input-layout TNCHW")
         fix = "leave the rates out to read a run's"
         raise UserError("given rates have no time steps to draw", "--heatmap", fix)
     if chart is not None:
         bar_chart(chart, f"Energy of {found.title}", found.report.layers)
     if heatmap is not None:
-        heat_map(heatmap, f"Firing rate of {found.title}", found.network.step_rates)
+        scale = FIRING_RATE if found.module is None else INPUT_RATE
+        heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.network.step_rates, scale)
 
 
 def energy_document(found: NetworkEnergy) -> dict[str, object]:

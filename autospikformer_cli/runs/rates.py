@@ -14,6 +14,8 @@ from autospikformer_cli.recipe.layers import read_layer
 from autospikformer_cli.spiking.layout import Operation
 
 _KeyPath = tuple[str, ...]
+_ROUNDED = 1 + 1e-9
+"""What a quotient of counts may be off by, once it is a float."""
 
 
 def uniform_rates(rate: float, operations: Sequence[Operation]) -> dict[str, InputRate]:
@@ -81,7 +83,7 @@ def _rate(name: str, value: object, operation: Operation) -> InputRate:
             raise UserError(f"{name} has a mean of {mean:g}, above 1, and no share of values that are not 0", fix=fix)
         return InputRate(mean, mean)
     nonzero = _number(name, table["nonzero"])
-    if not (nonzero <= min(1.0, mean) and mean <= nonzero * most if mean else nonzero == 0):
+    if not (nonzero <= min(1.0, mean) and mean <= nonzero * most * _ROUNDED if mean else nonzero == 0):
         raise UserError(
             f"{name}: values from 0 to {most} with a mean of {mean:g} cannot be {nonzero:g} non-zero",
             fix="nonzero is the share of values that are not 0",

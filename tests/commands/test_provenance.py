@@ -81,7 +81,7 @@ def test_every_document_and_table_names_the_switches(command: str, aspk: Aspk, s
     words = " ".join(aspk(command, "--quiet").stdout.replace("│", " ").split())
     assert (f"sound, but {PARENTS}" in words) is (command == "report")
     assert ("p_mutation 0.4; energy: convention sound" in words) is (command == "report")
-    assert "; energy: convention sound, first_layer_steps once, residual ac, order qk_v" in words
+    assert "; energy: convention sound, profile cmos45, first_layer_steps once, residual ac, order qk_v" in words
 
 
 def test_what_a_training_is_told_and_would_do_names_the_switches(aspk: Aspk, trained: Path) -> None:

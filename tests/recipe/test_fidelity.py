@@ -235,7 +235,9 @@ def test_resolved_switches_are_those_that_count(options: list[str]) -> None:
         assert resolved[switch.key] == getattr(recipe.energy.rules, switch.key.split(".")[1])
     assert recipe.energy.rules.residual == ("mac" if options == ['energy.residual="mac"'] else "ac")
     assert {key: resolved[key] for key in values(recipe)} == values(recipe)
-    assert list(resolved) == [*NETWORK_KEYS, *(switch.key for switch in SWITCHES)]
+    named = [switch.key for switch in PROFILE_SWITCHES]
+    rules = [switch.key for switch in CONVENTION_SWITCHES]
+    assert list(resolved) == [*NETWORK_KEYS, *named, "energy.profile", *rules]
 
 
 def test_the_document_names_fidelity_switches_and_every_value() -> None:

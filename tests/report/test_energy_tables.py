@@ -153,9 +153,9 @@ def test_an_energy_table_names_its_switches(render: Render) -> None:
 
 COMPARISON = Comparison(
     (
-        LayerComparison("patch_embed.proj_conv", None, 4e-9, 4e-9, 0.2e-9, None),
-        LayerComparison("patch_embed.rpe_conv", 0.25, 18e-9, 92e-9, 4.6e-9, 1.278),
-        LayerComparison("head", None, 8e-9, 8e-9, 0.4e-9, None),
+        LayerComparison("patch_embed.proj_conv", None, 4e-9, 4e-9, 0.2e-9, None, unpriced=False),
+        LayerComparison("patch_embed.rpe_conv", 0.25, 18e-9, 92e-9, 4.6e-9, 1.278, unpriced=False),
+        LayerComparison("head", None, 8e-9, 8e-9, 0.4e-9, None, unpriced=False),
     ),
     energy_j=30e-9,
     energy_int8_j=6e-9,
@@ -193,7 +193,7 @@ def test_the_ann_beside_the_spiking_network(render: Render) -> None:
 
 def test_an_ann_without_figures_has_dashes(render: Render) -> None:
     layers = [replace(layer, ann_j=None, ann_int8_j=None, break_even_rate=None) for layer in COMPARISON.layers]
-    layers[0] = replace(layers[0], energy_j=0.0)
+    layers[0] = replace(layers[0], energy_j=0.0, unpriced=True)
     nothing = replace(
         COMPARISON, layers=tuple(layers), energy_int8_j=None, ann_j=None, ann_int8_j=None, break_even_rate=None
     )
