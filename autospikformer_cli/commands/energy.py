@@ -123,7 +123,7 @@ def _show(
     document = energy_document(found)
     draw(found, chart, heatmap)
     if csv:
-        sys.stdout.write(energy_csv(found.report.layers, found.energy.rules.name, found.energy.hardware.name))
+        sys.stdout.write(energy_csv(found.report.layers, found.rules.name, found.energy.hardware.name))
         return
     for number, table in enumerate(energy_tables(found, compare, ann)):
         if number:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -57,6 +57,31 @@ class _Origin(NamedTuple):
 
     storage: StorageWeakRef
     parameter: str
+
+
+COPIES = {"aten::clone", "aten::_to_copy"}
+"""Operators whose result holds the values of what they read; views share its memory."""
+
+
+class Memories:
+    """Tensors in the memory of those that were added, while that lives, and copies of them."""
+
+    def __init__(self) -> None:
+        self._storages: dict[int, StorageWeakRef] = {}
+
+    def add(self, tensor: Tensor) -> None:
+        """Remember a tensor's memory."""
+        storage = tensor.untyped_storage()
+        self._storages[storage._cdata] = StorageWeakRef(storage)
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        known = self._storages.get(tensor.untyped_storage()._cdata)
+        return known is not None and not known.expired()
+
+    def follow(self, operator: torch._ops.OpOverload, read: Sequence[Tensor], written: Any) -> None:
+        """What an operator writes is a copy where it only copies."""
+        if operator._schema.name in COPIES and read and read[0] in self:
+            self.add(written)
 
 
 class Weights:
@@ -170,6 +195,7 @@ class Tracer(TorchDispatchMode):
     def __init__(self, module: nn.Module, axes: Axes) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.axes = axes
+        self.products = Memories()
         self.stack = ModuleStack(module)
         self.weights = Weights(module)
         self.places: dict[tuple[Any, ...], Place] = {}
@@ -207,6 +233,8 @@ class Tracer(TorchDispatchMode):
             number[0] += 1
             number[1] += sum(tensor.numel() for tensor in _tensors(result))
         self.weights.follow(func, read, result)
+        if all(tensor.layout == torch.strided for tensor in read):
+            self.products.follow(func, read, result)
         return result
 
     @staticmethod
@@ -220,7 +248,7 @@ class Tracer(TorchDispatchMode):
         first, second = (args[index] for index in PRODUCTS[operator._schema.name])
         if operator._schema.name == "aten::linear":
             first, second = first.reshape(-1, first.shape[-1]), second.mT
-        return self._product(operator._schema.name, first, second)
+        return self._product(operator._schema.name, first, second, result)
 
     def _convolution(self, args: tuple[Any, ...], result: Tensor) -> bool:
         x, weight, _, stride, padding, dilation, transposed, _, groups = args
@@ -235,7 +263,7 @@ class Tracer(TorchDispatchMode):
         self._add("convolution", "convolution", parameter or "", weight.numel(), call)
         return True
 
-    def _product(self, operator: str, first: Tensor, second: Tensor) -> bool:
+    def _product(self, operator: str, first: Tensor, second: Tensor, result: Tensor) -> bool:
         origins = self.weights.origin(first), self.weights.origin(second)
         a_BMK = first.reshape(1, -1, first.shape[-1]) if first.ndim < 3 else first
         b_BKN = second.reshape(1, len(second), -1) if second.ndim < 3 else second
@@ -243,7 +271,11 @@ class Tracer(TorchDispatchMode):
         if origins == (None, None):
             order = self.axes.order(a_BMK.shape[0], self.stack.shapes)
             sizes = (*a_BMK.shape[1:], b_BKN.shape[2])  # one call of torch's own attention is two products
-            self._add("attention", name, "", 0, attend(a_BMK, b_BKN, order, self.axes), sizes)
+            call = attend(a_BMK, b_BKN, order, self.axes)
+            made = (first in self.products, second in self.products)
+            operands = tuple(replace(each, product=own) for each, own in zip(call.operands, made, strict=True))
+            self._add("attention", name, "", 0, replace(call, operands=operands), sizes)
+            self.products.add(result)
             return True
         if None not in origins and bool(origins[0]) == bool(origins[1]):
             return False  # weights alone: no input tells what it does for an image

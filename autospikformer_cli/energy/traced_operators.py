@@ -65,7 +65,8 @@ class Operand:
     whole, binary: whether all values are whole numbers; are 0 or 1. events: each value times the outputs that it
     reaches, or the non-zeros of the other factor that it meets; passes: a value n once. Without meaning, and 0, where
     values are not whole. step_totals: the total by time step, () where steps cannot be told apart. constant: whether
-    the values are the same at every step of the call. digest: of all bytes, of values that are not whole.
+    the values are the same at every step of the call. digest: of all bytes, of values that are not whole. product:
+    whether a product of two activations made the values.
     """
 
     elements: int
@@ -79,6 +80,7 @@ class Operand:
     digest: bytes
     events: int
     passes: int
+    product: bool = False
 
 
 @dataclass(frozen=True, slots=True)

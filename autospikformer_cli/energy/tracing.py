@@ -284,11 +284,14 @@ def _input(place: Place) -> tuple[int, InputKind, Stored]:
     factors = list(zip(*(call.operands for call in place.calls), strict=True))
     binary = [all(operand.binary for operand in factor) for factor in factors]
     whole = [all(operand.whole for operand in factor) for factor in factors]
-    index = binary.index(True) if any(binary) else whole.index(True) if any(whole) else 0
+    made = [any(operand.product for operand in factor) for factor in factors]
+    spikes = [each and not product for each, product in zip(binary, made, strict=True)]
+    # A quiet network's q k^T may happen to be 0 and 1, and is a stored operand all the same.
+    index = next((found.index(True) for found in (spikes, binary, whole) if any(found)), 0)
     kind: InputKind = "binary" if binary[index] else "integer" if whole[index] else "real"
     if place.kind != "attention":
         return index, kind, "weights"
-    return index, kind, "spikes" if all(binary) else "sums"
+    return index, kind, "spikes" if all(spikes) else "sums"
 
 
 def _total(place: Place, part: str) -> int:

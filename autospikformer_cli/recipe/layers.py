@@ -182,7 +182,7 @@ def energy_layers(layer: Layer) -> list[Layer]:
         if isinstance(value, str) and _is_path(value):
             file = read_layer(layer.folder / value, f"energy.{key}", layer.where(("energy", key)))
             lines: dict[KeyPath, int] = {("energy", key, *path): line for path, line in file.lines.items()}
-            table = {"name": Path(value).name, **file.document}
+            table = {**file.document, "name": Path(value).name}
             found.append(Layer({"energy": {key: table}}, file.shown, lines))
     return found
 

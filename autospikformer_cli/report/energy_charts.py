@@ -93,13 +93,12 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
         _save(figure, path)
 
 
-def heat_map(
-    path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE
-) -> None:
+def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE) -> None:
     """Draw firing rates, layer by time step, first layer on top; where a layer has fewer steps, nothing is drawn.
 
-    rates: a layer's name and its firing rate at each step; scale: what they are, where they are others. Values are printed in the cells where they fit. path: .png
-    or .svg. Raises UserError as bar_chart does, and where there is no rate at all.
+    rates: a layer's name and its firing rate at each step. scale: what they are, where they are others. Values are
+    printed in the cells where they fit. path: .png or .svg. Raises UserError as bar_chart does, and where there is no
+    rate at all.
     """
     import numpy as np
 

@@ -88,9 +88,9 @@ def _numbers(energies_j: Sequence[float | None], unit: EnergyUnit) -> Iterator[s
 def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence[str] = ()) -> Table:
     """One network under several conventions: what is counted, joules by part and in all, and the spread of the totals.
 
-    The last column is the total as a multiple of the first counted convention's. The spread leaves out conventions under
-    which more operations have no figure than under the first. A convention whose counts are missing
-    has dashes, and its reason stands under the table, as do the operations that are not priced, and the notes.
+    The last column is the total as a multiple of the first counted convention's. The spread leaves out conventions
+    under which more operations have no figure than under the first. A convention whose counts are missing has dashes,
+    and its reason stands under the table, as do the operations that are not priced, and the notes.
     """
     counted = [(row.name, row.report) for row in rows if row.report is not None]
     totals = {name: energy for name, report in counted if (energy := priced_energy(report.layers)) is not None}
@@ -98,8 +98,10 @@ def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence
     by_part = all(is_spikformer([layer.name for layer in report.layers]) for _, report in counted)
     parts = tuple(PARTS.values()) if by_part else ()
     first = next(iter(totals), None)
-    whole = {name: totals[name] for name, report in counted if name in totals and _prices_as_much(report, counted[0][1])}
-    table = table_of(SnugTable, title, "\n".join([*_spread(whole, unit), *_remarks(rows), *notes]) or None)
+    comparable = {
+        name: totals[name] for name, report in counted if name in totals and _prices_as_much(report, counted[0][1])
+    }
+    table = table_of(SnugTable, title, "\n".join([*_spread(comparable, unit), *_remarks(rows), *notes]) or None)
     table.add_column("Convention", overflow="fold")
     for head in ("SOPs", "ACs", "MULs", *(f"{part.capitalize()}\n({unit.symbol})" for part in parts)):
         table.add_column_of_numbers(head)

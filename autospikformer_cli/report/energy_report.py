@@ -50,6 +50,13 @@ class NetworkEnergy:
     engine: str | None = None
     module: ModuleWork | None = None
 
+    @property
+    def rules(self) -> Convention:
+        """The convention in force, with a name of its own where keys beside it change it."""
+        named, rules = self.energy.named_convention, self.energy.rules
+        changed = {"name": f"{named.name}, changed", "about": "with the keys beside it"}
+        return rules if rules == named else rules.model_copy(update=changed)
+
     @cached_property
     def report(self) -> EnergyReport:
         """Every operation's costs under the convention in force. Raises MissingCounts."""
@@ -63,11 +70,8 @@ class NetworkEnergy:
     def under_all_conventions(self) -> Iterator[ConventionRow]:
         """Every convention that comes with aspk, then the one in force where it is another."""
         conventions = [shipped_convention(name) for name in shipped_names("conventions")]
-        named, rules = self.energy.named_convention, self.energy.rules
-        if rules != named:
-            rules = rules.model_copy(update={"name": f"{named.name}, changed", "about": "with the keys beside it"})
-        if rules not in conventions:
-            conventions.append(rules)
+        if self.rules not in conventions:
+            conventions.append(self.rules)
         for convention in conventions:
             yield self._row(convention)
 
@@ -95,8 +99,12 @@ def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Ta
 
 def _notes(found: NetworkEnergy) -> Iterator[str]:
     source = found.source if found.engine is None else f"{found.source}, engine {found.engine}"
-    yield from energy_notes(found.report, found.comparison, found.energy.rules, found.energy.hardware, source)
+    yield from energy_notes(found.report, found.comparison, found.rules, found.energy.hardware, source)
     if found.module is not None:
+        read = found.network.operations[found.rules.order]
+        whole = [f"{each.name} (up to {each.largest_input})" for each in read if each.input_kind == "integer"]
+        if whole:
+            yield f"whole numbers, a value n read as n spikes (divide a pixel's bytes by 255): {', '.join(whole)}"
         yield from module_notes(found.module.not_counted, found.module.unattributed)
     if found.recipe is not None:
         recipe = found.recipe
@@ -107,7 +115,9 @@ def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None
     """The pictures that are asked for. Raises UserError where one cannot be made."""
     if heatmap is not None and not any(rates for _, rates in found.network.step_rates):
         if found.module is not None:
-            raise UserError("the module has no spikes by time step to draw", "--heatmap", "name T: --input-layout TNCHW")
+            raise UserError(
+                "the module has no spikes by time step to draw", "--heatmap", "name T: --input-layout TNCHW"
+            )
         fix = "leave the rates out to read a run's"
         raise UserError("given rates have no time steps to draw", "--heatmap", fix)
     if chart is not None:
@@ -134,6 +144,7 @@ def energy_document(found: NetworkEnergy) -> dict[str, object]:
         "against_ann": asdict(against),
         "conventions": {row.name: None if row.report is None else row.report.energy_j for row in rows},
         "rates": found.source,
+        "input_rates": {name: asdict(rate) for name, rate in found.network.counts.rates.items()},
         "step_rates": {layer: list(rates) for layer, rates in found.network.step_rates},
         "engine": found.engine,
         "convention": found.energy.named_convention.name,

@@ -15,7 +15,7 @@ from autospikformer_cli.recipe import EnergyConfig, Recipe, differing_keys, load
 from autospikformer_cli.recipe.toml_text import toml_string
 from autospikformer_cli.report.energy_report import ModuleWork, NetworkEnergy
 from autospikformer_cli.runs.assembly import TrainedRun, network_shape, open_searched
-from autospikformer_cli.runs.module_inputs import SEED, layout_for, module_inputs, parse_shape
+from autospikformer_cli.runs.module_inputs import layout_for, module_inputs, parse_shape
 from autospikformer_cli.runs.rates import rates_from_file, uniform_rates
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
@@ -103,7 +103,7 @@ def module_energy(
     """
     import torch
 
-    from autospikformer_cli.energy.tracing import load_module, trace
+    from autospikformer_cli.energy.tracing import SEED, load_module, trace
 
     energy = _energy_keys(session)
     torch.manual_seed(SEED)  # a factory that draws weights draws the same every time

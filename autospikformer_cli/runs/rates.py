@@ -49,7 +49,7 @@ def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, In
     missing = [name for name in readers if name not in known]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        fix = "write a rate for each layer; aspk energy --json prints those of a run"
+        fix = "write a rate for each layer; aspk energy --json has those of a run as input_rates"
         faults.append(UserError(f"no rate for {', '.join(missing[:3])}{more}", layer.shown, fix))
     if faults:
         raise Faults(faults)

@@ -151,10 +151,10 @@ class SearchRun:
         population = load_population(self.run.path)
         images = self.run.images(self.run.recipe.search.split, self.run.recipe.search.images)
         self._require_same_network(population, provenance(self.run, images))
-        lacking = [candidate for candidate in population.candidates if not candidate.measurement.synapses]
         baseline = population.baseline
-        if baseline is not None and not baseline.measurement.synapses:
-            lacking.append(baseline)
+        stored_ones = [*population.candidates, *([baseline] if baseline else [])]
+        spiking = self.run.recipe.model.network == "spikformer"
+        lacking = [candidate for candidate in stored_ones if spiking and not candidate.measurement.synapses]
         if not lacking:
             session.say(f"every subnet of {self.run.path} has all counts")
             return population

@@ -145,7 +145,7 @@ def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
         (("--module", "nets:csnn", "--set", "train.epochs=3"), "train.epochs means nothing for a module"),
         (("--module", "nets:leaky", "--input-shape", "a,b"), "'a,b' is not a shape"),
         (("--module", "nets:leaky", "--input-shape", "8"), "1 dimensions have no usual layout"),
-        (("--module", "nets:leaky", "--input-layout", "TT"), "'TT' does not name 2 dimensions, one of them N"),
+        (("--module", "nets:leaky", "--input-layout", "TT"), "'TT' is no layout"),
         (("--module", "nets:leaky", "--input-shape", "2,9"), "--module"),
         (("--module", "nets:leaky", "--input", "absent.npy"), "absent.npy cannot be read: it does not exist"),
         (("--module", "nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no .npy file"),

@@ -223,3 +223,25 @@ def test_inputs_that_do_not_fit(layout: str, steps: int | None, what: str) -> No
     with pytest.raises(UserError) as raised:
         trace(nn.Conv2d(3, 1, 3), torch.ones(2, 2, 4, 4), layout, steps)
     assert raised.value.what.startswith(what)
+
+
+class Attention(nn.Module):
+    """(q k^T) v of fixed spikes q and k; the product is 0 and 1 alone where it is quiet."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, v: Tensor) -> Tensor:
+        q = torch.zeros_like(v)
+        q[:, :, : self.channels] = 1
+        return (q @ q.mT) @ v
+
+
+def test_the_input_of_an_attention_product_is_a_spike_train_however_quiet() -> None:
+    v = (torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    for channels in (1, 2):
+        second = trace(Attention(channels), v, "NLF", None).operations[1]
+        rates = trace(Attention(channels), v, "NLF", None).counts.rates
+        assert (second.input_kind, second.stored) == ("binary", "sums")
+        assert rates[second.name].mean == float(v.mean())

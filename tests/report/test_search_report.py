@@ -76,7 +76,7 @@ def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     assert "switches model: network spikformer, neuron lif, attention_scale 0.125," in text
     assert "decay_input true, fires_at reach, stem_threshold 1.0" in text
     assert "; search: split validation, alpha 0.5, normalise archive, parents 10," in text
-    assert "energy: convention sound, profile cmos45, first_layer_steps once, residual mac, order qk_v, event_input ac, " in text
+    assert "energy: convention sound, profile cmos45, first_layer_steps once, residual mac, order qk_v, " in text
     assert "rate layer, border ignored, batchnorm_folded true, head true note" in text
     assert max(map(len, lines)) <= 80
     assert max(len(line) for line in render(provenance_panel(shown), 200)) == 100

@@ -125,7 +125,8 @@ def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(rende
     assert "authors, but model.de" in text
     assert "search.alpha" not in text
     assert text.count("switches: model: network spikformer") == 1
-    assert text.endswith("batchnorm batch; energy: convention sound, profile cmos45, first_layer_steps once, residual ac, order qk_v, "
+    assert text.endswith("batchnorm batch; energy: convention sound, profile cmos45, first_layer_steps once, "
+                         "residual ac, order qk_v, "
                          "event_input ac, rate layer, border ignored, batchnorm_folded true, head true")  # fmt: skip
     assert max(map(len, lines)) <= 80
     document = json.loads(json.dumps(authors.to_document()))
