@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -38,11 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
         return PIPE_CLOSED
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            return _bug()
+        _forget_output()
+        return _report(UserError("the output cannot be written: no space left on the device"))
     except Exception:
-        traceback.print_exc()
-        print(f"error: this is a bug in {PROGRAM}, or in one of its plugins; the traceback says where", file=sys.stderr)
-        return BUG
+        return _bug()
     return DONE
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    print(f"error: this is a bug in {PROGRAM}, or in one of its plugins; the traceback says where", file=sys.stderr)
+    return BUG
 
 
 def _report(error: UserError) -> int:

@@ -71,6 +71,7 @@ def energy(
     Example: aspk energy cifar10-small --subnet baseline --firing-rate 0.2 --ann
     """
     from autospikformer_cli.errors import UserError
+    from autospikformer_cli.report.energy_charts import require_pictures
     from autospikformer_cli.runs.energy import given_energy, measured_energy, module_energy, with_energy_options
 
     session = with_energy_options(session, profile, convention)
@@ -80,8 +81,10 @@ def energy(
         {"--input-shape": input_shape, "--input-layout": input_layout, "--input": inputs, "--time-steps": time_steps},
         module,
     )
-    if csv and session.json:
-        raise UserError("--csv and --json both want standard output", "--csv", "leave one of them out")
+    if csv and (session.json or compare or ann):
+        other = "--json" if session.json else "--compare" if compare else "--ann"
+        raise UserError(f"--csv and {other} both want standard output", "--csv", "leave one of them out")
+    require_pictures(chart, heatmap)
     if firing_rate is not None and rates is not None:
         raise UserError("--rates gives every layer's rate already", "--firing-rate", "leave one of them out")
     if module is not None:
@@ -104,7 +107,7 @@ def _require_one(of_subnets: dict[str, object], of_modules: dict[str, object], m
     if wrong:
         what = "has no meaning with --module" if module else "needs --module"
         raise UserError(
-            f"{wrong[0]} {what}", wrong[0], "leave one of the two out" if module else "name a module of yours"
+            f"{wrong[0]} {what}", "aspk energy", "leave one of the two out" if module else "name a module of yours"
         )
 
 

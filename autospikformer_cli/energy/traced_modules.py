@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from autospikformer_cli.energy.traced_operators import Axes, Call, Windows, attend, convolve, is_free, weigh
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import Kind
 
 PRODUCTS = {
@@ -129,6 +131,7 @@ class ModuleStack:
 
     def __init__(self, root: nn.Module) -> None:
         self.root = root
+        self._thread = threading.get_ident()
         self._open: list[tuple[str, tuple[int, ...]]] = []
         self._last: tuple[Place, int, int] | None = None
 
@@ -165,6 +168,9 @@ class ModuleStack:
 
     def _enter(self, name: str) -> Any:
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            if threading.get_ident() != self._thread:
+                what = f"{name} runs in a thread of its own, where nothing can be counted"
+                raise UserError(what, "--module", "call it in forward itself")
             inputs = list(_tensors((args, kwargs)))
             self._open.append((name, tuple(inputs[0].shape) if inputs else ()))
             if self._last is not None and inputs:
@@ -226,7 +232,8 @@ class Tracer(TorchDispatchMode):
         read = list(_tensors((args, kwargs)))
         result = func(*args, **kwargs or {})
         if not (self._counts(func, read) and self._count(func, args, result)):
-            listed = self.free if is_free(func) else self.unattributed
+            free = is_free(func) and not self._multiplies_weights(func, read, result)
+            listed = self.free if free else self.unattributed
             number = listed.setdefault(
                 (func._schema.name.replace("::", "."), self.stack.label(self.stack.name)), [0, 0]
             )
@@ -236,6 +243,13 @@ class Tracer(TorchDispatchMode):
         if all(tensor.layout == torch.strided for tensor in read):
             self.products.follow(func, read, result)
         return result
+
+    def _multiplies_weights(self, operator: torch._ops.OpOverload, read: list[Tensor], result: Any) -> bool:
+        """Whether an elementwise product spreads weights and activations over more elements than either has."""
+        if operator._schema.name != "aten::mul" or len(read) != 2:
+            return False
+        weights = [bool(self.weights.origin(tensor)) for tensor in read]
+        return weights[0] != weights[1] and result.numel() > max(tensor.numel() for tensor in read)
 
     @staticmethod
     def _counts(operator: torch._ops.OpOverload, read: list[Tensor]) -> bool:

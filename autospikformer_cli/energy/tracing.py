@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
 from autospikformer_cli.energy.traced_modules import Place, Tracer
@@ -73,13 +74,15 @@ def load_module(name: str) -> nn.Module:
     if found is None:
         what = f"{name!r} has not the form package.module:factory"
         raise UserError(what, OPTION, "for example my_networks:make_network, of my_networks.py in the working folder")
+    if found["module"].endswith(".py"):
+        raise UserError(f"{name!r} names a file", OPTION, f"leave out .py: {name.replace('.py:', ':')}")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     importlib.invalidate_caches()
     factory = _attribute(_imported(found["module"]), found["module"], found["attribute"])
     if isinstance(factory, nn.Module):
-        return factory
+        return _countable(name, factory)
     takes = "a factory takes no arguments, and returns a torch.nn.Module"
     if not callable(factory):
         raise UserError(f"{name} is of type {type(factory).__name__}, and no factory", OPTION, takes)
@@ -89,6 +92,19 @@ def load_module(name: str) -> nn.Module:
         raise UserError(f"{name} raises {_told(error)}", OPTION, takes) from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{name} returns a value of type {type(network).__name__}, no module", OPTION, takes)
+    return _countable(name, network)
+
+
+def _countable(name: str, network: nn.Module) -> nn.Module:
+    for tensor in (*network.parameters(), *network.buffers()):
+        if is_lazy(tensor):
+            raise UserError(
+                f"{name} has layers without sizes", OPTION, "run it once in the factory, or write the sizes"
+            )
+        if tensor.is_meta:
+            raise UserError(f"{name} has no weights, they are on the meta device", OPTION, "make it on the CPU")
+        if tensor.is_complex():
+            raise UserError(f"{name} has complex weights", OPTION, "only products of real numbers are counted")
     return network
 
 
@@ -144,7 +160,7 @@ def trace(module: nn.Module, frames: Tensor, layout: str, time_step: int | None)
                 network(frames)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             shape = " x ".join(map(str, frames.shape))
             what = f"{type(module).__name__} raises {_told(error)}"
             raise UserError(what, OPTION, f"its input was {shape}, axes {layout}") from error

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tomli
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from autospikformer_cli.recipe.values import Flag, PositiveReal, PositiveWhole, Text, broken_rule
+from autospikformer_cli.recipe.values import Flag, PositiveReal, PositiveWhole, broken_rule
 
 FirstLayerSteps = Literal["once", "every"]
 Residual = Literal["ac", "mac"]
@@ -20,8 +20,14 @@ Rate = Literal["layer", "mean"]
 Border = Literal["ignored", "exact"]
 
 Folder = Literal["conventions", "profiles"]
-Written = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
-"""A text that says something."""
+Written = Annotated[
+    str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+"""A line that says something."""
+Paragraph = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
+"""Lines that say something."""
+Figure = Annotated[PositiveReal, Field(le=1e9)]
+Bits = Annotated[PositiveWhole, Field(le=1024)]
 PICO = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
 """Picojoules of the units that a profile may be written in."""
 
@@ -31,9 +37,9 @@ class Convention(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Text
+    name: Written
     """Its file's name, without .toml where it comes with aspk."""
-    about: Text = "a convention of your own"
+    about: Written = "a convention of your own"
     """What it stands for, in a few words."""
     first_layer_steps: FirstLayerSteps = "once"
     """A layer that reads the same pixels at every time step multiplies once an image, or at every step."""
@@ -67,9 +73,9 @@ class Widths(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    mac: PositiveReal
+    mac: Figure
     """A multiplication of two such numbers, and its accumulation."""
-    ac: PositiveReal
+    ac: Figure
     """The accumulation of one such number."""
 
 
@@ -78,15 +84,15 @@ class Memory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    read: PositiveReal
+    read: Figure
     """Reading a bit."""
-    write: PositiveReal
+    write: Figure
     """Writing a bit."""
-    weight_bits: PositiveWhole
+    weight_bits: Bits
     """Bits of a weight."""
-    activation_bits: PositiveWhole
+    activation_bits: Bits
     """Bits of a real value: a pixel, a mean, an ANN's activation."""
-    potential_bits: PositiveWhole
+    potential_bits: Bits
     """Bits of a membrane potential, and of a sum."""
 
 
@@ -99,7 +105,7 @@ class HardwareProfile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Text
+    name: Written
     """Its file's name, without .toml where it comes with aspk."""
     title: Written
     """The hardware, in a few words."""
@@ -107,13 +113,13 @@ class HardwareProfile(BaseModel):
     """The process, such as 45 nm CMOS at 0.9 V."""
     unit: Literal["fJ", "pJ", "nJ"]
     """The unit of every figure."""
-    source: Written
+    source: Paragraph
     """Where the figures are published."""
-    mac: PositiveReal | None = None
+    mac: Figure | None = None
     """A multiply-accumulate."""
-    ac: PositiveReal
+    ac: Figure
     """An accumulate; on a neuromorphic chip, a synaptic event."""
-    neuron_update: PositiveReal | None = None
+    neuron_update: Figure | None = None
     """Updating one neuron for one time step; none: free."""
     int8: Widths | None = None
     """The same with 8-bit weights and activations."""

@@ -37,6 +37,7 @@ _KINDS = {
 _SENTENCES = {
     "finite_number": "must be finite, not {value}",
     "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be one line without control characters",
     "decimal_max_places": "is {value}, it must have at most {decimal_places} decimal places",
 }
 

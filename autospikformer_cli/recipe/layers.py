@@ -180,7 +180,7 @@ def energy_layers(layer: Layer) -> list[Layer]:
     for key in ("profile", "convention"):
         value = named.get(key)
         if isinstance(value, str) and _is_path(value):
-            file = read_layer(layer.folder / value, f"energy.{key}", layer.where(("energy", key)))
+            file = read_layer(layer.folder / Path(value).expanduser(), f"energy.{key}", layer.where(("energy", key)))
             lines: dict[KeyPath, int] = {("energy", key, *path): line for path, line in file.lines.items()}
             table = {**file.document, "name": Path(value).name}
             found.append(Layer({"energy": {key: table}}, file.shown, lines))

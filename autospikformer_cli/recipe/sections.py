@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -62,6 +62,9 @@ TABLE_TAG = "<table>"
 MOST_FRAMES = 1000
 
 
+Table = TypeVar("Table", Convention, HardwareProfile)
+
+
 def _name_or_table(value: Any) -> str:
     return TABLE_TAG if isinstance(value, dict | BaseModel) else NAME_TAG
 
@@ -82,6 +85,15 @@ def _known_neuron(name: str) -> str:
 
 def _known(folder: Folder) -> Callable[[str], str]:
     return lambda name: _one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
+
+
+def _own_name(folder: Folder) -> Callable[[Table], Table]:
+    def own(table: Table) -> Table:
+        if table.name in shipped_names(folder):
+            raise broken_rule(f".name: {table.name} is one of those that come with aspk", "choose another name")
+        return table
+
+    return own
 
 
 def _one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
@@ -320,12 +332,14 @@ class EnergyConfig(Keys):
     prefix = "energy."
 
     profile: Annotated[
-        Annotated[Text, AfterValidator(_known("profiles")), Tag(NAME_TAG)] | Annotated[HardwareProfile, Tag(TABLE_TAG)],
+        Annotated[Text, AfterValidator(_known("profiles")), Tag(NAME_TAG)]
+        | Annotated[HardwareProfile, AfterValidator(_own_name("profiles")), Tag(TABLE_TAG)],
         Discriminator(_name_or_table),
     ] = "cmos45"
     """What an operation costs: a hardware profile by name, or the path of a .toml of yours."""
     convention: Annotated[
-        Annotated[Text, AfterValidator(_known("conventions")), Tag(NAME_TAG)] | Annotated[Convention, Tag(TABLE_TAG)],
+        Annotated[Text, AfterValidator(_known("conventions")), Tag(NAME_TAG)]
+        | Annotated[Convention, AfterValidator(_own_name("conventions")), Tag(TABLE_TAG)],
         Discriminator(_name_or_table),
     ] = "sound"
     """Rules of counting: a convention by name, or the path of a .toml of yours."""

@@ -52,7 +52,7 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
 
     path: .png or .svg. Raises UserError for another suffix, a folder that is not there, a disk that refuses.
     """
-    _require_picture(path)
+    require_picture(path)
     if not layers:
         raise UserError("there is no layer to draw", str(path))
     with _style():
@@ -102,7 +102,7 @@ def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...
     """
     import numpy as np
 
-    _require_picture(path)
+    require_picture(path)
     steps = max((len(values) for _, values in rates), default=0)
     if not steps:
         raise UserError("there is no firing rate to draw", str(path), "rates by time step are measured, on images")
@@ -201,7 +201,16 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _require_picture(path: Path) -> None:
+def require_pictures(*paths: Path | None) -> None:
+    """Raises UserError for paths that pictures cannot be written to, or that are the same."""
+    given = [path for path in paths if path is not None]
+    for path in given:
+        require_picture(path)
+    if len({path.resolve() for path in given}) < len(given):
+        raise UserError("two pictures cannot have one file", str(given[0]), "name another file for one of them")
+
+
+def require_picture(path: Path) -> None:
     """Raises UserError for a path that no picture can be written to."""
     if path.suffix.lower() not in _SUFFIXES:
         what = f"a picture is written as {' or '.join(_SUFFIXES)}, not as {path.suffix or 'a file without a suffix'}"

@@ -86,7 +86,8 @@ class NetworkEnergy:
 def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Table]:
     """The layers; then, if asked for, the conventions side by side and the ANN. Raises MissingCounts."""
     notes = list(_notes(found))
-    title = f"Energy of {found.title}"
+    partial = found.module is not None and found.module.unattributed
+    title = f"Energy of {found.title}{', of what could be counted' if partial else ''}"
     yield energy_table(title, found.report.layers, notes=notes)
     if compare:
         yield conventions_table(f"{title} by convention", list(found.under_all_conventions()))

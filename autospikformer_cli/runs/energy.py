@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,10 +108,11 @@ def module_energy(
     from autospikformer_cli.energy.tracing import SEED, load_module, trace
 
     energy = _energy_keys(session)
-    torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     frames, described = module_inputs(None if shape is None else parse_shape(shape), inputs, session)
     letters = layout_for(tuple(frames.shape), layout)
-    traced = trace(load_module(module).to(frames), frames, letters, time_step)
+    torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
+    with redirect_stdout(sys.stderr):  # what the module prints is no part of the document
+        traced = trace(load_module(module).to(frames), frames, letters, time_step)
     network = CountedNetwork(
         dict.fromkeys(ORDERS, traced.operations),
         as_ann(traced.operations),

@@ -15,15 +15,25 @@ if TYPE_CHECKING:
 
 LAYOUTS = {2: "NF", 3: "TNF", 4: "NCHW", 5: "TNCHW"}
 """What dimensions mean unless --input-layout says so."""
+MOST_NUMBERS = 2**28
+"""Of an input that is drawn: a gigabyte."""
+UNREADABLE: dict[type[Exception], str] = {
+    FileNotFoundError: "it does not exist",
+    IsADirectoryError: "it is a folder",
+    PermissionError: "reading it is not allowed",
+    MemoryError: "it does not fit into memory",
+    EOFError: "it is empty",
+}
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
     """Dimensions from a text such as 4,8,3,32,32. Raises UserError."""
-    if not re.fullmatch(r"[1-9][0-9]{0,8}([,x][1-9][0-9]{0,8})*", text):
+    text = text.replace(" ", "")
+    if not re.fullmatch(r"[1-9][0-9]{0,17}([,x][1-9][0-9]{0,17})*", text):
         fix = "write the dimensions of forward's input, such as 1,3,32,32"
         raise UserError(f"{text!r} is not a shape", "--input-shape", fix)
     shape = tuple(map(int, re.split("[,x]", text)))
-    if prod(shape) > 2**31:
+    if prod(shape) > MOST_NUMBERS:
         raise UserError(f"an input of {prod(shape):,} numbers is too large", "--input-shape", "count fewer images")
     return shape
 
@@ -69,8 +79,8 @@ def _array(file: Path) -> Tensor:
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.size == 0:
             raise UserError(f"{file} is no array of numbers", "--input", fix)
         return torch.from_numpy(array.astype(np.float64))
-    except (OSError, ValueError, EOFError) as error:
-        reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is no .npy file"
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = next((why for kind, why in UNREADABLE.items() if isinstance(error, kind)), "it is no array of numbers")
         raise UserError(f"{file} cannot be read: {reason}", "--input", fix) from error
 
 

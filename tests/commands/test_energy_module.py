@@ -77,6 +77,52 @@ def broken():
 
 
 number = 3
+
+
+class Plain(nn.Module):
+    """What it multiplies depends on how it is asked for."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.fc = how, nn.Linear(8, 3, bias=False)
+
+    def forward(self, x):
+        print("forward is running")
+        if self.how == "exits":
+            raise SystemExit(0)
+        if self.how == "spread":
+            return (x.unsqueeze(-2) * self.fc.weight).sum(-1)
+        if self.how == "thread":
+            import threading
+
+            worker = threading.Thread(target=self.fc, args=(x,))
+            worker.start()
+            worker.join()
+        return self.fc(x)
+
+
+def plain():
+    return Plain("plain")
+
+
+def exits():
+    return Plain("exits")
+
+
+def spread():
+    return Plain("spread")
+
+
+def lazy():
+    return nn.LazyLinear(3)
+
+
+def meta():
+    return nn.Linear(8, 3, device="meta")
+
+
+def imaginary():
+    return nn.Linear(8, 3, dtype=torch.complex64)
 '''
 
 
@@ -133,9 +179,34 @@ def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
     assert "NOT COUNTED:" in aspk("energy", *options).stdout
 
 
+def test_weights_that_are_spread_elementwise_are_named(aspk: Aspk) -> None:
+    options = ("--module", "nets:spread", "--input-shape", "2,8")
+    assert [work["operator"] for work in aspk("energy", *options, "--json").document["unattributed"]] == ["aten.mul"]
+    assert "of what could be counted" in aspk("energy", *options).stdout
+
+
+def test_what_a_module_prints_is_no_part_of_the_document(aspk: Aspk) -> None:
+    done = aspk("energy", "--module", "nets:plain", "--input-shape", "2,8", "--json")
+    assert done.document["macs"] == 24
+    assert "forward is running" in done.stderr
+
+
+def test_large_numbers_are_no_spikes(aspk: Aspk) -> None:
+    np.save("large.npy", np.full((2, 8), 1e30, np.float32))
+    layer = aspk("energy", "--module", "nets:plain", "--input", "large.npy", "--json").document["layers"][0]
+    assert (layer["sops"], layer["multiplies"]) == (None, 24)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (("--module", "nets:exits"), "Plain raises SystemExit: 0"),
+        (("--module", "nets:lazy"), "nets:lazy has layers without sizes"),
+        (("--module", "nets:meta"), "they are on the meta device"),
+        (("--module", "nets:imaginary"), "nets:imaginary has complex weights"),
+        (("--module", "nets.py:plain"), "leave out .py: nets:plain"),
+        (("--module", "nets:plain", "--chart", "a.svg", "--heatmap", "a.svg"), "two pictures cannot have one file"),
+        (("--module", "nets:plain", "--csv", "--ann"), "--csv and --ann both want standard output"),
         (("--module", "nets"), "--module"),
         (("--module", "nets:csn"), "did you mean csnn?"),
         (("--module", "absent_package:make"), "absent_package"),
@@ -148,7 +219,7 @@ def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
         (("--module", "nets:leaky", "--input-layout", "TT"), "'TT' is no layout"),
         (("--module", "nets:leaky", "--input-shape", "2,9"), "--module"),
         (("--module", "nets:leaky", "--input", "absent.npy"), "absent.npy cannot be read: it does not exist"),
-        (("--module", "nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no .npy file"),
+        (("--module", "nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no array of numbers"),
     ],
     ids=lambda value: "-".join(value[1:]) if isinstance(value, tuple) else "",
 )

@@ -353,3 +353,31 @@ def test_exact_counts_have_no_mean_by_option(faults_of: FaultsOf, small: str) ->
         ['energy.convention="border-exact"', 'energy.rate="mean"'],
     ):
         assert faults_of(small, *options) == [(f"--set {options[-1]}", BOTH, "choose one of the two")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (("ac = 900.5", "ac = 1e308"), "energy.profile.ac is 1e+308, it must be at most 1000000000"),
+        (('title = "', 'title = "\\u001b[31m'), "energy.profile.title must be one line without control characters"),
+    ],
+)
+def test_absurd_figures_and_titles(changed: tuple[str, str], told: str) -> None:
+    text = HARDWARE.replace(*changed)
+    assert text != HARDWARE
+    write("absurd.toml", text)
+    with pytest.raises(Faults) as raised:
+        load_recipe("quickstart", ['energy.profile="absurd.toml"'])
+    assert told in str(raised.value)
+
+
+def test_a_table_cannot_take_a_shipped_name() -> None:
+    table = (
+        '{name = "cmos45", title = "t", process = "p", unit = "pJ", source = "s", mac = 9.0, ac = 9.0, '
+        'left_out = {int8 = "x"}}'
+    )
+    with pytest.raises(Faults) as raised:
+        load_recipe("quickstart", [f"energy.profile={table}"])
+    assert "energy.profile.name: cmos45 is one of those that come with aspk" in str(raised.value)
+    with pytest.raises(Faults):
+        load_recipe("quickstart", ['energy.convention={name = "paper", head = true}'])
