@@ -33,6 +33,7 @@ def search(
     from autospikformer_cli.report.units import format_energy
     from autospikformer_cli.runs.assembly import open_run, open_searched
     from autospikformer_cli.runs.plans import search_plan
+    from autospikformer_cli.runs.recount import recount as measure_again
     from autospikformer_cli.runs.search import SearchRun, score_population
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
@@ -48,7 +49,7 @@ def search(
         session.emit({**plan, **run.recipe.fidelity_document()})
         return
     with run_lock(run.path):
-        population = SearchRun(run).recount() if recount else SearchRun(run).search(fresh)
+        population = measure_again(run) if recount else SearchRun(run).search(fresh)
     results = score_population(run.path, population, run.recipe)
     ranked = results.scores.ranked
     if ranked:

@@ -105,7 +105,8 @@ def module_energy(
     """
     import torch
 
-    from autospikformer_cli.energy.tracing import SEED, load_module, trace
+    from autospikformer_cli.energy.module_loading import load_module
+    from autospikformer_cli.energy.tracing import SEED, trace
 
     energy = _energy_keys(session)
     frames, described = module_inputs(None if shape is None else parse_shape(shape), inputs, session)

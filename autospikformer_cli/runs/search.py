@@ -141,55 +141,6 @@ class SearchRun:
             raise KeyboardInterrupt
         return self._save(population.candidates, baseline, measured_as, algorithm, finished=True)
 
-    def recount(self) -> Population:
-        """Measure again what an older aspk stored without synaptic events, each subnet in its place.
-
-        Raises UserError where it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, with
-        what is done saved.
-        """
-        session = self.run.session
-        population = load_population(self.run.path)
-        images = self.run.images(self.run.recipe.search.split, self.run.recipe.search.images)
-        self._require_same_network(population, provenance(self.run, images))
-        baseline = population.baseline
-        stored_ones = [*population.candidates, *([baseline] if baseline else [])]
-        spiking = self.run.recipe.model.network == "spikformer"
-        lacking = [candidate for candidate in stored_ones if spiking and not candidate.measurement.synapses]
-        if not lacking:
-            session.say(f"every subnet of {self.run.path} has all counts")
-            return population
-        evaluator = self.run.evaluator()
-        anew: dict[str, Candidate] = {}
-        with Interruption() as interruption, session.progress("measuring again", len(lacking)) as progress:
-            for candidate in lacking:
-                if interruption.requested:
-                    break
-                measured = evaluator.measure(candidate.subnet, images).measurement
-                _require_same_counts(candidate, measured, self.run.path)
-                anew[candidate.id] = replace(candidate, measurement=measured)
-                progress.advance(1)
-        population = replace(
-            population,
-            candidates=tuple(anew.get(candidate.id, candidate) for candidate in population.candidates),
-            baseline=None if baseline is None else anew.get(baseline.id, baseline),
-        )
-        save_population(self.run.path, population)
-        if len(anew) < len(lacking):
-            session.say(f"stopped and saved after {len(anew)} of {len(lacking)} subnets")
-            raise KeyboardInterrupt
-        return population
-
-    def _require_same_network(self, population: Population, measured_as: Provenance) -> None:
-        searched = recipe_from_toml(population.recipe_toml)
-        keys = [key for key in differing_keys(searched, self.run.recipe) if key.startswith(("model.", "space."))]
-        if keys or population.provenance != measured_as:
-            engine = population.provenance.engine
-            raise UserError(
-                "the subnets were measured with another engine, network, images, weights, precision or device",
-                str(self.run.path),
-                f"leave --set out and try --engine {engine}, or search anew with --fresh",
-            )
-
     def _save(
         self, candidates: Sequence[Candidate], baseline: Candidate, measured_as: Provenance, algorithm: Algorithm, *,
         finished: bool,
@@ -225,16 +176,6 @@ class SearchRun:
             f"the search of this run was begun {what}",
             str(self.run.path),
             f"{go_on}, or search anew with --fresh (the old population is kept beside)",
-        )
-
-
-def _require_same_counts(before: Candidate, measured: Measurement, path: Path) -> None:
-    stored_as = before.measurement
-    if (measured.correct, measured.inputs, measured.spikes) != (stored_as.correct, stored_as.inputs, stored_as.spikes):
-        raise UserError(
-            f"{before.id} measures otherwise now than it did, on other threads or with another torch",
-            str(path),
-            "search anew with --fresh (the old population is kept beside)",
         )
 
 
