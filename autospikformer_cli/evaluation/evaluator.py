@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -87,6 +87,14 @@ class Evaluator:
             non_finite=_non_finite(predictions.logits, statistics),
         )
         return Result(measurement, predictions)
+
+    def measure_many(
+        self, subnets: Sequence[Subnet], images: ImageSet, advance: Callable[[int], None] = lambda subnets: None
+    ) -> Iterator[dict[Subnet, Result]]:
+        """Results of distinct subnets, part by part, each as `measure` gives it. advance is told the subnets done."""
+        for subnet in subnets:
+            yield {subnet: self.measure(subnet, images)}
+            advance(1)
 
     @torch.no_grad()
     def logits(
