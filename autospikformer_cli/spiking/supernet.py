@@ -6,8 +6,9 @@ Parameters have the names of Spikformer's published state dict.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 from autospikformer_cli.spiking.passes import AnalogPass, ForwardPass, Layer, Observer, SpikingPass, Unobserved
+from autospikformer_cli.spiking.stages import Attend, Classify, Fire, Pool, Stage, State, Tokens
 
 STEM_TAU = 2.0
 
@@ -67,18 +69,14 @@ class PatchEmbed(nn.Module):
                 self.add_module(name.rpartition(".")[2].replace("conv", kind), module)
             self.stages.append(Layer(convolution, norm, activation))
 
-    def forward(self, frames_TBHWC: Tensor, embed_dim: int, run: ForwardPass) -> Tensor:
-        """Tokens (T, B, N, D), integers 0 to 2."""
-        x = frames_TBHWC
+    def steps(self, embed_dim: int) -> Iterator[Stage]:
+        """What it does, to tokens of whole numbers 0 to 2."""
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
-            x = self._fire(self.stages[stage - 1], x, outputs, run)
+            yield Fire((self.stages[stage - 1],), outputs, self.neuron, "stream")
             if stage in self.shape.pooled_stages:
-                x = run.pool(x)
-        return (x + self._fire(self.stages[-1], x, embed_dim, run)).flatten(2, 3)
-
-    def _fire(self, stage: Layer, x_TBHWC: Tensor, outputs: int, run: ForwardPass) -> Tensor:
-        ((spikes_TBHWC,),) = run.fire([stage], x_TBHWC, outputs, [self.neuron])
-        return spikes_TBHWC
+                yield Pool(stage)
+        yield Fire((self.stages[-1],), embed_dim, self.neuron, "sum")
+        yield Tokens()
 
 
 class NormalisedLinear(nn.Module):
@@ -100,11 +98,6 @@ class NormalisedLinear(nn.Module):
         norm: ElasticBatchNorm = self.get_submodule(f"{name}_bn")  # type: ignore[assignment]
         return Layer(linear, norm, self.get_submodule(f"{name}_lif"))
 
-    def activated(self, name: str, x_TBND: Tensor, outputs: int, neuron: Neuron, run: ForwardPass) -> Tensor:
-        """Spikes (T, B, N, outputs) of a layer, or the ANN's values."""
-        ((spikes_TBND,),) = run.fire([self.layer(name)], x_TBND, outputs, [neuron])
-        return spikes_TBND
-
 
 class SpikingSelfAttention(NormalisedLinear):
     """Spiking self-attention (SSA): q, k, v are spikes, there is no softmax. The ANN's has one."""
@@ -117,13 +110,11 @@ class SpikingSelfAttention(NormalisedLinear):
         self.add("proj", dim, dim)
         self.attn_lif = config.activation("attn")
 
-    def forward(self, x_TBND: Tensor, heads: int, neuron: Neuron, run: ForwardPass) -> Tensor:
-        """Spikes (T, B, N, D); a residual sum is the caller's."""
-        dim = x_TBND.shape[-1]
-        ((q, k, v),) = run.fire([self.layer(name) for name in "qkv"], x_TBND, dim, [neuron])
-        behind_attention = Neuron(neuron.tau, self.config.attention_threshold)
-        (mixed,) = run.attend(self.prefix, q, k, v, heads, self.attn_lif, [behind_attention])
-        return self.activated("proj", mixed, dim, neuron, run)
+    def steps(self, dim: int, heads: int, neuron: Neuron) -> Iterator[Stage]:
+        """What it does, added to the stream at the end."""
+        yield Fire(tuple(self.layer(name) for name in "qkv"), dim, neuron, "branch")
+        yield Attend(self.prefix, heads, self.attn_lif, Neuron(neuron.tau, self.config.attention_threshold))
+        yield Fire((self.layer("proj"),), dim, neuron, "sum")
 
 
 class SpikingMLP(NormalisedLinear):
@@ -136,10 +127,10 @@ class SpikingMLP(NormalisedLinear):
         self.add("fc1", dim, hidden)
         self.add("fc2", hidden, dim)
 
-    def forward(self, x_TBND: Tensor, hidden: int, fc1: Neuron, fc2: Neuron, run: ForwardPass) -> Tensor:
-        """Spikes (T, B, N, D); a residual sum is the caller's."""
-        spikes = self.activated("fc1", x_TBND, hidden, fc1, run)
-        return self.activated("fc2", spikes, x_TBND.shape[-1], fc2, run)
+    def steps(self, dim: int, hidden: int, fc1: Neuron, fc2: Neuron) -> Iterator[Stage]:
+        """What it does, added to the stream at the end."""
+        yield Fire((self.layer("fc1"),), hidden, fc1, "branch")
+        yield Fire((self.layer("fc2"),), dim, fc2, "sum")
 
 
 class EncoderBlock(nn.Module):
@@ -151,14 +142,14 @@ class EncoderBlock(nn.Module):
         self.attn = SpikingSelfAttention(config, f"block.{index}.attn")
         self.mlp = SpikingMLP(config, f"block.{index}.mlp")
 
-    def forward(self, x_TBND: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
+    def steps(self, subnet: Subnet) -> Iterator[Stage]:
+        """What it does for a subnet."""
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
         ungoverned = Neuron(searched.tau, self.config.stem_threshold)
         others = searched if self.config.threshold_scope == "block" else ungoverned
         heads = self.config.shape.num_heads(subnet, self.index)
-        x_TBND = x_TBND + self.attn(x_TBND, heads, others, run)
-        mixed: Tensor = self.mlp(x_TBND, subnet.hidden_dim(self.index), searched, others, run)
-        return x_TBND + mixed
+        yield from self.attn.steps(subnet.embed_dim, heads, others)
+        yield from self.mlp.steps(subnet.embed_dim, subnet.hidden_dim(self.index), searched, others)
 
 
 class Supernet(nn.Module):
@@ -193,21 +184,29 @@ class Supernet(nn.Module):
             return AnalogPass(statistics, observer or Unobserved())
         return SpikingPass(subnet.time_step, self.config.attention_scale, statistics, observer or Unobserved())
 
-    def embed(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
-        """Tokens (T, B, N, D) behind the stem; frames as in `forward`."""
+    def stages(self, subnet: Subnet) -> Iterator[Stage]:
+        """All that a subnet does, from frames to logits."""
+        yield from self.patch_embed.steps(subnet.embed_dim)
+        for block in self.block[: subnet.depth]:
+            yield from cast(EncoderBlock, block).steps(subnet)
+        yield Classify(self.head, self.config.shape.num_classes, subnet.time_step)
+
+    def read_frames(self, frames_FBHWC: Tensor, time_step: int) -> Tensor:
+        """The frames that so many time steps read; frames as in `forward`."""
         if self.config.shape.network == "transformer":
-            frames_FBHWC = frames_FBHWC.mean(0, keepdim=True)
-        elif len(frames_FBHWC) > 1 and len(frames_FBHWC) != subnet.time_step:
-            frames_FBHWC = frames_FBHWC[even_frames(len(frames_FBHWC), subnet.time_step)]
-        tokens: Tensor = self.patch_embed(frames_FBHWC, subnet.embed_dim, run)
-        return tokens
+            return frames_FBHWC.mean(0, keepdim=True)
+        if len(frames_FBHWC) > 1 and len(frames_FBHWC) != time_step:
+            return frames_FBHWC[even_frames(len(frames_FBHWC), time_step)]
+        return frames_FBHWC
+
+    def embed(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
+        """Tokens (T, B, N, D) behind the stem, executed by the given pass; frames as in `forward`."""
+        steps = self.patch_embed.steps(subnet.embed_dim)
+        return _executed(steps, self.read_frames(frames_FBHWC, subnet.time_step), run)
 
     def run(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         """Logits (B, classes) of one subnet, executed by the given pass; frames as in `forward`."""
-        x_TBND = self.embed(frames_FBHWC, subnet, run)
-        for block in self.block[: subnet.depth]:
-            x_TBND = block(x_TBND, subnet, run)
-        return run.classify(self.head, x_TBND, self.config.shape.num_classes)
+        return _executed(self.stages(subnet), self.read_frames(frames_FBHWC, subnet.time_step), run)
 
     def forward(
         self,
@@ -223,3 +222,10 @@ class Supernet(nn.Module):
         training: the batch's, with gradient, and the running statistics follow.
         """
         return self.run(frames_FBHWC, subnet, self.in_torch(subnet, statistics, observer))
+
+
+def _executed(stages: Iterable[Stage], x: Tensor, run: ForwardPass) -> Tensor:
+    state = State(x)
+    for stage in stages:
+        state = stage.run(state, run)
+    return state.stream
