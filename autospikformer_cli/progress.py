@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Shown = float | int | str
 SECONDS_BETWEEN_LINES = 5.0
+WIDTH_OF_THE_BAR = 20
 
 
 class Progress(Protocol):
@@ -21,6 +22,9 @@ class Progress(Protocol):
 
     def advance(self, n: int = 1, **shown: Shown) -> None:
         """n more items are done; the latest values of `shown` stand beside the bar, as loss=0.512 val=91.3."""
+
+    def skip(self, n: int) -> None:
+        """n more items need not be done: they count among all, and not in the rate."""
 
 
 @contextmanager
@@ -66,6 +70,11 @@ class Pace:
         self.done += n
         self._shown |= shown
 
+    def skip(self, n: int) -> None:
+        """n more items need not be done."""
+        self.done += n
+        self._start += n
+
     @property
     def seconds(self) -> float:
         """Since the beginning."""
@@ -100,6 +109,14 @@ class LiveBar:
     def advance(self, n: int = 1, **shown: Shown) -> None:
         """n more items are done."""
         self._pace.advance(n, shown)
+        self._update()
+
+    def skip(self, n: int) -> None:
+        """n more items need not be done."""
+        self._pace.skip(n)
+        self._update()
+
+    def _update(self) -> None:
         self._bar.update(
             self._task, completed=self._pace.done, pace=self._pace.rate_and_time(), shown=self._pace.shown()
         )
@@ -117,12 +134,20 @@ class PlainLines:
     def advance(self, n: int = 1, **shown: Shown) -> None:
         """n more items are done; says so if the last line is old enough."""
         self._pace.advance(n, shown)
-        if self._pace.seconds - self._last_line >= SECONDS_BETWEEN_LINES:
-            self._print()
+        self._print_seldom()
+
+    def skip(self, n: int) -> None:
+        """n more items need not be done."""
+        self._pace.skip(n)
+        self._print_seldom()
 
     def close(self) -> None:
         """Says how far it came, unless the last line did."""
         if self._pace.done != self._last_done:
+            self._print()
+
+    def _print_seldom(self) -> None:
+        if self._pace.seconds - self._last_line >= SECONDS_BETWEEN_LINES:
             self._print()
 
     def _print(self) -> None:
@@ -139,6 +164,9 @@ class Silence:
     def advance(self, n: int = 1, **shown: Shown) -> None:
         """n more items are done."""
 
+    def skip(self, n: int) -> None:
+        """n more items need not be done."""
+
 
 def duration(seconds: float) -> str:
     """0:07, 12:30 or 3:04:05.
@@ -154,16 +182,18 @@ def duration(seconds: float) -> str:
 def _rich_bar(console: Console) -> RichProgress:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
-    def text(template: str) -> TextColumn:
-        return TextColumn(template, markup=False)
+    def text(template: str, *, wraps: bool = False) -> TextColumn:
+        return TextColumn(template, markup=False, table_column=Column(no_wrap=not wraps))
 
+    # On a narrow terminal the values wrap, so that neither the count nor the time left is cut.
     return RichProgress(
         text("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=WIDTH_OF_THE_BAR, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         text("{task.fields[pace]}"),
-        text("{task.fields[shown]}"),
+        text("{task.fields[shown]}", wraps=True),
         console=console,
         # Standard output is for results alone, and may be a pipe while standard error is the terminal.
         redirect_stdout=False,

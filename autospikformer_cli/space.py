@@ -168,14 +168,14 @@ class SearchSpace:
         )
 
     def members(self) -> Iterator[Subnet]:
-        """Every subnet of the space, in a fixed order. Mind the size."""
+        """Every subnet of the space, in a fixed order, one at a time. Mind the size."""
         from itertools import product
 
         for depth in self.depth:
-            genes = [product(getattr(self, gene), repeat=depth) for gene in BLOCK_GENES]
-            for ratio, heads, threshold, tau in product(*genes):
-                for time_step, embed_dim in product(self.time_step, self.embed_dim):
-                    yield Subnet(ratio, heads, threshold, tau, time_step, embed_dim)
+            by_block = (getattr(self, gene) for gene in BLOCK_GENES for _ in range(depth))
+            for values in product(*by_block, self.time_step, self.embed_dim):
+                ratio, heads, threshold, tau = (values[gene * depth : (gene + 1) * depth] for gene in range(4))
+                yield Subnet(ratio, heads, threshold, tau, values[-2], values[-1])
 
     def extreme(self, end: int) -> Subnet:
         """The smallest (end 0) or largest (end -1) subnet; threshold and tau are those nearest 1 and 2."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 
 import torch
-from engine_network import BATCH, SHAPE, SUBNET, frames_of, make_workload, print_table, rotating_medians
+from engine_network import BATCH, SUBNET, frames_of, make_workload, print_table, rotating_medians
 from timing import machine
 
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.session import Session
-from autospikformer_cli.spiking.layout import operations
 
 RATES = (0.12, 0.33)
 LIMIT = 0.10
@@ -34,12 +33,12 @@ def main() -> None:
     with torch.no_grad():
         for rate in RATES:
             workload = make_workload(rate, frames_of(options.data))
-            dense, counter = Dense(workload.supernet), Counter(operations(SHAPE, SUBNET))
+            dense, counter = Dense(workload.supernet), Counter()
             frames, statistics = workload.frames, workload.statistics
             seconds = rotating_medians(
                 {
                     "not counting": lambda w=workload: w.supernet(w.frames, SUBNET, w.statistics),
-                    "counting": lambda d=dense, f=frames, s=statistics, c=counter: d.logits(f, SUBNET, s, c, BATCH),
+                    "counting": lambda d=dense, f=frames, s=statistics, c=counter: d.logits(f, SUBNET, s, c),
                 },
                 options.rounds,
             )

@@ -38,7 +38,6 @@ from autospikformer_cli.engine.profile import profile_stages
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.session import Session
-from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 
@@ -55,10 +54,10 @@ def engines_on(workload: Workload) -> dict[str, Callable[[], object]]:
     """Our contestants, on one batch."""
     supernet, frames, statistics = workload.supernet, workload.frames, workload.statistics
     event_driven, dense = EventDriven(supernet, torch.get_num_threads()), Dense(supernet)
-    counter = Counter(operations(SHAPE, SUBNET))
+    counter = Counter()
     return {
-        "event_driven": lambda: event_driven.logits(frames, SUBNET, statistics, counter, BATCH),
-        "dense": lambda: dense.logits(frames, SUBNET, statistics, counter, BATCH),
+        "event_driven": lambda: event_driven.logits(frames, SUBNET, statistics, counter),
+        "dense": lambda: dense.logits(frames, SUBNET, statistics, counter),
         "dense, not counting": lambda: supernet(frames, SUBNET, statistics),
     }
 

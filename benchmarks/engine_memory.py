@@ -9,12 +9,11 @@ import tempfile
 from pathlib import Path
 
 import torch
-from engine_network import BATCH, SHAPE, SUBNET, Workload, frames_of, make_network, print_table
+from engine_network import BATCH, SUBNET, Workload, frames_of, make_network, print_table
 
 from autospikformer_cli.engine.choice import make_engine
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.session import Session
-from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.spiking.normalisation import FixedStatistics, Moments
 
 BATCHES = 4
@@ -71,11 +70,11 @@ def main(engine_name: str, shift: str, moments: str, threads: str) -> None:
     Session(threads=int(threads)).torch_device()  # as a command has it
     engine = make_engine(make_network(float(shift)), int(threads), engine_name)  # type: ignore[arg-type]
     moments_of_layers = FixedStatistics({name: Moments(*each) for name, each in torch.load(moments).items()})
-    counter = Counter(operations(SHAPE, SUBNET))
-    engine.logits(frames_of(None, 1), SUBNET, moments_of_layers, counter, 1)
+    counter = Counter()
+    engine.logits(frames_of(None, 1), SUBNET, moments_of_layers, counter)
     print((_status("VmHWM") - idle) / KIB_A_MIB)
     for frames in frames_of(None, BATCHES * BATCH).split(BATCH, dim=1):
-        engine.logits(frames, SUBNET, moments_of_layers, counter, BATCH)
+        engine.logits(frames, SUBNET, moments_of_layers, counter)
     print((_status("VmHWM") - idle) / KIB_A_MIB)
 
 

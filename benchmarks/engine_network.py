@@ -94,9 +94,10 @@ def make_workload(rate: float, frames: Tensor) -> Workload:
 
 
 def _measured(shift: float, frames: Tensor) -> Workload:
-    supernet, recorded, counter = make_network(shift), RecordedStatistics(), Counter(operations(SHAPE, SUBNET))
+    supernet, recorded, counter = make_network(shift), RecordedStatistics(), Counter()
     EventDriven(supernet, torch.get_num_threads()).logits(frames, SUBNET, recorded, counter)
-    inputs = tuple(each for each in counter.inputs() if each.sums and not each.layer.endswith((".q", ".v")))
+    read = counter.inputs(operations(SHAPE, SUBNET), SUBNET.time_step)
+    inputs = tuple(each for each in read if each.sums and not each.layer.endswith((".q", ".v")))
     return Workload(supernet, frames, FixedStatistics(recorded.by_layer), shift, inputs)
 
 

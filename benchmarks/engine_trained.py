@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from engine_network import BATCH, print_table, root_override, rotating_medians
-from torch import Tensor, nn
+from torch import Tensor
 
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
@@ -17,16 +17,14 @@ from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.profile import StageProfile, profile_stages
 from autospikformer_cli.engine.tally import Untallied
-from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.runs.assembly import open_run
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticLinear
-from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import ForwardPass, Layer, Unobserved
+from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer, Unobserved
 
 IMAGES, IMAGES_TIMED, IMAGES_AT_ONCE, PROFILED_PASSES = 1000, 256, 50, 5
 
@@ -62,9 +60,8 @@ def _print_speed(evaluators: dict[str, Evaluator], subnet: Subnet, images: Image
     for batch in (BATCH, 2 * BATCH):
         alternatives = {}
         for name, evaluator in evaluators.items():
-            used, statistics = replace(evaluator, batch=batch), evaluator.statistics(subnet)
-            counter = Counter(operations(evaluator.supernet.config.shape, subnet))
-            alternatives[name] = lambda e=used, s=statistics, c=counter: e.logits(subnet, images, s, c)
+            used = replace(evaluator, batch=batch)
+            alternatives[name] = lambda e=used: e.measure(subnet, images)
         seconds = rotating_medians(alternatives, rounds)
         speeds = [len(images) / each for each in seconds.values()]
         rows.append((batch, *(f"{each:.0f}" for each in speeds), f"{speeds[0] / speeds[1]:.2f}"))
@@ -124,7 +121,7 @@ class Flips:
         for frames in _frames(evaluator, images).split(IMAGES_AT_ONCE, dim=1):
             reference, own = _Emitted(), _Emitted()
             engine: EventDriven = evaluator.engine  # type: ignore[assignment]
-            supernet.run(frames, subnet, engine.forward_pass(subnet, statistics, Untallied(), own))
+            supernet.run(frames, subnet, engine.forward_pass(subnet, statistics, Untallied(), observer=own))
             supernet.run(frames, subnet, _StageByStage(engine, subnet, statistics, reference, flips.staged))
             for name, spikes in reference.spikes.items():
                 flips.end_to_end[name] += int((spikes != own.spikes[name]).sum())
@@ -150,7 +147,7 @@ class _StageByStage:
     ) -> None:
         self.own, self.flips = _Emitted(), flips
         self.dense: ForwardPass = engine.supernet.in_torch(subnet, statistics, seen)
-        self.sparse = engine.forward_pass(subnet, statistics, Untallied(), self.own)
+        self.sparse = engine.forward_pass(subnet, statistics, Untallied(), observer=self.own)
         self.reference = seen
 
     def fire(
@@ -164,12 +161,12 @@ class _StageByStage:
         return spikes
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
         """As ForwardPass."""
-        self.sparse.attend(name, *(x.to(torch.uint8) for x in (q, k, v)), heads, activation, neurons)
-        spikes = self.dense.attend(name, q, k, v, heads, activation, neurons)
-        self._compare([f"{name}.attn"])
+        self.sparse.attend(attention, *(x.to(torch.uint8) for x in (q, k, v)), heads, neurons)
+        spikes = self.dense.attend(attention, q, k, v, heads, neurons)
+        self._compare([f"{attention.name}.attn"])
         return spikes
 
     def pool(self, x: Tensor) -> Tensor:

@@ -92,10 +92,10 @@ class Ours:
 
     def __init__(self, supernet: Supernet, frames: Tensor, statistics: Statistics) -> None:
         self.operations = operations(SHAPE, SUBNET, "q_kv")
-        counter = Counter(self.operations)
+        counter = Counter()
         EventDriven(supernet, torch.get_num_threads()).logits(frames, SUBNET, statistics, counter)
         self.images, self.runs = frames.shape[1], STEPS * frames.shape[1]
-        read, fired, done = counter.inputs(), counter.emitted(), counter.executed()
+        read, fired, done = counter.inputs(self.operations, STEPS), counter.emitted(STEPS), counter.executed(STEPS)
         params = num_params(SHAPE, SUBNET)
         self.measurement = Measurement(0, self.images, params, read, fired, silent_channels=0, synapses=done)
         self.inputs = {each.layer: each for each in read}

@@ -1,30 +1,84 @@
-"""Show how redundant the embedding's channels are (SSIM)."""
+"""Show how redundant channels are (SSIM), or whether the supernet ranks its subnets truly."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.session import Session
+
+SUBNET, IMAGES, CHANNELS, SAMPLE = "largest", 64, 20, 12
 
 
 def analyze(
     session: Session,
+    what: Annotated[
+        str, typer.Argument(metavar="[redundancy|ranking]", help="What to analyse.", show_default=True)
+    ] = "redundancy",
     subnet: Annotated[
-        str, typer.Option("--subnet", help="best, largest, smallest, baseline, a candidate's id, or the paper's tuple.")
-    ] = "largest",
-    images: Annotated[int, typer.Option("--images", min=1, help="The first N validation images.")] = 64,
-    channels: Annotated[int, typer.Option("--channels", min=1, help="Most and least redundant channels shown.")] = 20,
+        str | None,
+        typer.Option(
+            "--subnet",
+            help="best, largest, smallest, baseline, a candidate's id, or the paper's tuple.",
+            show_default=SUBNET,
+        ),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option("--images", min=1, help="The first N validation images.", show_default=str(IMAGES))
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option("--channels", min=1, help="Most and least redundant channels shown.", show_default=str(CHANNELS)),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", min=3, help="ranking: retrain so many subnets.", show_default=str(SAMPLE)),
+    ] = None,
+    finetune: Annotated[
+        int | None,
+        typer.Option("--finetune", min=1, help="ranking: retrain each alone for N epochs, from inherited weights."),
+    ] = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="ranking: from first weights instead.")] = False,
 ) -> None:
     """Show the structural similarity (SSIM) between the channels of the embedding, as in Figure 1 of the paper.
 
     A channel's map is its mean over time, scaled to 0..1; a channel's redundancy is its mean SSIM with all others.
 
+    ranking: retrain a sample of the subnets that the run's searches measured, each alone, and show Kendall's tau-b
+    between inherited and retrained accuracy with its interval: does the supernet rank truly? The sample is stratified
+    by inherited accuracy. What was retrained is kept, so an interrupted or a larger sample does only the rest.
+
     Example: aspk analyze --subnet baseline --images 128
+
+    Example: aspk analyze ranking --sample 12 --finetune 5
     """
+    of_redundancy = {"--subnet": subnet, "--images": images, "--channels": channels}
+    of_ranking = {"--sample": sample, "--finetune": finetune, "--from-scratch": from_scratch or None}
+    if what == "redundancy":
+        _require_none("ranking", of_ranking)
+        _redundancy(session, subnet or SUBNET, images or IMAGES, channels or CHANNELS)
+    elif what == "ranking":
+        _require_none("redundancy", of_redundancy)
+        if finetune is None:
+            raise UserError("for how many epochs is not said", "aspk analyze ranking", "add --finetune N")
+        _ranking(session, sample or SAMPLE, finetune, from_scratch)
+    else:
+        fix = "write aspk analyze redundancy, or aspk analyze ranking --finetune N"
+        raise UserError(f"{what!r} is nothing to analyse", None, fix)
+
+
+def _require_none(other: str, options: Mapping[str, object]) -> None:
+    """Raises UserError for an option of the other analysis."""
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        raise UserError(f"belongs to aspk analyze {other}", given, f"leave it out, or write aspk analyze {other}")
+
+
+def _redundancy(session: Session, subnet: str, images: int, channels: int) -> None:
     from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
-    from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.redundancy_table import redundancy_table
     from autospikformer_cli.runs.assembly import open_searched
@@ -61,3 +115,21 @@ def analyze(
             **run.recipe.fidelity_document(),
         }
     )
+
+
+def _ranking(session: Session, sample: int, epochs: int, from_scratch: bool) -> None:
+    from autospikformer_cli.report.provenance import fidelity_notes
+    from autospikformer_cli.report.ranking_table import ranking_document, ranking_table
+    from autospikformer_cli.runs.evaluation import FOLDER
+    from autospikformer_cli.runs.ranking import RankingRun
+
+    ranked = RankingRun.open(session)
+    recipe = ranked.run.recipe
+    ranking = ranked.retrain(ranked.sample(sample), epochs, from_scratch)
+    notes = [
+        f"retrained weights are kept in {ranked.run.path / FOLDER}, a run each",
+        *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
+    ]
+    title = f"Does the supernet of {ranked.run.path} rank truly?"
+    session.console.print(ranking_table(title, ranking, notes))
+    session.emit({"run": str(ranked.run.path), **ranking_document(ranking), **recipe.fidelity_document()})

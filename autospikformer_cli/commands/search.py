@@ -15,30 +15,63 @@ def search(
         float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
     ] = None,
     algorithm: Annotated[
-        str | None, typer.Option("--algorithm", help="evolution or random (search.algorithm).")
+        str | None,
+        typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Search anew; the old population is kept beside.")] = False,
+    max_params: Annotated[
+        float | None, typer.Option("--max-params", help="Most parameters of a subnet (search.limits.params).")
+    ] = None,
+    max_energy: Annotated[
+        float | None, typer.Option("--max-energy", help="Most joules an image, as 1e-6 (search.limits.energy).")
+    ] = None,
+    max_sops: Annotated[
+        float | None, typer.Option("--max-sops", help="Most synaptic operations an image (search.limits.sops).")
+    ] = None,
+    max_time_step: Annotated[
+        int | None, typer.Option("--max-time-step", help="Most time steps (search.limits.time_step).")
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option("--executor", help="in-process, processes, ray (plugin aspk-ray): where subnets are measured."),
+    ] = "in-process",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="How many processes measure, with --executor.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Search and measure anew; the old population is kept.")
+    ] = False,
     recount: Annotated[
         bool,
         typer.Option("--recount", help="Measure again what an older aspk stored with fewer counts; search nothing."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")] = False,
 ) -> None:
-    """Search a run's supernet by evolution under F_AEB; a search that has begun goes on where it stopped.
+    """Search a run's supernet by evolution under F_AEB, or otherwise; a search that has begun goes on where it stopped.
+
+    Another search of the same run, as with another --alpha, keeps the one before beside it, and takes what was
+    measured before under the same conditions.
 
     Example: aspk search --alpha 0.5
     """
+    from autospikformer_cli.evaluation.executors import ExecutorOptions
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.report.provenance import selection_notes
     from autospikformer_cli.report.units import format_energy
     from autospikformer_cli.runs.assembly import open_run, open_searched
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.recount import recount as measure_again
-    from autospikformer_cli.runs.search import SearchRun, score_population
+    from autospikformer_cli.runs.results import score_population
+    from autospikformer_cli.runs.search import SearchRun
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
 
     given = {"search.alpha": alpha, "search.algorithm": algorithm and f'"{algorithm}"'}
+    most = {"params": max_params, "energy": max_energy, "sops": max_sops, "time_step": max_time_step}
+    given |= {f"search.limits.{objective}": bound for objective, bound in most.items()}
     options = [f"{key}={value}" for key, value in given.items() if value is not None]
     path = resolve_run(session.run)
     goes_on = not (fresh or options or session.overrides)
@@ -49,7 +82,8 @@ def search(
         session.emit({**plan, **run.recipe.fidelity_document()})
         return
     with run_lock(run.path):
-        population = measure_again(run) if recount else SearchRun(run).search(fresh)
+        options_there = ExecutorOptions(workers, address, session.say)
+        population = measure_again(run) if recount else SearchRun(run, executor, options_there).search(fresh)
     results = score_population(run.path, population, run.recipe)
     ranked = results.scores.ranked
     if ranked:
@@ -60,7 +94,9 @@ def search(
             markup=False,
             soft_wrap=True,
         )
+        for note in selection_notes(results.provenance.split):
+            session.console.print(note, markup=False, soft_wrap=True)
     if algorithm_note := results.provenance.note:
         session.say(algorithm_note)
     session.say(f"next: aspk report --run {run.path}")
-    session.emit(search_document(results.scores, results.baseline, results.provenance))
+    session.emit(search_document(results.scores, results.baseline, results.provenance, results.hypervolume))

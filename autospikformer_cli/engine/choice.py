@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -12,12 +13,20 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import ForwardPass
+from autospikformer_cli.spiking.passes import ForwardPass, Layer
 from autospikformer_cli.spiking.supernet import Supernet
 
 EngineName = Literal["event_driven", "dense"]
 MAX_DEPTH = 126
 """Blocks whose residual sums, at most 2 and 2 more a block, fit a byte."""
+
+
+class EnginePass(ForwardPass, Protocol):
+    """A forward pass whose stages can be those of several subnets."""
+
+    def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
+        """What the layer gives with its first outputs only, from what it gave with more."""
+        ...
 
 
 class Engine(Protocol):
@@ -33,14 +42,23 @@ class Engine(Protocol):
         """Of the kind."""
         ...
 
-    def forward_pass(self, subnet: Subnet, statistics: Statistics, tally: Tally) -> ForwardPass:
-        """The stages of one subnet, for `Supernet.run` and `Supernet.embed`."""
+    @property
+    def batch_matters(self) -> bool:
+        """Whether last bits depend on how many images, and how many outputs of a layer, are computed at once."""
         ...
 
-    def logits(
-        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
-    ) -> Tensor:
-        """Logits (B, classes) of one subnet. batch: how many images every batch but the last has; None for no rule."""
+    def forward_pass(
+        self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
+    ) -> EnginePass:
+        """Executes the stages of one subnet, or those that subnets share. images: the first that count; None: all."""
+        ...
+
+    def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
+        """Logits (B, classes) of one subnet."""
+        ...
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Held while stages are executed."""
         ...
 
 

@@ -5,10 +5,11 @@ Dimension legend: T time steps, B images, H heads (H W of a map: rows, columns),
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Tally, Values
 from autospikformer_cli.errors import UserError
@@ -17,34 +18,34 @@ from autospikformer_cli.spiking.extraction import layer_widths
 from autospikformer_cli.spiking.layout import KERNEL, InputKind, operations
 from autospikformer_cli.spiking.nodes import OURS
 from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import ForwardPass
+from autospikformer_cli.spiking.passes import AnalogPass, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 NOTHING: Integers = np.zeros(0, np.int64)
 
 
 class Dense:
-    """Runs subnets in torch, every batch padded to one shape: torch's last bits depend on the shape."""
+    """Runs subnets in torch, whose last bits depend on the size of the batch."""
 
     name = "dense"
+    batch_matters = True
 
     def __init__(self, supernet: Supernet) -> None:
         self.supernet = supernet
 
-    def forward_pass(self, subnet: Subnet, statistics: Statistics, tally: Tally) -> ForwardPass:
-        """Executes one subnet."""
-        return self.supernet.in_torch(subnet, statistics, Counting(self.supernet.config, subnet, tally))
+    def forward_pass(
+        self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
+    ) -> SpikingPass | AnalogPass:
+        """Executes stages of one subnet. images: the first so many are counted; None: all."""
+        return self.supernet.in_torch(subnet, statistics, Counting(self.supernet.config, subnet, tally, images))
 
-    def logits(
-        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
-    ) -> Tensor:
-        """Logits (B, classes) of one subnet. batch: images that the frames are padded to, and cut from the result."""
-        images = frames_FBHWC.shape[1]
-        if batch is not None:
-            frames_FBHWC = functional.pad(frames_FBHWC, (0, 0, 0, 0, 0, 0, 0, batch - images))
-        counting = Counting(self.supernet.config, subnet, tally, images)
-        logits: Tensor = self.supernet(frames_FBHWC, subnet, statistics, counting)
-        return logits[:images]
+    def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
+        """Logits (B, classes) of one subnet."""
+        return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Nothing has to be prepared."""
+        return nullcontext()
 
 
 class Counting:

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autospikformer_cli.engine import attention, kernels
+from autospikformer_cli.engine import attention as products
+from autospikformer_cli.engine import kernels
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.engine.tally import PRODUCTS, Synapses, Tally, Values
 from autospikformer_cli.errors import UserError
@@ -28,7 +29,7 @@ from autospikformer_cli.spiking.layout import InputKind, operations
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import Node
 from autospikformer_cli.spiking.normalisation import Moments, Statistics
-from autospikformer_cli.spiking.passes import Layer, Observer, Unobserved
+from autospikformer_cli.spiking.passes import Attention, Layer, Observer, Unobserved
 from autospikformer_cli.spiking.supernet import Supernet
 
 Array = NDArray[Any]
@@ -43,27 +44,42 @@ class EventDriven:
     """
 
     name = "event_driven"
+    batch_matters = False
 
     def __init__(self, supernet: Supernet, threads: int) -> None:
         self.supernet, self.threads = supernet, threads
+        shape, largest = supernet.config.shape, supernet.config.space.largest()
+        self._kinds = {each.reads: each.input_kind for each in operations(shape, largest)}
         self._packed: dict[tuple[str, ...], PackedLayers] = {}
         self._finite: dict[str, bool] = {}
         self._pool = ThreadPoolExecutor(max(1, threads - 1))
 
     def forward_pass(
-        self, subnet: Subnet, statistics: Statistics, tally: Tally, observer: Observer | None = None
+        self,
+        subnet: Subnet,
+        statistics: Statistics,
+        tally: Tally,
+        images: int | None = None,
+        observer: Observer | None = None,
     ) -> EventDrivenPass:
-        """Executes one subnet."""
-        kinds = {each.reads: each.input_kind for each in operations(self.supernet.config.shape, subnet)}
+        """Executes stages of one subnet, or of subnets that share them. images: all, as nothing is ever padded."""
         scale = self.supernet.config.attention_scale
-        return EventDrivenPass(self, subnet.time_step, scale, kinds, statistics, tally, observer or Unobserved())
+        return EventDrivenPass(self, subnet.time_step, scale, self._kinds, statistics, tally, observer or Unobserved())
 
-    def logits(
-        self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally, batch: int | None = None
-    ) -> Tensor:
-        """Logits (B, classes) of one subnet, whatever the batch."""
-        with _no_torch_threads():
+    def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
+        """Logits (B, classes) of one subnet."""
+        with self.computing():
             return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def packed(self, layers: Sequence[ElasticConvolution | ElasticLinear]) -> PackedLayers:
         """The weights of layers that read the same input."""
@@ -103,17 +119,6 @@ class EventDriven:
                 pass
 
 
-@contextmanager
-def _no_torch_threads() -> Iterator[None]:
-    """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @dataclass(frozen=True)
 class EventDrivenPass:
     """The stages of one subnet, (T, B, H, W, C) or (T, B, N, D), as bytes; the first layer reads numbers.
@@ -132,7 +137,7 @@ class EventDrivenPass:
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """Spikes of each setting and layer: one accumulation feeds all settings."""
+        """Spikes of each setting and layer: one accumulation feeds all settings; without any, moments are taken."""
         for layer in layers:
             self.observer.reads(layer.weights.name, x)
         kind = self.kinds[layers[0].weights.name]
@@ -141,6 +146,8 @@ class EventDrivenPass:
             raise ValueError(f"{layers[0].weights.name} reads at most {rows.inputs} channels, not {x.shape[-1]}")
         x_TBPC, side = x.flatten(2, -2).contiguous().numpy(), x.shape[-2]
         scale_KC, shift_KC = self._affine(layers, x_TBPC, side, kind, rows, outputs)
+        if not neurons:
+            return []
         steps, images = self.time_step, x.shape[1]
         spikes = torch.empty((len(neurons), len(layers), steps, *x.shape[1:-1], outputs), dtype=torch.uint8)
         read_BT4 = np.zeros((images, len(x), 4), np.int64)
@@ -161,6 +168,17 @@ class EventDrivenPass:
             for setting in range(len(neurons)):
                 self.observer.emits(layer.norm.name, spikes[setting, group])
         return [tuple(each) for each in spikes]
+
+    def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
+        """The first channels of a layer's spikes, counted."""
+        steps, images = spikes.shape[:2]
+        first = torch.empty((*spikes.shape[:-1], outputs), dtype=torch.uint8)
+        fired_BT = np.zeros((images, steps), np.int64)
+        self.engine.for_images(
+            kernels.narrow, images, spikes.flatten(2, -2).numpy(), first.flatten(2, -2).numpy(), fired_BT
+        )
+        self.tally.emits(layer.norm.name, fired_BT.sum(0)[None], prod(first.shape[2:]))
+        return first
 
     def _tally(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, kind: InputKind, read_T4: Array, fired_SGT: Array
@@ -225,9 +243,10 @@ class EventDrivenPass:
         return kernels.Neurons(tau, leak, reaches, threshold, dynamics.decay_input, dynamics.reset == "hard")
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
         """Spikes (T, B, N, D) of each setting: both products are sums of whole numbers."""
+        name = attention.name
         self.observer.multiplies(name, q, k, v, heads)
         steps, images, tokens, dim = q.shape
         if dim % heads:
@@ -236,11 +255,11 @@ class EventDrivenPass:
         spikes = torch.empty((len(neurons), *q.shape), dtype=torch.uint8)
         read_3BT4, events_BT4 = np.zeros((3, images, steps, 4), np.int64), np.zeros((images, steps, 4), np.int64)
         fired_BST = np.zeros((images, len(neurons), steps), np.int64)
-        settings = self._settings([activation], neurons, dtype)
+        settings = self._settings([attention.activation], neurons, dtype)
         self.engine.for_images(
-            attention.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
+            products.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
             spikes.numpy(), read_3BT4, events_BT4, fired_BST,
-            room=lambda: (attention.make_room(q.numpy(), heads, self.attention_scale, settings),),
+            room=lambda: (products.make_room(q.numpy(), heads, self.attention_scale, settings),),
         )  # fmt: skip
         q_spikes_T, _, v_spikes_T = read_3BT4[..., 0].sum(1)
         for part, spikes_T in (("q", q_spikes_T), ("v", v_spikes_T)):

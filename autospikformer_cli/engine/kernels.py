@@ -263,3 +263,59 @@ def classify(x_TBND: Array, rows: Rows, means_BD: Array, logits_BK: Array, total
             add_rows(sums_K, 0, rows.numbers, offset, stride, indices_D, 0, means_BD, b * dim, dim, vectors)
             for c in range(rows.tiles[k, 3]):
                 logits_BK[b, rows.tiles[k, 5] + c] = sums_K[c]
+
+
+@compiled(allocates=False)
+def narrow(wide_TBPC: Array, narrow_TBPC: Array, fired_BT: Array, first: int, last: int) -> None:
+    """The first channels of images first to last, and how many spikes they are."""
+    steps, images, positions, channels = wide_TBPC.shape
+    outputs = narrow_TBPC.shape[3]
+    spikes = narrow_TBPC.reshape(-1)
+    for b in range(first, last):
+        for t in range(steps):
+            total = np.int64(0)
+            for p in range(positions):
+                place = (t * images + b) * positions + p
+                copy(narrow_TBPC, place * outputs, wide_TBPC, place * channels, outputs)
+                in_row = np.uint32(0)
+                for c in range(outputs):
+                    in_row = np.uint32(in_row + spikes[place * outputs + c])
+                total += np.int64(in_row)
+            fired_BT[b, t] = total
+
+
+@compiled(allocates=False)
+def pack(x_TBX: Array, packed_BTY: Array, first: int, last: int) -> None:
+    """Whole numbers 0 to 3 of images first to last, four in a byte."""
+    steps, images, numbers = x_TBX.shape
+    size = packed_BTY.shape[2]
+    x, packed = x_TBX.reshape(-1), packed_BTY.reshape(-1)
+    for b in range(first, last):
+        for t in range(steps):
+            at, to = (t * images + b) * numbers, (b * steps + t) * size
+            for y in range(numbers // 4):
+                four = at + 4 * y
+                packed[to + y] = x[four] | x[four + 1] << 2 | x[four + 2] << 4 | x[four + 3] << 6
+            if numbers % 4:
+                packed[to + size - 1] = 0
+            for rest in range(numbers % 4):
+                packed[to + size - 1] |= x[at + numbers - numbers % 4 + rest] << (2 * rest)
+
+
+@compiled(allocates=False)
+def unpack(packed_BTY: Array, x_TBX: Array, first: int, last: int) -> None:
+    """What `pack` packed; steps beyond those asked for are left out."""
+    steps, images, numbers = x_TBX.shape
+    size, packed_steps = packed_BTY.shape[2], packed_BTY.shape[1]
+    x, packed = x_TBX.reshape(-1), packed_BTY.reshape(-1)
+    for b in range(first, last):
+        for t in range(steps):
+            at, of = (t * images + b) * numbers, (b * packed_steps + t) * size
+            for y in range(numbers // 4):
+                byte, four = packed[of + y], at + 4 * y
+                x[four] = byte & 3
+                x[four + 1] = byte >> 2 & 3
+                x[four + 2] = byte >> 4 & 3
+                x[four + 3] = byte >> 6
+            for rest in range(numbers % 4):
+                x[at + numbers - numbers % 4 + rest] = packed[of + size - 1] >> (2 * rest) & 3

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Values
@@ -20,7 +20,7 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import ForwardPass, Layer
+from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
 
 Result = TypeVar("Result")
 
@@ -149,12 +149,12 @@ class _BothPasses:
         return self._timed(lambda run, x: run.fire(layers, x, outputs, neurons), x)
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
         """As ForwardPass."""
         tokens, width = q.shape[2], q.shape[3] // heads
-        self.taken.begin(f"{name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
-        return self._timed(lambda run, *qkv: run.attend(name, *qkv, heads, activation, neurons), q, k, v)
+        self.taken.begin(f"{attention.name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
+        return self._timed(lambda run, *qkv: run.attend(attention, *qkv, heads, neurons), q, k, v)
 
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""

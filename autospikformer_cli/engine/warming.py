@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
+import numpy as np
 import torch
 from numba.core.event import Event, Listener, install_listener
 
@@ -14,8 +15,11 @@ from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.progress import Progress
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
-LOOPS = (kernels.fire, kernels.moments, kernels.pool, kernels.classify, attention.attend)
-NUM_COMPILED = 7
+LOOPS = (
+    kernels.fire, kernels.moments, kernels.pool, kernels.classify, attention.attend,
+    kernels.narrow, kernels.pack, kernels.unpack,
+)  # fmt: skip
+NUM_COMPILED = 10
 """Of one precision: `fire` and `moments` read numbers in the first layer, and bytes in the others."""
 
 Show = Callable[[int], AbstractContextManager[Progress]]
@@ -35,7 +39,16 @@ def warm(engine: Engine, show: Show) -> None:
         compiling = _Compiling(show, until_done)
         until_done.enter_context(install_listener("numba:compile", compiling))
         engine.logits(blank_FBHWC, subnet, RecordedStatistics(), Untallied())
+        _share()
         compiling.finish()
+
+
+def _share() -> None:
+    """Run what only subnets evaluated together need."""
+    numbers, packed = np.zeros((1, 1, 4), np.uint8), np.zeros((1, 1, 1), np.uint8)
+    kernels.pack(numbers, packed, 0, 1)
+    kernels.unpack(packed, numbers, 0, 1)
+    kernels.narrow(numbers[None], numbers[None].copy(), np.zeros((1, 1), np.int64), 0, 1)
 
 
 class _Compiling(Listener):  # type: ignore[misc]

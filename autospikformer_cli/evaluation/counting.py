@@ -1,4 +1,4 @@
-"""Exact counts of what a subnet's layers read and do and its neurons emit, gathered over batches."""
+"""Exact counts of what layers read and do and neurons emit, gathered over batches, and put together for a subnet."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from autospikformer_cli.spiking.layout import Operation
 class Counter:
     """A tally that adds up by layer and time step, for one setting of neurons."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        self.macs = {operation.reads: operation.macs for operation in operations}
+    def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
         self.values: dict[str, Values] = {}
         self.synapses: dict[str, Synapses] = {}
@@ -38,27 +37,43 @@ class Counter:
         self.spikes[layer] = self.spikes.get(layer, 0) + spikes_T
         self.neurons[layer] = neurons
 
-    def inputs(self) -> tuple[InputCount, ...]:
-        """The counts of every layer's input, in the order of execution."""
+    @classmethod
+    def joined(cls, counters: Iterable[Counter]) -> Counter:
+        """The counts of different layers together."""
+        whole = cls()
+        for counter in counters:
+            for name, by_layer in vars(counter).items():
+                vars(whole)[name].update(by_layer)
+        return whole
+
+    def inputs(self, operations: Iterable[Operation], time_step: int) -> tuple[InputCount, ...]:
+        """The counts of every layer's input in the first so many steps, in the order of execution."""
+        macs = {operation.reads: operation.macs for operation in operations}
         nothing = Values((), ())  # type: ignore[arg-type]
         return tuple(
             InputCount(
                 layer=layer,
-                sums=tuple(map(int, self.values.get(layer, nothing).sums)),
-                nonzeros=tuple(map(int, self.values.get(layer, nothing).nonzeros)),
+                sums=_whole(self.values.get(layer, nothing).sums, time_step),
+                nonzeros=_whole(self.values.get(layer, nothing).nonzeros, time_step),
                 size=self.sizes[layer],
-                macs=macs,
+                macs=macs[layer],
             )
-            for layer, macs in self.macs.items()
+            for layer in macs
         )
 
-    def executed(self) -> tuple[SynapseCount, ...]:
-        """The synaptic events of every operation, in the order of execution."""
+    def executed(self, time_step: int) -> tuple[SynapseCount, ...]:
+        """The synaptic events of every operation in the first so many steps, in the order of execution."""
         return tuple(
-            SynapseCount(operation, tuple(map(int, events)), tuple(map(int, passes)))
+            SynapseCount(operation, _whole(events, time_step), _whole(passes, time_step))
             for operation, (events, passes) in self.synapses.items()
         )
 
-    def emitted(self) -> tuple[SpikeCount, ...]:
-        """The spikes of every LIF layer, in the order of execution."""
-        return tuple(SpikeCount(name, tuple(map(int, s)), self.neurons[name]) for name, s in self.spikes.items())
+    def emitted(self, time_step: int) -> tuple[SpikeCount, ...]:
+        """The spikes of every LIF layer in the first so many steps, in the order of execution."""
+        return tuple(
+            SpikeCount(name, _whole(spikes, time_step), self.neurons[name]) for name, spikes in self.spikes.items()
+        )
+
+
+def _whole(counts_T: Iterable[int], time_step: int) -> tuple[int, ...]:
+    return tuple(map(int, list(counts_T)[:time_step]))

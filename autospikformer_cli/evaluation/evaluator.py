@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import Engine
-from autospikformer_cli.engine.tally import Tally, Untallied
+from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
+from autospikformer_cli.evaluation.stems import Kept, KeptNumbers, KeptSpikes, Stem, StemKey, StemStore, kept_bytes
+from autospikformer_cli.evaluation.tree import Family, Node, grow, in_order, with_steps
+from autospikformer_cli.evaluation.walk import Reached, Walk
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
@@ -22,11 +26,20 @@ from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
     FixedStatistics,
+    Moments,
     RecordedStatistics,
     RunningStatistics,
     Statistics,
 )
+from autospikformer_cli.spiking.stages import State
 from autospikformer_cli.spiking.supernet import Supernet
+
+DEFAULT_MEMORY = 2 * 10**9
+SMALLEST_PART = 4
+IMAGES_A_PART = 24_000
+"""Images, those of the calibration too, times subnets."""
+
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -47,14 +60,15 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates subnets of the engine's supernet, one at a time.
+    """Evaluates subnets of the engine's supernet, in one walk over the tree of what they share.
 
-    With the event-driven engine a result depends on subnet, weights, images and precision alone; with the dense one a
-    sum that the batch size or the number of threads round otherwise may flip a spike.
+    With the event-driven engine a result depends on subnet, weights, images and precision alone, never on the subnets
+    beside it; with the dense one a sum that the batch size or the number of threads round otherwise may flip a spike.
 
     batchnorm: "recalibrate" measures each subnet's statistics on the calibration images, "running" takes those of
     training and needs no calibration images, nor does "batch", which takes those of each evaluated batch in every layer
-    that subnets slice (then a result depends on the batch size).
+    that subnets slice (then a result depends on the batch size). batch: images at once. memory: bytes of spikes that
+    may be kept and wait at once, as far as the order of the work decides it.
     """
 
     engine: Engine
@@ -62,56 +76,170 @@ class Evaluator:
     calibration: ImageSet | None
     batchnorm: Literal["recalibrate", "running", "batch"]
     batch: int
+    memory: int = DEFAULT_MEMORY
+    _stems: StemStore = field(default_factory=StemStore, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Recalibration without images is a caller's error (ValueError)."""
+        if self.batchnorm == "recalibrate" and self.calibration is None:
+            raise ValueError("recalibration needs calibration images")
 
     @property
     def supernet(self) -> Supernet:
         """Whose subnets are evaluated."""
         return self.engine.supernet
 
-    @torch.no_grad()
-    def measure(self, subnet: Subnet, images: ImageSet, advance: Callable[[int], None] = lambda images: None) -> Result:
+    def measure(self, subnet: Subnet, images: ImageSet, advance: Advance = lambda images: None) -> Result:
         """Accuracy and counts of a subnet on a split. advance is told the images done."""
-        statistics = self.statistics(subnet)
-        shape = self.supernet.config.shape
-        counter = Counter(operations(shape, subnet))
-        logits = self.logits(subnet, images, statistics, counter, advance)
-        predictions = Predictions(logits, images.labels, images.index)
-        measurement = Measurement(
-            correct=int((predictions.logits.argmax(-1) == images.labels).sum()),
-            images=len(images.labels),
-            params=num_params(shape, subnet),
-            inputs=counter.inputs(),
-            spikes=counter.emitted(),
-            synapses=counter.executed(),
-            silent_channels=silent_channels(statistics),
-            non_finite=_non_finite(predictions.logits, statistics),
-        )
-        return Result(measurement, predictions)
+        (results,) = self.measure_many([subnet], images, advance)
+        return results[subnet]
 
     def measure_many(
-        self, subnets: Sequence[Subnet], images: ImageSet, advance: Callable[[int], None] = lambda subnets: None
+        self, subnets: Sequence[Subnet], images: ImageSet, advance: Advance = lambda images: None
     ) -> Iterator[dict[Subnet, Result]]:
-        """Results of distinct subnets, part by part, each as `measure` gives it. advance is told the subnets done."""
-        for subnet in subnets:
-            yield {subnet: self.measure(subnet, images)}
-            advance(1)
+        """Results of distinct subnets, part by part, each as it would be alone. advance is told images, by subnet."""
+        for part in parts(subnets, len(images) + len(self.calibration or ())):
+            by_step: dict[int, list[Subnet]] = {}
+            for subnet in part:
+                by_step.setdefault(self._computed_steps(subnet, part), []).append(subnet)
+            results: dict[Subnet, Result] = {}
+            for time_step, group in by_step.items():
+                results |= self._measure(group, time_step, images, advance)
+            yield {subnet: results[subnet] for subnet in part}
+
+    def _computed_steps(self, subnet: Subnet, part: Sequence[Subnet]) -> int:
+        """A subnet's time steps, or the most of all where its own are the first of theirs, to the last bit."""
+        reads_events = self.supernet.config.shape.reads_events
+        alone = self.batchnorm != "running" or self.engine.batch_matters or reads_events
+        return subnet.time_step if alone else max(each.time_step for each in part)
+
+    @torch.no_grad()
+    def _measure(
+        self, subnets: Sequence[Subnet], time_step: int, images: ImageSet, advance: Advance
+    ) -> dict[Subnet, Result]:
+        stems = self._stems_of(subnets, time_step, images)
+        trees = {dim: self._encoders(subnets, dim) for dim in stems}
+        if self.batchnorm == "recalibrate":
+            for dim, tree in trees.items():
+                self._calibrate(tree, stems[dim])
+        logits: dict[Node, list[Tensor]] = {}
+        for first in range(0, len(images), self.batch):
+            last = min(first + self.batch, len(images))
+            for dim, tree in trees.items():
+                tokens = self._padded(stems[dim].images.batch(first, last, tree.time_step), axis=1)
+                self._walk(lambda node, made: logits.setdefault(node, []).append(made), last - first).below(
+                    tree, State(tokens)
+                )
+            advance((last - first) * len(subnets))
+        return {
+            subnet: self._result(subnet, node, stems[dim].node, torch.cat(logits.pop(node)), images)
+            for dim, tree in trees.items()
+            for node in tree.leaves()
+            for subnet in node.subnets
+        }
+
+    def _walk(self, reached: Reached, images: int) -> Walk:
+        """Of a batch, with the statistics asked for."""
+
+        def statistics(family: Family) -> Statistics:
+            return RunningStatistics() if self.batchnorm == "running" else FixedStatistics(family.moments)
+
+        def kept(node: Node, x: Tensor) -> None:
+            reached(node, x[:images] if x.ndim == 2 else x[:, :images])
+
+        chosen = (lambda family: BatchStatistics()) if self.batchnorm == "batch" else statistics
+        return Walk(self.engine, chosen, kept, self.memory // 2, images if self._pads else None)
+
+    def _calibrate(self, tree: Node, stem: Stem) -> None:
+        """Measure every layer's moments: those of its input under the layers before it, already recalibrated."""
+        assert self.calibration is not None
+        assert stem.calibration is not None
+        tokens = stem.calibration.batch(0, len(self.calibration), tree.time_step)
+        Walk(self.engine, None, None, self.memory // 2).below(tree, State(tokens))
+
+    def _encoders(self, subnets: Sequence[Subnet], dim: int) -> Node:
+        chosen = [subnet for subnet in subnets if subnet.embed_dim == dim]
+        return grow(((each, self.supernet.encoder_stages(each)) for each in chosen), not self.engine.batch_matters)
+
+    def _stems_of(self, subnets: Sequence[Subnet], time_step: int, images: ImageSet) -> dict[int, Stem]:
+        """The stems that subnets need, by dimension; those that are not kept are computed together."""
+        self._stems.begin(images)
+        dims = list(dict.fromkeys(subnet.embed_dim for subnet in subnets))
+        keys = {dim: StemKey(time_step, dim) for dim in dims}
+        missing = [dim for dim, key in keys.items() if key not in self._stems]
+        if missing:
+            examples = {each.embed_dim: each for each in subnets}
+            sizes = {dim: self._stem_bytes(dim, time_step, len(images)) for dim in missing}
+            self._stems.give_up(self.memory // 2 - sum(sizes.values()), keys.values())
+            made = self._run_stems([with_steps(examples[dim], time_step) for dim in missing], images)
+            for dim, stem in made.items():
+                self._stems.add(keys[dim], stem, sizes[dim])
+        return {dim: self._stems.get(key) for dim, key in keys.items()}
+
+    def _stem_bytes(self, dim: int, time_step: int, images: int) -> int:
+        calibration = len(self.calibration) if self.batchnorm == "recalibrate" and self.calibration else 0
+        return kept_bytes(images + calibration, time_step, self.supernet.config.shape.num_tokens, dim)
+
+    def _run_stems(self, subnets: Sequence[Subnet], images: ImageSet) -> dict[int, Stem]:
+        """The stems of subnets that differ in dimension alone."""
+        stem, time_step = self.supernet.patch_embed, subnets[0].time_step
+        tree = grow(((each, stem.steps(each.embed_dim)) for each in subnets), not self.engine.batch_matters)
+        nodes = {each.embed_dim: node for node in tree.leaves() for each in node.subnets}
+        kind = KeptSpikes if self.supernet.config.shape.network == "spikformer" else KeptNumbers
+        calibration: dict[Node, Kept] = {}
+        if self.batchnorm == "recalibrate" and self.calibration is not None:
+            calibration = {node: kind(len(self.calibration)) for node in nodes.values()}
+            frames = self.supernet.read_frames(self._to_frames(self.calibration.images), time_step)
+            keep = Walk(self.engine, None, lambda node, x: calibration[node].append(x), self.memory // 2)
+            keep.below(tree, State(frames))
+        kept = {node: kind(len(images)) for node in nodes.values()}
+        for frames in self._frames(images):
+            read = self.supernet.read_frames(frames, time_step)
+            walk = self._walk(lambda node, x: kept[node].append(x), frames.shape[1])
+            walk.below(tree, State(self._padded(read, axis=1)))
+        return {dim: Stem(node, kept[node], calibration.get(node)) for dim, node in nodes.items()}
+
+    @property
+    def _pads(self) -> bool:
+        """Whether a last batch is computed as a whole one."""
+        return self.engine.batch_matters and self.batchnorm != "batch"
+
+    def _padded(self, x: Tensor, axis: int) -> Tensor:
+        """A batch of the usual size, where the last bits depend on it."""
+        missing = self.batch - x.shape[axis] if self._pads else 0
+        return functional.pad(x, [0, 0] * (x.ndim - 1 - axis) + [0, missing]) if missing else x
+
+    def _result(self, subnet: Subnet, node: Node, stem: Node, logits: Tensor, images: ImageSet) -> Result:
+        shape, steps = self.supernet.config.shape, subnet.time_step
+        if shape.network == "transformer":
+            steps = 1
+        path = [*stem.path(), *node.path()]
+        moments = [each for part in path for _, each in part.moments()]
+        counter = Counter.joined(part.counts for part in path)
+        logits = logits.cpu()
+        measurement = Measurement(
+            correct=int((logits.argmax(-1) == images.labels).sum()),
+            images=len(images.labels),
+            params=num_params(shape, subnet),
+            inputs=counter.inputs(operations(shape, subnet), steps),
+            spikes=counter.emitted(steps),
+            synapses=counter.executed(steps),
+            silent_channels=silent_channels(moments),
+            non_finite=_non_finite(logits, moments),
+        )
+        return Result(measurement, Predictions(logits, images.labels, images.index))
 
     @torch.no_grad()
     def logits(
-        self,
-        subnet: Subnet,
-        images: ImageSet,
-        statistics: Statistics,
-        tally: Tally | None = None,
-        advance: Callable[[int], None] = lambda images: None,
+        self, subnet: Subnet, images: ImageSet, statistics: Statistics, advance: Advance = lambda images: None
     ) -> Tensor:
-        """Logits (images, classes) of a subnet on a split."""
+        """Logits (images, classes) of a subnet on a split, under given statistics."""
         logits = []
-        batch = None if self.batchnorm == "batch" else self.batch
         for frames_FBHWC in self._frames(images):
-            made = self.engine.logits(frames_FBHWC, subnet, statistics, tally or Untallied(), batch)
-            logits.append(made.cpu())
-            advance(frames_FBHWC.shape[1])
+            num = frames_FBHWC.shape[1]
+            made = self.engine.logits(self._padded(frames_FBHWC, axis=1), subnet, statistics, Untallied())
+            logits.append(made[:num].cpu())
+            advance(num)
         return torch.cat(logits)
 
     @torch.no_grad()
@@ -124,8 +252,7 @@ class Evaluator:
             return RunningStatistics()
         if self.batchnorm == "batch":
             return BatchStatistics()
-        if self.calibration is None:
-            raise ValueError("recalibration needs calibration images")
+        assert self.calibration is not None
         recorded = RecordedStatistics()
         self.engine.logits(self._to_frames(self.calibration.images), subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
@@ -133,12 +260,10 @@ class Evaluator:
     @torch.no_grad()
     def embedding_rates(self, subnet: Subnet, images: ImageSet) -> Tensor:
         """Channels' mean values over time behind the stem, scaled to 0..1: (images, D, rows, columns)."""
-        statistics = self.statistics(subnet)
         side = self.supernet.config.shape.stage_size(5)
-        maps = [
-            self.supernet.embed(frames, subnet, self.engine.forward_pass(subnet, statistics, Untallied()))
-            for frames in self._frames(images)
-        ]
+        kept = self._stems_of([subnet], subnet.time_step, images)[subnet.embed_dim].images
+        batches = range(0, len(images), self.batch)
+        maps = (kept.batch(first, min(first + self.batch, len(images)), subnet.time_step) for first in batches)
         rates = [tokens_TBND.double().mean(0).unflatten(1, (side, side)) / 2 for tokens_TBND in maps]
         return torch.cat(rates).permute(0, 3, 1, 2).cpu()
 
@@ -151,17 +276,21 @@ class Evaluator:
         return to_frames(images, self.description, parameter.device, parameter.dtype)
 
 
-def _non_finite(logits: Tensor, statistics: Statistics) -> int:
+def parts(subnets: Sequence[Subnet], images: int) -> Iterator[list[Subnet]]:
+    """Subnets that share most together, no more than can be lost when the power fails."""
+    ordered = in_order(subnets)
+    size = max(SMALLEST_PART, IMAGES_A_PART // max(images, 1))
+    for first in range(0, len(ordered), size):
+        yield ordered[first : first + size]
+
+
+def _non_finite(logits: Tensor, moments: Iterable[Moments]) -> int:
     """Images with a logit that is no number; all, where a layer's moments are none (its neurons would hide it)."""
-    if isinstance(statistics, FixedStatistics):
-        moments = (moment for layer in statistics.by_layer.values() for moment in layer)
-        if not all(bool(moment.isfinite().all()) for moment in moments):
-            return len(logits)
+    if not all(bool(number.isfinite().all()) for each in moments for number in each):
+        return len(logits)
     return int((~logits.isfinite()).any(-1).sum())
 
 
-def silent_channels(statistics: Statistics) -> int:
+def silent_channels(moments: Iterable[Moments]) -> int:
     """Channels whose recalibrated variance is below BatchNorm's eps; 0 where statistics are not the subnet's own."""
-    if not isinstance(statistics, FixedStatistics):
-        return 0
-    return sum(int((moments.variance < EPS).sum()) for moments in statistics.by_layer.values())
+    return sum(int((each.variance < EPS).sum()) for each in moments)

@@ -1,16 +1,8 @@
 """The recipe format: TOML in, frozen values out, every mistake located. Imports neither torch nor numpy."""
 
 from autospikformer_cli.recipe.load import load_recipe, recipe_from_toml
-from autospikformer_cli.recipe.sections import (
-    Bounds,
-    DataConfig,
-    EnergyConfig,
-    MeanStd,
-    ModelConfig,
-    SearchConfig,
-    SpaceConfig,
-    TrainConfig,
-)
+from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
+from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.shipped import recipe_summary, recipes_folder, shipped_recipes
 from autospikformer_cli.recipe.whole import Recipe, differing_keys
 

@@ -20,6 +20,9 @@ from autospikformer_cli.recipe.source import Path as KeyPath
 from autospikformer_cli.recipe.source import key_lines, key_parts
 from autospikformer_cli.recipe.toml_text import toml_string, toml_value
 
+LAID_BY_KEY = {("search", "limits")}
+"""Tables in a section whose own keys are laid over each other, one by one."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -195,7 +198,8 @@ def shown_path(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Merged:
-    """Layers laid over each other: the keys in force, and of each (section, key) the layer that set it last."""
+    """Layers laid over each other: the keys in force, and of each (section, key), and of each key of a
+    table LAID_BY_KEY, the layer that set it last."""
 
     tree: dict[str, Any]
     origins: dict[KeyPath, int]
@@ -205,13 +209,14 @@ class Merged:
 
     def layer_of(self, path: KeyPath, written: bool) -> int:
         """The layer to blame for a path; of an unwritten key, the recipe's own file."""
-        if path[:2] in self.origins:
-            return self.origins[path[:2]]
+        for length in (3, 2):
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
         return self.origins.get(path[:1], self.main) if written else self.main
 
 
 def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
-    """Section by section, key by key; a key's value is replaced whole.
+    """Section by section, key by key; a key's value is replaced whole, but for the tables LAID_BY_KEY.
 
     A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
     under every other --set and over all files.
@@ -227,8 +232,14 @@ def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
             origins[(name,)] = index
             if isinstance(value, dict):
                 section = tree[name] if isinstance(tree.get(name), dict) else {}
-                tree[name] = {**section, **value}
                 origins.update({(name, key): index for key in value})
+                laid = dict(value)
+                for key in value:
+                    if (name, key) in LAID_BY_KEY and isinstance(value[key], dict):
+                        under = section.get(key)
+                        laid[key] = {**(under if isinstance(under, dict) else {}), **value[key]}
+                        origins.update({(name, key, inner): index for inner in value[key]})
+                tree[name] = {**section, **laid}
             else:
                 tree[name] = value
     return Merged(tree, origins, layers, layers.index(files[-1]))

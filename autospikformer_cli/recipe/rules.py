@@ -90,6 +90,12 @@ def _fixed_has_bounds(normalise: str, bounds: object) -> Finding:
         )
 
 
+def _ann_has_no_rate(network: str, objectives: tuple[str, ...], limits: dict[str, float]) -> Finding:
+    for key, names in (("objectives", objectives), ("limits", tuple(limits))):
+        if network == "transformer" and "firing_rate" in names:
+            yield f"search.{key}: the ANN has no firing_rate", 'leave it out, or write network = "spikformer"'
+
+
 def _baseline_is_member(baseline: tuple[Decimal, ...] | None, *choices: tuple[Any, ...]) -> Finding:
     if baseline is None:
         return
@@ -152,6 +158,7 @@ RULES = (
     Rule(("train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
     Rule(("search.population", "search.parents"), _parents_fit),
     Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
+    Rule(("model.network", "search.objectives", "search.limits"), _ann_has_no_rate),
     Rule(("search.baseline", *(f"space.{gene}" for gene in _GENES)), _baseline_is_member),
     Rule(("data.dataset", "data.image_size"), _size_is_known),
     Rule(("data.normalise", "data.dataset"), _moments_fit_channels),

@@ -1,13 +1,13 @@
-"""The sections of a recipe and their keys, with defaults: the published settings of Spikformer and the paper's search.
+"""The sections of a recipe and their keys, with defaults: the published settings of Spikformer; [search] is in
+`search_section`.
 
 Each key's docstring is its documentation. What holds between keys is in `rules`.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,8 +16,6 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
@@ -37,17 +35,15 @@ from autospikformer_cli.recipe.energy_files import (
     shipped_names,
     shipped_profile,
 )
+from autospikformer_cli.recipe.keys import Keys, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
-    ExactChoice,
     Flag,
     NoneAsText,
-    PercentPair,
     PositiveReal,
     PositiveWhole,
     Real,
     RealFromZero,
-    RealPair,
     Share,
     ShareBetween,
     Text,
@@ -80,11 +76,11 @@ NEURONS = Registry("neurons")
 
 
 def _known_neuron(name: str) -> str:
-    return _one_of(name, NEURONS.names(), "install the plugin that adds it, or choose another")
+    return one_of(name, NEURONS.names(), "install the plugin that adds it, or choose another")
 
 
 def _known(folder: Folder) -> Callable[[str], str]:
-    return lambda name: _one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
+    return lambda name: one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
 
 
 def _own_name(folder: Folder) -> Callable[[Table], Table]:
@@ -94,30 +90,6 @@ def _own_name(folder: Folder) -> Callable[[Table], Table]:
         return table
 
     return own
-
-
-def _one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        fix = f'did you mean "{near[0]}"?' if near else otherwise
-        raise broken_rule(f": {toml_value(name)} is not one of {', '.join(names)}", fix)
-    return name
-
-
-class Keys(BaseModel):
-    """A table of keys. While a recipe is loaded, the validation context collects every value that is right."""
-
-    prefix: ClassVar[str] = ""
-    """What stands before a key in its path."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _collect(cls, value: Any, info: ValidationInfo) -> Any:
-        if info.context is not None:
-            info.context[f"{cls.prefix}{info.field_name}"] = value
-        return value
 
 
 class MeanStd(BaseModel):
@@ -134,15 +106,6 @@ class MeanStd(BaseModel):
             means, deviations = counted(len(self.mean), "mean"), counted(len(self.std), "deviation")
             raise broken_rule(f" has {means} and {deviations}, it must have one of each a channel")
         return self
-
-
-class Bounds(BaseModel):
-    """What counts as 0 and as 1 in the fitness: top1 in percent, energy_j in joules an inference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    top1: PercentPair
-    energy_j: RealPair
 
 
 Dataset = Literal[
@@ -291,39 +254,6 @@ class TrainConfig(Keys):
     """Share of the epochs that use mixup, the first ones."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText] = None
     """Validation images of the accuracy after each epoch; "none": all."""
-
-
-class SearchConfig(Keys):
-    """The search for subnets, by accuracy and energy."""
-
-    prefix = "search."
-
-    algorithm: Literal["evolution", "random"] = "evolution"
-    """The paper's evolution, or random search as the baseline."""
-    population: PositiveWhole = 50
-    """Candidates a generation."""
-    parents: PositiveWhole = 20
-    """Best candidates that the next generation descends from."""
-    generations: PositiveWhole = 20
-    """Generations."""
-    p_depth: Share = 0.3
-    """Probability of mutating depth, embed_dim and time_step, each."""
-    p_mutation: Share = 0.4
-    """Probability of mutating each other gene."""
-    alpha: Share = 0.5
-    """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
-    split: Literal["validation", "test"] = "validation"
-    """Images that candidates are measured on; "test" makes the final test worthless."""
-    images: Annotated[PositiveWhole | None, NoneAsText] = None
-    """The first N images of the split; "none": all."""
-    normalise: Literal["archive", "generation", "fixed", "percentile"] = "archive"
-    """What accuracy and energy are scaled by: extremes of all candidates, of a generation's, bounds, or percentiles."""
-    bounds: Annotated[Bounds | None, NoneAsText] = None
-    """Bounds of the scaling with normalise = "fixed": {top1 = [lo, hi], energy_j = [lo, hi]}."""
-    percentile: PercentPair = (5.0, 95.0)
-    """Percentiles of the scaling with normalise = "percentile"."""
-    baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText] = None
-    """The subnet to compare with, the paper's tuple as a list; "none": the space's nearest to Spikformer 4-384."""
 
 
 class EnergyConfig(Keys):

@@ -14,17 +14,9 @@ from autospikformer_cli.recipe.fidelity import (
     Fidelity,
     Value,
 )
-from autospikformer_cli.recipe.sections import (
-    Bounds,
-    DataConfig,
-    EnergyConfig,
-    Keys,
-    MeanStd,
-    ModelConfig,
-    SearchConfig,
-    SpaceConfig,
-    TrainConfig,
-)
+from autospikformer_cli.recipe.keys import Keys
+from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
+from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
 from autospikformer_cli.space import Subnet, subnet_from_tuple

@@ -8,10 +8,13 @@ from autospikformer_cli.analysis.correlation import binomial_interval, kendall_t
 from autospikformer_cli.report.provenance import Provenance, bounds_document
 from autospikformer_cli.search.fitness import Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.hypervolume import Hypervolumes
 
 
-def search_document(scores: Scores, baseline: Scored | None, provenance: Provenance) -> dict[str, object]:
-    """Candidates best first, front, baseline, correlation and what they rest on.
+def search_document(
+    scores: Scores, baseline: Scored | None, provenance: Provenance, hypervolume: Hypervolumes | None = None
+) -> dict[str, object]:
+    """Candidates best first, front, baseline, correlation, hypervolume by generation and what they rest on.
 
     top1 in percent, energy_j in joules an inference of one image; what is undefined is null.
     """
@@ -21,6 +24,7 @@ def search_document(scores: Scores, baseline: Scored | None, provenance: Provena
         "pareto": [scored.id for scored in pareto_front(scores.ranked)],
         "baseline": None if baseline is None else candidate_document(baseline),
         "kendall_tau": correlation(scores),
+        "hypervolume": None if hypervolume is None else hypervolume.to_document(),
         "alpha": provenance.alpha,
         "bounds": bounds_document(scores.bounds),
         "generation_bounds": generations or None,

@@ -11,7 +11,13 @@ from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.recipe.fidelity import Value
-from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, network_switches_text, of_the_network
+from autospikformer_cli.report.provenance import (
+    batchnorm_text,
+    fidelity_text,
+    network_switches_text,
+    of_the_network,
+    selection_notes,
+)
 from autospikformer_cli.report.tables import format_accuracy, plain_table
 from autospikformer_cli.report.units import (
     ABSENT,
@@ -31,7 +37,7 @@ class Evaluation:
     """One evaluation of one subnet. label: whose weights (inherited, fine-tuned); energy in joules an image.
 
     synaptic_events: of an image, exact, of the attention products in the order that the energy counts; None for an ANN.
-    switches, resolved: as in `provenance.Provenance`.
+    switches, resolved: as in `provenance.Provenance`. selected_on: the split of the run's search, "" before any.
     """
 
     label: str
@@ -49,6 +55,7 @@ class Evaluation:
     resolved: Mapping[str, Value] = field(default_factory=dict)
     engine: str = "dense"
     synaptic_events: float | None = None
+    selected_on: str = ""
 
     @property
     def top1(self) -> float:
@@ -74,6 +81,7 @@ class Evaluation:
             "switches": list(self.switches),
             "resolved": dict(self.resolved),
             "silent_channels": self.silent_channels,
+            "selected_on": self.selected_on or None,
         }
 
 
@@ -102,7 +110,13 @@ def evaluation_table(title: str, evaluations: Sequence[Evaluation], unit: Energy
     in_force = dict.fromkeys(
         network_switches_text(evaluation.resolved) for evaluation in evaluations if evaluation.resolved
     )
-    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in in_force))
+    marks = dict.fromkeys(
+        note
+        for evaluation in evaluations
+        if evaluation.split == evaluation.selected_on
+        for note in selection_notes(evaluation.selected_on)
+    )
+    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*marks, *in_force)))
 
 
 def _synaptic_events(evaluation: Evaluation) -> str:

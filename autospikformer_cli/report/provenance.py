@@ -24,9 +24,11 @@ _FRAME = len("│ BatchNorm  ") + len(" │")
 class Provenance:
     """Under what the candidates of a search were measured and scored.
 
-    calibration_images: that BatchNorm was recalibrated on, None where it was not. bounds: of F_AEB over the archive,
-    None where each generation has its own. epochs: of the supernet when it was measured. engine: what ran the subnets.
-    note: why a search ended before its budget. switches: recipe keys that differ from what fidelity and convention say.
+    calibration_images: that BatchNorm was recalibrated on, None where it was not. alpha: None where several are shown.
+    bounds: of F_AEB over the archive, None where each generation has its own. epochs: of the supernet when it was
+    measured. engine: what ran the subnets. note: why a search ended before its budget. limits: what
+    subnets had to keep to. switches: recipe keys that
+    differ from what fidelity and convention say.
     resolved: the value of every such key, and of those that tell the network. events: how recordings became frames, ""
     for images.
     """
@@ -40,7 +42,7 @@ class Provenance:
     energy_profile: str
     energy_convention: str
     algorithm: str
-    alpha: float
+    alpha: float | None
     normalise: str
     bounds: Bounds | None
     seed: int
@@ -49,6 +51,7 @@ class Provenance:
     imported_from: str = ""
     events: str = ""
     note: str = ""
+    limits: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
     resolved: Mapping[str, Value] = field(default_factory=dict)
 
@@ -120,6 +123,22 @@ def batchnorm_text(
     return f"{batchnorm} on {calibration_images} training images" if calibration_images else batchnorm
 
 
+def selection_notes(split: str) -> tuple[str, ...]:
+    """What stands under every table of subnets that were selected by test images.
+
+    >>> selection_notes("validation")
+    ()
+    """
+    if split != "test":
+        return ()
+    return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def _fitness_text(alpha: float | None, normalise: str) -> str:
+    weights = ("alpha", "(1 - alpha)") if alpha is None else (f"alpha {alpha:g}", f"{1 - alpha:g}")
+    return f"{weights[0]} (1 - energy) + {weights[1]} accuracy, min-max scaled ({normalise})"
+
+
 def provenance_panel(provenance: Provenance, unit: EnergyUnit | None = None) -> Panel:
     """The panel 'How these numbers were obtained', one fact a line."""
     grid = Table.grid(padding=(0, 2))
@@ -138,9 +157,10 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, p.resolved, p.calibration_images)),
         ("energy", f"joules an image, profile {p.energy_profile}, convention {p.energy_convention}"),
         ("fidelity", fidelity_text(p.fidelity, p.switches)),
-        ("F_AEB", f"alpha {p.alpha:g} (1 - energy) + {1 - p.alpha:g} accuracy, min-max scaled ({p.normalise})"),
+        ("F_AEB", _fitness_text(p.alpha, p.normalise)),
         ("bounds", _bounds_text(p.bounds, unit)),
         ("search", f"{p.algorithm}, seed {p.seed}"),
+        *([("limits", ", ".join(p.limits))] if p.limits else []),
         ("engine", p.engine),
     ]
     if p.imported_from:
@@ -152,8 +172,7 @@ def _lines(provenance: Provenance, unit: EnergyUnit | None) -> list[tuple[str, s
         )
     if p.resolved:
         lines.append(("switches", switches_text(p.resolved)))
-    if p.note:
-        lines.append(("note", p.note))
+    lines += [("note", note) for note in (p.note, *selection_notes(p.split)) if note]
     return lines
 
 

@@ -10,12 +10,14 @@ from rich.text import Text
 
 from autospikformer_cli.report.document import correlation
 from autospikformer_cli.report.paper import PaperTable, paper_renderables
-from autospikformer_cli.report.provenance import Provenance, provenance_panel
+from autospikformer_cli.report.provenance import Provenance, provenance_panel, selection_notes
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
 from autospikformer_cli.report.tables import candidate_table
-from autospikformer_cli.report.units import EnergyUnit, energy_unit
+from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_energy
 from autospikformer_cli.search.fitness import Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.hypervolume import Hypervolumes
+from autospikformer_cli.search.objectives import Objective
 
 BASELINE_LABEL = "baseline, no part of the population"
 
@@ -26,17 +28,18 @@ def search_report(
     provenance: Provenance,
     paper: PaperTable | None = None,
     top: int = 10,
+    hypervolume: Hypervolumes | None = None,
 ) -> RenderableType:
     """Everything that `aspk report` prints, energies in one unit. top: how many of the most accurate are listed."""
     ours = None if baseline is None else candidate_row(baseline, BASELINE_LABEL)
     front = [candidate_row(scored) for scored in pareto_front(scores.ranked)]
     accurate = [candidate_row(scored) for scored in top_accuracy(scores.ranked, limit=top)]
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
-    measured = len(scores.ranked)
+    measured, notes = len(scores.ranked), selection_notes(provenance.split)
     parts: list[RenderableType] = [
-        candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit),
-        candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit),
-        Text("\n".join(_remarks(scores))),
+        candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit, notes),
+        candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit, notes),
+        Text("\n".join([*_remarks(scores), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
         provenance_panel(provenance, unit),
     ]
@@ -47,6 +50,27 @@ def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> En
     """One unit for all the energies of a report."""
     printed = [] if paper is None else [*paper.rows, paper.baseline]
     return energy_unit(row.energy_j for row in (*rows, *printed))
+
+
+def hypervolume_lines(hypervolume: Hypervolumes) -> Iterator[str]:
+    """How the dominated share of the box grew, and what the box is; nothing where no generation is done."""
+    if not hypervolume.shares:
+        return
+    box, last = hypervolume.reference, len(hypervolume.shares) - 1
+    steps = sorted({0, last, *(round(last * part / 4) for part in (1, 2, 3))})
+    yield f"Hypervolume by generation: {', '.join(f'{hypervolume.shares[step]:.4f} ({step + 1})' for step in steps)},"
+    worst = dict(zip(box.objectives, box.point, strict=True))
+    fixed = [_shown(objective, value) for objective, value in worst.items() if objective.better == "more"]
+    doubled = [_shown(objective, value) for objective, value in worst.items() if objective.better == "less"]
+    corners = ", ".join([*fixed, *([f"{', '.join(doubled)} (twice the baseline's)"] if doubled else [])])
+    yield f"share of the box from {corners}"
+    best = zip(box.objectives, box.ideal, strict=True)
+    yield f"to {', '.join(_shown(objective, value) for objective, value in best)}"
+
+
+def _shown(objective: Objective, value: float) -> str:
+    text = format_energy(value) if objective.unit == "J" and value else objective.to_text(value)
+    return f"{objective.label} {text}"
 
 
 def _remarks(scores: Scores) -> Iterator[str]:

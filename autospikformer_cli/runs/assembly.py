@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.engine.choice import Engine
     from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.evaluation.executors import Workload
     from autospikformer_cli.spiking.nodes import Node
     from autospikformer_cli.spiking.supernet import Supernet
 
@@ -251,6 +252,29 @@ class TrainedRun:
     def energy(self) -> EnergyModel:
         """How the run's subnets are priced."""
         return energy_model(self.recipe, self.description)
+
+
+def workload_of(run: TrainedRun, images: ImageSet) -> Workload:
+    """What executors measure the run's subnets with on some images; compiles if need be, so that workers need not."""
+    import torch
+
+    from autospikformer_cli.evaluation.executors import Workload
+
+    evaluator, session = run.evaluator(), run.session
+    return Workload(
+        config=evaluator.supernet.config,
+        weights={name: tensor.cpu() for name, tensor in evaluator.supernet.state_dict().items()},
+        description=evaluator.description,
+        images=images,
+        calibration=evaluator.calibration,
+        batchnorm=evaluator.batchnorm,
+        batch=evaluator.batch,
+        memory=evaluator.memory,
+        engine="event_driven" if evaluator.engine.name == "event_driven" else "dense",
+        precision=session.precision,
+        device=session.device,
+        threads=torch.get_num_threads(),
+    )
 
 
 def open_run(path: Path, session: Session, overrides: Sequence[str] = ()) -> TrainedRun:

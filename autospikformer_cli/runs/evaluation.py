@@ -12,14 +12,23 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
-from autospikformer_cli.runs.assembly import TrainedRun, engine_of, open_searched, weight_arrays
+from autospikformer_cli.runs.archive import Conditions
+from autospikformer_cli.runs.assembly import MOVABLE_KEYS, TrainedRun, engine_of, open_searched, weight_arrays
 from autospikformer_cli.runs.search import provenance, select_subnet
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store.evaluations import Evaluation, FineTuning, append_evaluation, require_writable
+from autospikformer_cli.store import population
+from autospikformer_cli.store.evaluations import (
+    Evaluation,
+    FineTuning,
+    append_evaluation,
+    load_evaluations,
+    require_writable,
+)
+from autospikformer_cli.store.population import Provenance
 from autospikformer_cli.store.runs import prepared_run, resolve_run, run_lock
-from autospikformer_cli.store.supernet import weights_hash
+from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
 
 if TYPE_CHECKING:
@@ -28,8 +37,11 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import Evaluator, Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
+FOLDER = "finetuned"
+"""Where retrained subnets are kept in a run."""
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
+SECTIONS_OF_A_TRAINING = ("data", "model", "space", "train")
 PROFILE_PASSES = 5
 PROFILE_BATCH = 32
 """Images at once, in a profile."""
@@ -114,10 +126,35 @@ class EvaluationRun:
 
         The weights are kept as a run of their own under the run's finetuned/, and go on from there when interrupted.
         """
+        label = f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}"
+        return self._measure(label, *self._finetune(epochs, from_scratch, label))
+
+    def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
+        """Correct answers after the same retraining; neither it nor its measurement is done a second time."""
+        supernet, tuning = self._finetune(epochs, from_scratch, f"retraining {label}")
+        conditions = Conditions.of(self._provenance(tuning), self.run.recipe)
+        for known in load_evaluations(self.run.path):
+            if (known.subnet, known.finetuned) == (self.subnet, tuning):
+                recipe = recipe_from_toml(known.recipe_toml, self.run.recipe.name)
+                if Conditions.of(known.provenance, recipe) == conditions:
+                    return known.measurement.correct
+        return self._measure(label, supernet, tuning).shown.correct
+
+    def _finetune(self, epochs: int, from_scratch: bool, label: str) -> tuple[Supernet, FineTuning]:
         from autospikformer_cli.runs.training import TrainingRun
 
+        run, recipe = self.run, self._tuning_recipe(epochs)
+        folder = prepared_run(run.path / FOLDER / self._tuning_name(recipe, from_scratch))
+        first = None if from_scratch else run.weights
+        shown = (self.subnet, self.subnet)
+        training = TrainingRun(recipe, run.session, one_path(self.subnet), shown, first, run.split_seed)
+        with run_lock(folder):
+            supernet, _ = training.run(folder, label)
+        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
+
+    def _tuning_recipe(self, epochs: int) -> Recipe:
+        """The run's with so many epochs; what changes no retraining is as in the supernet's, whatever was searched."""
         run, train = self.run, self.run.recipe.train
-        label = f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}"
         warmup = train.warmup_epochs * epochs / train.epochs
         cooldown = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
         options = [
@@ -126,22 +163,28 @@ class EvaluationRun:
             f"train.cooldown_epochs={cooldown!r}",
         ]
         recipe = recipe_from_toml(run.recipe.to_toml(), run.recipe.name, options)
-        folder = prepared_run(run.path / "finetuned" / self._tuning_name(recipe, from_scratch))
-        first = None if from_scratch else run.weights
-        shown = (self.subnet, self.subnet)
-        training = TrainingRun(recipe, run.session, one_path(self.subnet), shown, first, run.split_seed)
-        with run_lock(folder):
-            supernet, _ = training.run(folder, label)
-        tuning = FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
-        return self._measure(label, supernet, tuning)
+        trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
+        return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
     def _tuning_name(self, recipe: Recipe, from_scratch: bool) -> str:
         """A folder's name for a retraining: its genes, and a hash of all that its result depends on."""
         start = "" if from_scratch else weights_hash(self.run.weights)
-        rests_on = "\n".join([str(self.subnet), start, self.run.session.precision, recipe.to_toml()])
+        keys = (
+            f"{section}.{key} = {value!r}"
+            for section in SECTIONS_OF_A_TRAINING
+            for key, value in getattr(recipe, section)
+            if f"{section}.{key}" not in MOVABLE_KEYS
+        )
+        rests_on = "\n".join([str(self.subnet), start, self.run.session.precision, f"seed = {recipe.seed}", *keys])
         genes = "_".join(str(self.subnet).strip("()").split(", "))[:LONGEST_GENES]
         digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
         return f"{genes}-{recipe.train.epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
+
+    def _provenance(self, tuning: FineTuning | None) -> Provenance:
+        obtained = provenance(self.run, self.images)
+        if tuning is None:
+            return obtained
+        return replace(obtained, weights_hash=tuning.weights_hash, epochs=tuning.epochs)
 
     def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> Result:
         run = self.run
@@ -149,11 +192,10 @@ class EvaluationRun:
         with run.session.progress(f"measuring {label}", len(self.images)) as progress:
             result = evaluator.measure(self.subnet, self.images, progress.advance)
         measured = result.measurement
-        obtained = provenance(run, self.images)
-        if tuning is not None:
-            obtained = replace(obtained, weights_hash=tuning.weights_hash, epochs=tuning.epochs)
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        stored = Evaluation(self.subnet, self.images.split, obtained, measured, tuning, date, run.recipe.to_toml())
+        stored = Evaluation(
+            self.subnet, self.images.split, self._provenance(tuning), measured, tuning, date, run.recipe.to_toml()
+        )
         append_evaluation(run.path, stored, recipe_name=run.recipe.name)
         shown = ShownEvaluation(
             label=label,
@@ -171,6 +213,7 @@ class EvaluationRun:
             silent_channels=measured.silent_channels,
             engine=evaluator.engine.name,
             synaptic_events=self._synaptic_events(measured),
+            selected_on=run.recipe.search.split if (run.path / population.FILE_NAME).is_file() else "",
         )
         return Result(shown, result.predictions, evaluator)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.assembly import network_shape
+from autospikformer_cli.runs.results import recipe_problem
+from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.spiking.layout import num_params
 from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
 
@@ -33,7 +35,7 @@ def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
         calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
-    evaluations = min(recipe.search.population * recipe.search.generations, space.size())
+    evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed).total
     at_once = max(calibration, min(used, recipe.model.evaluation_batch))
     return {
         **_space(recipe),

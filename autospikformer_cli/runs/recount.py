@@ -11,6 +11,7 @@ from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import TrainedRun
 from autospikformer_cli.runs.search import provenance
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
 
 
@@ -32,23 +33,30 @@ def recount(run: TrainedRun) -> Population:
         session.say(f"every subnet of {run.path} has all counts")
         return population
     evaluator = run.evaluator()
-    anew: dict[str, Candidate] = {}
-    with Interruption() as interruption, session.progress("measuring again", len(lacking)) as progress:
-        for candidate in lacking:
+    anew: dict[Subnet, Measurement] = {}
+    subnets = list(dict.fromkeys(candidate.subnet for candidate in lacking))
+    with Interruption() as interruption, session.progress("measuring again", len(subnets)) as progress:
+        for part in evaluator.measure_many(subnets, images):
+            anew |= {subnet: result.measurement for subnet, result in part.items()}
+            progress.advance(len(part))
             if interruption.requested:
                 break
-            measured = evaluator.measure(candidate.subnet, images).measurement
-            _require_same_counts(candidate, measured, run.path)
-            anew[candidate.id] = replace(candidate, measurement=measured)
-            progress.advance(1)
+
+    def counted(candidate: Candidate) -> Candidate:
+        measured = anew.get(candidate.subnet)
+        if measured is None:
+            return candidate
+        _require_same_counts(candidate, measured, run.path)
+        return replace(candidate, measurement=measured)
+
     population = replace(
         population,
-        candidates=tuple(anew.get(candidate.id, candidate) for candidate in population.candidates),
-        baseline=None if baseline is None else anew.get(baseline.id, baseline),
+        candidates=tuple(map(counted, population.candidates)),
+        baseline=None if baseline is None else counted(baseline),
     )
     save_population(run.path, population)
-    if len(anew) < len(lacking):
-        session.say(f"stopped and saved after {len(anew)} of {len(lacking)} subnets")
+    if len(anew) < len(subnets):
+        session.say(f"stopped and saved after {len(anew)} of {len(subnets)} subnets")
         raise KeyboardInterrupt
     return population
 

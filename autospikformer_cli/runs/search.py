@@ -1,49 +1,37 @@
-"""A search that is kept in a run's folder, and its results under any fitness and energy rules."""
+"""A search that is kept in a run's folder, and the subnets that it knows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.evaluation.executors import IN_PROCESS, Executor, ExecutorOptions, make_executor
 from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
-from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
-from autospikformer_cli.report.provenance import Provenance as ShownProvenance
-from autospikformer_cli.report.units import format_energy
-from autospikformer_cli.runs.assembly import MOVABLE_KEYS, TrainedRun, energy_model
+from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.report.provenance import selection_notes
+from autospikformer_cli.runs.archive import Conditions, file_and_id, known_measurements
+from autospikformer_cli.runs.assembly import TrainedRun, workload_of
+from autospikformer_cli.runs.recording import Display, Record
+from autospikformer_cli.runs.results import counts_of, recipe_problem
+from autospikformer_cli.runs.search_files import SearchFiles
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
-from autospikformer_cli.search.fitness import Fitness, Scored, Scores, make_fitness
-from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.limits import none_drawn, none_feasible
 from autospikformer_cli.search.loop import run_search
+from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import population as stored
-from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
-from autospikformer_cli.store.supernet import read_training, weights_hash
+from autospikformer_cli.store.population import Population, Provenance, load_population, searches
+from autospikformer_cli.store.supernet import weights_hash
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
 
 BASELINE_ID = "baseline"
-
-
-def recipe_fitness(recipe: Recipe) -> Fitness:
-    """F_AEB as a recipe asks for it."""
-    energy = energy_model(recipe)
-    priced: dict[str, tuple[Measurement, float]] = {}
-
-    def energy_of(candidate: Candidate) -> float:
-        known = priced.get(candidate.id)
-        if known is None or known[0] is not candidate.measurement:
-            joules = energy.of(candidate.subnet, candidate.measurement).energy_j
-            priced[candidate.id] = known = (candidate.measurement, joules)
-        return known[1]
-
-    return make_fitness(recipe.search, energy_of)
 
 
 def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
@@ -69,186 +57,106 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
 
 @dataclass(frozen=True)
 class SearchRun:
-    """One search in one run's folder."""
+    """One search in one run's folder. executor: where subnets are measured, by name, with its options."""
 
     run: TrainedRun
+    executor: str = IN_PROCESS
+    options: ExecutorOptions = field(default_factory=ExecutorOptions)
 
     def search(self, fresh: bool = False) -> Population:
-        """Search to the end, on from what is there or, if fresh, anew with the old population kept beside.
+        """Search to the end, on from where this search stopped; what the run's searches measured is not done again.
 
-        Raises UserError for a search begun otherwise, KeyboardInterrupt when stopped.
+        fresh: search anew, and measure everything anew. The search before, if it is another or fresh is asked for, is
+        kept beside. Raises UserError for what would be measured otherwise, and where no subnet keeps to the limits, of
+        which what was measured is kept; KeyboardInterrupt when stopped.
         """
         recipe, session = self.run.recipe, self.run.session
         session.torch_device()
+        self._say_what_to_know()
+        images = self.run.images(recipe.search.split, recipe.search.images)
+        measured_as = provenance(self.run, images)
+        files = SearchFiles(self.run.path, recipe, measured_as, session)
+        name = None if fresh else files.of_this_search()
+        begun = None if name is None else load_population(self.run.path, name)
+        if begun is not None and begun.state["finished"]:
+            files.bring_forward(name)
+            require_feasible(recipe_problem(recipe), begun)
+            return begun
+        problem = recipe_problem(recipe)
+        archive = begun.candidates if begun else ()
+        algorithm = make_algorithm(recipe.search, problem, recipe.seed, begun.state if begun else None, archive)
+        if not algorithm.ask() and not archive and algorithm.refusals.by_limit:
+            raise none_drawn(algorithm.refusals)
+        executor = make_executor(self.executor, workload_of(self.run, images), self.options)
+        files.bring_forward(name)
+        fresh = fresh or bool(begun and begun.state.get("fresh"))
+        conditions = Conditions.of(measured_as, recipe)
+        known = {} if fresh else known_measurements(self.run.path, conditions, recipe.model.network, session)
+        with executor:
+            population = self._search(algorithm, problem, executor, images, measured_as, begun, known, fresh)
+        require_feasible(problem, population)
+        return population
+
+    def _say_what_to_know(self) -> None:
+        recipe, session = self.run.recipe, self.run.session
         if not self.run.finished:
             session.say(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
         if recipe.model.network == "transformer":
             session.say("the ANN has no neurons: threshold, tau and time_step change nothing")
-        images = self.run.images(recipe.search.split, recipe.search.images)
-        measured_as = provenance(self.run, images)
-        if fresh and (kept := set_aside(self.run.path)):
-            session.say(f"the population before is kept as {kept}")
-        begun = self._begun(measured_as)
-        if begun is not None and begun.state["finished"]:
-            return begun
-        fitness = recipe_fitness(recipe)
-        algorithm = make_algorithm(
-            recipe.search,
-            recipe.space.search_space(),
-            fitness.rank,
-            recipe.seed,
-            begun.state if begun else None,
-            begun.candidates if begun else (),
-        )
-        return self._search(algorithm, fitness, images, measured_as, begun)
+        for note in selection_notes(recipe.search.split):
+            session.say(note)
 
     def _search(
-        self, algorithm: Algorithm, fitness: Fitness, images: ImageSet, measured_as: Provenance,
-        begun: Population | None,
+        self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, measured_as: Provenance,
+        begun: Population | None, known: Mapping[Subnet, Measurement], fresh: bool,
     ) -> Population:  # fmt: skip
-        evaluator = self.run.evaluator()
         archive: Sequence[Candidate] = begun.candidates if begun else ()
-        session = self.run.session
+        session, recipe = self.run.session, self.run.recipe
         session.say(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
         with (
             Interruption() as interruption,
             session.progress("searching", algorithm.total, start=len(archive)) as progress,
         ):
 
-            def measure(subnet: Subnet) -> Measurement:
-                measurement = evaluator.measure(subnet, images).measurement
-                progress.advance(1, generation=algorithm.generation + 1)
-                return measurement
+            def measure(subnets: Sequence[Subnet]) -> Iterator[Mapping[Subnet, Measurement]]:
+                for part in executor.measure(subnets):
+                    display.advance(len(part))
+                    yield part
 
+            display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
             baseline = begun.baseline if begun else None
             if baseline is None:
-                subnet = self.run.recipe.baseline()
-                baseline = Candidate(BASELINE_ID, subnet, 0, evaluator.measure(subnet, images).measurement)
-
-            def save(candidates: Sequence[Candidate]) -> None:
-                self._save(candidates, baseline, measured_as, algorithm, finished=False)
-                scores = fitness.score(candidates)
-                if scores.ranked:
-                    best, front = scores.ranked[0], pareto_front(scores.ranked)
-                    energy = format_energy(best.energy_j)
-                    progress.advance(0, top1=best.top1, energy=energy, front=len(front))
-
-            finished = run_search(algorithm, archive, measure, save, lambda: interruption.requested)
-        population = load_population(self.run.path)
+                subnet = recipe.baseline()
+                measured = known.get(subnet) or next(iter(executor.measure([subnet])))[subnet]
+                baseline = Candidate(BASELINE_ID, subnet, 0, measured)
+            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh})
+            record = Record(self.run.path, empty, algorithm, problem, display, begun, energy_rules(recipe))
+            with record:
+                record.save(archive)
+                finished = run_search(algorithm, archive, known, measure, record.save, lambda: interruption.requested)
+                if finished:
+                    record.finish()
         if not finished:
-            session.say(f"stopped and saved after {len(population.candidates)} subnets")
+            session.say(f"stopped and saved after {len(record.population.candidates)} subnets")
             session.say(f"aspk search --run {self.run.path} goes on from there")
             raise KeyboardInterrupt
-        return self._save(population.candidates, baseline, measured_as, algorithm, finished=True)
-
-    def _save(
-        self, candidates: Sequence[Candidate], baseline: Candidate, measured_as: Provenance, algorithm: Algorithm, *,
-        finished: bool,
-    ) -> Population:  # fmt: skip
-        population = Population(
-            recipe_name=self.run.recipe.name,
-            recipe_toml=self.run.recipe.to_toml(),
-            provenance=measured_as,
-            candidates=tuple(candidates),
-            baseline=baseline,
-            state={**algorithm.state(), "finished": finished, "note": algorithm.note},
-        )
-        save_population(self.run.path, population)
-        return population
-
-    def _begun(self, measured_as: Provenance) -> Population | None:
-        """The population to go on with. Raises UserError where it was begun with another recipe, weights or engine."""
-        if not (self.run.path / stored.FILE_NAME).is_file():
-            return None
-        begun = load_population(self.run.path)
-        before = recipe_from_toml(begun.recipe_toml)
-        keys = [key for key in differing_keys(before, self.run.recipe) if key not in MOVABLE_KEYS]
-        if not keys and begun.provenance == measured_as:
-            return begun
-        engine, go_on = begun.provenance.engine, "go on with the same"
-        if keys:
-            what = f"with another recipe: {', '.join(keys)}"
-        elif replace(measured_as, engine=engine) == begun.provenance:
-            what, go_on = f"with the engine {engine}, not {measured_as.engine}", f"go on with --engine {engine}"
-        else:
-            what = "with other weights, images, precision or device"
-        raise UserError(
-            f"the search of this run was begun {what}",
-            str(self.run.path),
-            f"{go_on}, or search anew with --fresh (the old population is kept beside)",
-        )
+        if display.hits:
+            session.say(
+                f"{display.hits} of {algorithm.total} subnets were measured before, by the run's other searches"
+            )
+        return record.population
 
 
-def set_aside(run: Path) -> Path | None:
-    """Move a run's population to population-2.h5 or the next free name; None where there is none."""
-    path = run / stored.FILE_NAME
-    if not path.is_file():
-        return None
-    number = 2
-    while (aside := path.with_stem(f"{path.stem}-{number}")).exists():
-        number += 1
-    return path.rename(aside)
+def energy_rules(recipe: Recipe) -> dict[str, Value]:
+    """The rules that a recipe counts and prices operations by."""
+    return {key: value for key, value in recipe.resolved_switches().items() if key.startswith("energy.")}
 
 
-@dataclass(frozen=True)
-class SearchResults:
-    """A population scored and priced by a recipe."""
-
-    scores: Scores
-    baseline: Scored | None
-    provenance: ShownProvenance
-
-
-@contextmanager
-def _counts_of(path: Path) -> Iterator[None]:
-    """Raises UserError where a convention needs counts that a stored population lacks."""
-    try:
-        yield
-    except MissingCounts as missing:
-        raise UserError(
-            f"its candidates were stored before synaptic events were counted: {missing.what}",
-            str(path),
-            f"aspk search --recount --run {path} measures them again, or choose another convention",
-        ) from None
-
-
-def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
-    """Results of a stored population under a recipe's fitness and energy rules; nothing is measured again."""
-    fitness = recipe_fitness(recipe)
-    with _counts_of(path):
-        scores = fitness.score(population.candidates)
-    measured = population.provenance
-    shown = ShownProvenance(
-        dataset=recipe.data.dataset,
-        split=measured.split,
-        images=measured.images,
-        batchnorm=measured.batchnorm,
-        calibration_images=measured.calibration_images or None,
-        fidelity=measured.fidelity,
-        energy_profile=recipe.energy.hardware.name,
-        energy_convention=recipe.energy.named_convention.name,
-        algorithm=str(population.state["algorithm"]),
-        alpha=recipe.search.alpha,
-        normalise=recipe.search.normalise,
-        bounds=scores.bounds,
-        seed=recipe.seed,
-        epochs=measured.epochs,
-        engine=measured.engine,
-        events=_events_text(recipe, measured.frames),
-        imported_from=origin.file if (origin := read_training(path).origin) else "",
-        switches=recipe.switches(),
-        resolved=recipe.resolved_switches(),
-        note=str(population.state.get("note", "")),
-    )
-    baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None
-    return SearchResults(scores, baseline, shown)
-
-
-def _events_text(recipe: Recipe, frames: int) -> str:
-    if not frames:
-        return ""
-    how = f"{frames} frames a recording, of equal {recipe.data.split_by}; polarities {recipe.data.polarity}"
-    return f"{how}; a subnet with T steps reads T of them, evenly"
+def require_feasible(problem: Problem, population: Population) -> None:
+    """Raises UserError where every candidate breaks a limit."""
+    candidates = population.candidates
+    if candidates and not any(map(problem.feasible, candidates)):
+        raise none_feasible(problem.limits, candidates)
 
 
 def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
@@ -267,14 +175,19 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
     if path is None:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
-    population = load_population(path)
+    file, id_ = file_and_id(text)
+    if not (path / file).is_file() and file != stored.FILE_NAME:
+        raise UserError(f"{path} has no {file}", "--subnet", f"its searches: {', '.join(searches(path))}")
+    population = load_population(path, file)
     if text == "best":
-        with _counts_of(path):
-            ranked = recipe_fitness(recipe).rank(population.candidates)
+        problem = recipe_problem(recipe)
+        with counts_of(path):
+            require_feasible(problem, population)
+            ranked = problem.rank(population.candidates)
         if not ranked:
             raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
         return ranked[0].subnet
-    found = next((candidate.subnet for candidate in population.candidates if candidate.id == text), None)
+    found = next((candidate.subnet for candidate in population.candidates if candidate.id == id_), None)
     if found is None:
         raise UserError(
             f"{text!r} is no candidate of {path}",

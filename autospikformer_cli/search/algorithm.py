@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, Self, cast
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.search.evolution import Evolution, Rank
-from autospikformer_cli.search.generations import GenerationalSearch
-from autospikformer_cli.search.random_search import RandomSearch
-from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.recipe.search_section import ALGORITHMS
+from autospikformer_cli.search.generations import SearchSettings
+from autospikformer_cli.search.limits import Refusals
+from autospikformer_cli.search.problem import Problem
+from autospikformer_cli.space import Subnet
 
 
 class Algorithm(Protocol):
@@ -28,6 +29,10 @@ class Algorithm(Protocol):
     def total(self) -> int:
         """How many subnets the search measures in all."""
 
+    @property
+    def refusals(self) -> Refusals:
+        """What limits have refused so far, before it was measured."""
+
     def ask(self) -> list[Subnet]:
         """The next generation's subnets, all distinct and not in the archive; empty: finished."""
 
@@ -35,64 +40,36 @@ class Algorithm(Protocol):
         """The measured ones, in the order asked."""
 
     def state(self) -> dict[str, object]:
-        """Everything beside the archive, as JSON."""
+        """Everything beside the archive, as JSON; `algorithm` is its name, `generation` the number."""
 
-
-class SearchSettings(Protocol):
-    """What an algorithm reads of a recipe's [search]."""
-
-    @property
-    def algorithm(self) -> str: ...
-    @property
-    def population(self) -> int: ...
-    @property
-    def parents(self) -> int: ...
-    @property
-    def generations(self) -> int: ...
-    @property
-    def p_depth(self) -> float: ...
-    @property
-    def p_mutation(self) -> float: ...
-
-
-ALGORITHMS = (Evolution.name, RandomSearch.name)
-"""Names that `search.algorithm` takes."""
+    def restore(self, state: Mapping[str, Any], archive: Iterable[Candidate]) -> Self:
+        """Go on from a state and its archive; returns the search itself."""
 
 
 def make_algorithm(
     settings: SearchSettings,
-    space: SearchSpace,
-    rank: Rank,
+    problem: Problem,
     seed: int,
     state: Mapping[str, Any] | None = None,
     archive: Iterable[Candidate] = (),
 ) -> Algorithm:
     """The search that a recipe asks for, new, or going on from a state and its archive.
 
-    Raises UserError for an unknown name, and for a state that another algorithm left.
+    Raises UserError for an unknown name, what an algorithm refuses, and a state that another algorithm left.
     """
-    search: GenerationalSearch
-    budget = {"population": settings.population, "generations": settings.generations, "seed": seed}
-    if settings.algorithm == RandomSearch.name:
-        search = RandomSearch(space, **budget)
-    elif settings.algorithm == Evolution.name:
-        search = Evolution(
-            space,
-            parents=settings.parents,
-            p_depth=float(settings.p_depth),
-            p_mutation=float(settings.p_mutation),
-            rank=rank,
-            **budget,
+    where = "search.algorithm"
+    made_by = ALGORITHMS.get(settings.algorithm, where)
+    if not callable(made_by):
+        raise UserError(
+            f"the algorithm {settings.algorithm} is not callable", where, "choose another, or mend the plugin"
         )
-    else:
-        names = ", ".join(ALGORITHMS)
-        raise UserError(f"{settings.algorithm!r} is not a search algorithm", "search.algorithm", f"choose of {names}")
+    search = cast(Callable[[Problem, SearchSettings, int], Algorithm], made_by)(problem, settings, seed)
     if state is None:
         return search
     if state["algorithm"] != settings.algorithm:
         raise UserError(
             f"the population was begun with {state['algorithm']!r}, not {settings.algorithm!r}",
-            "search.algorithm",
+            where,
             "search in another run, or go on with the algorithm that began",
         )
     return search.restore(state, archive)

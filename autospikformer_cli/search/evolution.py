@@ -2,57 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.search.generations import GenerationalSearch, Unseen
+from autospikformer_cli.search.generations import GenerationalSearch, SearchSettings, Unseen
 from autospikformer_cli.search.operators import crossover, mutate
-from autospikformer_cli.space import SearchSpace, Subnet
-
-Rank = Callable[[Sequence[Candidate]], Sequence[Candidate]]
-"""An archive's usable candidates, best first."""
+from autospikformer_cli.search.problem import Problem
+from autospikformer_cli.space import Subnet
 
 
-class Evolution(GenerationalSearch):
-    """Generation 0 is random; each later one half crossover, half mutation of the best `parents` of the archive.
+class Breeding(GenerationalSearch):
+    """Generation 0 is random; each later one half crossover of two parents, half mutation of one.
 
-    rank is called with the whole archive before each selection, because fitness is a function of the archive; where it
-    finds nothing usable the generation is random again.
+    Where there are no parents the generation is random again.
+    """
+
+    def __init__(self, problem: Problem, settings: SearchSettings, seed: int) -> None:
+        super().__init__(problem, settings, seed)
+        self.p_depth = float(settings.p_depth)
+        self.p_mutation = float(settings.p_mutation)
+
+    @abstractmethod
+    def _parents(self) -> Sequence[Candidate]:
+        """Whom the next generation may descend from, the best first."""
+
+    @abstractmethod
+    def _chosen(self, parents: Sequence[Candidate], count: int) -> Sequence[Candidate]:
+        """One parent, or two for a crossover."""
+
+    def _propose(self, fresh: Unseen) -> None:
+        parents = self._parents() if self.archive else ()
+        if not parents:
+            fresh.fill(self.population, lambda: self.space.sample(self._random))
+            return
+        crossed = self.population // 2 if len(parents) > 1 else 0
+        fresh.fill(crossed, lambda: self._child_of_two(parents))
+        fresh.fill(self.population - crossed, lambda: self._mutant(parents))
+
+    def _child_of_two(self, parents: Sequence[Candidate]) -> Subnet:
+        a, b = self._chosen(parents, 2)
+        return crossover(a.subnet, b.subnet, self.space, self._random)
+
+    def _mutant(self, parents: Sequence[Candidate]) -> Subnet:
+        (parent,) = self._chosen(parents, 1)
+        return mutate(parent.subnet, self.space, self._random, p_depth=self.p_depth, p_mutation=self.p_mutation)
+
+
+class Evolution(Breeding):
+    """Parents are the best of the whole archive by fitness, which is a function of the archive.
+
+    Candidates that break a limit have no fitness, and no children.
     """
 
     name = "evolution"
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        population: int,
-        parents: int,
-        generations: int,
-        p_depth: float,
-        p_mutation: float,
-        rank: Rank,
-        seed: int,
-    ) -> None:
-        super().__init__(space, population=population, generations=generations, seed=seed)
-        self.parents = parents
-        self.p_depth = p_depth
-        self.p_mutation = p_mutation
-        self._rank = rank
+    def __init__(self, problem: Problem, settings: SearchSettings, seed: int) -> None:
+        super().__init__(problem, settings, seed)
+        self.parents = settings.parents
 
-    def _propose(self, fresh: Unseen) -> None:
-        best = [candidate.subnet for candidate in self._rank(self.archive)[: self.parents]] if self.archive else []
-        if not best:
-            fresh.fill(self.population, lambda: self.space.sample(self._random))
-            return
-        crossed = self.population // 2 if len(best) > 1 else 0
-        fresh.fill(crossed, lambda: self._child_of_two(best))
-        fresh.fill(self.population - crossed, lambda: self._mutant(best))
+    def _parents(self) -> Sequence[Candidate]:
+        return self.problem.rank(self.archive)[: self.parents]
 
-    def _child_of_two(self, parents: Sequence[Subnet]) -> Subnet:
-        a, b = self._random.sample(parents, 2)
-        return crossover(a, b, self.space, self._random)
-
-    def _mutant(self, parents: Sequence[Subnet]) -> Subnet:
-        parent = self._random.choice(parents)
-        return mutate(parent, self.space, self._random, p_depth=self.p_depth, p_mutation=self.p_mutation)
+    def _chosen(self, parents: Sequence[Candidate], count: int) -> Sequence[Candidate]:
+        return self._random.sample(parents, 2) if count == 2 else [self._random.choice(parents)]

@@ -78,7 +78,8 @@ class Fitness:
     The paper prints Equation 6 with alpha E^, which would reward energy. A term whose range is 0 counts 0. A candidate
     whose accuracy or energy is not finite is rejected and never in the bounds. Ties are broken by accuracy, energy,
     parameters, then genome. normalise: bounds of the whole archive, of the candidate's own generation, fixed
-    (values are clipped to them), or at percentiles of the archive (clipped too). energy_of: joules an image.
+    (values are clipped to them), or at percentiles of the archive (clipped too). energy_of: joules an image. refuses:
+    why a candidate that is measured well has no fitness all the same, as for a limit that it breaks; None: it has one.
     """
 
     alpha: float
@@ -86,6 +87,7 @@ class Fitness:
     energy_of: Callable[[Candidate], float]
     bounds: Bounds | None = None
     percentile: tuple[float, float] = (5.0, 95.0)
+    refuses: Callable[[Candidate], str | None] = lambda candidate: None
 
     def __post_init__(self) -> None:
         """Fixed normalisation without bounds is a caller's error (ValueError)."""
@@ -100,6 +102,8 @@ class Fitness:
             entry = self._price(candidate)
             if isinstance(entry, Rejected):
                 rejected.append(entry)
+            elif reason := self.refuses(candidate):
+                rejected.append(Rejected(candidate, reason))
             else:
                 priced.append(entry)
         if self.normalise == "generation":
@@ -191,11 +195,15 @@ class BoundsSettings(Protocol):
     def energy_j(self) -> Sequence[float]: ...
 
 
-def make_fitness(settings: FitnessSettings, energy_of: Callable[[Candidate], float]) -> Fitness:
+def make_fitness(
+    settings: FitnessSettings,
+    energy_of: Callable[[Candidate], float],
+    refuses: Callable[[Candidate], str | None] = lambda candidate: None,
+) -> Fitness:
     """The fitness that a recipe asks for."""
     given = settings.bounds
     bounds = None if given is None else Bounds(_pair(given.top1), _pair(given.energy_j))
-    return Fitness(float(settings.alpha), settings.normalise, energy_of, bounds, _pair(settings.percentile))
+    return Fitness(float(settings.alpha), settings.normalise, energy_of, bounds, _pair(settings.percentile), refuses)
 
 
 def percentile_of(ascending: Sequence[float], percent: float) -> float:

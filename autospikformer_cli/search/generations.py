@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from random import Random
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.search.limits import Limits, Refusals
+from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 
 TRIES = 100
-"""Draws for one place in a generation before the next way of filling it."""
+"""Draws for one place in a generation, of subnets within the limits, before the next way of filling it."""
+MOST_REFUSED = 10_000
+"""Draws for one place that limits refuse, before the next way of filling it."""
 ENUMERABLE = 20_000
 """Spaces up to this size are listed to find what is left; of larger ones the first unseen member is taken."""
 
 
+class SearchSettings(Protocol):
+    """What an algorithm reads of a recipe's [search]."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def population(self) -> int: ...
+    @property
+    def parents(self) -> int: ...
+    @property
+    def generations(self) -> int: ...
+    @property
+    def p_depth(self) -> float: ...
+    @property
+    def p_mutation(self) -> float: ...
+
+
 class GenerationalSearch(ABC):
-    """A search that asks for generations of distinct subnets until its budget or the space is used up.
+    """A search that asks for generations of distinct subnets until its budget, the space, or what limits leave of it
+    is used up.
 
     Deterministic from its seed and what it is told. `ask` repeats a generation that was asked for and not told yet, so
     a state taken before or after measuring resumes to the same search. generations counts all, the first included.
@@ -25,20 +48,25 @@ class GenerationalSearch(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, space: SearchSpace, *, population: int, generations: int, seed: int) -> None:
-        self.space = space
-        self.population = population
-        self.generations = generations
+    def __init__(self, problem: Problem, settings: SearchSettings, seed: int) -> None:
+        self.problem = problem
+        self.space = problem.space
+        self.population = settings.population
+        self.generations = settings.generations
         self.generation = 0
         self.archive: list[Candidate] = []
+        self.refusals = Refusals()
         self._random = Random(seed)
         self._seen: set[Subnet] = set()
         self._asked: list[Subnet] = []
+        self._short = self._ended = False
 
     @property
     def note(self) -> str:
         """Why the search ends before its budget; empty while it does not."""
-        size = self.space.size()
+        size, found = self.space.size(), len(self.archive) + len(self._asked)
+        if self._short and self.refusals.by_limit and found < self.total:
+            return f"only {found} of {self.total} subnets were found within the limits: {self.refusals}"
         if len(self.archive) < size or size >= self.population * self.generations:
             return ""
         return f"the space has only {size} subnet{'' if size == 1 else 's'}: all were measured"
@@ -49,12 +77,14 @@ class GenerationalSearch(ABC):
         return min(self.population * self.generations, self.space.size())
 
     def ask(self) -> list[Subnet]:
-        """The next generation: distinct subnets that are not in the archive; none when the search is finished."""
-        if not self._asked and self.generation < self.generations:
-            fresh = Unseen(self.space, self._random, self._seen)
+        """The next generation: distinct subnets within the limits that are not in the archive; none when finished."""
+        if not self._asked and self.generation < self.generations and not self._ended:
+            fresh = Unseen(self.space, self._random, self._seen, self.problem.limits, self.refusals)
             self._propose(fresh)
             self._asked = fresh.found
             self._seen.update(self._asked)
+            self._short = self._short or len(self._asked) < self.population
+            self._ended = not self._asked
         return list(self._asked)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
@@ -66,6 +96,7 @@ class GenerationalSearch(ABC):
         self.archive.extend(candidates)
         self._asked = []
         self.generation += 1
+        self._learn(candidates)
 
     def state(self) -> dict[str, object]:
         """Everything beside the archive, as JSON."""
@@ -75,6 +106,8 @@ class GenerationalSearch(ABC):
             "generation": self.generation,
             "asked": [str(subnet) for subnet in self._asked],
             "random": [version, list(internal), gauss],
+            "short": self._short,
+            **self.refusals.state(),
         }
 
     def restore(self, state: Mapping[str, Any], archive: Iterable[Candidate]) -> Self:
@@ -86,35 +119,59 @@ class GenerationalSearch(ABC):
         self._asked = [parse_subnet(text) for text in state["asked"]]
         version, internal, gauss = state["random"]
         self._random.setstate((version, tuple(internal), gauss))
+        self._short = bool(state.get("short", False))
+        self.refusals = Refusals.restored(state)
         pending = set(self._asked)
         self.archive = [candidate for candidate in archive if candidate.subnet not in pending]
         self._seen = {candidate.subnet for candidate in self.archive} | pending
+        for _, told in groupby(self.archive, key=lambda candidate: candidate.generation):
+            self._learn(list(told))
         return self
 
     @abstractmethod
     def _propose(self, fresh: Unseen) -> None:
         """Fill the next generation."""
 
+    def _learn(self, told: Sequence[Candidate]) -> None:  # noqa: B027 (most keep nothing)
+        """What an algorithm keeps of each generation beside the archive; nothing."""
+
 
 class Unseen:
-    """A generation being filled: distinct subnets of the space, none of them measured before."""
+    """A generation being filled: distinct subnets of the space within the limits, none of them measured before.
 
-    def __init__(self, space: SearchSpace, random: Random, seen: set[Subnet]) -> None:
+    refusals: counts every draw, and what refused it.
+    """
+
+    def __init__(
+        self, space: SearchSpace, random: Random, seen: set[Subnet], limits: Limits, refusals: Refusals
+    ) -> None:
         self.found: list[Subnet] = []
         self._space = space
         self._random = random
         self._seen = seen
+        self._limits = limits
+        self._refusals = refusals
         self._taken: set[Subnet] = set()
-        self._left: list[Subnet] | None = None
+        self._left: Iterator[Subnet] | None = None
 
     def fill(self, count: int, draw: Callable[[], Subnet]) -> None:
-        """Add subnets from `draw`; random unseen ones where it only repeats; fewer where the space has no more."""
+        """Add subnets from `draw`; random unseen ones where it only repeats; fewer where none are found any more."""
         for _ in range(count):
             subnet = self._tried(draw) or self._tried(lambda: self._space.sample(self._random)) or self._remaining()
             if subnet is None:
                 return
-            self.found.append(subnet)
-            self._taken.add(subnet)
+            self.take(subnet)
+
+    def take(self, subnet: Subnet) -> None:
+        """Add one."""
+        self.found.append(subnet)
+        self._taken.add(subnet)
+
+    def admits(self, subnet: Subnet) -> bool:
+        """Whether a drawn subnet is within the limits; counts it."""
+        refusing = self._limits.before(subnet)
+        self._refusals.take(refusing)
+        return not refusing
 
     def _new(self, subnet: Subnet) -> bool:
         return subnet not in self._seen and subnet not in self._taken
@@ -122,17 +179,32 @@ class Unseen:
     def _tried(self, draw: Callable[[], Subnet]) -> Subnet | None:
         if len(self._seen) + len(self._taken) >= self._space.size():
             return None
-        return next((subnet for subnet in (draw() for _ in range(TRIES)) if self._new(subnet)), None)
+        repeated = refused = 0
+        while repeated < TRIES and refused < MOST_REFUSED:
+            subnet = draw()
+            if not self.admits(subnet):
+                refused += 1
+            elif self._new(subnet):
+                return subnet
+            else:
+                repeated += 1
+        return None
 
     def _remaining(self) -> Subnet | None:
-        """An unseen member found by listing the space; among len(seen) + 1 members at least one is unseen."""
-        if self._space.size() > ENUMERABLE:
-            return next((subnet for subnet in self._space.members() if self._new(subnet)), None)
+        """An unseen member found by listing the space, or the beginning of a large one, where its smallest are.
+
+        Without limits, among len(seen) + 1 members at least one is unseen.
+        """
         if self._left is None:
-            self._left = [subnet for subnet in self._space.members() if subnet not in self._seen]
-            self._random.shuffle(self._left)
-        while self._left:
-            subnet = self._left.pop()
-            if self._new(subnet):
-                return subnet
-        return None
+            self._left = iter(self._listed())
+        return next((subnet for subnet in self._left if self._new(subnet)), None)
+
+    def _listed(self) -> Iterable[Subnet]:
+        within = (subnet for subnet in self._space.members() if not self._limits.before(subnet))
+        if self._space.size() > ENUMERABLE:
+            most = len(self._seen) + len(self._taken) + ENUMERABLE
+            members = islice(self._space.members(), most)
+            return (subnet for subnet in members if not self._limits.before(subnet))
+        left = [subnet for subnet in within if subnet not in self._seen]
+        self._random.shuffle(left)
+        return reversed(left)

@@ -1,4 +1,4 @@
-"""Random search: the baseline that evolution is compared with, on the same budget."""
+"""Random search: the baseline that the others are compared with, on the same budget."""
 
 from __future__ import annotations
 

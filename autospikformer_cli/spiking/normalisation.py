@@ -23,6 +23,10 @@ class Moments(NamedTuple):
     mean: Tensor
     variance: Tensor
 
+    def first(self, channels: int) -> Moments:
+        """Those of the first channels."""
+        return Moments(self.mean[:channels], self.variance[:channels])
+
 
 class ElasticBatchNorm(nn.Module):
     """Parameters and running statistics of the widest layer; a subnet uses its first channels.
@@ -142,4 +146,4 @@ class FixedStatistics:
     by_layer: Mapping[str, Moments]
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
-        return self.by_layer[norm.name]
+        return self.by_layer[norm.name].first(channels)

@@ -26,6 +26,14 @@ class Layer(NamedTuple):
     activation: nn.Module
 
 
+class Attention(NamedTuple):
+    """Attention of one block. product: of q, k and v by head, all (T, B, N, D)."""
+
+    name: str
+    product: nn.Module
+    activation: nn.Module
+
+
 class Observer(Protocol):
     """Sees the layers' inputs and the neurons' spikes of a forward pass, (T, B, ..., C)."""
 
@@ -64,13 +72,16 @@ class ForwardPass(Protocol):
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """What layers that read the same x give, of each its first outputs: a tuple for each setting of neurons."""
+        """What layers that read the same x give, of each its first outputs: a tuple for each setting of neurons.
+
+        Without neurons the statistics are told the moments, and nothing else is computed.
+        """
         ...
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
-        """Attention of q, k and v, (T, B, N, D), for each setting of neurons. name: of the block's attention."""
+        """Attention of q, k and v, (T, B, N, D), for each setting of neurons."""
         ...
 
     def pool(self, x: Tensor) -> Tensor:
@@ -85,7 +96,19 @@ class ForwardPass(Protocol):
 class _TorchPass:
     """What both passes in torch share."""
 
+    statistics: Statistics | None
     observer: Observer
+
+    def _tell_moments(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> None:
+        if self.statistics is not None:
+            for layer in layers:
+                layer.norm.scale_and_shift(layer.weights(x, outputs).flatten(2, -2), self.statistics)
+
+    def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
+        """What the layer gives with its first outputs only, from what it gave with more."""
+        first = spikes[..., :outputs].contiguous()
+        self.observer.emits(layer.norm.name, first)
+        return first
 
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""
@@ -112,6 +135,9 @@ class SpikingPass(_TorchPass):
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """Spikes, 0 or 1."""
+        if not neurons:
+            self._tell_moments(layers, x, outputs)
+            return []
         by_layer = [self._fire(layer, x, outputs, neurons) for layer in layers]
         return list(zip(*by_layer, strict=True))
 
@@ -128,17 +154,17 @@ class SpikingPass(_TorchPass):
         return result
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
         """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
-        self.observer.multiplies(name, q, k, v, heads)
-        mixed = multiply_heads(q, k, v, heads)
+        self.observer.multiplies(attention.name, q, k, v, heads)
+        mixed: Tensor = attention.product(q, k, v, heads)
         result = []
         for neuron in neurons:
             spikes = scale_and_fire(
-                mixed.flatten(1, 2), self.attention_scale, activation, self.time_step, neuron  # type: ignore[arg-type]
+                mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
             ).view_as(mixed)  # fmt: skip
-            self.observer.emits(f"{name}.attn", spikes)
+            self.observer.emits(f"{attention.name}.attn", spikes)
             result.append(spikes)
         return result
 
@@ -154,6 +180,9 @@ class AnalogPass(_TorchPass):
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """Real values, whatever the neurons."""
+        if not neurons:
+            self._tell_moments(layers, x, outputs)
+            return []
         return [tuple(self._activate(layer, x, outputs) for layer in layers)] * len(neurons)
 
     def _activate(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
@@ -168,13 +197,11 @@ class AnalogPass(_TorchPass):
         return activated
 
     def attend(
-        self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int, activation: nn.Module, neurons: Sequence[Neuron]
+        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
     ) -> list[Tensor]:
-        """softmax(q k^T / sqrt(D / heads)) v of each head (Vaswani et al. 2017), (1, B, N, D)."""
-        self.observer.multiplies(name, q, k, v, heads)
-        q, k, v = (x.squeeze(0).unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)
-        return [mixed.transpose(1, 2).flatten(2)[None]] * len(neurons)
+        """The product, whatever the neurons."""
+        self.observer.multiplies(attention.name, q, k, v, heads)
+        return [attention.product(q, k, v, heads)] * len(neurons)
 
 
 def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -186,3 +213,10 @@ def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     q, k, v = (x.unflatten(-1, (heads, head_dim)).transpose(2, 3) for x in (q, k, v))
     mixed = (q @ k.transpose(-2, -1)) @ v if tokens <= head_dim else q @ (k.transpose(-2, -1) @ v)
     return mixed.transpose(2, 3).flatten(3)
+
+
+def softmax_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """softmax(q k^T / sqrt(D / heads)) v of each head (Vaswani et al. 2017), (1, B, N, D)."""
+    q, k, v = (x.squeeze(0).unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    mixed: Tensor = functional.scaled_dot_product_attention(q, k, v)
+    return mixed.transpose(1, 2).flatten(2)[None]

@@ -9,11 +9,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.passes import ForwardPass, Layer
+from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
 
 
 class State(NamedTuple):
@@ -63,27 +63,21 @@ class Fire:
 
 @dataclass(frozen=True, slots=True)
 class Attend:
-    """Attention of the branch's q, k and v. name: of the block's attention."""
+    """Attention of the branch's q, k and v."""
 
-    name: str
+    attention: Attention
     heads: int
-    activation: nn.Module
     neuron: Neuron
 
     @property
     def shared(self) -> Hashable:
         """Equal for stages that can be computed together, from one input."""
-        return self.name, self.heads
+        return self.attention, self.heads
 
     def run(self, state: State, run: ForwardPass) -> State:
         """The state behind it."""
         q, k, v = state.branch
-        (spikes,) = run.attend(self.name, q, k, v, self.heads, self.activation, [self.neuron])
-        return self.after(state, (spikes,))
-
-    def after(self, state: State, spikes: tuple[Tensor, ...]) -> State:
-        """The state behind it, from the spikes."""
-        return State(state.stream, spikes)
+        return State(state.stream, tuple(run.attend(self.attention, q, k, v, self.heads, [self.neuron])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,17 @@ from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames,
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.nodes import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
-from autospikformer_cli.spiking.passes import AnalogPass, ForwardPass, Layer, Observer, SpikingPass, Unobserved
+from autospikformer_cli.spiking.passes import (
+    AnalogPass,
+    Attention,
+    ForwardPass,
+    Layer,
+    Observer,
+    SpikingPass,
+    Unobserved,
+    multiply_heads,
+    softmax_heads,
+)
 from autospikformer_cli.spiking.stages import Attend, Classify, Fire, Pool, Stage, State, Tokens
 
 STEM_TAU = 2.0
@@ -110,11 +120,21 @@ class SpikingSelfAttention(NormalisedLinear):
         self.add("proj", dim, dim)
         self.attn_lif = config.activation("attn")
 
+    @property
+    def attention(self) -> Attention:
+        """The product, with what follows it."""
+        return Attention(self.prefix, self, self.attn_lif)
+
     def steps(self, dim: int, heads: int, neuron: Neuron) -> Iterator[Stage]:
         """What it does, added to the stream at the end."""
         yield Fire(tuple(self.layer(name) for name in "qkv"), dim, neuron, "branch")
-        yield Attend(self.prefix, heads, self.attn_lif, Neuron(neuron.tau, self.config.attention_threshold))
+        yield Attend(self.attention, heads, Neuron(neuron.tau, self.config.attention_threshold))
         yield Fire((self.layer("proj"),), dim, neuron, "sum")
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        """The product of q, k and v by head, all (T, B, N, D)."""
+        product = softmax_heads if self.config.shape.network == "transformer" else multiply_heads
+        return product(q, k, v, heads)
 
 
 class SpikingMLP(NormalisedLinear):
@@ -178,7 +198,7 @@ class Supernet(nn.Module):
 
     def in_torch(
         self, subnet: Subnet, statistics: Statistics | None = None, observer: Observer | None = None
-    ) -> ForwardPass:
+    ) -> SpikingPass | AnalogPass:
         """The dense forward pass of one subnet; see `forward`."""
         if self.config.shape.network == "transformer":
             return AnalogPass(statistics, observer or Unobserved())
@@ -187,6 +207,10 @@ class Supernet(nn.Module):
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """All that a subnet does, from frames to logits."""
         yield from self.patch_embed.steps(subnet.embed_dim)
+        yield from self.encoder_stages(subnet)
+
+    def encoder_stages(self, subnet: Subnet) -> Iterator[Stage]:
+        """What a subnet does behind the stem, from tokens to logits."""
         for block in self.block[: subnet.depth]:
             yield from cast(EncoderBlock, block).steps(subnet)
         yield Classify(self.head, self.config.shape.num_classes, subnet.time_step)

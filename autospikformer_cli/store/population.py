@@ -1,13 +1,18 @@
 """population.h5: every subnet that a search measured, its baseline, and where the search stands.
 
 Besides the tables of `measurements` the file holds candidates/id and candidates/generation, the texts recipe,
-recipe_name, provenance and state (JSON), and under baseline/ the same tables with one row.
+recipe_name, provenance and state (JSON), under baseline/ the same tables with one row, and hypervolume/share, one
+number a generation, beside hypervolume/measure (JSON: what it is of), both absent in files of an aspk before 0.2.
+
+A run's searches before this one lie beside it as population-2.h5, population-3.h5 and so on, in the same form.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 
 import h5py
@@ -63,11 +68,23 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class HypervolumeHistory:
+    """Hypervolume of all that was measured, behind each generation.
+
+    shares: of the box between the reference point and the ideal, 0 to 1. measure: what they were computed under:
+    objectives, both points, energy rules; of JSON types only.
+    """
+
+    shares: tuple[float, ...]
+    measure: dict[str, object]
+
+
+@dataclass(frozen=True)
 class Population:
     """A search's archive. Two are equal where everything in them is.
 
     state: what the search needs to go on, of JSON types only (no tuples); `aspk runs` reads `generation` (how many are
-    done) and `finished` from it.
+    done) and `finished` from it. hypervolume: None where the baseline, which its reference point is made of, is none.
     """
 
     recipe_name: str
@@ -76,6 +93,7 @@ class Population:
     candidates: tuple[Candidate, ...]
     baseline: Candidate | None
     state: dict[str, object]
+    hypervolume: HypervolumeHistory | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,7 @@ class SearchProgress:
 
     recipe_name: str
     recipe_toml: str
+    provenance: Provenance
     state: dict[str, object]
     num_candidates: int
     best_top1: float | None
@@ -101,13 +120,17 @@ def save_population(run: Path, population: Population) -> None:
         if population.baseline is not None:
             _put_candidates(file.create_group("baseline"), [population.baseline])
         put(file, "has_baseline", np.array(population.baseline is not None))
+        if population.hypervolume is not None:
+            history = file.create_group("hypervolume")
+            put(history, "share", np.array(population.hypervolume.shares, np.float64))
+            put_json(history, "measure", population.hypervolume.measure)
 
     write_h5(run / FILE_NAME, fill)
 
 
-def load_population(run: Path) -> Population:
-    """Read runs/x/population.h5. Raises UserError where it is absent or damaged."""
-    with open_h5(_existing(run), "population") as file:
+def load_population(run: Path, name: str = FILE_NAME) -> Population:
+    """Read runs/x/population.h5, or a search before it. Raises UserError where it is absent or damaged."""
+    with open_h5(_existing(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
         return Population(
             recipe_name=get_text(file, "recipe_name"),
@@ -116,28 +139,66 @@ def load_population(run: Path) -> Population:
             candidates=tuple(_get_candidates(file)),
             baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
             state=get_json(file, "state"),
+            hypervolume=_get_history(file),
         )
 
 
-def read_search(run: Path) -> SearchProgress:
+def read_search(run: Path, name: str = FILE_NAME) -> SearchProgress:
     """Read a population's head only. Raises UserError where it is absent or its head is damaged."""
-    with open_h5(_existing(run), "population") as file:
+    with open_h5(_existing(run, name), "population") as file:
         candidates = get_group(file, "candidates")
         correct, images = get(candidates, "correct"), get(candidates, "images")
         return SearchProgress(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
+            provenance=Provenance(**get_json(file, "provenance")),
             state=get_json(file, "state"),
             num_candidates=len(correct),
             best_top1=float((100.0 * correct / images).max()) if len(correct) else None,
         )
 
 
-def _existing(run: Path) -> Path:
+def searches(run: Path) -> list[str]:
+    """Names of the files of a run's searches, the present one first, then those set aside, the last numbered first."""
+    found = (re.fullmatch(r"population-([1-9][0-9]*)\.h5", path.name) for path in run.iterdir())
+    numbers = sorted((int(match[1]) for match in found if match), reverse=True)
+    present = [FILE_NAME] if (run / FILE_NAME).is_file() else []
+    return present + [_aside(number) for number in numbers]
+
+
+def set_aside(run: Path) -> Path | None:
+    """Move a run's population to population-2.h5 or the next free name; None where there is none."""
     path = run / FILE_NAME
     if not path.is_file():
-        raise UserError(f"{run} has no {FILE_NAME}", fix=f"search first: aspk search --run {run}")
+        return None
+    free = next(name for number in count(2) if not (name := path.with_name(_aside(number))).exists())
+    return path.rename(free)
+
+
+def take_up(run: Path, name: str) -> None:
+    """Make a search that was set aside the run's present one; there must be none (FileExistsError)."""
+    present = run / FILE_NAME
+    if present.exists():
+        raise FileExistsError(present)
+    (run / name).rename(present)
+
+
+def _aside(number: int) -> str:
+    return f"population-{number}.h5"
+
+
+def _existing(run: Path, name: str) -> Path:
+    path = run / name
+    if not path.is_file():
+        raise UserError(f"{run} has no {name}", fix=f"search first: aspk search --run {run}")
     return path
+
+
+def _get_history(file: h5py.File) -> HypervolumeHistory | None:
+    if "hypervolume" not in file:
+        return None
+    history = get_group(file, "hypervolume")
+    return HypervolumeHistory(tuple(get(history, "share").tolist()), get_json(history, "measure"))
 
 
 def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate]) -> None:

@@ -45,6 +45,21 @@ def test_what_was_done_before_does_not_count_as_fast(capsys) -> None:
     assert capsys.readouterr().err.splitlines() == ["search: 90/100", "search: 95/100, 0.5/s, 0:10 left"]
 
 
+def test_what_need_not_be_done_does_not_count_as_fast(capsys) -> None:
+    clock = Clock()
+    with show_progress(Console(stderr=True), "search", 100, clock=clock) as progress:
+        progress.skip(40)
+        clock.now += 10.0
+        progress.advance(20)
+        clock.now += 10.0
+        progress.skip(40)
+    assert capsys.readouterr().err.splitlines() == [
+        "search: 0/100",
+        "search: 60/100, 2/s, 0:20 left",
+        "search: 100/100, 1/s, 0:20 in all",
+    ]
+
+
 def test_the_last_line_comes_in_spite_of_an_error(capsys) -> None:
     clock = Clock()
 

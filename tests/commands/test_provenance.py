@@ -121,8 +121,9 @@ def test_a_report_refuses_what_only_a_search_can_change(aspk: Aspk, searched: Pa
     assert done.exit_code == 2
     assert done.stderr == (
         "error: --set: search.baseline cannot be changed in what was measured\n"
-        "  change search.alpha, search.normalise, search.bounds, search.percentile or energy.* here, "
-        "or search again with other keys: aspk search --fresh\n"
+        "  change search.alpha, search.normalise, search.bounds, search.percentile, search.limits, "
+        "search.objectives or energy.* here, "
+        "or search with other keys: aspk search --set KEY=VALUE\n"
     )
 
 

@@ -121,9 +121,89 @@ def test_what_was_measured_cannot_be_changed(aspk: Aspk, searched: Path) -> None
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "error: --set: model.batchnorm, space.embed_dim cannot be changed in what was measured\n"
-        "  change search.alpha, search.normalise, search.bounds, search.percentile or energy.* here, "
-        "or search again with other keys: aspk search --fresh\n"
+        "  change search.alpha, search.normalise, search.bounds, search.percentile, search.limits, "
+        "search.objectives or energy.* here, "
+        "or search with other keys: aspk search --set KEY=VALUE\n"
     )
+
+
+def test_a_sweep_of_alpha_is_what_each_alpha_finds(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    before = (searched / "population.h5").read_bytes()
+    document = aspk("report", "--alpha-sweep", "--json").document
+    assert [best["alpha"] for best in document["alpha_sweep"]] == [step / 10 for step in range(11)]
+    for best in document["alpha_sweep"]:
+        of_one = aspk("report", "--alpha", str(best["alpha"]), "--json").document["candidates"][0]
+        assert best == {"alpha": best["alpha"], **of_one}
+    assert [found["id"] for found in document["pareto"]] == searched_once[1]["pareto"]
+    assert (document["num_candidates"], document["num_searches"]) == (18, 1)
+
+    text = " ".join(aspk("report", "--alpha-sweep").stdout.split())
+    found = {best["id"] for best in document["alpha_sweep"]}
+    assert f"Best by F_AEB for each alpha: {len(found)} of 18 candidates" in text
+    assert (
+        f"A sweep of alpha finds points of the front's convex hull only: here {len(found)} of the "
+        f"{len(document['pareto'])} subnets on the Pareto front."
+    ) in text
+    assert "F_AEB alpha (1 - energy) + (1 - alpha) accuracy, min-max scaled (archive)" in text
+    assert "2/c0001" not in text
+    assert (searched / "population.h5").read_bytes() == before
+
+
+def test_a_sweep_of_alpha_reads_the_whole_archive(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    options = ("--set", "seed=1", "--set", "search.generations=2")
+    assert aspk("search", "--alpha", "1", *options).exit_code == 0
+    assert aspk("search", "--set", "search.images=50", "--set", "search.generations=1", "--fresh").exit_code == 0
+    assert aspk("search", "--alpha", "1", *options).exit_code == 0  # on 60 images, again
+    new, old = (aspk("report", "--json").document["candidates"], searched_once[1]["candidates"])
+    both = {tuple(candidate["subnet"]): candidate for candidate in [*old, *new]}
+    document = aspk("report", "--alpha-sweep", "--json").document
+    assert (document["num_candidates"], document["num_searches"]) == (len(both), 2)
+    most = max(both.values(), key=lambda candidate: (candidate["top1"], -candidate["energy_j"]))
+    least = min(both.values(), key=lambda candidate: candidate["energy_j"])
+    accurate, frugal = document["alpha_sweep"][0], document["alpha_sweep"][-1]
+    assert (accurate["top1"], accurate["subnet"]) == (most["top1"], most["subnet"])
+    assert (frugal["energy_j"], frugal["subnet"]) == (least["energy_j"], least["subnet"])
+
+    others = {found["id"] for found in document["pareto"]} - {candidate["id"] for candidate in new}
+    for found in others:
+        assert re.fullmatch(r"[23]/c\d{4}", found)
+        named = aspk("evaluate", "--subnet", found, "--images", "5", "--json").document
+        assert named["subnet"] == next(entry["subnet"] for entry in document["pareto"] if entry["id"] == found)
+    absent = aspk("evaluate", "--subnet", "9/c0001")
+    assert (absent.exit_code, absent.stdout) == (2, "")
+    assert absent.stderr.startswith(
+        "error: --subnet: runs/tiny has no population-9.h5\n  its searches: population.h5, "
+    )
+
+
+def test_a_sweep_has_every_alpha(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--alpha-sweep", "--alpha", "0.3")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: --alpha: a sweep has every alpha\n  leave out --alpha or --alpha-sweep\n"
+
+
+MARK = '! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets'
+
+
+def test_a_search_on_test_images_is_marked_everywhere(aspk: Aspk, trained: Path) -> None:
+    done = aspk("search", "--set", 'search.split="test"', "--set", "search.generations=1")
+    lines = done.stderr.splitlines()
+    assert lines[0] == MARK
+    assert all("split=TEST" in line for line in lines if line.startswith("searching: ") and "0/" not in line)
+    assert MARK in done.stdout
+    for options, num_tables in (([], 2), (["--alpha-sweep"], 2)):
+        text = " ".join(aspk("report", *options).stdout.replace("│", " ").split())
+        assert text.count(MARK) == num_tables + 1
+    assert MARK in " ".join(aspk("evaluate", "--images", "20").stdout.split())
+    document = aspk("evaluate", "--images", "20", "--json").document
+    assert (document["split"], document["selected_on"]) == ("test", "test")
+    assert MARK not in " ".join(aspk("evaluate", "--split", "validation", "--images", "20").stdout.split())
+
+
+def test_a_sound_search_is_not_marked(aspk: Aspk, searched: Path) -> None:
+    for command in ("search", "report", "evaluate"):
+        assert "selected on" not in aspk(command).stdout
+    assert aspk("evaluate", "--json").document["selected_on"] == "validation"
 
 
 def test_an_alpha_that_is_none(aspk: Aspk, searched: Path) -> None:

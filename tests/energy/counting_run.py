@@ -20,13 +20,14 @@ def counted(stored: dict[str, Any], first: int, last: int) -> dict[str, Any]:
     """What the images from first up to last make the network's layers read and do."""
     supernet = Supernet(stored["config"]).double()
     supernet.load_state_dict(stored["weights"])
-    counter = Counter(operations(stored["config"].shape, stored["subnet"]))
+    counter, subnet = Counter(), stored["subnet"]
     frames = stored["frames"][:, first:last]
     with torch.no_grad():
-        EventDriven(supernet, 1).logits(frames, stored["subnet"], stored["statistics"], counter)
+        EventDriven(supernet, 1).logits(frames, subnet, stored["statistics"], counter)
+    performed = operations(stored["config"].shape, subnet)
     return {
-        "inputs": [asdict(each) for each in counter.inputs()],
-        "synapses": [asdict(each) for each in counter.executed()],
+        "inputs": [asdict(each) for each in counter.inputs(performed, subnet.time_step)],
+        "synapses": [asdict(each) for each in counter.executed(subnet.time_step)],
     }
 
 

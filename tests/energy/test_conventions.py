@@ -58,12 +58,13 @@ class Network:
 
     def measure(self, engine: Engine, frames: Tensor | None = None, batch: int = IMAGES) -> Measurement:
         """The counts of all images, batch after batch."""
-        counter = Counter(operations(self.shape, SUBNET))
+        counter, steps = Counter(), SUBNET.time_step
         with torch.no_grad():
             for part in (self.frames if frames is None else frames).split(batch, 1):
-                engine.logits(part, SUBNET, self.statistics, counter, batch)
+                engine.logits(part, SUBNET, self.statistics, counter)
         params = num_params(self.shape, SUBNET)
-        return Measurement(0, IMAGES, params, counter.inputs(), counter.emitted(), 0, synapses=counter.executed())
+        inputs = counter.inputs(operations(self.shape, SUBNET), steps)
+        return Measurement(0, IMAGES, params, inputs, counter.emitted(steps), 0, synapses=counter.executed(steps))
 
     def layers(self, measurement: Measurement, convention: str = "border-exact", **rules: Any) -> list[LayerEnergy]:
         """Every operation's costs."""

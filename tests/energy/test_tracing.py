@@ -59,10 +59,11 @@ def test_our_own_subnet_agrees_with_its_layout_and_with_the_engine() -> None:
     assert [(each.macs, each.reached_macs, each.inputs, each.outputs) for each in traced.operations] == [
         (each.macs, each.reached_macs, each.inputs, each.outputs) for each in expected
     ]
-    tally = Counter(expected)
+    tally = Counter()
     EventDriven(network.supernet, 1).logits(frames, SUBNET, RunningStatistics(), tally)
-    counted = {each.operation: (sum(each.events) / 5, sum(each.passes) / 5) for each in tally.executed()}
-    rates = {each.layer: each.rate for each in tally.inputs()}
+    executed = tally.executed(SUBNET.time_step)
+    counted = {each.operation: (sum(each.events) / 5, sum(each.passes) / 5) for each in executed}
+    rates = {each.layer: each.rate for each in tally.inputs(expected, SUBNET.time_step)}
     compared = 0
     for ours, theirs in zip(traced.operations, expected, strict=True):
         if theirs.input_kind != "real":

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numba
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
@@ -31,7 +31,7 @@ from autospikformer_cli.spiking.normalisation import (
     Statistics,
     batch_moments,
 )
-from autospikformer_cli.spiking.passes import Layer, SpikingPass
+from autospikformer_cli.spiking.passes import Attention, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 Kind = Literal["recalibrate", "running", "batch"]
@@ -145,7 +145,7 @@ class Lively:
         """Logits of the event-driven engine with its own statistics, and everything that was to be seen."""
         watcher = Watcher()
         with torch.no_grad():
-            run = engine.forward_pass(self.subnet, self.statistics(engine), tally or Untallied(), watcher)
+            run = engine.forward_pass(self.subnet, self.statistics(engine), tally or Untallied(), observer=watcher)
             return self.supernet.run(self.frames, self.subnet, run), watcher
 
     def as_float32(self) -> Lively:
@@ -211,7 +211,7 @@ class _Livening:
         """Rate of q, k and v, and in the first block the scale, at which the neurons behind their product fire."""
         _, block, attention, _ = layers[0].weights.name.split(".")
         heads = self.supernet.config.shape.num_heads(self.subnet, int(block))
-        node: nn.Module = self.supernet.get_submodule(f"block.{block}.{attention}.attn_lif")
+        product: Attention = self.supernet.get_submodule(f"block.{block}.{attention}").attention  # type: ignore[assignment]
         behind = [Neuron(neurons[0].tau, self.supernet.config.attention_threshold)]
         found = {}
         for target in (0.12, 0.2, 0.28, 0.36, 0.44):
@@ -220,7 +220,7 @@ class _Livening:
             ((q, k, v),) = self.dense.fire(layers, x, dim, neurons)
             for scale in self.scales:
                 rate = float(
-                    replace(self.dense, attention_scale=scale).attend("", q, k, v, heads, node, behind)[0].mean()
+                    replace(self.dense, attention_scale=scale).attend(product, q, k, v, heads, behind)[0].mean()
                 )
                 found[abs(rate - 0.25)] = target, scale
         target, scale = found[min(found)]

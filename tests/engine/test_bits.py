@@ -168,15 +168,15 @@ def test_attentions_settings_beside_change_nothing(stages: Stages, listed: Any, 
     tokens, width = q.shape[2], q.shape[3] // heads
     assert (tokens <= width) is (heads < 33)
     run = replace(EventDriven(network, 2).forward_pass(stages.lively.subnet, stages.statistics, Untallied()))
-    node, tally = network.block[0].attn.attn_lif, listed()
-    found = replace(run, tally=tally).attend("a", q, k, v, heads, node, NEURONS)
+    a, tally = network.block[0].attn.attention, listed()
+    found = replace(run, tally=tally).attend(a, q, k, v, heads, NEURONS)
     assert len(found) == len(NEURONS)
     for setting, neuron in enumerate(NEURONS):
         alone = listed()
-        (expected,) = replace(run, tally=alone).attend("a", q, k, v, heads, node, [neuron])
+        (expected,) = replace(run, tally=alone).attend(a, q, k, v, heads, [neuron])
         assert torch.equal(found[setting], expected)
         assert (tally.values, tally.synapses, tally.neurons) == (alone.values, alone.synapses, alone.neurons)
-        assert [tally.spikes["a.attn"][setting]] == alone.spikes["a.attn"]
+        assert [tally.spikes["block.0.attn.attn"][setting]] == alone.spikes["block.0.attn.attn"]
 
 
 def test_slices_are_read_as_they_are(stages: Stages) -> None:
@@ -186,10 +186,10 @@ def test_slices_are_read_as_they_are(stages: Stages) -> None:
     q, k, v, _ = (
         each if isinstance(each, int) else each[..., :104] for each in stages.watched.products["block.0.attn"]
     )
-    node = network.block[0].attn.attn_lif
+    attention = network.block[0].attn.attention
     whole = [x.contiguous() for x in (q, k, v)]
     assert not any(x.is_contiguous() for x in (q, k, v))
-    (expected,), (found,) = (run.attend("a", *each, 4, node, NEURONS[1:2]) for each in (whole, (q, k, v)))
+    (expected,), (found,) = (run.attend(attention, *each, 4, NEURONS[1:2]) for each in (whole, (q, k, v)))
     assert torch.equal(found, expected)
     for layers in stages.layers:
         x = stages.watched.inputs[layers[0].weights.name]

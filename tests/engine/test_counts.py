@@ -140,24 +140,25 @@ def test_counts_are_brute_force(lively: Any, listed: Any, assert_lively: Any) ->
                 found = listed()
                 for frames in network.frames.split(batch, 1):
                     with torch.no_grad():
-                        engine.logits(frames, SUBNET, statistics, found, batch)
+                        engine.logits(frames, SUBNET, statistics, found)
                 assert found == expected, (engine.name, batch)
 
 
 def test_a_measurements_counts_are_whole_numbers(lively: Any) -> None:
     """What is stored and priced, of both engines."""
-    counters = []
+    found = []
     for engine in (EventDriven(lively.supernet, 1), Dense(lively.supernet)):
-        counter = Counter(operations(lively.config.shape, SUBNET))
+        counter = Counter()
         with torch.no_grad():
             engine.logits(lively.frames, SUBNET, lively.statistics(), counter)
-        counters.append(counter)
-        counts = [(each.sums, each.nonzeros, (each.size,)) for each in counter.inputs()]
-        counts += [(each.events, each.passes, ()) for each in counter.executed()]
-        counts += [(each.spikes, (each.neurons,), ()) for each in counter.emitted()]
+        read = counter.inputs(operations(lively.config.shape, SUBNET), SUBNET.time_step)
+        done, fired = counter.executed(SUBNET.time_step), counter.emitted(SUBNET.time_step)
+        found.append((read, done, fired))
+        counts = [(each.sums, each.nonzeros, (each.size,)) for each in read]
+        counts += [(each.events, each.passes, ()) for each in done]
+        counts += [(each.spikes, (each.neurons,), ()) for each in fired]
         assert {type(number) for group in counts for numbers in group for number in numbers} == {int}
-    one, other = counters
-    assert (one.inputs(), one.executed(), one.emitted()) == (other.inputs(), other.executed(), other.emitted())
+    assert found[0] == found[1]
 
 
 def test_many_events_are_one_pass_each(make_lively: Any, listed: Any) -> None:

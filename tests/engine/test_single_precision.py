@@ -14,7 +14,7 @@ from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.passes import Layer
+from autospikformer_cli.spiking.passes import Attention, Layer
 
 SPACE = SearchSpace((1,), (Decimal(3),), (4,), (Decimal(1),), (Decimal(2),), (4,), (96,))
 ONE_IN = 10**6
@@ -49,11 +49,12 @@ class SideBySide:
             self._compare(layer.weights.name, one, other)
         return expected
 
-    def attend(self, name: str, q: Tensor, k: Tensor, v: Tensor, *others: Any) -> list[Tensor]:
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, *others: Any) -> list[Tensor]:
         """The reference's."""
-        expected = self.reference.attend(name, q, k, v, *others)
-        found = self.engine.attend(name, *(x.to(torch.uint8) for x in (q, k, v)), *others)
-        self._compare(name, found[0], expected[0])
+        expected = self.reference.attend(attention, q, k, v, *others)
+        rounded = attention._replace(activation=self.modules[self.names[attention.activation]])
+        found = self.engine.attend(rounded, *(x.to(torch.uint8) for x in (q, k, v)), *others)
+        self._compare(attention.name, found[0], expected[0])
         return expected
 
 

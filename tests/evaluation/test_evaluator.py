@@ -23,7 +23,7 @@ from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.nodes import Node
-from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FixedStatistics, Moments, RunningStatistics
+from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FixedStatistics, Moments
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -325,7 +325,7 @@ TINY = parse_subnet("(1, 2, 2, 1, 2, 2, 8)")
 def counted(shape: NetworkShape) -> tuple[Counter, Counting]:
     """What adds up the counts of TINY, and what a dense pass tells of it."""
     space = SearchSpace((1,), TINY.mlp_ratio, TINY.num_heads, TINY.threshold, TINY.tau, (2,), (8,))
-    counter = Counter(operations(shape, TINY))
+    counter = Counter()
     return counter, Counting(NetworkConfig(shape, space), TINY, counter)
 
 
@@ -339,10 +339,10 @@ def test_sums_are_exact_in_float32() -> None:
     counting.emits("block.0.attn.q_bn", ones)
     counting.reads("block.0.mlp.fc2_linear", ones)
     counting.reads("block.0.mlp.fc1_linear", ones * 2)
-    assert counter.emitted()[0].spikes == (odd,)
+    assert counter.emitted(TINY.time_step)[0].spikes == (odd,)
     assert [tuple(each.tolist()) for each in counter.values["block.0.mlp.fc2_linear"]] == [(odd,), (odd,)]
     assert [tuple(each.tolist()) for each in counter.values["block.0.mlp.fc1_linear"]] == [(2 * odd,), (odd,)]
-    assert [(c.operation, c.events, c.passes) for c in counter.executed()] == [
+    assert [(c.operation, c.events, c.passes) for c in counter.executed(TINY.time_step)] == [
         ("block.0.mlp.fc2_linear", (8 * odd,), (8 * odd,)),
         ("block.0.mlp.fc1_linear", (2 * 16 * odd,), (16 * odd,)),
     ]
@@ -357,7 +357,8 @@ def test_counts_of_events_are_exact_in_float32(column: int) -> None:
     counting.reads("patch_embed.proj_conv", frames)
     assert [tuple(each.tolist()) for each in counter.values["patch_embed.proj_conv"]] == [(2**24 + 1,), (2,)]
     outputs = 4 if column == 0 else 6  # the first convolution has one channel, an eighth of the widest
-    assert [(c.events, c.passes) for c in counter.executed()] == [((outputs * (2**24 + 1),), (outputs * 2,))]
+    (convolved,) = counter.executed(TINY.time_step)
+    assert (convolved.events, convolved.passes) == ((outputs * (2**24 + 1),), (outputs * 2,))
 
 
 def test_batches_of_any_size_add_up() -> None:
@@ -368,10 +369,10 @@ def test_batches_of_any_size_add_up() -> None:
     assert counter.sizes["block.0.attn.q_linear"] == 7 * 32
     assert counter.values["block.0.attn.q_linear"].sums.tolist() == [2 * 7 * 32] * 2
     assert counter.values["block.0.attn.q_linear"].nonzeros.tolist() == [7 * 32] * 2
-    assert [(count.operation, count.events, count.passes) for count in counter.executed()] == [
+    assert [(count.operation, count.events, count.passes) for count in counter.executed(TINY.time_step)] == [
         ("block.0.attn.q_linear", (8 * 2 * 7 * 32,) * 2, (8 * 7 * 32,) * 2)
     ]
-    assert [(count.layer, count.spikes, count.neurons) for count in counter.emitted()] == [
+    assert [(count.layer, count.spikes, count.neurons) for count in counter.emitted(TINY.time_step)] == [
         ("block.0.attn.q_bn", (7 * 32, 7 * 32), 32)
     ]
 
@@ -399,8 +400,8 @@ def test_channels_without_variance_are_counted(supernet: Supernet, engine: Engin
 
 def test_silent_means_below_eps() -> None:
     variance = torch.tensor([0.0, 0.9e-5, 1e-5, 1.0], dtype=torch.float64)
-    assert silent_channels(FixedStatistics({"norm": Moments(torch.zeros(4), variance)})) == 2
-    assert silent_channels(RunningStatistics()) == 0
+    assert silent_channels([Moments(torch.zeros(4), variance)]) == 2
+    assert silent_channels([]) == 0
 
 
 # Embedding

@@ -123,8 +123,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     scores = fitness.score(archive)
     document = json.loads(json.dumps(search_document(scores, fitness.of_outsider(baseline, scores), PROVENANCE)))
     assert list(document) == [
-        "candidates", "pareto", "baseline", "kendall_tau", "alpha", "bounds", "generation_bounds", "rejected",
-        "provenance",
+        "candidates", "pareto", "baseline", "kendall_tau", "hypervolume", "alpha", "bounds", "generation_bounds",
+        "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]

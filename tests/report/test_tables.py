@@ -154,6 +154,7 @@ def test_an_evaluation_as_json() -> None:
         "switches": [],
         "resolved": {},
         "silent_channels": 0,
+        "selected_on": None,
     }
 
 

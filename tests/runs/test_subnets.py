@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.search import select_subnet, set_aside
+from autospikformer_cli.runs.search import select_subnet
 
 
 @pytest.mark.parametrize(
@@ -39,13 +37,3 @@ def test_a_recipe_alone_has_no_candidates(text: str) -> None:
         f"--subnet: {text!r} names no subnet of a recipe\n"
         "  choose largest, smallest, baseline, or a tuple such as '(2, 4, 4, 4, 4, 1, 1, 2, 2, 4, 48)'"
     )
-
-
-def test_old_populations_are_numbered(tmp_path: Path) -> None:
-    assert set_aside(tmp_path) is None
-    for number in range(3):
-        (tmp_path / "population.h5").write_text(str(number))
-        assert set_aside(tmp_path) == tmp_path / f"population-{number + 2}.h5"
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
-        "population-2.h5": "0", "population-3.h5": "1", "population-4.h5": "2",
-    }  # fmt: skip

@@ -1,14 +1,37 @@
-"""Measured candidates with chosen accuracy and energy, and spaces of a known size."""
+"""Measured candidates with chosen accuracy and energy, spaces of a known size, and problems on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
 
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement
+from autospikformer_cli.search.objectives import Price
+from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
+from autospikformer_cli.spiking.layout import NetworkShape, num_params
 
 MakeCandidate = Callable[..., Candidate]
+SHAPE = NetworkShape(image_size=8, in_channels=1, num_classes=10, widest_dim=384, pooled_stages=(4,))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """[search] of a recipe."""
+
+    algorithm: str = "evolution"
+    population: int = 10
+    parents: int = 4
+    generations: int = 5
+    p_depth: float = 0.3
+    p_mutation: float = 0.4
+    objectives: Sequence[str] = ("top1", "energy")
+    limits: Mapping[str, float] = field(default_factory=dict)
+    alpha: float = 0.5
+    normalise: str = "archive"
+    bounds: None = None
+    percentile: tuple[float, float] = (5.0, 95.0)
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +92,48 @@ def paper_space() -> SearchSpace:
         time_step=(2, 3, 4),
         embed_dim=(336, 348, 360, 372, 384),
     )
+
+
+@pytest.fixture(scope="session")
+def settings() -> Callable[..., Settings]:
+    """Settings(algorithm="evolution", population=10, ...)."""
+    return Settings
+
+
+@pytest.fixture(scope="session")
+def problem_of(energy_of: Callable[[Candidate], float]) -> Callable[..., Problem]:
+    """The problem of a space and settings; the candidates' synaptic operations are their energy in nJ."""
+
+    def problem(space: SearchSpace, wanted: Settings | None = None) -> Problem:
+        def price_of(candidate: Candidate) -> Price:
+            return Price(energy_of(candidate), energy_of(candidate) * 1e9)
+
+        return make_problem(wanted or Settings(), space, SHAPE, price_of)
+
+    return problem
+
+
+@pytest.fixture(scope="session")
+def params_of() -> Callable[[Subnet], int]:
+    """Parameters of a subnet in the network of `problem_of`."""
+    return lambda subnet: num_params(SHAPE, subnet)
+
+
+@pytest.fixture(scope="session")
+def measure(make_candidate: MakeCandidate, params_of: Callable[[Subnet], int]) -> Callable[..., list[Candidate]]:
+    """Stands in for a network: accuracy from the thresholds, energy from size and time steps."""
+
+    def all_of(subnets: Sequence[Subnet], generation: int) -> list[Candidate]:
+        return [
+            make_candidate(
+                float(90 - 10 * sum(abs(value - Decimal("1.2")) for value in subnet.threshold) / subnet.depth),
+                subnet.depth * subnet.embed_dim * subnet.time_step,
+                name=str(subnet),
+                subnet=subnet,
+                generation=generation,
+                params=params_of(subnet),
+            )
+            for subnet in subnets
+        ]
+
+    return all_of

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
 import pytest
 
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement
-from autospikformer_cli.search.algorithm import Algorithm
-from autospikformer_cli.search.evolution import Evolution
-from autospikformer_cli.search.fitness import Fitness
+from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.loop import run_search
-from autospikformer_cli.search.random_search import RandomSearch
+from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet
 
 GENERATIONS, POPULATION = 3, 4
@@ -45,13 +43,29 @@ class Store:
 
 
 class Measurer:
-    """Measures subnets, a function of the genome alone; counts; dies or asks to stop at a chosen measurement."""
+    """Measures subnets, a function of the genome alone; counts; dies or asks to stop at a chosen measurement.
 
-    def __init__(self, *, dies_at: int | None = None, stops_after: int | None = None) -> None:
-        self.dies_at, self.stops_after = dies_at, stops_after
+    order: in which parts of so many subnets come.
+    """
+
+    def __init__(
+        self,
+        *,
+        dies_at: int | None = None,
+        stops_after: int | None = None,
+        order: Callable[[Sequence[Subnet]], Sequence[Subnet]] = list,
+        part: int = 1,
+    ) -> None:
+        self.dies_at, self.stops_after, self.order, self.part = dies_at, stops_after, order, part
         self.measured: list[Subnet] = []
 
-    def measure(self, subnet: Subnet) -> Measurement:
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[dict[Subnet, Measurement]]:
+        """Part by part."""
+        ordered = self.order(subnets)
+        for first in range(0, len(ordered), self.part):
+            yield {subnet: self.one(subnet) for subnet in ordered[first : first + self.part]}
+
+    def one(self, subnet: Subnet) -> Measurement:
         """Accuracy and energy drawn from the genome."""
         if len(self.measured) == self.dies_at:
             raise Killed
@@ -62,37 +76,41 @@ class Measurer:
 
     def stop(self) -> bool:
         """Whether to stop."""
-        return len(self.measured) == self.stops_after
+        return self.stops_after is not None and len(self.measured) >= self.stops_after
 
 
 Make = Callable[[], Algorithm]
 
 
-@pytest.fixture(params=["evolution", "random"])
-def make(request: pytest.FixtureRequest, tiny_space: SearchSpace, energy_of: Callable[[Candidate], float]) -> Make:
+@pytest.fixture(params=["evolution", "random", "nsga2", "exhaustive", "nsga2 within limits"])
+def make(
+    request: pytest.FixtureRequest, tiny_space: SearchSpace, settings: Callable[..., Any],
+    problem_of: Callable[..., Problem],
+) -> Make:  # fmt: skip
     """Makes the same new algorithm each time."""
-    budget: dict[str, Any] = {"population": POPULATION, "generations": GENERATIONS, "seed": 7}
-    rank = Fitness(0.5, "archive", energy_of).rank
-    if request.param == "random":
-        return lambda: RandomSearch(tiny_space, **budget)
-    return lambda: Evolution(tiny_space, parents=3, p_depth=0.3, p_mutation=0.4, rank=rank, **budget)
+    name, _, limited = request.param.partition(" within ")
+    limits = {"time_step": 2.0, "energy": 5e-7} if limited or name == "exhaustive" else {}
+    wanted = settings(algorithm=name, population=POPULATION, generations=GENERATIONS, parents=3, limits=limits)
+    return lambda: make_algorithm(wanted, problem_of(tiny_space, wanted), 7)
 
 
-def search(make: Make, measurer: Measurer, begun: Store | None = None) -> tuple[Store, bool]:
+def search(
+    make: Make, measurer: Measurer, begun: Store | None = None, known: Mapping[Subnet, Measurement] | None = None
+) -> tuple[Store, bool]:
     """Search anew, or go on with a store, as another process does; the new store, and whether it ended."""
     algorithm: Any = make()
     if begun is not None and begun.state != "null":
         algorithm.restore(json.loads(begun.state), begun.archive)
     store = Store(algorithm)
     measured = begun.archive if begun else ()
-    return store, run_search(algorithm, measured, measurer.measure, store.save, measurer.stop)
+    return store, run_search(algorithm, measured, known or {}, measurer.measure, store.save, measurer.stop)
 
 
 def test_generations_are_numbered_and_saved(make: Make) -> None:
     measurer = Measurer()
     store, ended = search(make, measurer)
     assert ended
-    assert [len(archive) for archive in store.archives] == [4, 8, 12]
+    assert [len(archive) for archive in store.archives] == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12, 12]
     assert [candidate.id for candidate in store.archive] == [f"c{number:04}" for number in range(1, BUDGET + 1)]
     assert [candidate.generation for candidate in store.archive] == [0] * 4 + [1] * 4 + [2] * 4
     assert [candidate.subnet for candidate in store.archive] == measurer.measured
@@ -115,13 +133,13 @@ def test_stopped_at_any_measurement_it_goes_on_there(make: Make, measured: int) 
 
 
 @pytest.mark.parametrize("measured", range(BUDGET))
-def test_killed_at_any_measurement_it_repeats_its_generation(make: Make, measured: int) -> None:
+def test_killed_at_any_measurement_it_goes_on_there(make: Make, measured: int) -> None:
     whole, _ = search(make, Measurer())
     algorithm: Any = make()
     killed, measurer = Store(algorithm), Measurer(dies_at=measured)
     with pytest.raises(Killed):
-        run_search(algorithm, (), measurer.measure, killed.save, measurer.stop)
-    assert len(killed.archive) == measured // POPULATION * POPULATION
+        run_search(algorithm, (), {}, measurer.measure, killed.save, measurer.stop)
+    assert len(killed.archive) == measured
 
     resumed, ended = search(make, Measurer(), killed)
     assert ended
@@ -144,3 +162,25 @@ def test_a_search_that_has_ended_measures_nothing_more(make: Make) -> None:
     again, ended = search(make, measurer, whole)
     assert ended
     assert again.archives == []
+
+
+@pytest.mark.parametrize("part", [1, 3, 4])
+def test_the_order_of_the_parts_changes_nothing(make: Make, part: int) -> None:
+    whole, _ = search(make, Measurer())
+    shuffled = Random(part)
+    backwards = Measurer(order=lambda subnets: shuffled.sample(subnets, len(subnets)), part=part, stops_after=6)
+    stopped, ended = search(make, backwards)
+    assert not ended
+    resumed, ended = search(make, Measurer(order=lambda subnets: subnets[::-1], part=part), stopped)
+    assert ended
+    assert (resumed.archive, resumed.state) == (whole.archive, whole.state)
+
+
+def test_what_is_known_is_not_measured(make: Make) -> None:
+    whole, _ = search(make, Measurer())
+    known = {candidate.subnet: candidate.measurement for candidate in whole.archive[:7]}
+    measurer = Measurer()
+    store, ended = search(make, measurer, known=known)
+    assert ended
+    assert measurer.measured == [candidate.subnet for candidate in whole.archive[7:]]
+    assert (store.archive, store.state) == (whole.archive, whole.state)

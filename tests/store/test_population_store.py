@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import Population, Provenance, load_population, read_search, save_population
+from autospikformer_cli.store.population import (
+    HypervolumeHistory,
+    Population,
+    Provenance,
+    load_population,
+    read_search,
+    save_population,
+    searches,
+    set_aside,
+    take_up,
+)
 
 counts = st.integers(0, 2**62)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
@@ -84,6 +94,12 @@ populations = st.builds(
     candidates=several(candidates),
     baseline=st.none() | candidates,
     state=st.dictionaries(st.text(), json_values, max_size=4),
+    hypervolume=st.none()
+    | st.builds(
+        HypervolumeHistory,
+        shares=st.lists(st.floats(0, 1), max_size=4).map(tuple),
+        measure=st.dictionaries(st.text(), json_values, max_size=4),
+    ),
 )
 
 
@@ -197,7 +213,7 @@ def test_the_head_of_a_search_is_read_alone(run: Path, population: Population) -
     save_population(run, population)
     head = read_search(run)
     assert (head.recipe_name, head.num_candidates, head.best_top1) == ("quickstart", 3, 80.4)
-    assert head.state == population.state
+    assert (head.state, head.provenance) == (population.state, population.provenance)
     save_population(run, replace(population, candidates=()))
     assert read_search(run).best_top1 is None
 
@@ -208,6 +224,28 @@ def test_sums_without_their_nonzeros_are_refused(
     torn = replace(measurement, inputs=(InputCount("fc", (1, 2), (1,), 4, 5),))
     with pytest.raises(ValueError, match=r"^an InputCount has as many sums as non-zeros$"):
         save_population(run, replace(population, baseline=Candidate("b", subnet, 0, torn)))
+
+
+def test_searches_set_aside_are_numbered_and_read_by_name(run: Path, population: Population) -> None:
+    assert (set_aside(run), searches(run)) == (None, [])
+    for number in range(3):
+        save_population(run, replace(population, recipe_name=str(number)))
+        assert set_aside(run) == run / f"population-{number + 2}.h5"
+    for stranger in ("population-02.h5", "population-x.h5", "population-2.h5.tmp"):
+        (run / stranger).write_text("no search")
+    assert searches(run) == ["population-4.h5", "population-3.h5", "population-2.h5"]
+
+    (run / "population-3.h5").unlink()
+    save_population(run, population)
+    assert searches(run) == ["population.h5", "population-4.h5", "population-2.h5"]
+    assert [load_population(run, name).recipe_name for name in searches(run)] == ["quickstart", "2", "0"]
+    assert [read_search(run, name).recipe_name for name in searches(run)] == ["quickstart", "2", "0"]
+    with pytest.raises(FileExistsError):
+        take_up(run, "population-2.h5")
+    assert set_aside(run) == run / "population-3.h5"
+    take_up(run, "population-2.h5")
+    assert searches(run) == ["population.h5", "population-4.h5", "population-3.h5"]
+    assert load_population(run).recipe_name == "0"
 
 
 def test_a_run_that_was_not_searched(run: Path) -> None:

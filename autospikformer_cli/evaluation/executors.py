@@ -1,0 +1,156 @@
+"""Where subnets are measured: in this process, in several, or where a plugin takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, Self, cast
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.registry import Registry
+from autospikformer_cli.space import Subnet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from autospikformer_cli.data.description import DataDescription
+    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.engine.choice import EngineName
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.spiking.supernet import NetworkConfig
+
+IN_PROCESS = "in-process"
+EXECUTORS = Registry(
+    "executors",
+    {
+        IN_PROCESS: "autospikformer_cli.evaluation.executors:InProcess",
+        "processes": "autospikformer_cli.evaluation.processes:Processes",
+    },
+)
+"""Each a Callable[[Workload, ExecutorOptions], Executor]; plugins add theirs by the entry-point group."""
+OUR_PLUGINS = {"ray": "aspk-ray"}
+
+Measured = Mapping[Subnet, Measurement]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All that measuring a supernet's subnets takes, fit to be sent to another process.
+
+    weights: the network's state, on the CPU. images: what is measured on. engine: its name. memory: see Evaluator.
+    """
+
+    config: NetworkConfig
+    weights: Mapping[str, Tensor]
+    description: DataDescription
+    images: ImageSet
+    calibration: ImageSet | None
+    batchnorm: Literal["recalibrate", "running", "batch"]
+    batch: int
+    memory: int
+    engine: EngineName
+    precision: str
+    device: str
+    threads: int
+
+    @property
+    def num_images(self) -> int:
+        """That one subnet runs, those of the calibration too."""
+        return len(self.images) + len(self.calibration or ())
+
+    def evaluator(self) -> Evaluator:
+        """Measures as this asks for it, with the weights where they lie. Raises UserError as `make_engine` does."""
+        import torch
+
+        from autospikformer_cli.engine.choice import make_engine
+        from autospikformer_cli.evaluation.evaluator import Evaluator
+        from autospikformer_cli.spiking.supernet import Supernet
+
+        supernet = Supernet(self.config).to(torch.device(self.device), getattr(torch, self.precision))
+        placed = {name: self.weights[name].to(like) for name, like in supernet.state_dict().items()}
+        supernet.load_state_dict(placed, assign=True)
+        engine = make_engine(supernet, self.threads, self.engine)
+        return Evaluator(engine, self.description, self.calibration, self.batchnorm, self.batch, self.memory)
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """workers: how many processes; None for the executor's own choice. address: of a cluster; None for none.
+
+    say: tells the user a remark, as of a worker that was lost.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    say: Callable[[str], None] = lambda text: None
+
+
+class Executor(Protocol):
+    """Measures subnets, inside its context; what it holds ends with that.
+
+    What a subnet measures depends neither on the executor nor on who else is measured, with the event-driven engine to
+    the last bit; with the dense one as far as `Evaluator` says.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
+        """Measurements of distinct subnets, part by part as they are finished, in any order."""
+        ...
+
+
+class InProcess:
+    """All subnets in this process."""
+
+    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+        if options.workers not in (None, 1):
+            raise UserError(
+                f"{options.workers} workers do not fit in one process", "--workers", "add --executor processes"
+            )
+        refuse_address(options)
+        self._evaluator, self._images = workload.evaluator(), workload.images
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
+        """As `Evaluator.measure_many` goes on."""
+        for part in self._evaluator.measure_many(subnets, self._images):
+            yield {subnet: result.measurement for subnet, result in part.items()}
+
+
+def refuse_address(options: ExecutorOptions) -> None:
+    """Raises UserError where an executor of this machine alone is given an address."""
+    if options.address is not None:
+        raise UserError("only a cluster has an address", "--address", "leave it out, or add --executor ray")
+
+
+def require_executor(name: str) -> Callable[[Workload, ExecutorOptions], Executor]:
+    """What makes executors of that name. Raises UserError where there is none."""
+    where = f"--executor {name}"
+    if name in OUR_PLUGINS and name not in EXECUTORS:
+        plugin = OUR_PLUGINS[name]
+        raise UserError(f"the executor {name} is not installed", where, f"it is a plugin: pip install {plugin}")
+    made_by = EXECUTORS.get(name, where)
+    if not callable(made_by):
+        raise UserError(f"the executor {name} is not callable", where, "choose another, or mend the plugin")
+    return cast(Callable[[Workload, ExecutorOptions], Executor], made_by)
+
+
+def make_executor(name: str, workload: Workload, options: ExecutorOptions) -> Executor:
+    """The executor of that name, not yet entered. Raises UserError where there is none, or options do not fit it."""
+    make = require_executor(name)
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"{options.workers} workers measure nothing", "--workers", "write a whole number from 1 on")
+    return make(workload, options)

@@ -1,0 +1,188 @@
+"""Subnets measured by several processes of this machine, one a device, or with the CPU's threads divided among them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from threading import Thread
+
+import torch
+
+from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload, refuse_address
+from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
+
+THREADS_A_WORKER = 4
+"""What a worker of the CPU has where nobody says how many there are, and threads are enough for two of them."""
+STOPPING = {signal.SIGINT, signal.SIGTERM}
+"""Ctrl-C, and the end of a cluster's job, reach every process at once; workers leave them to who started them."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a worker computes with. memory: as of an Evaluator."""
+
+    device: str
+    threads: int
+    memory: int
+
+    def of(self, workload: Workload) -> Workload:
+        """The same work, computed here."""
+        return replace(workload, device=self.device, threads=self.threads, memory=self.memory)
+
+
+def seats(workload: Workload, workers: int | None) -> list[Seat]:
+    """One a worker: devices in turn, threads and memory divided. workers: None for as many as suit."""
+    num_devices = torch.cuda.device_count() if workload.device == "cuda" else 1
+    if workers is None:
+        on_cpu = min(workload.threads, max(2, workload.threads // THREADS_A_WORKER))
+        workers = on_cpu if workload.device == "cpu" else num_devices
+    return [
+        Seat(
+            device=f"cuda:{number % num_devices}" if workload.device == "cuda" else workload.device,
+            threads=max(1, workload.threads // workers + (number < workload.threads % workers)),
+            memory=workload.memory // workers,
+        )
+        for number in range(workers)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """A process that measures, and our end of its pipe."""
+
+    number: int
+    process: SpawnProcess
+    connection: Connection
+
+    def __str__(self) -> str:
+        return f"worker {self.number} (process {self.process.pid})"
+
+
+class Processes(WorkerPool[Worker]):
+    """Starts anew what measures (spawn); weights and images are written once, and mapped by all."""
+
+    name = "processes"
+
+    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+        refuse_address(options)
+        super().__init__(workload, options)
+        self._started: list[Worker] = []
+
+    def start(self) -> None:
+        """Return when every worker has what it needs."""
+        with tempfile.TemporaryDirectory(prefix="aspk-") as folder:
+            file = Path(folder) / "workload.pt"
+            torch.save(self.workload, file)
+            resource_tracker.ensure_running()  # if Process.start() did it, it would let Ctrl-C through again
+            for number, seat in enumerate(seats(self.workload, self.options.workers), 1):
+                with _held_back(STOPPING):
+                    self._started.append(_start(number, file, seat))
+            self.workers = list(self._started)
+            for worker in self._started:
+                with suppress(EOFError, ConnectionError):  # `replies` tells of it
+                    worker.connection.recv()
+
+    def stop(self) -> None:
+        """At once: they hold nothing that is worth waiting for."""
+        for worker in self._started:
+            worker.connection.close()
+            worker.process.kill()
+        for worker in self._started:
+            worker.process.join()
+            worker.process.close()
+        self._started.clear()
+
+    def send(self, worker: Worker, share: Share) -> None:
+        """Through its pipe."""
+        with suppress(ConnectionError):
+            worker.connection.send(share)
+
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measured | Exception | None]]:
+        """From the pipes; one that ends is a worker's death."""
+        by_connection = {worker.connection: worker for worker in workers}
+        for connection in wait(list(by_connection)):
+            assert isinstance(connection, Connection)
+            try:
+                reply = connection.recv()
+            except (EOFError, ConnectionError):
+                reply = None
+            yield by_connection[connection], reply
+
+    def why_lost(self, worker: Worker) -> str:
+        """With the signal or the exit code."""
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"{worker} was {ended}" if code < 0 else f"{worker} {ended}"
+
+
+def _start(number: int, file: Path, seat: Seat) -> Worker:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(file, seat, theirs), name=f"aspk worker {number}", daemon=True)
+    try:
+        process.start()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Worker(number, process, ours)
+
+
+@contextmanager
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """They come after this context; in processes started inside it, never."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(file: Path, seat: Seat, connection: Connection) -> None:
+    """A worker's life: read the workload, say so, then measure share after share until the pipe closes."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    set_up(seat.device, seat.threads)
+    workload = seat.of(torch.load(file, mmap=True, weights_only=False))
+    evaluator = workload.evaluator()
+    connection.send(None)
+    while True:
+        try:
+            share = connection.recv()
+        except EOFError:
+            return
+        try:
+            reply: Measured | Exception = measure_share(evaluator, workload, share)
+        except Exception as error:
+            reply = _sendable(error)
+        connection.send(reply)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error with its traceback as a note; its text alone where it cannot be pickled."""
+    error.add_note(traceback.format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        return RuntimeError(traceback.format_exc())
+    return error
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is gone, even by kill -9, computes no further."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

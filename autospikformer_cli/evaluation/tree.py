@@ -1,0 +1,119 @@
+"""Subnets as a tree of stages: what two of them compute of the same input, with the same parameters, is one node."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from autospikformer_cli.evaluation.counting import Counter
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.normalisation import Moments
+from autospikformer_cli.spiking.stages import Attend, Fire, Stage
+
+
+@dataclass(eq=False)
+class Family:
+    """Stages that read the same and differ in outputs and neurons alone: one pass of the engine computes them.
+
+    moments: of its layers' outputs, by BatchNorm, for the widest stage; those of the others are their first.
+    """
+
+    children: dict[Stage, Node] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Node:
+    """What subnets with the same stages up to here share.
+
+    example: one of them, with the most time steps of all: those of the others are the first of its own. stage: None at
+    the root. subnets: that end here. counts: of this stage.
+    """
+
+    stage: Stage | None
+    example: Subnet
+    parent: Node | None = None
+    family: Family | None = None
+    families: dict[Hashable, Family] = field(default_factory=dict)
+    subnets: list[Subnet] = field(default_factory=list)
+    counts: Counter = field(default_factory=Counter)
+
+    @property
+    def time_step(self) -> int:
+        """The most time steps of a subnet below."""
+        return self.example.time_step
+
+    def path(self) -> list[Node]:
+        """From the first stage to this."""
+        before = self.parent.path() if self.parent else []
+        return [*before, self] if self.stage else before
+
+    def moments(self) -> Iterator[tuple[str, Moments]]:
+        """The moments that this stage's BatchNorms normalise with, by name, where they were measured."""
+        if isinstance(self.stage, Fire) and self.family is not None:
+            for norm, moments in self.family.moments.items():
+                yield norm, moments.first(self.stage.outputs)
+
+    def children(self) -> Iterator[Node]:
+        """Of all families."""
+        for family in self.families.values():
+            yield from family.children.values()
+
+    def leaves(self) -> Iterator[Node]:
+        """Where subnets end."""
+        if self.subnets:
+            yield self
+        for child in self.children():
+            yield from child.leaves()
+
+    def measures_below(self) -> bool:
+        """Whether any stage below has statistics to be measured."""
+        return any(isinstance(child.stage, Fire) or child.measures_below() for child in self.children())
+
+
+def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool) -> Node:
+    """The tree of subnets, each with its stages. merges_outputs: narrower layers are computed as part of wider ones.
+
+    Raises ValueError without subnets.
+    """
+    root: Node | None = None
+    for subnet, stages in subnets:
+        root = root or Node(None, subnet)
+        node = root
+        _deepen(node, subnet)
+        for stage in stages:
+            family = node.families.setdefault(_family(stage, merges_outputs), Family())
+            if stage not in family.children:
+                family.children[stage] = Node(stage, subnet, node, family)
+            node = family.children[stage]
+            _deepen(node, subnet)
+        node.subnets.append(subnet)
+    if root is None:
+        raise ValueError("a tree has at least one subnet")
+    return root
+
+
+def _deepen(node: Node, subnet: Subnet) -> None:
+    if subnet.time_step > node.time_step:
+        node.example = subnet
+
+
+def _family(stage: Stage, merges_outputs: bool) -> Hashable:
+    if isinstance(stage, Fire):
+        return stage.shared, None if merges_outputs else stage.outputs
+    return stage.shared if isinstance(stage, Attend) else stage
+
+
+def in_order(subnets: Iterable[Subnet]) -> list[Subnet]:
+    """Sorted so that neighbours share most: by the genes that the first stages depend on."""
+
+    def genes(subnet: Subnet) -> tuple[object, ...]:
+        blocks = zip(subnet.tau, subnet.threshold, subnet.num_heads, subnet.mlp_ratio, strict=True)
+        return (subnet.time_step, subnet.embed_dim, *blocks)
+
+    return sorted(subnets, key=genes)
+
+
+def with_steps(subnet: Subnet, time_step: int) -> Subnet:
+    """The same with other time steps."""
+    return replace(subnet, time_step=time_step)

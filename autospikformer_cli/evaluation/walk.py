@@ -1,0 +1,218 @@
+"""One walk over a tree of stages, depth first: every node is computed once, from what its parent gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from torch import Tensor
+
+from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
+from autospikformer_cli.evaluation.tree import Family, Node
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.neuron import Neuron
+from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, Statistics
+from autospikformer_cli.spiking.stages import Attend, Fire, State
+
+NO_STATISTICS = FixedStatistics({})
+"""Of stages without BatchNorm."""
+
+
+Reached = Callable[[Node, Tensor], None]
+
+
+class Walk:
+    """Executes the stages of a tree on a batch of images.
+
+    statistics: of a family; None to measure those of the batch, keep them in the family, and count nothing. reached:
+    takes what comes out where subnets end; None where nothing is wanted but statistics. memory: bytes of spikes that
+    may wait at once, as far as settings of neurons can be computed one after the other. images: the first so many of
+    the batch count; None: all.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        statistics: Callable[[Family], Statistics] | None,
+        reached: Reached | None,
+        memory: int,
+        images: int | None = None,
+    ) -> None:
+        self.engine, self.statistics, self.reached = engine, statistics, reached
+        self.memory, self.images = memory, images
+        self._waiting = 0
+
+    def below(self, root: Node, state: State) -> None:
+        """Execute all that is below a node, from the state behind it."""
+        running = [self._behind(root, state)]
+        del state
+        with self.engine.computing():
+            while running:
+                step = next(running[-1], None)
+                if step is None:
+                    running.pop()
+                    continue
+                node, state = step
+                if node.subnets and self.reached:
+                    self.reached(node, state.stream)
+                if node.families:
+                    running.append(self._behind(node, state))
+                del step, state  # what waits is held where it waits, and nowhere else
+
+    def _behind(self, node: Node, state: State) -> Iterator[tuple[Node, State]]:
+        families = list(node.families.values())
+        for family in families:
+            children = self._needed(family)
+            while True:
+                now, children = self._at_once(family, children, state)
+                executed = self._executed(family, now, state)
+                if family is families[-1] and not children:
+                    del state
+                yield from executed
+                if not children:
+                    break
+
+    def _needed(self, family: Family) -> list[Node]:
+        """The children to execute: without results only those that lead to statistics."""
+        children = list(family.children.values())
+        return children if self.reached else [child for child in children if child.measures_below()]
+
+    def _at_once(self, family: Family, children: list[Node], state: State) -> tuple[list[Node], list[Node]]:
+        """The children that are executed now, and those for whose spikes there is no memory beside them."""
+        first = next(iter(family.children))
+        if not isinstance(first, Fire):
+            return children, []
+        positions, layers = state.read[0, ..., 0].numel(), len(first.layers)
+        memory, settings = self.memory - self._waiting, set[Neuron]()
+        for number, child in enumerate(children):
+            fire: Fire = child.stage  # type: ignore[assignment]
+            if fire.neuron not in settings:
+                memory -= positions * layers * child.time_step * _widest(family) * item_bytes(self.engine)
+            if settings and memory < 0:
+                return children[:number], children[number:]
+            settings.add(fire.neuron)
+        return children, []
+
+    def _executed(self, family: Family, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
+        stage = next(iter(family.children))
+        if isinstance(stage, Fire):
+            yield from self._fired(stage, family, children, state)
+        elif isinstance(stage, Attend):
+            yield from self._attended(stage, children, state)
+        else:
+            for child in children:
+                run = self.engine.forward_pass(child.example, NO_STATISTICS, self._counts(child), self.images)
+                yield child, child.stage.run(state, run)  # type: ignore[union-attr]
+
+    def _fired(self, first: Fire, family: Family, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
+        """One pass for all: of the widest layers, whose first channels are what narrower ones give."""
+        widest, layers, neurons = _widest(family), first.layers, _neurons(children)
+        example, told = _deepest(children or list(family.children.values())), _Told()
+        state = _first(state, example.time_step)
+        run = self.engine.forward_pass(example, self._statistics(family), told, self.images)
+        spikes = run.fire(layers, state.read, widest, neurons)
+        waiting = sum(each.numel() * each.element_size() for setting in spikes for each in setting)
+        self._waiting += waiting
+        for child in children:
+            fire: Fire = child.stage  # type: ignore[assignment]
+            setting, counts = neurons.index(fire.neuron), self._counts(child)
+            told.input_to(counts, fire.outputs, widest)
+            if fire.outputs == widest:
+                told.spikes_to(counts, setting)
+                fired = spikes[setting]
+            else:
+                run = self.engine.forward_pass(example, NO_STATISTICS, counts, self.images)
+                fired = tuple(run.narrow(*each, fire.outputs) for each in zip(layers, spikes[setting], strict=True))
+            behind = _first(fire.after(state, fired), child.time_step)
+            del fired
+            if child is children[-1]:
+                del state, spikes
+                self._waiting -= waiting
+            yield child, behind
+            del behind
+
+    def _attended(self, stage: Attend, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
+        """Both products once, for all neurons behind them."""
+        neurons, example, told = _neurons(children), _deepest(children), _Told()
+        q, k, v = _first(state, example.time_step).branch
+        run = self.engine.forward_pass(example, NO_STATISTICS, told, self.images)
+        spikes = run.attend(stage.attention, q, k, v, stage.heads, neurons)
+        del q, k, v
+        for child in children:
+            attend: Attend = child.stage  # type: ignore[assignment]
+            setting, counts = neurons.index(attend.neuron), self._counts(child)
+            told.input_to(counts)
+            told.spikes_to(counts, setting)
+            yield child, _first(State(state.stream, (spikes[setting],)), child.time_step)
+
+    def _counts(self, node: Node) -> Tally:
+        return node.counts if self.statistics else Untallied()
+
+    def _statistics(self, family: Family) -> Statistics:
+        if self.statistics is not None:
+            return self.statistics(family)
+        return FixedStatistics(family.moments) if family.moments else RecordedStatistics(family.moments)
+
+
+class _Told:
+    """A tally that keeps what one pass of the engine tells of several settings."""
+
+    def __init__(self) -> None:
+        self._read: list[tuple[str, int, Values | None]] = []
+        self._executed: list[tuple[str, Synapses]] = []
+        self._emitted: dict[str, tuple[list[Integers], int]] = {}
+
+    def reads(self, layer: str, size: int, values: Values | None) -> None:
+        """A layer read an input."""
+        self._read.append((layer, size, values))
+
+    def executes(self, operation: str, synapses: Synapses) -> None:
+        """An operation was executed."""
+        self._executed.append((operation, synapses))
+
+    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+        """A layer's neurons emitted spikes, of one setting or several."""
+        rows, _ = self._emitted.setdefault(layer, ([], neurons))
+        rows.extend(spikes_ST)
+
+    def input_to(self, counts: Tally, outputs: int = 1, of: int = 1) -> None:
+        """Tell what was read, and done for the first outputs of so many."""
+        for layer, size, values in self._read:
+            counts.reads(layer, size, values)
+        for operation, (events, passes) in self._executed:
+            counts.executes(operation, Synapses(events // of * outputs, passes // of * outputs))
+
+    def spikes_to(self, counts: Tally, setting: int) -> None:
+        """Tell the spikes of one setting."""
+        for layer, (rows, neurons) in self._emitted.items():
+            counts.emits(layer, rows[setting][None], neurons)
+
+
+def _widest(family: Family) -> int:
+    return max(stage.outputs for stage in family.children if isinstance(stage, Fire))
+
+
+def _neurons(children: Sequence[Node]) -> list[Neuron]:
+    """Their settings, each once."""
+    return list(dict.fromkeys(child.stage.neuron for child in children))  # type: ignore[union-attr]
+
+
+def _deepest(nodes: Sequence[Node]) -> Subnet:
+    """One of their subnets with the most time steps."""
+    return max((node.example for node in nodes), key=lambda subnet: subnet.time_step)
+
+
+def _first(state: State, time_step: int) -> State:
+    """The first steps; frames that are the same at every step stay."""
+    if len(state.stream) <= time_step:
+        return state
+    return State(state.stream[:time_step], tuple(each[:time_step] for each in state.branch))
+
+
+def _bytes(state: State) -> int:
+    return sum(each.numel() * each.element_size() for each in (state.stream, *state.branch))
+
+
+def item_bytes(engine: Engine) -> int:
+    """Of one spike."""
+    return 1 if engine.name == "event_driven" else engine.supernet.head.weight.element_size()

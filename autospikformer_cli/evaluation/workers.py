@@ -1,0 +1,171 @@
+"""Subnets shared among workers, each in a process of its own; what a worker that dies had is given to the others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.evaluation.evaluator import SMALLEST_PART, Evaluator, parts
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload
+from autospikformer_cli.evaluation.tree import in_order
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.space import Subnet
+
+SHARES_A_WORKER = 4
+"""At least, where there are subnets enough: more even out workers of different speed, fewer share more prefixes."""
+
+Share = list[Subnet]
+W = TypeVar("W", bound=Hashable)
+
+
+def shares(subnets: Sequence[Subnet], count: int) -> list[Share]:
+    """Subnets cut into so many shares, none empty, of about the same number; neighbours in the tree stay together."""
+    ordered = in_order(subnets)
+    count = max(1, min(count, len(ordered)))
+    cuts = [len(ordered) * cut // count for cut in range(count + 1)]
+    return [ordered[first:last] for first, last in pairwise(cuts) if last > first]
+
+
+def measure_share(evaluator: Evaluator, workload: Workload, share: Sequence[Subnet]) -> Measured:
+    """What a worker does with a share."""
+    measured: dict[Subnet, Measurement] = {}
+    for part in evaluator.measure_many(share, workload.images):
+        measured |= {subnet: result.measurement for subnet, result in part.items()}
+    return measured
+
+
+class Deal(Generic[W]):
+    """Shares that wait: each worker has neighbours, and one that has done all of its own takes another's last."""
+
+    def __init__(self, cut: Sequence[Share], workers: Sequence[W]) -> None:
+        num = len(workers)
+        first = [len(cut) * index // num for index in range(num + 1)]
+        self._waiting = {worker: deque(cut[first[index] : first[index + 1]]) for index, worker in enumerate(workers)}
+
+    def __bool__(self) -> bool:
+        return any(self._waiting.values())
+
+    def take(self, worker: W) -> Share | None:
+        """The next share for a worker; None where none waits."""
+        own = self._waiting.setdefault(worker, deque())
+        if own:
+            return own.popleft()
+        longest = max(self._waiting.values(), key=len)
+        return longest.pop() if longest else None
+
+    def put_back(self, worker: W, share: Share) -> None:
+        """A share that a worker did not finish."""
+        self._waiting[worker].appendleft(share)
+
+
+class WorkerPool(ABC, Generic[W]):
+    """An executor whose workers measure one share after another. A subclass says how they are reached."""
+
+    name: str
+    """Of the executor."""
+
+    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+        self.workload, self.options = workload, options
+        self.workers: list[W] = []
+        """Those alive and ready; more may join."""
+        self._left: set[W] = set()
+        """Those at work on a share that nobody waits for any more."""
+        self._last_words = "none was started"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.workers.clear()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the workers. Raises UserError where none can be."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End them, whatever they do."""
+
+    @abstractmethod
+    def send(self, worker: W, share: Share) -> None:
+        """Give a worker a share; one that has died meanwhile is told by `replies`."""
+
+    @abstractmethod
+    def replies(self, workers: Sequence[W]) -> Iterable[tuple[W, Measured | Exception | None]]:
+        """Wait for news of busy workers: what one measured, the error it met, or None where it has died."""
+
+    def why_lost(self, worker: W) -> str:
+        """How a worker ended, in a few words after its name."""
+        return f"{worker} has died"
+
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
+        """A share at a time. Raises UserError where all workers have died, else what a worker raised."""
+        deal = Deal(self._cut(subnets), self.living())
+        running: dict[W, Share] = {}
+        finished: list[Measured] = []
+        try:
+            while running or deal or finished:
+                self._hand_out(deal, running)
+                yield from finished
+                finished = self._collect(deal, running) if running or deal else []
+        finally:
+            self._left.update(running)
+
+    def _hand_out(self, deal: Deal[W], running: dict[W, Share]) -> None:
+        """A share to everyone who has none."""
+        for worker in self.workers:
+            busy = worker in running or worker in self._left
+            if not busy and (share := deal.take(worker)):
+                running[worker] = share
+                self.send(worker, share)
+
+    def _collect(self, deal: Deal[W], running: dict[W, Share]) -> list[Measured]:
+        """What is finished, as soon as anything is; the shares of those who died wait again."""
+        finished = []
+        for worker, reply in self.replies([*running, *self._left]):
+            share = running.pop(worker, None)
+            self._left.discard(worker)
+            if reply is None:
+                self._lose(worker)
+                if share is not None:
+                    deal.put_back(worker, share)
+            elif isinstance(reply, Exception):
+                raise reply
+            elif share is not None:
+                finished.append(reply)
+        self.living()
+        return finished
+
+    def _cut(self, subnets: Sequence[Subnet]) -> list[Share]:
+        """No more of them at once than can be lost when the power fails."""
+        wanted = max(SHARES_A_WORKER * len(self.workers), len(list(parts(subnets, self.workload.num_images))))
+        return shares(subnets, min(wanted, max(len(self.workers), len(subnets) // SMALLEST_PART)))
+
+    def _lose(self, worker: W) -> None:
+        self.workers.remove(worker)
+        self._last_words = self.why_lost(worker)
+        if self.workers:
+            self.options.say(f"{self._last_words}: {len(self.workers)} go on with its share")
+
+    def living(self) -> list[W]:
+        """The workers. Raises UserError where there is none any more."""
+        if not self.workers:
+            raise UserError(
+                f"all workers are lost, the last one: {self._last_words}",
+                f"--executor {self.name}",
+                "where memory ran out, take fewer --workers; the same command goes on from what was measured",
+            )
+        return list(self.workers)

@@ -1,0 +1,36 @@
+"""What the sections of a recipe are made of: a table of keys, and a name that must be one of several."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.values import broken_rule
+
+
+class Keys(BaseModel):
+    """A table of keys. While a recipe is loaded, the validation context collects every value that is right."""
+
+    prefix: ClassVar[str] = ""
+    """What stands before a key in its path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _collect(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.context is not None:
+            info.context[f"{cls.prefix}{info.field_name}"] = value
+        return value
+
+
+def one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
+    """The name itself. Raises a broken rule with the nearest of the names, or else another remedy."""
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        fix = f'did you mean "{near[0]}"?' if near else otherwise
+        raise broken_rule(f": {toml_value(name)} is not one of {', '.join(names)}", fix)
+    return name

@@ -1,0 +1,116 @@
+"""The section [search] of a recipe, and the names that it takes: ours and plugins'."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from autospikformer_cli.recipe.keys import Keys, one_of
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.values import (
+    ExactChoice,
+    NoneAsText,
+    PercentPair,
+    PositiveReal,
+    PositiveWhole,
+    RealPair,
+    Share,
+    Text,
+    broken_rule,
+)
+from autospikformer_cli.registry import Registry
+
+ALGORITHMS = Registry(
+    "algorithms",
+    {
+        "evolution": "autospikformer_cli.search.evolution:Evolution",
+        "random": "autospikformer_cli.search.random_search:RandomSearch",
+        "nsga2": "autospikformer_cli.search.nsga2:NSGA2",
+        "exhaustive": "autospikformer_cli.search.exhaustive:Exhaustive",
+    },
+)
+"""Each a Callable[[Problem, SearchSettings, int], Algorithm], the number being the seed."""
+
+OBJECTIVES = Registry(
+    "objectives",
+    {
+        name: f"autospikformer_cli.search.objectives:{name.upper()}"
+        for name in ("top1", "energy", "params", "sops", "time_step", "firing_rate")
+    },
+)
+"""Each an `Objective`: what may be searched for, and limited."""
+
+
+def _known_algorithm(name: str) -> str:
+    return one_of(name, ALGORITHMS.names(), "install the plugin that adds it, or choose another")
+
+
+def _known_objective(name: str) -> str:
+    return one_of(name, OBJECTIVES.names(), "install the plugin that adds it, or choose another")
+
+
+def _two_or_three(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not 2 <= len(names) <= 3 or len(set(names)) < len(names):
+        raise broken_rule(f" must be two or three different objectives, not {toml_value(names)}")
+    return names
+
+
+def _without_none(limits: Any) -> Any:
+    """A limit that is "none" is none, and so are all of them."""
+    if limits == "none":
+        return {}
+    return {key: value for key, value in limits.items() if value != "none"} if isinstance(limits, dict) else limits
+
+
+class Bounds(BaseModel):
+    """What counts as 0 and as 1 in the fitness: top1 in percent, energy_j in joules an inference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top1: PercentPair
+    energy_j: RealPair
+
+
+ObjectiveName = Annotated[Text, AfterValidator(_known_objective)]
+
+
+class SearchConfig(Keys):
+    """The search for subnets, by accuracy and energy."""
+
+    prefix = "search."
+
+    algorithm: Annotated[Text, AfterValidator(_known_algorithm)] = "evolution"
+    """The paper's evolution; random search as the baseline; nsga2, which seeks the whole front of the objectives;
+    exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
+    population: PositiveWhole = 50
+    """Candidates a generation."""
+    parents: PositiveWhole = 20
+    """Best candidates that the next generation of the evolution descends from."""
+    generations: PositiveWhole = 20
+    """Generations."""
+    p_depth: Share = 0.3
+    """Probability of mutating depth, embed_dim and time_step, each."""
+    p_mutation: Share = 0.4
+    """Probability of mutating each other gene."""
+    objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three)] = ("top1", "energy")
+    """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
+    firing_rate, or what a plugin adds."""
+    limits: Annotated[dict[ObjectiveName, PositiveReal], BeforeValidator(_without_none)] = Field(default={})
+    """What a subnet must keep to, by objective: at least so much top1 (percent), at most so much of energy (joules an
+    image), params, sops (an image), time_step or firing_rate: {params = 5e6, energy = 1e-3}. They are laid over those
+    of the recipe that is extended; "none": no such limit."""
+    alpha: Share = 0.5
+    """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
+    split: Literal["validation", "test"] = "validation"
+    """Images that candidates are measured on; "test" makes the final test worthless."""
+    images: Annotated[PositiveWhole | None, NoneAsText] = None
+    """The first N images of the split; "none": all."""
+    normalise: Literal["archive", "generation", "fixed", "percentile"] = "archive"
+    """What accuracy and energy are scaled by: extremes of all candidates, of a generation's, bounds, or percentiles."""
+    bounds: Annotated[Bounds | None, NoneAsText] = None
+    """Bounds of the scaling with normalise = "fixed": {top1 = [lo, hi], energy_j = [lo, hi]}."""
+    percentile: PercentPair = (5.0, 95.0)
+    """Percentiles of the scaling with normalise = "percentile"."""
+    baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText] = None
+    """The subnet to compare with, the paper's tuple as a list; "none": the space's nearest to Spikformer 4-384."""

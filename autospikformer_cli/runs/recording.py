@@ -1,0 +1,140 @@
+"""A search while it runs: its file, written as often as it is worth its time, and what is shown of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.progress import Progress, Shown
+from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.report.units import format_energy
+from autospikformer_cli.search.algorithm import Algorithm
+from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
+from autospikformer_cli.search.problem import Problem
+from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
+
+SHARE_OF_TIME = 0.05
+"""That saving takes of a search's time at most."""
+
+
+@dataclass
+class Display:
+    """What stands beside a search's bar.
+
+    begun: candidates that were there before. measured: by this process; hits: taken from the run's archive.
+    """
+
+    progress: Progress
+    algorithm: Algorithm
+    generations: int
+    split: str
+    begun: int
+    measured: int = 0
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        """Test images are named from the first line on."""
+        if self.split == "test":
+            self.progress.advance(0, split="TEST")
+
+    def advance(self, number: int) -> None:
+        """So many subnets more have been measured."""
+        self.measured += number
+        self.progress.advance(number)
+
+    def show(self, candidates: Sequence[Candidate], problem: Problem, hypervolume: HypervolumeHistory | None) -> None:
+        """Where the search stands, with all candidates so far, and the hypervolume behind the last generation."""
+        hits = max(self.hits, len(candidates) - self.begun - self.measured)
+        self.progress.skip(hits - self.hits)
+        self.hits = hits
+        generation = min(self.algorithm.generation + 1, self.generations)
+        shown: dict[str, Shown] = {"generation": f"{generation}/{self.generations}"}
+        if hits:
+            shown["hits"] = hits
+        scores = problem.fitness.score(candidates)
+        if scores.ranked:
+            best = scores.ranked[0]
+            shown["front"] = len(pareto_front(scores.ranked))
+            if hypervolume and hypervolume.shares:
+                shown["hypervolume"] = f"{hypervolume.shares[-1]:.4f}"
+            shown["best"] = f"{best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}"
+        self.progress.advance(0, **shown)
+
+
+@dataclass
+class Record:
+    """Keeps population.h5 up to date. Inside its context it saves as long as that takes SHARE_OF_TIME at most, and at
+    the end whatever has not been saved, however it ends; what a killed process had not saved is measured again, to the
+    same numbers. energy_rules: under which energy and hypervolume are computed.
+    """
+
+    path: Path
+    empty: Population
+    algorithm: Algorithm
+    problem: Problem
+    display: Display
+    begun: InitVar[Population | None]
+    energy_rules: Mapping[str, Value] = field(default_factory=dict)
+    population: Population = field(init=False)
+    _saved: Population = field(init=False)
+    _next: float = field(default=0.0, init=False)
+
+    def __post_init__(self, begun: Population | None) -> None:
+        """begun: what the file holds, None where there is none."""
+        self.population = self._saved = begun or self.empty
+        self._reference = reference_of(self.problem, self.empty.baseline)
+        self._hypervolume: HypervolumeHistory | None = None
+        if self._reference is not None:
+            bounds = {limit.objective.name: limit.bound for limit in self.problem.limits.limits}
+            rules: dict[str, object] = {"limits": bounds, "energy": dict(self.energy_rules)}
+            stored = begun.hypervolume if begun else None
+            measure = self._reference.to_document() | rules
+            same = stored is not None and stored.measure == measure
+            self._hypervolume = stored if same else HypervolumeHistory((), measure)
+
+    def save(self, candidates: Sequence[Candidate]) -> None:
+        """Take all candidates that have been measured so far."""
+        self._measure_hypervolume(candidates)
+        self.display.show(candidates, self.problem, self._hypervolume)
+        self.population = replace(
+            self.empty, candidates=tuple(candidates), state=self._state(False), hypervolume=self._hypervolume
+        )
+        if time.monotonic() >= self._next and self.population != self._saved:
+            self._write()
+
+    def finish(self) -> None:
+        """The search has come to its end."""
+        self.population = replace(self.population, state=self._state(True))
+
+    def _state(self, finished: bool) -> dict[str, object]:
+        return {**self.empty.state, **self.algorithm.state(), "finished": finished, "note": self.algorithm.note}
+
+    def _measure_hypervolume(self, candidates: Sequence[Candidate]) -> None:
+        """Behind every generation that is done and was not yet."""
+        if self._reference is None or self._hypervolume is None:
+            return
+        missing = range(len(self._hypervolume.shares), self.algorithm.generation)
+        more = shares_by_generation(self.problem, self._reference, candidates, missing)
+        self._hypervolume = replace(self._hypervolume, shares=(*self._hypervolume.shares, *more))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.population != self._saved:
+            self._write()
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        save_population(self.path, self.population)
+        ended = time.monotonic()
+        self._next = ended + (ended - began) / SHARE_OF_TIME
+        self._saved = self.population

@@ -1,0 +1,130 @@
+"""Hypervolume: how much of the box between a reference point and the ideal a set of candidates dominates."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import isfinite
+
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.search.objectives import Objective
+from autospikformer_cli.search.problem import Problem
+
+
+def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
+    """Exact measure of what points dominate up to a reference point, less being better; in 2 or 3 objectives.
+
+    What is not better than the reference in every objective adds nothing. Two objectives: one sweep. Three: slices
+    between ascending third values, each of the area that the points up to there dominate.
+    Raises ValueError for another number of objectives.
+    """
+    inside = {tuple(point) for point in points if all(x < r for x, r in zip(point, reference, strict=True))}
+    if len(reference) == 2:
+        return _area([(x, y) for x, y in inside], reference[0], reference[1])
+    if len(reference) != 3:
+        raise ValueError(f"hypervolume is computed for 2 or 3 objectives, not {len(reference)}")
+    volume, staircase, below = 0.0, _Staircase(reference[0], reference[1]), reference[2]
+    for height, slice_ in groupby(sorted(inside, key=lambda point: point[2]), key=lambda point: point[2]):
+        volume += staircase.area * (height - below)
+        for x, y, _ in slice_:
+            staircase.add(x, y)
+        below = height
+    return volume + staircase.area * (reference[2] - below)
+
+
+def _area(points: Iterable[tuple[float, float]], width: float, height: float) -> float:
+    area, lowest = 0.0, height
+    for x, y in sorted(points):
+        if y < lowest:
+            area += (width - x) * (lowest - y)
+            lowest = y
+    return area
+
+
+class _Staircase:
+    """The non-dominated points of a plane, x ascending and y descending, and the area that they dominate."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self._width, self._height = width, height
+        self._points: list[tuple[float, float]] = []
+        self.area = 0.0
+
+    def add(self, x: float, y: float) -> None:
+        """One more point; nothing where another dominates it."""
+        place = bisect_left(self._points, (x, y))
+        if place and self._points[place - 1][1] <= y:
+            return
+        end = place
+        while end < len(self._points) and self._points[end][1] >= y:
+            end += 1
+        self._points[place:end] = [(x, y)]
+        self.area = _area(self._points, self._width, self._height)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The box that hypervolume is a share of. point: the worst values that still count; ideal: the best ones."""
+
+    objectives: tuple[Objective, ...]
+    point: tuple[float, ...]
+    ideal: tuple[float, ...]
+
+    def share(self, values: Iterable[Sequence[float]]) -> float:
+        """The dominated share of the box, 0 to 1, of points given by their objectives."""
+        scaled = [
+            tuple(
+                max(0.0, (value - best) / (worst - best))
+                for value, worst, best in zip(point, self.point, self.ideal, strict=True)
+            )
+            for point in values
+        ]
+        return hypervolume(scaled, (1.0,) * len(self.objectives))
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON, in the units of the objectives."""
+        return {
+            "objectives": [objective.name for objective in self.objectives],
+            "reference": list(self.point),
+            "ideal": list(self.ideal),
+        }
+
+
+def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | None:
+    """0 % top-1 and twice what the baseline has of every "less" objective; None without a baseline to measure by."""
+    values = None if baseline is None else problem.values(baseline)
+    if values is None:
+        return None
+    pairs = list(zip(problem.objectives, values, strict=True))
+    point = tuple(0.0 if objective.better == "more" else 2.0 * value for objective, value in pairs)
+    ideal = tuple(objective.ideal for objective in problem.objectives)
+    finite = all(isfinite(worst) and worst != best for worst, best in zip(point, ideal, strict=True))
+    return Reference(problem.objectives, point, ideal) if finite else None
+
+
+def shares_by_generation(
+    problem: Problem, reference: Reference, candidates: Sequence[Candidate], generations: range
+) -> list[float]:
+    """The share that all feasible candidates up to each of some generations dominate together."""
+    shares = []
+    for generation in generations:
+        found = (
+            problem.values(candidate)
+            for candidate in candidates
+            if candidate.generation <= generation and problem.feasible(candidate)
+        )
+        shares.append(reference.share([values for values in found if values is not None]))
+    return shares
+
+
+@dataclass(frozen=True)
+class Hypervolumes:
+    """The share of a search's box behind each generation."""
+
+    reference: Reference
+    shares: tuple[float, ...]
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {**self.reference.to_document(), "by_generation": list(self.shares)}

@@ -1,0 +1,171 @@
+"""What a subnet must keep to, before it is measured where that is known, else behind it; and what limits refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isnan
+from typing import Any
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.search.objectives import Objective, Price, objective_of
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import NetworkShape
+
+PriceOf = Callable[[Candidate], Price]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most of a "less" objective, or the least of a "more" one; the bound itself is allowed."""
+
+    objective: Objective
+    bound: float
+
+    @property
+    def key(self) -> str:
+        """Where a recipe says it."""
+        return key_of(self.objective.name)
+
+    def __str__(self) -> str:
+        """'parameters at most 5,000,000'."""
+        side = "at most" if self.objective.better == "less" else "at least"
+        return f"{self.objective.label} {side} {self.objective.to_text(self.bound)}"
+
+    def excess(self, value: float) -> float:
+        """How far a value is beyond the bound, in bounds; 0 where it keeps to it, infinite where there is no value."""
+        if isnan(value):
+            return inf
+        beyond = value - self.bound if self.objective.better == "less" else self.bound - value
+        return max(0.0, beyond / self.bound)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All limits of a search; none by default. shape, price_of: what values are computed from."""
+
+    limits: tuple[Limit, ...] = ()
+    shape: NetworkShape | None = None
+    price_of: PriceOf | None = None
+
+    def before(self, subnet: Subnet) -> list[str]:
+        """The objectives whose limits refuse a subnet before it is measured; those of the others are not known yet."""
+        refusing = []
+        for limit in self.limits:
+            known = limit.objective.before
+            if known is not None and self.shape is not None and limit.excess(known(subnet, self.shape)) > 0:
+                refusing.append(limit.objective.name)
+        return refusing
+
+    def excesses(self, candidate: Candidate) -> dict[str, float]:
+        """By how much a measured candidate breaks which limits; nothing where it keeps to all."""
+        if not self.limits or self.price_of is None:
+            return {}
+        price = self.price_of(candidate)
+        beyond = {limit.objective.name: limit.excess(limit.objective.after(candidate, price)) for limit in self.limits}
+        return {name: excess for name, excess in beyond.items() if excess > 0}
+
+    def after(self, candidate: Candidate) -> str | None:
+        """Why a measured candidate is refused; None where it keeps to all limits."""
+        refusing = self.excesses(candidate)
+        return f"breaks {' and '.join(map(key_of, refusing))}" if refusing else None
+
+    def violation(self, candidate: Candidate) -> float:
+        """The sum of all excesses, 0 for a feasible candidate."""
+        return sum(self.excesses(candidate).values())
+
+
+@dataclass
+class Refusals:
+    """How many subnets were drawn, and how many of them each limit refused; one may be refused by several."""
+
+    samples: int = 0
+    by_limit: dict[str, int] = field(default_factory=dict)
+
+    def take(self, refusing: Iterable[str]) -> None:
+        """One more was drawn, and refused by these limits."""
+        self.samples += 1
+        for name in refusing:
+            self.by_limit[name] = self.by_limit.get(name, 0) + 1
+
+    def __str__(self) -> str:
+        """'search.limits.params excluded 97.0 % of 10,000 samples, search.limits.time_step 33.1 %'."""
+        return refusal_text(self.by_limit, self.samples, "samples")
+
+    def state(self) -> dict[str, object]:
+        """As JSON."""
+        return {"samples": self.samples, "refused": dict(self.by_limit)}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Refusals:
+        """From a state; of an aspk before 0.2, which counted none, empty."""
+        return cls(int(state.get("samples", 0)), {str(name): int(n) for name, n in state.get("refused", {}).items()})
+
+
+def refusal_text(by_limit: Mapping[str, int], total: int, noun: str) -> str:
+    """Which limit excluded what share of how many, the hardest first."""
+    hardest = sorted(by_limit, key=lambda name: -by_limit[name])
+    shares = [f"{key_of(name)} excluded {_share(by_limit[name], total)} of {total:,} {noun}" for name in hardest[:1]]
+    return ", ".join([*shares, *(f"{key_of(name)} {_share(by_limit[name], total)}" for name in hardest[1:])])
+
+
+def key_of(objective: str) -> str:
+    """The recipe key of an objective's limit."""
+    return f"search.limits.{objective}"
+
+
+def make_limits(bounds: Mapping[str, float], shape: NetworkShape, price_of: PriceOf) -> Limits:
+    """The limits that a recipe sets. Raises UserError for a bound that nothing can reach, or an unknown objective."""
+    limits = []
+    for name, bound in bounds.items():
+        objective = objective_of(name, key_of(name))
+        if objective.better == "more" and bound > objective.ideal:
+            most = objective.to_text(objective.ideal)
+            raise UserError(
+                f"at least {objective.to_text(bound)} {objective.label} is more than there can be",
+                key_of(name),
+                f"write at most {most}",
+            )
+        limits.append(Limit(objective, float(bound)))
+    return Limits(tuple(limits), shape, price_of)
+
+
+def none_drawn(refusals: Refusals) -> UserError:
+    """What to say where limits leave no subnet to measure."""
+    return UserError(
+        f"no subnet keeps to the limits: {refusals}",
+        "search.limits",
+        f"{_loosen(refusals.by_limit)}; smaller subnets need a wider [space], and its supernet trained",
+    )
+
+
+def none_feasible(limits: Limits, candidates: Sequence[Candidate]) -> UserError:
+    """What to say where every measured candidate breaks a limit: which did what, and what the nearest measured."""
+    by_limit: dict[str, int] = {}
+    for candidate in candidates:
+        for name in limits.excesses(candidate):
+            by_limit[name] = by_limit.get(name, 0) + 1
+    nearest = []
+    for limit in limits.limits:
+        if limit.objective.name in by_limit and limits.price_of is not None:
+            values = [limit.objective.after(candidate, limits.price_of(candidate)) for candidate in candidates]
+            best = (min if limit.objective.better == "less" else max)(values)
+            nearest.append(f"the best {limit.objective.label} measured is {limit.objective.to_text(best)}")
+    return UserError(
+        f"no subnet keeps to the limits: {refusal_text(by_limit, len(candidates), 'measured subnets')}",
+        "search.limits",
+        f"{_loosen(by_limit)}: {', '.join(nearest)}; what was measured is kept, and not measured again",
+    )
+
+
+def _loosen(by_limit: Mapping[str, int]) -> str:
+    hardest = max(by_limit, key=lambda name: by_limit[name])
+    return f"loosen {key_of(hardest)}"
+
+
+def _share(count: int, total: int) -> str:
+    """In percent; 0 and 100 only where it is just that."""
+    if count in (0, total):
+        return "100 %" if count else "0 %"
+    return f"{min(99.9, max(0.1, 100 * count / total)):.1f} %"

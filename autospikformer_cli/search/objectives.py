@@ -1,0 +1,83 @@
+"""What subnets are compared by: accuracy, energy, parameters and others, by name; plugins add more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+from typing import Literal
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.recipe.search_section import OBJECTIVES
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import NetworkShape, num_params
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the energy model says of a measured candidate: joules and synaptic operations of one image."""
+
+    energy_j: float
+    sops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One number of a subnet, of which more or less is better.
+
+    label, unit: for readers. after: the value of a measured candidate; nan where it has none. before: the same before
+    it is measured, where that is known. ideal: the best value that there can be; of a "less" objective 0 always.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["more", "less"]
+    after: Callable[[Candidate, Price], float]
+    before: Callable[[Subnet, NetworkShape], float] | None = None
+    ideal: float = 0.0
+
+    def to_text(self, value: float) -> str:
+        """A value with its unit.
+
+        >>> TOP1.to_text(92.5), PARAMS.to_text(5e6)
+        ('92.5 %', '5,000,000')
+        """
+        number = f"{value:,.0f}" if abs(value) >= 1e5 and value == round(value) else f"{value:.4g}"
+        return f"{number} {self.unit}".rstrip()
+
+
+def _firing_rate(candidate: Candidate, price: Price) -> float:
+    rate = candidate.measurement.firing_rate
+    return nan if rate is None else rate
+
+
+TOP1 = Objective("top1", "top-1", "%", "more", lambda candidate, price: candidate.measurement.top1, ideal=100.0)
+ENERGY = Objective("energy", "energy", "J", "less", lambda candidate, price: price.energy_j)
+PARAMS = Objective(
+    "params",
+    "parameters",
+    "",
+    "less",
+    lambda candidate, price: float(candidate.measurement.params),
+    lambda subnet, shape: float(num_params(shape, subnet)),
+)
+SOPS = Objective("sops", "synaptic operations", "", "less", lambda candidate, price: price.sops)
+TIME_STEP = Objective(
+    "time_step",
+    "time steps",
+    "",
+    "less",
+    lambda candidate, price: float(candidate.subnet.time_step),
+    lambda subnet, shape: float(subnet.time_step),
+)
+FIRING_RATE = Objective("firing_rate", "firing rate", "", "less", _firing_rate)
+
+
+def objective_of(name: str, where: str) -> Objective:
+    """The objective of that name. Raises UserError, located at where, for one that is none."""
+    found = OBJECTIVES.get(name, where)
+    if not isinstance(found, Objective):
+        raise UserError(f"the objective {name} is no Objective", where, "choose another, or mend the plugin")
+    return found

@@ -1,0 +1,60 @@
+"""Non-dominated sorting and crowding distance (Deb et al. 2002, NSGA-II); less is better in every objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from math import inf
+
+Costs = Sequence[float]
+
+
+def dominates(a: Costs, b: Costs) -> bool:
+    """Whether a is no worse than b in any objective and better in one."""
+    return tuple(a) != tuple(b) and all(x <= y for x, y in zip(a, b, strict=True))
+
+
+def fronts(points: Sequence[Costs]) -> list[list[int]]:
+    """Positions of the points by front: the non-dominated, those dominated by them alone, and so on; ascending.
+
+    In lexicographic order no point dominates one before it, so each goes to the first front whose members all leave it
+    undominated (Zhang et al. 2015, efficient non-dominated sort). Equal points share a front.
+    """
+    found: list[list[int]] = []
+    for place in sorted(range(len(points)), key=lambda place: tuple(points[place])):
+        for front in found:
+            if not any(dominates(points[other], points[place]) for other in reversed(front)):
+                front.append(place)
+                break
+        else:
+            found.append([place])
+    return [sorted(front) for front in found]
+
+
+def constrained_fronts(points: Sequence[Costs], violations: Sequence[float]) -> list[list[int]]:
+    """The same under constraint domination: feasible before infeasible ones, these by how much they violate limits."""
+    feasible = [place for place, violation in enumerate(violations) if not violation]
+    found = [[feasible[place] for place in front] for front in fronts([points[place] for place in feasible])]
+    worse = sorted((place for place, violation in enumerate(violations) if violation), key=lambda p: (violations[p], p))
+    return found + [list(same) for _, same in groupby(worse, key=lambda place: violations[place])]
+
+
+def crowding(points: Sequence[Costs]) -> list[float]:
+    """Of each point of one front, the mean over objectives of the distance between its two neighbours, by the range.
+
+    Extremes of an objective have infinite distance, unless all are equal in it. Of one or two points both are infinite.
+    """
+    if len(points) <= 2:
+        return [inf] * len(points)
+    distances = [0.0] * len(points)
+    num_objectives = len(points[0])
+    for objective in range(num_objectives):
+        order = sorted(range(len(points)), key=lambda place: points[place][objective])
+        values = [points[place][objective] for place in order]
+        span = values[-1] - values[0]
+        if span == 0:
+            continue
+        distances[order[0]] = distances[order[-1]] = inf
+        for position in range(1, len(order) - 1):
+            distances[order[position]] += (values[position + 1] - values[position - 1]) / span / num_objectives
+    return distances

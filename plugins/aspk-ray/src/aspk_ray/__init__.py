@@ -1,0 +1,1 @@
+"""An executor for aspk: subnets measured by Ray."""

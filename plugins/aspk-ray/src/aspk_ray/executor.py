@@ -1,0 +1,234 @@
+"""Subnets measured by Ray's workers: of one machine, or of all machines of a cluster."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from math import inf
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload
+from autospikformer_cli.evaluation.processes import Seat, seats
+from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
+
+SECONDS_UNTIL_TOLD = 10
+QUIETLY = {"log_to_driver": False, "logging_level": "ERROR"}
+PACKAGES = ("autospikformer-cli", "torch", "numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker is, and the versions that it computes with."""
+
+    node: str
+    process: int
+    versions: Mapping[str, str]
+
+
+class Measuring:
+    """What runs in a worker."""
+
+    def __init__(self, workload: Workload, seat: Seat) -> None:
+        set_up(seat.device, seat.threads)
+        self._workload = seat.of(workload)
+        self._evaluator = self._workload.evaluator()
+
+    def place(self) -> Place:
+        """Its own."""
+        return Place(ray.util.get_node_ip_address(), os.getpid(), versions())
+
+    def measure(self, share: Share) -> Measured:
+        """A share's measurements."""
+        return measure_share(self._evaluator, self._workload, share)
+
+
+@dataclass(eq=False)
+class Worker:
+    """A Ray actor; its place is known once it is ready."""
+
+    number: int
+    actor: Any
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        at = f" (process {self.place.process} on {self.place.node})" if self.place else ""
+        return f"worker {self.number}{at}"
+
+
+class RayExecutor(WorkerPool[Worker]):
+    """Starts Ray on this machine, or joins the cluster of an address; the workload is put in the object store once."""
+
+    name = "ray"
+
+    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+        super().__init__(workload, options)
+        self._is_ours = False
+        self._started: list[Worker] = []
+        self._awaited: dict[Any, Worker] = {}
+        """What Ray will answer, from whom: measurements of those at work, places of those that are not ready."""
+
+    def start(self) -> None:
+        """Return when all workers of this machine are ready, or one of a cluster; others join when they are."""
+        local = self.options.address is None
+        self._is_ours = _connect(self.options.address)
+        given = self._seats_here() if local else self._seats_of_cluster()
+        stored = ray.put(self.workload)
+        for number, seat in enumerate(given, 1):
+            cpus = 0 if local else _cpus(seat)
+            measuring = ray.remote(Measuring).options(num_cpus=cpus, num_gpus=int(seat.device == "cuda"))
+            self._started.append(Worker(number, measuring.remote(stored, seat)))
+            self._awaited[self._started[-1].actor.place.remote()] = self._started[-1]
+        while self._awaited and (local or not self.workers):
+            answered, _ = ray.wait(list(self._awaited), timeout=SECONDS_UNTIL_TOLD)
+            if not answered:
+                self.options.say(f"waiting for {len(self._awaited)} workers of Ray to start")
+            self._news(answered)
+        self.living()
+
+    def stop(self) -> None:
+        """End the workers; Ray itself too, where it was started here."""
+        for worker in self._started:
+            ray.kill(worker.actor)
+        self._started.clear()
+        self._awaited.clear()
+        if self._is_ours:
+            ray.shutdown()
+            self._is_ours = False
+
+    def send(self, worker: Worker, share: Share) -> None:
+        """As a call of the actor."""
+        self._awaited[worker.actor.measure.remote(share)] = worker
+
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measured | Exception | None]]:
+        """Of those at work; others may become ready meanwhile."""
+        answered, _ = ray.wait(list(self._awaited))
+        return self._news(answered)
+
+    def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Measured | Exception | None]]:
+        """What measurements have given; a worker that has become ready is let in."""
+        news = []
+        for each in answered:
+            worker = self._awaited.pop(each)
+            answer = _answer(each)
+            if worker in self.workers:
+                news.append((worker, answer))
+            else:
+                self._let_in(worker, answer)
+        return news
+
+    def _seats_here(self) -> list[Seat]:
+        given = seats(replace(self.workload, device=_kind(self.workload)), self.options.workers)
+        num_devices = int(ray.cluster_resources().get("GPU", 0))
+        if given[0].device != "cpu" and len(given) > num_devices:
+            raise UserError(
+                f"Ray gives every worker a device of its own, and finds {num_devices}", "--workers", "take fewer"
+            )
+        return [replace(seat, device=_kind(self.workload)) for seat in given]
+
+    def _seats_of_cluster(self) -> list[Seat]:
+        """As many as find room; more, where the user says so, join when there is more room."""
+        seat = Seat(_kind(self.workload), self.workload.threads, self.workload.memory)
+        machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+        room = sum(
+            int(min(machine.get("CPU", 0) // _cpus(seat), machine.get("GPU", 0) if seat.device == "cuda" else inf))
+            for machine in machines
+        )
+        if room == 0:
+            lacks = f"{_cpus(seat)} CPUs" + (" and a GPU" if seat.device == "cuda" else "")
+            raise UserError(
+                f"no machine of the cluster has {lacks} for a worker",
+                f"--address {self.options.address}",
+                "a worker has as many CPUs as --threads says",
+            )
+        return [seat] * (self.options.workers or room)
+
+    def _let_in(self, worker: Worker, answer: object) -> None:
+        """One that is ready. Raises UserError where it computes with other packages than this process."""
+        if not isinstance(answer, Place):
+            self.options.say(f"{worker} did not start")
+            return
+        here = versions()
+        for package, number in answer.versions.items():
+            if number != here[package]:
+                raise UserError(
+                    f"{package} is {number} on {answer.node}, and {here[package]} here",
+                    "--executor ray",
+                    "install the same versions on every machine: the last bits of results depend on them",
+                )
+        worker.place = answer
+        self.workers.append(worker)
+
+
+def versions() -> dict[str, str]:
+    """Of what the last bits of a result depend on."""
+    return {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _kind(workload: Workload) -> str:
+    """A device without its number: Ray shows a worker its own alone."""
+    return workload.device.partition(":")[0]
+
+
+def _cpus(seat: Seat) -> int:
+    """What Ray keeps free for a worker."""
+    return 1 if seat.device == "cuda" else seat.threads
+
+
+def _connect(address: str | None) -> bool:
+    """Start Ray on this machine, or join a cluster; whether Ray was started. Raises UserError where there is none."""
+    if ray.is_initialized():
+        return False
+    if address is None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _keep_from_standard_output()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address or "local", include_dashboard=None if address else False, **QUIETLY)
+    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"Ray does not start: {error}" if address is None else f"no Ray cluster answers: {_last_line(error)}",
+            f"--address {address}" if address else "--executor ray",
+            "start one with: ray start --head; leave --address out for Ray on this machine" if address else None,
+        ) from error
+    if callable(before):  # Ray has put its own in the place of the one that stops a search where it can be saved
+        signal.signal(signal.SIGTERM, before)
+    return True
+
+
+def _keep_from_standard_output() -> None:
+    """Ray tells there of processes that died, and has no option for it; a JSON document must stand there alone."""
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def _answer(reference: Any) -> Any:
+    """What a worker gave: a place or measurements, the error that it met, or None where it is lost."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, Exception) else error
+        cause.add_note(str(error))
+        return cause
+    except RayActorError as error:
+        if error.actor_init_failed:
+            raise UserError(
+                f"a worker cannot start: {_last_line(error)}",
+                "--executor ray",
+                "every machine of the cluster needs this aspk with its plugins: pip install aspk-ray",
+            ) from error
+        return None
+    except RayError:
+        return None
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

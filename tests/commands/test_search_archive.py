@@ -1,0 +1,142 @@
+"""Nothing twice: a run's searches take what any of them measured, and only where it would be measured alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autospikformer_cli.evaluation.evaluator import Evaluator
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.runs.archive import Conditions
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.population import load_population, searches
+
+Aspk = Callable[..., Any]
+Once = tuple[Path, Any]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Subnet]:
+    """Every subnet that an evaluator measures in this process, in turn."""
+    seen: list[Subnet] = []
+    measure_many = Evaluator.measure_many
+
+    def noted(self: Evaluator, subnets: Any, *rest: Any) -> Any:
+        for part in measure_many(self, subnets, *rest):
+            seen.extend(part)
+            yield part
+
+    monkeypatch.setattr(Evaluator, "measure_many", noted)
+    return seen
+
+
+def by_subnet(run: Path, name: str = "population.h5") -> dict[Subnet, Measurement]:
+    return {candidate.subnet: candidate.measurement for candidate in load_population(run, name).candidates}
+
+
+def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
+    first = (searched / "population.h5").read_bytes()
+    done = aspk("search", "--alpha", "0.9")
+    assert (done.exit_code, searches(searched)) == (0, ["population.h5", "population-2.h5"])
+    assert (searched / "population-2.h5").read_bytes() == first
+    before, after = by_subnet(searched, "population-2.h5"), by_subnet(searched)
+    assert sorted(map(str, measured)) == sorted(map(str, after.keys() - before.keys()))
+    hits = after.keys() & before.keys()
+    assert len(hits) >= 6  # the first generation is the same
+    assert all(after[subnet] == before[subnet] for subnet in hits)
+    lines = done.stderr.splitlines()
+    assert lines[0] == "the search before, with other search.alpha, is kept as runs/tiny/population-2.h5"
+    assert re.search(rf"searching: 18/18, .* hits={len(hits)} ", lines[-3])
+    assert lines[-2] == f"{len(hits)} of 18 subnets were measured before, by the run's other searches"
+
+    second = (searched / "population.h5").read_bytes()
+    measured.clear()
+    back = aspk("search", "--alpha", "0.5")
+    assert (measured, (searched / "population.h5").read_bytes()) == ([], first)
+    assert (searched / "population-3.h5").read_bytes() == second
+    assert back.stderr.splitlines()[1] == "this search has been begun: population-2.h5 is population.h5 again"
+    assert searches(searched) == ["population.h5", "population-3.h5"]
+
+
+def test_an_unfinished_search_is_gone_back_to(aspk: Aspk, background: Aspk, trained: Path, searched_once: Once) -> None:
+    searching = background("search", "--quiet")
+    searching.wait_until((trained / "population.h5").is_file)
+    searching.kill()
+    assert load_population(trained).state["finished"] is False
+    assert aspk("search", "--set", 'search.algorithm="random"', "--set", "search.generations=1").exit_code == 0
+    assert aspk("search", "--set", "search.alpha=0.5").exit_code == 0
+    assert load_population(trained) == load_population(searched_once[0])
+    assert load_population(trained, "population-3.h5").state["algorithm"] == "random"
+
+
+def test_the_seed_and_the_energy_rules_change_no_measurement(
+    aspk: Aspk, searched: Path, measured: list[Subnet]
+) -> None:
+    assert aspk("search", "--set", 'energy.convention="paper"').exit_code == 0
+    assert not set(measured) & by_subnet(searched, "population-2.h5").keys()
+    measured.clear()
+    assert aspk("search", "--set", "seed=1", "--set", "search.generations=1").exit_code == 0
+    known = by_subnet(searched, "population-2.h5").keys() | by_subnet(searched, "population-3.h5").keys()
+    assert set(measured) == by_subnet(searched).keys() - known
+    assert len(searches(searched)) == 3
+
+
+def test_fresh_measures_all_anew(aspk: Aspk, searched: Path, measured: list[Subnet], searched_once: Once) -> None:
+    done = aspk("search", "--fresh", "--quiet")
+    assert (done.exit_code, len(measured), len(set(measured))) == (0, 19, 19)
+    assert load_population(searched).candidates == load_population(searched_once[0]).candidates
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["search.images=50", 'search.split="test"', 'model.batchnorm="running"', "model.calibration_images=16",
+     "model.fires_at='exceed'"],
+)  # fmt: skip
+def test_what_is_measured_otherwise_is_measured_anew(
+    aspk: Aspk, searched: Path, measured: list[Subnet], override: str
+) -> None:
+    assert aspk("search", "--set", override, "--set", "search.generations=1").exit_code == 0
+    assert len(measured) == 7
+    assert len(by_subnet(searched).keys() & by_subnet(searched, "population-2.h5").keys()) == 6
+
+
+@pytest.mark.parametrize("override", ["model.evaluation_batch=7", 'model.surrogate="arctan"'])
+def test_what_changes_no_inference_is_taken(aspk: Aspk, searched: Path, measured: list[Subnet], override: str) -> None:
+    assert aspk("search", "--set", override, "--set", "search.generations=1").exit_code == 0
+    assert measured == []
+
+
+def test_conditions_know_the_heads_of_a_network_that_searches_none(searched_once: Once) -> None:
+    population = load_population(searched_once[0])
+
+    def conditions(*overrides: str) -> Conditions:
+        return Conditions.of(population.provenance, recipe_from_toml(population.recipe_toml, "tiny", overrides))
+
+    assert conditions() == conditions("space.num_heads=[2]", "search.alpha=1", "energy.head=false", "train.batch=2")
+    fixed = "model.searched_heads=false"
+    assert conditions(fixed) not in (conditions(), conditions(fixed, "space.num_heads=[2]"))
+
+
+def test_a_damaged_search_of_before_is_left_out(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
+    (searched / "population-2.h5").write_bytes((searched / "population.h5").read_bytes()[:5000])
+    done = aspk("search", "--alpha", "0.9", "--set", "search.generations=1")
+    assert (done.exit_code, measured) == (0, [])
+    left_out = "runs/tiny/population-2.h5 is left out: damaged or cut short, HDF5 cannot open it"
+    assert done.stderr.splitlines().count(left_out) == 1
+
+
+def test_a_search_measured_otherwise_is_not_mixed(aspk: Aspk, searched: Path) -> None:
+    before = (searched / "population.h5").read_bytes()
+    other = aspk("search", "--precision", "float64")
+    assert (other.exit_code, other.stdout) == (2, "")
+    assert other.stderr == (
+        "error: runs/tiny: the search of this run was begun with other weights, images, precision or device\n"
+        "  go on with the same, or search anew with --fresh (the old population is kept beside)\n"
+    )
+    assert searches(searched) == ["population.h5"]
+    assert (searched / "population.h5").read_bytes() == before

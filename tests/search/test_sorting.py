@@ -1,0 +1,107 @@
+"""Non-dominated sorting, crowding and hypervolume, against pymoo on random fronts with ties."""
+
+import warnings
+from math import inf
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.search.hypervolume import Reference, hypervolume, reference_of, shares_by_generation
+from autospikformer_cli.search.problem import Problem
+from autospikformer_cli.search.sorting import constrained_fronts, crowding, dominates, fronts
+from autospikformer_cli.space import SearchSpace
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pymoo.indicators.hv import Hypervolume
+    from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+Points = list[tuple[float, ...]]
+
+
+def points_of(num_objectives: int) -> st.SearchStrategy[Points]:
+    """Few distinct values, so that many are equal."""
+    value = st.integers(0, 6).map(float) | st.floats(0, 6, width=16)
+    return st.lists(st.tuples(*[value] * num_objectives), min_size=1, max_size=25)
+
+
+POINTS = points_of(2) | points_of(3)
+
+
+@given(POINTS)
+def test_fronts_are_pymoos(points: Points) -> None:
+    expected = NonDominatedSorting().do(np.array(points))
+    assert fronts(points) == [sorted(map(int, front)) for front in expected]
+
+
+@given(POINTS)
+def test_crowding_is_pymoos(points: Points) -> None:
+    expected = get_crowding_function("cd").do(np.array(points))
+    assert crowding(points) == pytest.approx(list(expected), rel=1e-12, abs=1e-12)
+
+
+@given(POINTS, st.integers(1, 8))
+def test_hypervolume_is_pymoos(points: Points, side: int) -> None:
+    """Points beyond the reference too."""
+    reference = [float(side)] * len(points[0])
+    expected = Hypervolume(ref_point=np.array(reference)).do(np.array(points))
+    assert hypervolume(points, reference) == pytest.approx(float(expected), rel=1e-12, abs=1e-12)
+
+
+@given(points_of(2), st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.5]), min_size=25, max_size=25))
+def test_constraint_domination_by_its_definition(points: Points, drawn: list[float]) -> None:
+    """Deb et al. 2002, Definition 1: front after front, what nothing left dominates."""
+    violations = drawn[: len(points)]
+
+    def better(a: int, b: int) -> bool:
+        if violations[a] or violations[b]:
+            return violations[a] < violations[b]
+        return dominates(points[a], points[b])
+
+    left, expected = list(range(len(points))), []
+    while left:
+        front = [place for place in left if not any(better(other, place) for other in left)]
+        expected.append(front)
+        left = [place for place in left if place not in front]
+    assert constrained_fronts(points, violations) == expected
+
+
+def test_hypervolume_by_hand() -> None:
+    assert hypervolume([], (1.0, 1.0)) == 0.0
+    assert hypervolume([(0.5, 0.5), (0.25, 0.75), (0.25, 0.75), (2.0, 0.0)], (1.0, 1.0)) == 0.25 + 0.0625
+    assert hypervolume([(0.0, 0.0, 0.0)], (2.0, 3.0, 4.0)) == 24.0
+    assert hypervolume([(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)], (2.0, 2.0, 2.0)) == 7.0
+    with pytest.raises(ValueError, match="2 or 3 objectives, not 1"):
+        hypervolume([(1.0,)], (2.0,))
+    assert crowding([(1.0, 2.0)] * 2) == [inf, inf]
+
+
+def test_the_box_is_from_the_baseline_to_the_ideal(
+    tiny_space: SearchSpace,
+    problem_of,
+    make_candidate,
+    settings,  # type: ignore[no-untyped-def]
+) -> None:
+    problem: Problem = problem_of(tiny_space, settings(objectives=("top1", "energy", "params")))
+    baseline: Candidate = make_candidate(50.0, 10, params=100)
+    box = reference_of(problem, baseline)
+    assert isinstance(box, Reference)
+    assert box.to_document() == {
+        "objectives": ["top1", "energy", "params"],
+        "reference": [0.0, 2e-8, 200.0],
+        "ideal": [100.0, 0.0, 0.0],
+    }
+    assert box.share([problem.values(baseline) or ()]) == pytest.approx(0.125)
+    assert reference_of(problem, None) is None
+    assert reference_of(problem, make_candidate(50.0, 0)) is None
+
+    better = make_candidate(100.0, 10, params=100, generation=1)
+    beyond = make_candidate(100.0, 30, params=1, generation=2)
+    shares = shares_by_generation(problem, box, [baseline, better, beyond], range(3))
+    assert shares == pytest.approx([0.125, 0.25, 0.25])
+    limited: Problem = problem_of(tiny_space, settings(objectives=("top1", "energy", "params"), limits={"params": 99}))
+    assert shares_by_generation(limited, box, [baseline, better], range(2)) == [0.0, 0.0]
