@@ -1,0 +1,153 @@
+"""Subnets measured together are measured as alone, to the last bit, whoever is beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.choice import EngineName, make_engine
+from autospikformer_cli.evaluation.evaluator import Evaluator, Result
+from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
+from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SPACE = SearchSpace(
+    depth=(1, 2, 3),
+    mlp_ratio=(Decimal(1), Decimal(2), Decimal(3)),
+    num_heads=(2, 4),
+    threshold=(Decimal("0.6"), Decimal(1)),
+    tau=(Decimal("1.25"), Decimal(2)),
+    time_step=(1, 2, 4),
+    embed_dim=(8, 12, 16),
+)
+MEMORIES = (1, 20_000, 10**9)
+"""Bytes: one setting of neurons at a time, a few, all."""
+
+
+def image_set(number: int, seed: int, frames: int) -> ImageSet:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (number, frames, 8, 8, 2) if frames > 1 else (number, 8, 8, 2)
+    images = torch.randint(256 if frames == 1 else 3, shape, generator=generator, dtype=torch.uint8)
+    labels = torch.randint(4, (number,), generator=generator)
+    return ImageSet(images, labels, torch.arange(number), "validation", "")
+
+
+class Measured:
+    """A supernet, and what its subnets measure alone, each by an evaluator of its own."""
+
+    def __init__(self, engine: EngineName, batchnorm: Any, frames: int, scope: Any) -> None:
+        shape = NetworkShape(8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1)
+        config = NetworkConfig(shape, SPACE, attention_scale=0.5, threshold_scope=scope)
+        self.supernet = Supernet(config).double()
+        self.description = DataDescription(
+            4, 2, 8, mean=(0.5, 0.4), std=(0.3, 0.2), num_frames=frames if frames > 1 else None
+        )
+        self.images, self.calibration = image_set(7, 1, frames), image_set(5, 2, frames)
+        self.name, self.batchnorm = engine, batchnorm
+        self.alone: dict[Subnet, Result] = {}
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for name, parameter in self.supernet.named_parameters():
+                if "_bn" in name:
+                    low, high = (1.0, 4.0) if name.endswith("weight") else (-2.0, 1.5)
+                    parameter.uniform_(low, high, generator=generator)
+                else:
+                    parameter.normal_(0, 1, generator=generator)
+            for module in self.supernet.modules():
+                if isinstance(module, ElasticBatchNorm):
+                    module.running_mean.normal_(0, 1, generator=generator)
+                    module.running_var.uniform_(5, 20, generator=generator)
+
+    def evaluator(self, memory: int = MEMORIES[-1], batch: int = 4) -> Evaluator:
+        engine = make_engine(self.supernet, 1, self.name)
+        return Evaluator(engine, self.description, self.calibration, self.batchnorm, batch, memory)
+
+    def expected(self, subnet: Subnet) -> Result:
+        if subnet not in self.alone:
+            self.alone[subnet] = self.evaluator().measure(subnet, self.images)
+        return self.alone[subnet]
+
+    def check(self, found: dict[Subnet, Result], subnets: list[Subnet]) -> None:
+        assert set(found) == set(subnets)
+        for subnet, result in found.items():
+            expected = self.expected(subnet)
+            assert result.measurement == expected.measurement, subnet
+            assert torch.equal(result.predictions.logits, expected.predictions.logits), subnet
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("event_driven", "recalibrate", 1, "block"),
+        ("event_driven", "recalibrate", 1, "fc1"),
+        ("event_driven", "recalibrate", 4, "block"),
+        ("event_driven", "running", 1, "block"),
+        ("event_driven", "running", 4, "block"),
+        ("event_driven", "batch", 1, "block"),
+        ("dense", "recalibrate", 1, "block"),
+        ("dense", "running", 4, "block"),
+        ("dense", "batch", 1, "fc1"),
+    ],
+    ids=lambda each: "-".join(map(str, each)),
+)
+def measured(request: pytest.FixtureRequest) -> Measured:
+    return Measured(*request.param)
+
+
+@st.composite
+def subnets_of(draw: st.DrawFn) -> list[Subnet]:
+    """Distinct subnets in any order, most of them near the first: what a generation's children are."""
+    pool = [SPACE.sample(Random(draw(st.integers(0, 10**6))))]
+    for _ in range(draw(st.integers(0, 7))):
+        changed = _changed(draw, draw(st.sampled_from(pool)))
+        pool.append(changed if draw(st.booleans()) else SPACE.sample(Random(draw(st.integers(0, 10**6)))))
+    return draw(st.permutations(list(dict.fromkeys(pool))))
+
+
+def _changed(draw: st.DrawFn, subnet: Subnet) -> Subnet:
+    """Another time step, or another gene of a block."""
+    gene = draw(st.sampled_from(["time_step", "mlp_ratio", "num_heads", "threshold", "tau"]))
+    value = draw(st.sampled_from(getattr(SPACE, gene)))
+    if gene == "time_step":
+        return replace(subnet, time_step=value)
+    block = draw(st.integers(0, subnet.depth - 1))
+    values = getattr(subnet, gene)
+    return replace(subnet, **{gene: (*values[:block], value, *values[block + 1 :])})
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(subnets=subnets_of(), others=subnets_of(), memory=st.sampled_from(MEMORIES))
+def test_what_a_subnet_measures_does_not_depend_on_the_others(
+    measured: Measured, subnets: list[Subnet], others: list[Subnet], memory: int
+) -> None:
+    """Counts, accuracy and logits, whatever was evaluated before, and whatever waits for lack of memory."""
+    evaluator = measured.evaluator(memory)
+    for generation in (subnets, others, subnets):
+        found: dict[Subnet, Result] = {}
+        for part in evaluator.measure_many(generation, measured.images):
+            found |= part
+        measured.check(found, generation)
+
+
+def test_batches_and_threads_change_nothing() -> None:
+    measured = Measured("event_driven", "recalibrate", 1, "block")
+    subnets = list({SPACE.sample(Random(seed)) for seed in range(12)})
+    for batch, threads in ((1, 1), (3, 2), (64, 2)):
+        engine = make_engine(measured.supernet, threads, "event_driven")
+        evaluator = Evaluator(engine, measured.description, measured.calibration, "recalibrate", batch)
+        found: dict[Subnet, Result] = {}
+        for part in evaluator.measure_many(subnets, measured.images):
+            found |= part
+        measured.check(found, subnets)
