@@ -16,10 +16,11 @@ import torch
 from engine_network import SUBNET, Workload
 from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.layer import SeqToANNContainer
-from spikingjelly.activation_based.model.spikformer import Spikformer, spikformer_cifar10
+from spikingjelly.activation_based.model.spikformer import Spikformer, SpikformerBlock, spikformer_cifar10
 from torch import Tensor, nn
 
-from autospikformer_cli.spiking.normalisation import FixedStatistics
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.normalisation import FixedStatistics, Moments
 from autospikformer_cli.spiking.passes import Layer
 from autospikformer_cli.spiking.supernet import Supernet
 
@@ -29,16 +30,38 @@ IMAGES_COMPARED = 4
 def spikingjelly_network(supernet: Supernet, moments: FixedStatistics) -> Spikformer:
     """SpikingJelly's network, as published, with the same weights, BatchNorm biases and moments."""
     model = spikformer_cifar10(T=SUBNET.time_step).eval().to(supernet.head.weight.dtype)
+    _take_over(supernet, model, lambda layer: moments.by_layer[layer.norm.name])
+    return model
+
+
+def spikingjelly_subnet(supernet: Supernet, subnet: Subnet) -> Spikformer:
+    """SpikingJelly's network in the shape of a subnet, with its weights and the statistics of training."""
+    dim, ratios = subnet.embed_dim, [float(ratio) for ratio in subnet.mlp_ratio]
+    model = Spikformer(
+        subnet.time_step, 3, 32, 32, 4, supernet.head.weight.shape[0], dim, subnet.num_heads[0], ratios[0], subnet.depth
+    )
+    for block, (heads, ratio) in enumerate(zip(subnet.num_heads, ratios, strict=True)):
+        model.blocks[block] = SpikformerBlock(dim=dim, num_heads=heads, mlp_ratio=ratio)
+    functional.set_step_mode(model, "m")
+    model = model.eval().to(supernet.head.weight.dtype)
+    _take_over(supernet, model, lambda layer: Moments(layer.norm.running_mean, layer.norm.running_var))
+    return model
+
+
+def _take_over(supernet: Supernet, model: Spikformer, moments_of: Callable[[Layer], Moments]) -> None:
+    """Copy the first channels of the weights, of BatchNorm and of its moments."""
     for layers, (weights, norm, *_) in _counterparts(supernet, model):
-        measured = [moments.by_layer[layer.norm.name] for layer in layers]
-        biases = [0.0 if layer.weights.bias is None else layer.weights.bias for layer in layers]
-        weights.weight.copy_(torch.cat([layer.weights.weight for layer in layers]).view_as(weights.weight))
-        norm.weight.copy_(torch.cat([layer.norm.weight for layer in layers]))
-        norm.bias.copy_(torch.cat([layer.norm.bias for layer in layers]))
+        outputs, inputs = weights.weight.shape[0] // len(layers), weights.weight.shape[1]
+        measured = [moments_of(layer).first(outputs) for layer in layers]
+        biases = [0.0 if layer.weights.bias is None else layer.weights.bias[:outputs] for layer in layers]
+        sliced = torch.cat([layer.weights.weight[:outputs, :inputs] for layer in layers])
+        weights.weight.copy_(sliced.view_as(weights.weight))
+        norm.weight.copy_(torch.cat([layer.norm.weight[:outputs] for layer in layers]))
+        norm.bias.copy_(torch.cat([layer.norm.bias[:outputs] for layer in layers]))
         norm.running_mean.copy_(torch.cat([m.mean - bias for m, bias in zip(measured, biases, strict=True)]))
         norm.running_var.copy_(torch.cat([m.variance for m in measured]))
-    model.head.load_state_dict(supernet.head.state_dict())
-    return model
+    model.head.weight.copy_(supernet.head.weight[:, : model.head.in_features])
+    model.head.bias.copy_(supernet.head.bias)
 
 
 def _counterparts(supernet: Supernet, model: Spikformer) -> Iterator[tuple[list[Layer], SeqToANNContainer]]:
@@ -46,7 +69,7 @@ def _counterparts(supernet: Supernet, model: Spikformer) -> Iterator[tuple[list[
     stages = [*model.patch_embed.stages, model.patch_embed.positional_encoding]
     for ours, theirs in zip(supernet.patch_embed.stages, stages, strict=True):
         yield [ours], theirs.conv_bn.block
-    for block, their_block in zip(supernet.block, model.blocks, strict=True):
+    for block, their_block in zip(supernet.block, model.blocks, strict=False):  # a subnet has the first
         yield [block.attn.layer(name) for name in "qkv"], their_block.attn.qkv_conv_bn
         yield [block.attn.layer("proj")], their_block.attn.proj_conv_bn
         yield [block.mlp.layer("fc1")], their_block.mlp.fc1
