@@ -16,12 +16,13 @@ from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.evaluation.stems import Kept, KeptNumbers, KeptSpikes, Stem, StemKey, StemStore, kept_bytes
+from autospikformer_cli.evaluation.stems import Kept, KeptNumbers, KeptSpikes, Stem, StemKey, StemStore
 from autospikformer_cli.evaluation.tree import Family, Node, grow, in_order, with_steps
 from autospikformer_cli.evaluation.walk import Reached, Walk
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
+from autospikformer_cli.spiking.memory import stem_bytes
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -178,7 +179,8 @@ class Evaluator:
 
     def _stem_bytes(self, dim: int, time_step: int, images: int) -> int:
         calibration = len(self.calibration) if self.batchnorm == "recalibrate" and self.calibration else 0
-        return kept_bytes(images + calibration, time_step, self.supernet.config.shape.num_tokens, dim)
+        item_bytes = self.supernet.head.weight.element_size()
+        return stem_bytes(self.supernet.config.shape, dim, time_step, images + calibration, item_bytes)
 
     def _run_stems(self, subnets: Sequence[Subnet], images: ImageSet) -> dict[int, Stem]:
         """The stems of subnets that differ in dimension alone."""

@@ -14,9 +14,7 @@ from torch import Tensor
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine import kernels
 from autospikformer_cli.evaluation.tree import Node
-
-NUMBERS_A_BYTE = 4
-"""Tokens are sums of two spikes: 0, 1 or 2."""
+from autospikformer_cli.spiking.memory import NUMBERS_A_BYTE
 
 
 class KeptSpikes:
@@ -78,11 +76,6 @@ class StemKey(NamedTuple):
 
     time_step: int
     embed_dim: int
-
-
-def kept_bytes(images: int, time_step: int, tokens: int, dim: int) -> int:
-    """Of one stem."""
-    return images * time_step * -(-tokens * dim // NUMBERS_A_BYTE)
 
 
 class StemStore:

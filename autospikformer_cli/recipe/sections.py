@@ -167,6 +167,8 @@ class ModelConfig(Keys):
     """Training images, without augmentation, that recalibration uses; they go through at once."""
     evaluation_batch: PositiveWhole = 64
     """Images that an evaluation runs at once; results depend on it in the last bits, and under batchnorm = "batch"."""
+    evaluation_memory: PositiveWhole = 2000
+    """Megabytes of spikes that an evaluation of many subnets may keep and hold waiting; no result depends on it."""
     decay_input: Flag = True
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
     threshold_scope: Literal["block", "fc1"] = "block"

@@ -17,6 +17,10 @@ NAMES = {
     "epochs": "train for (epochs)",
     "evaluations": "measure (subnets)",
     "steps": "run (steps)",
+    "recalibration_bytes": "a layer of all calibration images (MB)",
+    "evaluation_bytes": "a layer of one batch (MB)",
+    "stems_bytes": "stems kept, at most (MB)",
+    "waiting_bytes": "spikes that wait, at most (MB)",
     "memory_bytes": "need, beside data and libraries, about (MB)",
 }
 
@@ -27,5 +31,5 @@ def plan_table(title: str, plan: Mapping[str, int]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
     for key, value in plan.items():
-        table.add_row(NAMES[key], f"{value / 1e6:,.0f}" if key == "memory_bytes" else f"{value:,}")
+        table.add_row(NAMES[key], f"{value / 1e6:,.0f}" if key.endswith("_bytes") else f"{value:,}")
     return table

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FIXED_MODEL_KEYS = ("model.network", "model.neuron", "model.pooled_stages", "model.qkv_bias", "model.stem_dim")
 """Keys of [model] that decide what the weights are."""
+BYTES_A_MEGABYTE = 10**6
 MOVABLE_KEYS = ("data.root", "data.download", "data.cache")
 """Keys of [data] that say where images are, not which."""
 
@@ -144,7 +145,8 @@ def make_evaluator(
         session.say_once(
             f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images'
         )
-    return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch)
+    memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
+    return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch, memory)
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.assembly import network_shape
+from autospikformer_cli.runs.assembly import BYTES_A_MEGABYTE, network_shape
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
+from autospikformer_cli.spiking.memory import evaluation_bytes, stems_bytes, training_bytes, waiting_bytes
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 
@@ -26,7 +26,11 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
 
 
 def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
-    """Sizes of a search: subnets, parameters, images, evaluations, bytes."""
+    """Sizes of a search: subnets, parameters, images, evaluations, bytes.
+
+    recalibration_bytes, evaluation_bytes: of the largest layer, for all calibration images or one batch. stems_bytes:
+    of what stems give, kept. waiting_bytes: of what several settings of neurons give, waiting for their turn.
+    """
     from autospikformer_cli.data.images import num_images
 
     images = num_images(recipe.data, recipe.seed, recipe.search.split)
@@ -36,14 +40,21 @@ def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     if recipe.model.batchnorm == "recalibrate":
         calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
     evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed).total
-    at_once = max(calibration, min(used, recipe.model.evaluation_batch))
+    item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
+    at_once = {"recalibration": calibration, "evaluation": min(used, recipe.model.evaluation_batch)}
+    layers = {part: evaluation_bytes(shape, space.largest(), images, item_bytes) for part, images in at_once.items()}
+    waiting = waiting_bytes(shape, space, recipe.search.population, max(at_once.values()), item_bytes)
+    stems = stems_bytes(shape, space, used + calibration, memory // 2, item_bytes)
     return {
         **_space(recipe),
         "images": used,
         "calibration_images": calibration,
         "evaluations": evaluations,
         "steps": evaluations * -(-used // recipe.model.evaluation_batch),
-        "memory_bytes": evaluation_bytes(shape, space.largest(), at_once, ITEM_BYTES[precision]),
+        **{f"{part}_bytes": needed for part, needed in layers.items()},
+        "stems_bytes": stems,
+        "waiting_bytes": min(waiting, memory // 2),
+        "memory_bytes": max(layers.values()) + stems + min(waiting, memory // 2),
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from autospikformer_cli.space import Subnet
+from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params
 
+NUMBERS_A_BYTE = 4
+"""Of tokens, which are 0, 1 or 2."""
 COPIES_OF_WEIGHTS = 4
 """Weight, gradient and AdamW's two moments."""
 TENSORS_OF_A_NEURON = 3
@@ -25,6 +27,29 @@ def evaluation_bytes(shape: NetworkShape, subnet: Subnet, images: int, item_byte
     largest = max(width * shape.stage_size(stage) ** 2 for stage, width in enumerate(widths, 1))
     activations = TENSORS_OF_A_LAYER * largest * _steps(shape, subnet) * images
     return item_bytes * (num_params(shape, subnet) + activations)
+
+
+def stem_bytes(shape: NetworkShape, embed_dim: int, time_step: int, images: int, item_bytes: int) -> int:
+    """Bytes of the tokens that a stem gives for so many images, as an evaluation keeps them: sums of spikes, packed."""
+    numbers = shape.num_tokens * embed_dim
+    if shape.network == "transformer":
+        return item_bytes * numbers * images
+    return images * time_step * -(-numbers // NUMBERS_A_BYTE)
+
+
+def stems_bytes(shape: NetworkShape, space: SearchSpace, images: int, memory: int, item_bytes: int) -> int:
+    """Bytes of the stems that a search of a space keeps within so much memory, or of those of one time step."""
+    by_step = [
+        sum(stem_bytes(shape, dim, step, images, item_bytes) for dim in space.embed_dim) for step in space.time_step
+    ]
+    return min(sum(by_step), max(*by_step, memory))
+
+
+def waiting_bytes(shape: NetworkShape, space: SearchSpace, subnets: int, images: int, item_bytes: int) -> int:
+    """Bytes, at most, of the spikes of all layers of the largest subnet, for each setting that so many subnets have."""
+    settings, largest = min(len(space.tau) * len(space.threshold), subnets), space.largest()
+    channels = sum(6 * largest.embed_dim + largest.hidden_dim(block) for block in range(largest.depth))
+    return item_bytes * settings * channels * shape.num_tokens * _steps(shape, largest) * images
 
 
 def _steps(shape: NetworkShape, subnet: Subnet) -> int:

@@ -81,6 +81,7 @@ ONE_KEY = [
     ),
     ("[model]\nstem_threshold = 0", 16, "model.stem_threshold is 0, it must be greater than 0", None),
     ("[model]\nattention_threshold = -1", 16, "model.attention_threshold is -1, it must be greater than 0", None),
+    ("[model]\nevaluation_memory = 0.5", 16, "model.evaluation_memory must be a whole number, not 0.5", None),
     ("[model]\nevaluation_batch = 0", 16, "model.evaluation_batch is 0, it must be at least 1", None),
     ("[model]\nqkv_bias = 'no'", 16, 'model.qkv_bias must be true or false, not "no"', None),
     ("mixup_probability = 1.5", 15, "train.mixup_probability is 1.5, it must be at most 1", None),

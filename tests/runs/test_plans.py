@@ -32,6 +32,22 @@ def test_a_search_counts_what_it_measures() -> None:
     assert most["calibration_images"] == 1079
 
 
+def test_a_search_keeps_stems_within_its_memory() -> None:
+    def plan(megabytes: int) -> dict[str, int]:
+        return search_plan(load_recipe("quickstart", [f"model.evaluation_memory={megabytes}"]), "float32")
+
+    large, small = plan(2000), plan(1)
+    tokens, images = 4 * 4, 359 + 128
+    dims = load_recipe("quickstart").space.embed_dim
+    by_step = [sum(images * steps * tokens * dim // 4 for dim in dims) for steps in (2, 3, 4)]
+    assert large["stems_bytes"] == sum(by_step)
+    assert small["stems_bytes"] == max(by_step[-1], 500_000)
+    assert small["waiting_bytes"] == 500_000 < large["waiting_bytes"] <= 10**9
+    assert small["memory_bytes"] == max(small["recalibration_bytes"], small["evaluation_bytes"]) + (
+        small["stems_bytes"] + small["waiting_bytes"]
+    )
+
+
 def test_the_ann_runs_one_step() -> None:
     def memory(*overrides: str) -> int:
         return training_plan(load_recipe("quickstart", overrides), "float32")["memory_bytes"]
