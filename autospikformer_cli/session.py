@@ -96,21 +96,11 @@ class Session:
 
         Raises UserError where there is no such device.
         """
-        import numba
         import torch
 
-        from autospikformer_cli.allocation import keep_freed_memory
+        from autospikformer_cli.engine.device import set_up
 
-        keep_freed_memory()
-        # Both may share one OpenMP, whose number of threads numba overwrites when it starts: torch's comes second.
-        threads = self.threads or torch.get_num_threads()
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        torch.set_num_threads(threads)
-        device = torch.device(self.device)
-        if device.type == "cuda":
-            _require_cuda(device.index or 0, self.device, torch.cuda.device_count())
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cudnn.deterministic = True
+        device = set_up(self.device, self.threads)
         return device, torch.float64 if self.precision == "float64" else torch.float32
 
 
@@ -144,12 +134,3 @@ def checked_session(
     return Session(
         run, tuple(overrides), device, None if threads is None else int(threads), precision, named, json, quiet
     )
-
-
-def _require_cuda(index: int, device: str, num_devices: int) -> None:
-    where = f"--device {device}"
-    if num_devices == 0:
-        raise UserError("torch finds no CUDA device here", where, "leave --device out to compute on the CPU")
-    if index >= num_devices:
-        present = ", ".join(f"cuda:{number}" for number in range(num_devices))
-        raise UserError(f"there is no such device, only {present}", where, "choose one of these")
