@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
@@ -17,10 +16,8 @@ from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
 from autospikformer_cli.search.problem import Problem
+from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
-
-SHARE_OF_TIME = 0.05
-"""That saving takes of a search's time at most."""
 
 
 @dataclass
@@ -69,9 +66,10 @@ class Display:
 
 @dataclass
 class Record:
-    """Keeps population.h5 up to date. Inside its context it saves as long as that takes SHARE_OF_TIME at most, and at
-    the end whatever has not been saved, however it ends; what a killed process had not saved is measured again, to the
-    same numbers. energy_rules: under which energy and hypervolume are computed.
+    """Keeps population.h5 up to date. Inside its context it saves at the pace's times, and at the end whatever has not
+    been saved, however it ends; what a killed process had not saved is measured again, to the same numbers.
+
+    energy_rules: under which energy and hypervolume are computed.
     """
 
     path: Path
@@ -83,7 +81,7 @@ class Record:
     energy_rules: Mapping[str, Value] = field(default_factory=dict)
     population: Population = field(init=False)
     _saved: Population = field(init=False)
-    _next: float = field(default=0.0, init=False)
+    _pace: SavingPace = field(default_factory=SavingPace, init=False)
 
     def __post_init__(self, begun: Population | None) -> None:
         """begun: what the file holds, None where there is none."""
@@ -105,7 +103,7 @@ class Record:
         self.population = replace(
             self.empty, candidates=tuple(candidates), state=self._state(False), hypervolume=self._hypervolume
         )
-        if time.monotonic() >= self._next and self.population != self._saved:
+        if self._pace.is_due() and self.population != self._saved:
             self._write()
 
     def finish(self) -> None:
@@ -133,8 +131,6 @@ class Record:
             self._write()
 
     def _write(self) -> None:
-        began = time.monotonic()
-        save_population(self.path, self.population)
-        ended = time.monotonic()
-        self._next = ended + (ended - began) / SHARE_OF_TIME
+        with self._pace.saving():
+            save_population(self.path, self.population)
         self._saved = self.population

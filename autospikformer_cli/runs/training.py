@@ -1,4 +1,5 @@
-"""Training that is kept in a run's folder: starts, resumes, saves after every epoch and when interrupted."""
+"""Training that is kept in a run's folder: starts, resumes, saves every minute or so, after every epoch and when
+interrupted."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ from autospikformer_cli.runs.assembly import (
 )
 from autospikformer_cli.session import Session
 from autospikformer_cli.store import supernet as stored
+from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.supernet import Checkpoint, Training, TrainState
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from autospikformer_cli.training.paths import PathSampler
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "validation")
+SECONDS_UNSAVED = 60.0
+"""Between two saves of an epoch under way."""
 START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
 
 
@@ -113,6 +117,7 @@ class TrainingRun:
         total = recipe.train.epochs * len(images["train"])
         done = state.epoch * len(images["train"]) + state.images
         warm_engine(engine_of(trainer.supernet, self.session), self.session)
+        pace = SavingPace(SECONDS_UNSAVED)
         with Interruption() as interruption, self.session.progress(label, total, start=done) as progress:
 
             def step(report: StepReport) -> None:
@@ -126,10 +131,16 @@ class TrainingRun:
                 progress.advance(0, val_largest=largest, val_smallest=smallest)
                 return largest, smallest
 
-            def epoch(state: TrainState) -> None:
-                self._save(path, trainer, state, splits)
+            def between(state: TrainState) -> None:
+                if pace.is_due():
+                    epoch(state)
 
-            state = trainer.run(state, Recorder(step, epoch, lambda: interruption.requested, accuracy))
+            def epoch(state: TrainState) -> None:
+                with pace.saving():
+                    self._save(path, trainer, state, splits)
+
+            recorder = Recorder(step, between, epoch, lambda: interruption.requested, accuracy)
+            state = trainer.run(state, recorder)
         if state.finished:
             return state
         if state.step:

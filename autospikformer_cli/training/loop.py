@@ -46,12 +46,14 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """What the loop tells while it runs: after a step, after an epoch, and when it asks whether to stop.
+    """What the loop tells while it runs: after a step; the state between two steps, and after an epoch; and when it
+    asks whether to stop.
 
     accuracy: top-1 in percent of the largest and the smallest subnet on validation, asked once an epoch.
     """
 
     step: Callable[[StepReport], None]
+    between: Callable[[TrainState], None]
     epoch: Callable[[TrainState], None]
     stop: Callable[[], bool]
     accuracy: Callable[[], tuple[float, float]]
@@ -123,7 +125,7 @@ class Trainer:
                 raise UserError(
                     f"the loss is not finite in epoch {state.epoch + 1}, step {step + 1}",
                     "train.lr",
-                    f"train anew with less than {self.config.lr:g}; the last saved epoch is kept",
+                    f"train anew with less than {self.config.lr:g}; what was saved before is kept",
                 )
             state = replace(
                 state,
@@ -133,6 +135,8 @@ class Trainer:
                 seconds=state.seconds + time.perf_counter() - began,
             )
             recorder.step(StepReport(len(rows), loss))
+            if state.step < self.steps:
+                recorder.between(state)
         largest, smallest = recorder.accuracy()
         record = EpochRecord(
             epoch=state.epoch + 1,

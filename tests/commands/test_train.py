@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,10 @@ import pytest
 
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs import training as runs_training
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
+from autospikformer_cli.store import pace
+from autospikformer_cli.store import supernet as store
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
 
 Aspk = Callable[..., Any]
@@ -230,6 +234,29 @@ def test_killed_and_resumed(aspk: Aspk, background: Aspk, trained_once: tuple[Pa
     assert not load_checkpoint(run).state.finished
 
     assert aspk("train", "tiny.toml", "--json").document["steps"] == trained_once[1]["steps"]
+    require_equal(load_checkpoint(run), load_checkpoint(trained_once[0]))
+
+
+def test_killed_in_an_epoch_it_goes_on_from_its_last_save(
+    aspk: Aspk, own_folder: Path, trained_once: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved after every step; what a kill leaves is a copy of the file, here of one in the second epoch."""
+    save, left = store.save_checkpoint, own_folder / "left.h5"
+
+    def save_and_copy(run: Path, saved: Checkpoint) -> None:
+        save(run, saved)
+        if (saved.state.epoch, saved.state.step) == (1, 1):
+            shutil.copy(run / store.FILE_NAME, left)
+
+    monkeypatch.setattr(runs_training, "SECONDS_UNSAVED", 0.0)
+    monkeypatch.setattr(pace, "SHARE_OF_TIME", float("inf"))
+    monkeypatch.setattr(store, "save_checkpoint", save_and_copy)
+    assert aspk("train", "tiny.toml", "--quiet").exit_code == 0
+    run = Path("runs/tiny")
+    shutil.move(left, run / store.FILE_NAME)
+    assert load_checkpoint(run).state.step == 1
+
+    assert aspk("train", "--quiet").exit_code == 0
     require_equal(load_checkpoint(run), load_checkpoint(trained_once[0]))
 
 

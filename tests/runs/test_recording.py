@@ -16,6 +16,7 @@ from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
+from autospikformer_cli.store import pace
 from autospikformer_cli.store.population import HypervolumeHistory, Population, Provenance, load_population, read_search
 
 MEASURED_AS = Provenance("validation", "", 1, "", 0, "running", "sound", "", "float32", "cpu", 1)
@@ -87,7 +88,7 @@ def test_saving_takes_its_share_of_the_time(
         now += 2.0
         saved.append((now, len(population.candidates)))
 
-    monkeypatch.setattr(recording.time, "monotonic", lambda: now)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
     monkeypatch.setattr(recording, "save_population", save)
     with record_of(tmp_path) as record:
         for number in range(1, 12):

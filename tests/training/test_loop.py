@@ -70,11 +70,13 @@ class Log:
     stop_after: float = float("inf")
     steps: list[StepReport] = field(default_factory=list)
     epochs: list[TrainState] = field(default_factory=list)
+    between: list[TrainState] = field(default_factory=list)
 
     def recorder(self) -> Recorder:
         """Its recorder; the accuracies are made up."""
         return Recorder(
             step=self.steps.append,
+            between=self.between.append,
             epoch=self.epochs.append,
             stop=lambda: len(self.steps) >= self.stop_after,
             accuracy=lambda: (60.0 + len(self.epochs), 50.0 + len(self.epochs)),
@@ -156,6 +158,7 @@ def test_what_is_told_of_a_training() -> None:
     log = Log()
     end = trainer(network(), textures(40)).run(START, log.recorder())
     assert [(state.epoch, state.step, state.finished) for state in log.epochs] == [(1, 0, False), (2, 0, True)]
+    assert [(state.epoch, state.step) for state in log.between] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert end == log.epochs[-1]
     for epoch, record in enumerate(end.history):
         steps = log.steps[3 * epoch : 3 * epoch + 3]
