@@ -25,6 +25,7 @@ from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.runs.assembly import TrainedRun, open_run
+from autospikformer_cli.runs.evaluation import EvaluationRun
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.search.loop import run_search
@@ -53,8 +54,8 @@ NEURONS = SearchSpace(
 )
 """Of cifar100-neurons."""
 TIMED_GENERATIONS = range(5, 11)
-RIVAL_SUBNETS, RIVAL_IMAGES = 5, 64
-FEW, MANY, MEMORY_IMAGES = 10, 1000, 256
+EVALUATED = 5
+FEW, MANY, MEMORY_IMAGES = 10, 1000, 128
 KIB_A_MIB = 1024
 
 
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--small-run", help="a run of cifar10-small-laptop: generations and memory")
     parser.add_argument("--subnets", type=int, default=50)
     parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--neurons", type=int, default=20, help="subnets of cifar100-neurons")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parts = ("random", "rivals", "neurons", "generations", "memory")
@@ -89,12 +91,13 @@ def main() -> None:
     subnets = _drawn(TRANSFORMERS, options.subnets)
     if "random" in options.only:
         _print_comparison("random subnets of S_Ts", work, subnets, options.rounds)
+        _print_evaluate(work, subnets[:EVALUATED])
     if "rivals" in options.only:
         from search_rivals import print_rivals
 
         print_rivals(work, subnets, with_compiler=not options.no_compile)
     if "neurons" in options.only:
-        _print_comparison("subnets of cifar100-neurons", work, _drawn(NEURONS, options.subnets), options.rounds)
+        _print_comparison("subnets of cifar100-neurons", work, _drawn(NEURONS, options.neurons), options.rounds)
     if "generations" in options.only and options.small_run:
         _print_generations(_open(options.small_run, options.data, None, options.device))
     if "memory" in options.only and options.small_run:
@@ -150,6 +153,30 @@ def _print_comparison(title: str, work: Work, subnets: Sequence[Subnet], rounds:
         "The bound: accumulates one by one, over those of the tree. Counts, accuracies and logits agree to the bit.\n"
     )
     print(f"Top-1 {accuracies[0]:.1%} to {accuracies[-1]:.1%}. Time of the recalibrating walk: {profile}.\n")
+    rates = sorted(_mean_rate(result.measurement) for result in results.values())
+    read = f"{rates[0]:.3f} to {rates[-1]:.3f}, median {statistics.median(rates):.3f}"
+    print(f"Mean input value of a subnet's layers that read spikes, under training's statistics: {read}.\n")
+
+
+def _mean_rate(measurement: Measurement) -> float:
+    return statistics.mean(each.rate for each in measurement.inputs if each.rate is not None)
+
+
+def _print_evaluate(work: Work, subnets: Sequence[Subnet]) -> None:
+    """Our one by one is what `aspk evaluate` does, in the same time."""
+    alone = evaluated = 0.0
+    for subnet in subnets:
+        for first in (True, False):
+            begun = time.perf_counter()
+            if first:
+                work.evaluator().measure(subnet, work.images)
+                alone += time.perf_counter() - begun
+            else:
+                EvaluationRun(work.run, subnet, work.images).inherited()
+                evaluated += time.perf_counter() - begun
+    images = len(subnets) * len(work.images)
+    told = f"{images / alone:.1f} images/s one by one, {images / evaluated:.1f} by aspk evaluate"
+    print(f"The first {len(subnets)} of them, with recalibration: {told} ({evaluated / alone - 1:+.1%} time).\n")
 
 
 def _bound(work: Work, results: dict[Subnet, Result], batchnorm: str) -> Accumulates:
