@@ -209,10 +209,6 @@ def _first(state: State, time_step: int) -> State:
     return State(state.stream[:time_step], tuple(each[:time_step] for each in state.branch))
 
 
-def _bytes(state: State) -> int:
-    return sum(each.numel() * each.element_size() for each in (state.stream, *state.branch))
-
-
 def item_bytes(engine: Engine) -> int:
     """Of one spike."""
     return 1 if engine.name == "event_driven" else engine.supernet.head.weight.element_size()

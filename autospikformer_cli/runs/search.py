@@ -88,12 +88,17 @@ class SearchRun:
         if not algorithm.ask() and not archive and algorithm.refusals.by_limit:
             raise none_drawn(algorithm.refusals)
         executor = make_executor(self.executor, workload_of(self.run, images), self.options)
-        files.bring_forward(name)
         fresh = fresh or bool(begun and begun.state.get("fresh"))
         conditions = Conditions.of(measured_as, recipe)
         known = {} if fresh else known_measurements(self.run.path, conditions, recipe.model.network, session)
         with executor:
-            population = self._search(algorithm, problem, executor, images, measured_as, begun, known, fresh)
+            baseline = begun.baseline if begun else None
+            if baseline is None:
+                baseline = self._baseline(executor, known)
+            known = {**known, baseline.subnet: baseline.measurement}
+            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh})
+            files.bring_forward(name)  # not before something has been measured: the search before stays the present one
+            population = self._search(algorithm, problem, executor, images, empty, begun, known)
         require_feasible(problem, population)
         return population
 
@@ -106,9 +111,15 @@ class SearchRun:
         for note in selection_notes(recipe.search.split):
             session.say(note)
 
+    def _baseline(self, executor: Executor, known: Mapping[Subnet, Measurement]) -> Candidate:
+        """What the front is compared with."""
+        subnet = self.run.recipe.baseline()
+        measured = known.get(subnet) or next(iter(executor.measure([subnet])))[subnet]
+        return Candidate(BASELINE_ID, subnet, 0, measured)
+
     def _search(
-        self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, measured_as: Provenance,
-        begun: Population | None, known: Mapping[Subnet, Measurement], fresh: bool,
+        self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, empty: Population,
+        begun: Population | None, known: Mapping[Subnet, Measurement],
     ) -> Population:  # fmt: skip
         archive: Sequence[Candidate] = begun.candidates if begun else ()
         session, recipe = self.run.session, self.run.recipe
@@ -124,12 +135,6 @@ class SearchRun:
                     yield part
 
             display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
-            baseline = begun.baseline if begun else None
-            if baseline is None:
-                subnet = recipe.baseline()
-                measured = known.get(subnet) or next(iter(executor.measure([subnet])))[subnet]
-                baseline = Candidate(BASELINE_ID, subnet, 0, measured)
-            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh})
             record = Record(self.run.path, empty, algorithm, problem, display, begun, energy_rules(recipe))
             with record:
                 record.save(archive)
