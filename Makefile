@@ -51,5 +51,5 @@ $(INSTALLED): $(MADE)
 	touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
-	$(PIP_INSTALL) -e '.[dev]' -e plugins/aspk-parquet
+	$(PIP_INSTALL) -e '.[dev]' -e plugins/aspk-parquet -e plugins/aspk-ray
 	touch $@

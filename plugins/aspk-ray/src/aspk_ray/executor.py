@@ -21,7 +21,7 @@ from autospikformer_cli.evaluation.processes import Seat, seats
 from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
 
 SECONDS_UNTIL_TOLD = 10
-QUIETLY = {"log_to_driver": False, "logging_level": "ERROR"}
+QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 PACKAGES = ("autospikformer-cli", "torch", "numpy", "numba")
 
 
