@@ -160,12 +160,10 @@ class _StageByStage:
         self._compare([layer.norm.name for layer in layers])
         return spikes
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """As ForwardPass."""
-        self.sparse.attend(attention, *(x.to(torch.uint8) for x in (q, k, v)), heads, neurons)
-        spikes = self.dense.attend(attention, q, k, v, heads, neurons)
+        self.sparse.attend(attention, *(x.to(torch.uint8) for x in (q, k, v)), heads, neuron)
+        spikes = self.dense.attend(attention, q, k, v, heads, neuron)
         self._compare([f"{attention.name}.attn"])
         return spikes
 

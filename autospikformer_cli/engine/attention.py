@@ -1,6 +1,6 @@
 """Compiled loops for the two products of spiking self-attention: whole numbers, so their order cannot be seen.
 
-Dimension legend: T time steps, B images, N tokens, D embedding dimension, W width of a head, S settings of neurons.
+Dimension legend: T time steps, B images, N tokens, D embedding dimension, W width of a head.
 q (k^T v) and (q k^T) v are each two sums of rows: for every active channel, or token, a row of a matrix of integers.
 """
 
@@ -43,7 +43,7 @@ class Room(NamedTuple):
     """Memory for one image, and for one head of it at one step.
 
     between: q k^T or k^T v; mixed: the product of all three. indices, values: of the non-zero products of one token.
-    scales to spikes: of one token's neurons; potentials: of all tokens' and settings'.
+    scales to spikes: of one token's neurons; potentials: of all tokens'.
     """
 
     q_heads: Heads
@@ -98,7 +98,7 @@ def make_room(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> Room
         shared=np.empty(max(width, tokens), np.uint64),
         scales=np.full((1, columns), scale, dtype),
         shifts=shifts,
-        potentials=np.empty((len(neurons.tau), tokens, columns), dtype),
+        potentials=np.empty((tokens, columns), dtype),
         spikes=np.empty(columns, np.uint8),
     )
 
@@ -228,15 +228,15 @@ def _multiply(room: Room) -> None:
 
 
 @compiled(allocates=False)
-def attend(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_STBND: Array,
-           read_3BT4: Array, events_BT4: Array, fired_BST: Array, room: Room, first: int,
+def attend(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_TBND: Array,
+           read_3BT4: Array, events_BT4: Array, fired_BT: Array, room: Room, first: int,
            last: int) -> None:  # fmt: skip
     """Spikes of images first to last: the product of q, k^T and v of each head, scaled.
 
     read: of q, k and v, as `kernels.fire`. events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
     """
     steps, images, tokens, dim = q_TBND.shape
-    settings, width, columns, stride = len(neurons.tau), dim // heads, len(room.spikes), room.mixed.shape[1]
+    width, columns, stride = dim // heads, len(room.spikes), room.mixed.shape[1]
     vectors = columns * room.scales.itemsize // VECTOR_BYTES
     for b in range(first, last):
         _list(q_TBND, b, room.q_heads, read_3BT4[0])
@@ -252,11 +252,9 @@ def attend(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neu
                 _count(room, b, t, events_BT4)
                 _multiply(room)
                 for n in range(tokens):
-                    for s in range(settings):
-                        fired_BST[b, s, t] += fire_row(
-                            room.mixed, n * stride, room.scales, room.shifts, 0, room.potentials,
-                            (s * tokens + n) * columns, room.spikes, neurons.tau[s, 0], neurons.leak[s, 0],
-                            neurons.reaches[s, 0], neurons.threshold[s, 0], neurons.decay_input, neurons.hard, vectors,
-                        )  # fmt: skip
-                        place = ((s * steps + t) * images + b) * tokens + n
-                        copy(spikes_STBND, place * dim + low, room.spikes, 0, width)
+                    fired_BT[b, t] += fire_row(
+                        room.mixed, n * stride, room.scales, room.shifts, 0, room.potentials, n * columns, room.spikes,
+                        neurons.tau[0, 0], neurons.leak[0, 0], neurons.reaches[0, 0], neurons.threshold[0, 0],
+                        neurons.decay_input, neurons.hard, vectors,
+                    )  # fmt: skip
+                    copy(spikes_TBND, ((t * images + b) * tokens + n) * dim + low, room.spikes, 0, width)

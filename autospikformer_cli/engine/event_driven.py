@@ -242,23 +242,21 @@ class EventDrivenPass:
         reaches = threshold if dynamics.fires_at == "reach" else np.nextafter(threshold, dtype(np.inf))
         return kernels.Neurons(tau, leak, reaches, threshold, dynamics.decay_input, dynamics.reset == "hard")
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
-        """Spikes (T, B, N, D) of each setting: both products are sums of whole numbers."""
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
+        """Spikes (T, B, N, D): both products are sums of whole numbers."""
         name = attention.name
         self.observer.multiplies(name, q, k, v, heads)
         steps, images, tokens, dim = q.shape
         if dim % heads:
             raise ValueError(f"{dim} channels cannot be split among {heads} heads")
         dtype = _dtype(self.engine.supernet)
-        spikes = torch.empty((len(neurons), *q.shape), dtype=torch.uint8)
+        spikes = torch.empty(q.shape, dtype=torch.uint8)
         read_3BT4, events_BT4 = np.zeros((3, images, steps, 4), np.int64), np.zeros((images, steps, 4), np.int64)
-        fired_BST = np.zeros((images, len(neurons), steps), np.int64)
-        settings = self._settings([attention.activation], neurons, dtype)
+        fired_BT = np.zeros((images, steps), np.int64)
+        settings = self._settings([attention.activation], [neuron], dtype)
         self.engine.for_images(
             products.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
-            spikes.numpy(), read_3BT4, events_BT4, fired_BST,
+            spikes.numpy(), read_3BT4, events_BT4, fired_BT,
             room=lambda: (products.make_room(q.numpy(), heads, self.attention_scale, settings),),
         )  # fmt: skip
         q_spikes_T, _, v_spikes_T = read_3BT4[..., 0].sum(1)
@@ -266,10 +264,9 @@ class EventDrivenPass:
             self.tally.reads(f"{name}.{part}", q[0].numel(), Values(spikes_T, spikes_T))
         for product, events_T in zip(PRODUCTS, events_BT4.sum(0).T, strict=True):
             self.tally.executes(f"{name}.{product}", Synapses(events_T, events_T))
-        self.tally.emits(f"{name}.attn", fired_BST.sum(0), tokens * dim)
-        for each in spikes:
-            self.observer.emits(f"{name}.attn", each)
-        return list(spikes)
+        self.tally.emits(f"{name}.attn", fired_BT.sum(0)[None], tokens * dim)
+        self.observer.emits(f"{name}.attn", spikes)
+        return spikes
 
     def pool(self, x: Tensor) -> Tensor:
         """Maxima of 3 x 3 windows at a distance of 2."""

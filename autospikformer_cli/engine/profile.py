@@ -148,13 +148,12 @@ class _BothPasses:
         self.taken.begin(_name_of(layers))
         return self._timed(lambda run, x: run.fire(layers, x, outputs, neurons), x)
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """As ForwardPass."""
         tokens, width = q.shape[2], q.shape[3] // heads
         self.taken.begin(f"{attention.name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
-        return self._timed(lambda run, *qkv: run.attend(attention, *qkv, heads, neurons), q, k, v)
+        spikes: Tensor = self._timed(lambda run, *qkv: run.attend(attention, *qkv, heads, neuron), q, k, v)
+        return spikes
 
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.normalisation import Moments
-from autospikformer_cli.spiking.stages import Attend, Fire, Stage
+from autospikformer_cli.spiking.stages import Fire, Stage
 
 
 @dataclass(eq=False)
@@ -101,7 +101,7 @@ def _deepen(node: Node, subnet: Subnet) -> None:
 def _family(stage: Stage, merges_outputs: bool) -> Hashable:
     if isinstance(stage, Fire):
         return stage.shared, None if merges_outputs else stage.outputs
-    return stage.shared if isinstance(stage, Attend) else stage
+    return stage
 
 
 def in_order(subnets: Iterable[Subnet]) -> list[Subnet]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from autospikformer_cli.evaluation.tree import Family, Node
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, Statistics
-from autospikformer_cli.spiking.stages import Attend, Fire, State
+from autospikformer_cli.spiking.stages import Fire, State
 
 NO_STATISTICS = FixedStatistics({})
 """Of stages without BatchNorm."""
@@ -61,6 +61,8 @@ class Walk:
 
     def _behind(self, node: Node, state: State) -> Iterator[tuple[Node, State]]:
         families = list(node.families.values())
+        waiting = _bytes(state.branch or (state.stream,))
+        self._waiting += waiting
         for family in families:
             children = self._needed(family)
             while True:
@@ -68,6 +70,7 @@ class Walk:
                 executed = self._executed(family, now, state)
                 if family is families[-1] and not children:
                     del state
+                    self._waiting -= waiting
                 yield from executed
                 if not children:
                     break
@@ -97,8 +100,6 @@ class Walk:
         stage = next(iter(family.children))
         if isinstance(stage, Fire):
             yield from self._fired(stage, family, children, state)
-        elif isinstance(stage, Attend):
-            yield from self._attended(stage, children, state)
         else:
             for child in children:
                 run = self.engine.forward_pass(child.example, NO_STATISTICS, self._counts(child), self.images)
@@ -111,39 +112,26 @@ class Walk:
         state = _first(state, example.time_step)
         run = self.engine.forward_pass(example, self._statistics(family), told, self.images)
         spikes = run.fire(layers, state.read, widest, neurons)
-        waiting = sum(each.numel() * each.element_size() for setting in spikes for each in setting)
+        waiting = sum(map(_bytes, spikes))
         self._waiting += waiting
         for child in children:
             fire: Fire = child.stage  # type: ignore[assignment]
             setting, counts = neurons.index(fire.neuron), self._counts(child)
-            told.input_to(counts, fire.outputs, widest)
+            told.input_to(counts, child.time_step, fire.outputs, widest)
+            fired = tuple(each[: child.time_step] for each in spikes[setting])
             if fire.outputs == widest:
-                told.spikes_to(counts, setting)
-                fired = spikes[setting]
+                told.spikes_to(counts, child.time_step, setting)
             else:
                 run = self.engine.forward_pass(example, NO_STATISTICS, counts, self.images)
-                fired = tuple(run.narrow(*each, fire.outputs) for each in zip(layers, spikes[setting], strict=True))
-            behind = _first(fire.after(state, fired), child.time_step)
+                fired = tuple(run.narrow(*each, fire.outputs) for each in zip(layers, fired, strict=True))
+            behind = fire.after(_first(state, child.time_step), fired)
             del fired
             if child is children[-1]:
                 del state, spikes
+                behind = _alone(behind)
                 self._waiting -= waiting
             yield child, behind
             del behind
-
-    def _attended(self, stage: Attend, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
-        """Both products once, for all neurons behind them."""
-        neurons, example, told = _neurons(children), _deepest(children), _Told()
-        q, k, v = _first(state, example.time_step).branch
-        run = self.engine.forward_pass(example, NO_STATISTICS, told, self.images)
-        spikes = run.attend(stage.attention, q, k, v, stage.heads, neurons)
-        del q, k, v
-        for child in children:
-            attend: Attend = child.stage  # type: ignore[assignment]
-            setting, counts = neurons.index(attend.neuron), self._counts(child)
-            told.input_to(counts)
-            told.spikes_to(counts, setting)
-            yield child, _first(State(state.stream, (spikes[setting],)), child.time_step)
 
     def _counts(self, node: Node) -> Tally:
         return node.counts if self.statistics else Untallied()
@@ -175,17 +163,19 @@ class _Told:
         rows, _ = self._emitted.setdefault(layer, ([], neurons))
         rows.extend(spikes_ST)
 
-    def input_to(self, counts: Tally, outputs: int = 1, of: int = 1) -> None:
-        """Tell what was read, and done for the first outputs of so many."""
+    def input_to(self, counts: Tally, time_step: int, outputs: int, of: int) -> None:
+        """Tell what was read in the first so many steps, and done for the first outputs of so many."""
         for layer, size, values in self._read:
-            counts.reads(layer, size, values)
+            first = values and Values(values.sums[:time_step], values.nonzeros[:time_step])
+            counts.reads(layer, size, first)
         for operation, (events, passes) in self._executed:
-            counts.executes(operation, Synapses(events // of * outputs, passes // of * outputs))
+            first_events, first_passes = (each[:time_step] // of * outputs for each in (events, passes))
+            counts.executes(operation, Synapses(first_events, first_passes))
 
-    def spikes_to(self, counts: Tally, setting: int) -> None:
-        """Tell the spikes of one setting."""
+    def spikes_to(self, counts: Tally, time_step: int, setting: int) -> None:
+        """Tell the spikes of one setting in the first so many steps."""
         for layer, (rows, neurons) in self._emitted.items():
-            counts.emits(layer, rows[setting][None], neurons)
+            counts.emits(layer, rows[setting][None, :time_step], neurons)
 
 
 def _widest(family: Family) -> int:
@@ -207,6 +197,19 @@ def _first(state: State, time_step: int) -> State:
     if len(state.stream) <= time_step:
         return state
     return State(state.stream[:time_step], tuple(each[:time_step] for each in state.branch))
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(each.nbytes for each in tensors)
+
+
+def _alone(state: State) -> State:
+    """Without what its tensors are parts of: that would stay in memory with them."""
+
+    def own(x: Tensor) -> Tensor:
+        return x if x.untyped_storage().nbytes() == x.nbytes else x.clone()
+
+    return State(own(state.stream), tuple(map(own, state.branch)))
 
 
 def item_bytes(engine: Engine) -> int:

@@ -78,10 +78,8 @@ class ForwardPass(Protocol):
         """
         ...
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
-        """Attention of q, k and v, (T, B, N, D), for each setting of neurons."""
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
+        """Attention of q, k and v, (T, B, N, D)."""
         ...
 
     def pool(self, x: Tensor) -> Tensor:
@@ -153,20 +151,15 @@ class SpikingPass(_TorchPass):
             result.append(spikes)
         return result
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
         self.observer.multiplies(attention.name, q, k, v, heads)
         mixed: Tensor = attention.product(q, k, v, heads)
-        result = []
-        for neuron in neurons:
-            spikes = scale_and_fire(
-                mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
-            ).view_as(mixed)  # fmt: skip
-            self.observer.emits(f"{attention.name}.attn", spikes)
-            result.append(spikes)
-        return result
+        spikes = scale_and_fire(
+            mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
+        ).view_as(mixed)  # fmt: skip
+        self.observer.emits(f"{attention.name}.attn", spikes)
+        return spikes
 
 
 @dataclass(frozen=True)
@@ -196,12 +189,11 @@ class AnalogPass(_TorchPass):
         activated: Tensor = layer.activation(normalised.view_as(y))
         return activated
 
-    def attend(
-        self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neurons: Sequence[Neuron]
-    ) -> list[Tensor]:
-        """The product, whatever the neurons."""
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
+        """The product, whatever the neuron."""
         self.observer.multiplies(attention.name, q, k, v, heads)
-        return [attention.product(q, k, v, heads)] * len(neurons)
+        mixed: Tensor = attention.product(q, k, v, heads)
+        return mixed
 
 
 def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:

@@ -69,15 +69,10 @@ class Attend:
     heads: int
     neuron: Neuron
 
-    @property
-    def shared(self) -> Hashable:
-        """Equal for stages that can be computed together, from one input."""
-        return self.attention, self.heads
-
     def run(self, state: State, run: ForwardPass) -> State:
         """The state behind it."""
         q, k, v = state.branch
-        return State(state.stream, tuple(run.attend(self.attention, q, k, v, self.heads, [self.neuron])))
+        return State(state.stream, (run.attend(self.attention, q, k, v, self.heads, self.neuron),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class _Livening:
         scale = supernet.config.attention_scale
         self.scales = (scale,) if scale else (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
 
-    def attend(self, *arguments: Any) -> list[Tensor]:
+    def attend(self, *arguments: Any) -> Tensor:
         """As the dense pass, with the scale found."""
         self.supernet.config = replace(self.supernet.config, attention_scale=self.scales[0])
         return replace(self.dense, attention_scale=self.scales[0]).attend(*arguments)
@@ -212,16 +212,14 @@ class _Livening:
         _, block, attention, _ = layers[0].weights.name.split(".")
         heads = self.supernet.config.shape.num_heads(self.subnet, int(block))
         product: Attention = self.supernet.get_submodule(f"block.{block}.{attention}").attention  # type: ignore[assignment]
-        behind = [Neuron(neurons[0].tau, self.supernet.config.attention_threshold)]
+        behind = Neuron(neurons[0].tau, self.supernet.config.attention_threshold)
         found = {}
         for target in (0.12, 0.2, 0.28, 0.36, 0.44):
             for layer in layers:
                 self._move(layer, x, dim, neurons, target)
             ((q, k, v),) = self.dense.fire(layers, x, dim, neurons)
             for scale in self.scales:
-                rate = float(
-                    replace(self.dense, attention_scale=scale).attend(product, q, k, v, heads, behind)[0].mean()
-                )
+                rate = float(replace(self.dense, attention_scale=scale).attend(product, q, k, v, heads, behind).mean())
                 found[abs(rate - 0.25)] = target, scale
         target, scale = found[min(found)]
         self.scales = (scale,)

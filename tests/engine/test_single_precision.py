@@ -49,12 +49,12 @@ class SideBySide:
             self._compare(layer.weights.name, one, other)
         return expected
 
-    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, *others: Any) -> list[Tensor]:
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, *others: Any) -> Tensor:
         """The reference's."""
         expected = self.reference.attend(attention, q, k, v, *others)
         rounded = attention._replace(activation=self.modules[self.names[attention.activation]])
         found = self.engine.attend(rounded, *(x.to(torch.uint8) for x in (q, k, v)), *others)
-        self._compare(attention.name, found[0], expected[0])
+        self._compare(attention.name, found, expected)
         return expected
 
 
