@@ -35,7 +35,7 @@ from autospikformer_cli.spiking.normalisation import (
 from autospikformer_cli.spiking.stages import State
 from autospikformer_cli.spiking.supernet import Supernet
 
-DEFAULT_MEMORY = 2 * 10**9
+DEFAULT_MEMORY = 5 * 10**8
 SMALLEST_PART = 4
 IMAGES_A_PART = 24_000
 """Images, those of the calibration too, times subnets."""

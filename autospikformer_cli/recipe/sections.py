@@ -167,7 +167,7 @@ class ModelConfig(Keys):
     """Training images, without augmentation, that recalibration uses; they go through at once."""
     evaluation_batch: PositiveWhole = 64
     """Images that an evaluation runs at once; results depend on it in the last bits, and under batchnorm = "batch"."""
-    evaluation_memory: PositiveWhole = 2000
+    evaluation_memory: PositiveWhole = 500
     """Megabytes of spikes that an evaluation of many subnets may keep and hold waiting; no result depends on it."""
     decay_input: Flag = True
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
