@@ -92,7 +92,10 @@ def main() -> None:
     print(
         f"{images} validation images, {recipe.model.batchnorm} of {calibration}; {recipe.search.population} subnets a"
     )
-    print(f"generation. The searches and their baselines asked for {archive.asked} subnets, {len(archive.known)} of them different.\n")
+    print(
+        f"generation. The searches and their baselines asked for {archive.asked} subnets,\n"
+        f"{len(archive.known)} of them different.\n"
+    )
     print_box(recipe, archive)
     print_histories(histories)
     print_comparison(histories)

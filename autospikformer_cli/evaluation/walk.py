@@ -87,14 +87,15 @@ class Walk:
             return children, []
         positions, layers = state.read[0, ..., 0].numel(), len(first.layers)
         memory, settings = self.memory - self._waiting, set[Neuron]()
-        for number, child in enumerate(children):
+        now, later = list[Node](), list[Node]()
+        for child in children:
             fire: Fire = child.stage  # type: ignore[assignment]
-            if fire.neuron not in settings:
+            if fire.neuron not in settings and not later:
                 memory -= positions * layers * child.time_step * _widest(family) * item_bytes(self.engine)
-            if settings and memory < 0:
-                return children[:number], children[number:]
-            settings.add(fire.neuron)
-        return children, []
+                if not settings or memory >= 0:
+                    settings.add(fire.neuron)
+            (now if fire.neuron in settings else later).append(child)
+        return now, later
 
     def _executed(self, family: Family, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
         stage = next(iter(family.children))

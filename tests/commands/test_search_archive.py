@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.evaluator import Evaluator
+from autospikformer_cli.evaluation.processes import Processes
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.archive import Conditions
@@ -138,5 +140,28 @@ def test_a_search_measured_otherwise_is_not_mixed(aspk: Aspk, searched: Path) ->
         "error: runs/tiny: the search of this run was begun with other weights, images, precision or device\n"
         "  go on with the same, or search anew with --fresh (the old population is kept beside)\n"
     )
+    assert searches(searched) == ["population.h5"]
+    assert (searched / "population.h5").read_bytes() == before
+
+
+def test_a_baseline_that_the_search_draws_is_measured_once(
+    aspk: Aspk, trained: Path, searched_once: Once, measured: list[Subnet]
+) -> None:
+    drawn = load_population(searched_once[0]).candidates[2].subnet
+    assert aspk("search", "--set", f"search.baseline={drawn.to_numbers()}").exit_code == 0
+    population = load_population(trained)
+    assert population.baseline.subnet == drawn
+    assert drawn in by_subnet(trained)
+    assert sorted(map(str, measured)) == sorted(map(str, by_subnet(trained)))
+
+
+def test_a_search_that_cannot_begin_moves_nothing(aspk: Aspk, searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: Processes) -> None:
+        raise UserError("no worker starts", "--executor", None)
+
+    monkeypatch.setattr(Processes, "start", start)
+    before = (searched / "population.h5").read_bytes()
+    done = aspk("search", "--alpha", "0.9", "--executor", "processes", "--workers", "2")
+    assert (done.exit_code, "no worker starts" in done.stderr) == (2, True)
     assert searches(searched) == ["population.h5"]
     assert (searched / "population.h5").read_bytes() == before

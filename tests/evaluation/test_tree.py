@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import EngineName, make_engine
+from autospikformer_cli.engine.event_driven import EventDrivenPass
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result
-from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.evaluation.stems import StemKey
+from autospikformer_cli.evaluation.walk import Walk
+from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
@@ -47,8 +50,10 @@ def image_set(number: int, seed: int, frames: int) -> ImageSet:
 class Measured:
     """A supernet, and what its subnets measure alone, each by an evaluator of its own."""
 
-    def __init__(self, engine: EngineName, batchnorm: Any, frames: int, scope: Any) -> None:
-        shape = NetworkShape(8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1)
+    def __init__(
+        self, engine: EngineName, batchnorm: Any, frames: int, scope: Any, network: Any = "spikformer"
+    ) -> None:
+        shape = NetworkShape(8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1, network=network)
         config = NetworkConfig(shape, SPACE, attention_scale=0.5, threshold_scope=scope)
         self.supernet = Supernet(config).double()
         self.description = DataDescription(
@@ -99,6 +104,7 @@ class Measured:
         ("dense", "recalibrate", 1, "block"),
         ("dense", "running", 4, "block"),
         ("dense", "batch", 1, "fc1"),
+        ("dense", "recalibrate", 1, "block", "transformer"),
     ],
     ids=lambda each: "-".join(map(str, each)),
 )
@@ -151,3 +157,97 @@ def test_batches_and_threads_change_nothing() -> None:
         for part in evaluator.measure_many(subnets, measured.images):
             found |= part
         measured.check(found, subnets)
+
+
+def test_fewer_steps_count_fewer_though_memory_parts_the_neurons_that_share_them() -> None:
+    """One batch has room for both settings of a layer, 2 steps and 4, and the other has not."""
+    measured = Measured("event_driven", "running", 1, "block")
+    subnets = [
+        subnet_from_tuple(each)
+        for each in (
+            (2, 2, 3, 4, 4, 1, 1, 1.25, 2, 2, 16),
+            (2, 2, 2, 4, 4, 1, 1, 1.25, 2, 4, 16),
+            (2, 2, 2, 4, 4, 1, 1, 1.25, 2, 2, 16),
+            (2, 2, 2, 4, 4, 1, 1, 2, 2, 4, 16),
+        )
+    ]
+    for memory in (5_000, 10_000, 20_000, 40_000):
+        (found,) = measured.evaluator(memory).measure_many(subnets, measured.images)
+        measured.check(found, subnets)
+
+
+@pytest.fixture
+def fired(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Of every pass of the engine the layer, and the settings of neurons behind its sums."""
+    seen: list[tuple[str, int]] = []
+    fire = EventDrivenPass.fire
+
+    def noted(self: EventDrivenPass, layers: Any, x: Any, outputs: int, neurons: Any) -> Any:
+        seen.append((layers[0].weights.name, len(neurons)))
+        return fire(self, layers, x, outputs, neurons)
+
+    monkeypatch.setattr(EventDrivenPass, "fire", noted)
+    return seen
+
+
+def one_block(tau: str = "2", mlp_ratio: int = 2, embed_dim: int = 8) -> Subnet:
+    return Subnet((Decimal(mlp_ratio),), (2,), (Decimal(1),), (Decimal(tau),), 2, embed_dim)
+
+
+@pytest.mark.parametrize(("memory", "passes"), [(10**9, [2]), (1, [1, 1])])
+def test_one_accumulation_feeds_all_settings_that_memory_holds(
+    fired: list[tuple[str, int]], memory: int, passes: list[int]
+) -> None:
+    measured = Measured("event_driven", "running", 1, "block")
+    subnets = [one_block("1.25"), one_block("2"), one_block("2", mlp_ratio=3)]
+    list(measured.evaluator(memory, batch=7).measure_many(subnets, measured.images))
+    assert [settings for name, settings in fired if name == "block.0.attn.q_linear"] == passes
+    of_fc1 = [settings for name, settings in fired if name == "block.0.mlp.fc1_linear"]
+    assert of_fc1 == [1, 1]  # both widths of the second in one
+
+
+def test_a_stem_is_computed_once(fired: list[tuple[str, int]]) -> None:
+    measured = Measured("event_driven", "recalibrate", 1, "block")
+    evaluator = measured.evaluator()
+    evaluator.measure(one_block("2"), measured.images)
+    assert any(name.startswith("patch_embed") for name, _ in fired)
+    fired.clear()
+    evaluator.measure(one_block("1.25"), measured.images)
+    assert fired
+    assert not any(name.startswith("patch_embed") for name, _ in fired)
+
+
+def test_without_memory_only_the_stem_in_use_is_kept() -> None:
+    measured = Measured("event_driven", "running", 1, "block")
+    evaluator = measured.evaluator(memory=1)
+    for dim in (8, 16):
+        evaluator.measure(one_block(embed_dim=dim), measured.images)
+        assert [StemKey(2, each) in evaluator._stems for each in (8, 16)] == [dim == 8, dim == 16]
+
+
+def test_what_waits_is_known_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken for waiting at the end; the last branch holds none of the spikes of those before it."""
+    measured = Measured("event_driven", "recalibrate", 1, "block")
+    subnets = list({SPACE.sample(Random(seed)) for seed in range(30)})
+    most: list[int] = []
+    below, executed = Walk.below, Walk._executed
+
+    def watched(self: Walk, *arguments: Any) -> None:
+        below(self, *arguments)
+        assert self._waiting == 0
+
+    def noted(self: Walk, family: Any, children: Any, state: Any) -> Any:
+        for node, behind in executed(self, family, children, state):
+            most[-1] = max(most[-1], self._waiting)
+            if node is children[-1]:
+                assert all(x.untyped_storage().nbytes() == x.nbytes for x in behind.branch)
+            yield node, behind
+
+    monkeypatch.setattr(Walk, "below", watched)
+    monkeypatch.setattr(Walk, "_executed", noted)
+    for memory in MEMORIES:
+        most.append(0)
+        for part in measured.evaluator(memory).measure_many(subnets, measured.images):
+            assert part
+    assert most[0] < most[2] / 2
+    assert most[1] <= most[2]

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from importlib.metadata import entry_points
 from itertools import chain, product
+from pathlib import Path
 
 import pytest
 
 if not any(point.name == "ray" for point in entry_points(group="aspk.executors")):
     pytest.skip("aspk-ray is not installed", allow_module_level=True)
 
+import ray
 import torch
+from aspk_ray.executor import RayExecutor
 from ray.cluster_utils import Cluster
 
 from autospikformer_cli.data.description import DataDescription
@@ -54,8 +61,7 @@ def images(number: int, split: str) -> ImageSet:
     return ImageSet(pixels, labels, torch.arange(number), split, f"{number:064}")
 
 
-@pytest.fixture(scope="module")
-def workload() -> Workload:
+def make_workload() -> Workload:
     """A network with random weights, and BatchNorms that keep the neurons firing."""
     config = NetworkConfig(NetworkShape(8, 1, 4, 16, (3,)), SPACE, attention_scale=0.5)
     generator = torch.Generator().manual_seed(3)
@@ -68,6 +74,11 @@ def workload() -> Workload:
         config, weights, DataDescription(4, 1, 8, (0.5,), (0.3,)), images(20, "validation"), images(16, "train"),
         "recalibrate", 8, 10**8, "event_driven", "float32", "cpu", 1,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    return make_workload()
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +137,53 @@ def test_a_cluster_that_loses_a_machine(workload: Workload, expected: Measured) 
             assert [text.partition(" (")[0] for text in said] == ["worker 2"]
     finally:
         cluster.shutdown()
+
+
+def test_a_machines_memory_is_divided_among_its_workers(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (9.0, 4.0, 1.0)]
+    monkeypatch.setattr(ray, "nodes", lambda: [*machines, {"Alive": False, "Resources": {"CPU": 64.0}}])
+
+    def given(workers: int | None) -> list[tuple[int, int]]:
+        options = ExecutorOptions(workers=workers, address="auto")
+        executor = RayExecutor(replace(workload, threads=2, memory=1000), options)
+        return [(seat.threads, seat.memory) for seat in executor._seats_of_cluster()]
+
+    assert given(None) == [(2, 250)] * 6
+    assert given(2) == [(2, 500)] * 2
+    assert given(8) == [(2, 250)] * 8
+
+
+HOLDING = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import test_ray
+from autospikformer_cli.evaluation.executors import ExecutorOptions
+from aspk_ray.executor import RayExecutor
+with RayExecutor(test_ray.make_workload(), ExecutorOptions(workers=2)) as executor:
+    print(*(worker.place.process for worker in executor.workers), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_no_worker_outlives_a_killed_search() -> None:
+    """kill -9: nothing can be said to them any more."""
+    command = [sys.executable, "-c", HOLDING, str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holding:
+        try:
+            assert holding.stdout is not None
+            workers = [int(pid) for pid in holding.stdout.readline().split()]
+        finally:
+            holding.kill()
+    assert len(workers) == 2
+    end = time.monotonic() + 60
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit code."""
+    try:
+        return " (zombie)" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False

@@ -135,21 +135,26 @@ class RayExecutor(WorkerPool[Worker]):
         return [replace(seat, device=_kind(self.workload)) for seat in given]
 
     def _seats_of_cluster(self) -> list[Seat]:
-        """As many as find room; more, where the user says so, join when there is more room."""
+        """As many as find room; more, where the user says so, join when there is more room.
+
+        A machine's memory is divided among as many as the roomiest machine takes.
+        """
         seat = Seat(_kind(self.workload), self.workload.threads, self.workload.memory)
         machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
-        room = sum(
+        rooms = [
             int(min(machine.get("CPU", 0) // _cpus(seat), machine.get("GPU", 0) if seat.device == "cuda" else inf))
             for machine in machines
-        )
-        if room == 0:
+        ]
+        if sum(rooms) == 0:
             lacks = f"{_cpus(seat)} CPUs" + (" and a GPU" if seat.device == "cuda" else "")
             raise UserError(
                 f"no machine of the cluster has {lacks} for a worker",
                 f"--address {self.options.address}",
                 "a worker has as many CPUs as --threads says",
             )
-        return [seat] * (self.options.workers or room)
+        workers = self.options.workers or sum(rooms)
+        beside = min(workers, max(rooms))
+        return [replace(seat, memory=self.workload.memory // beside)] * workers
 
     def _let_in(self, worker: Worker, answer: object) -> None:
         """One that is ready. Raises UserError where it computes with other packages than this process."""
