@@ -77,7 +77,7 @@ def search(
     goes_on = not (fresh or options or session.overrides)
     run = open_searched(path, session) if goes_on else open_run(path, session, options)
     if dry_run:
-        plan = search_plan(run.recipe, session.precision)
+        plan = search_plan(run.recipe, session.precision, run.engine.name)
         session.console.print(plan_table(f"aspk search --run {run.path} would", plan))
         session.emit({**plan, **run.recipe.fidelity_document()})
         return

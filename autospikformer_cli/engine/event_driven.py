@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autospikformer_cli.allocation import freed_memory_given_back
 from autospikformer_cli.engine import attention as products
 from autospikformer_cli.engine import kernels
 from autospikformer_cli.engine.packing import PackedLayers
@@ -73,11 +74,15 @@ class EventDriven:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
+        """torch's threads wait busily for more work after each of its operations, where the engine's could compute.
+
+        The spikes of a layer are another block of memory for every width and number of settings.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield
+            with freed_memory_given_back():
+                yield
         finally:
             torch.set_num_threads(threads)
 

@@ -22,7 +22,7 @@ from autospikformer_cli.evaluation.walk import Reached, Walk
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
-from autospikformer_cli.spiking.memory import stem_bytes
+from autospikformer_cli.spiking.memory import Room, room_in, stem_bytes
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -86,6 +86,10 @@ class Evaluator:
             raise ValueError("recalibration needs calibration images")
 
     @property
+    def _room(self) -> Room:
+        return room_in(self.memory)
+
+    @property
     def supernet(self) -> Supernet:
         """Whose subnets are evaluated."""
         return self.engine.supernet
@@ -99,14 +103,32 @@ class Evaluator:
         self, subnets: Sequence[Subnet], images: ImageSet, advance: Advance = lambda images: None
     ) -> Iterator[dict[Subnet, Result]]:
         """Results of distinct subnets, part by part, each as it would be alone. advance is told images, by subnet."""
-        for part in parts(subnets, len(images) + len(self.calibration or ())):
+        ordered = in_order(subnets)
+        if self._stems.turn():
+            ordered.reverse()
+        for part in parts(ordered, len(images) + len(self.calibration or ())):
             by_step: dict[int, list[Subnet]] = {}
             for subnet in part:
                 by_step.setdefault(self._computed_steps(subnet, part), []).append(subnet)
             results: dict[Subnet, Result] = {}
             for time_step, group in by_step.items():
-                results |= self._measure(group, time_step, images, advance)
+                for together in self._with_room_for_stems(group, time_step, len(images)):
+                    results |= self._measure(together, time_step, images, advance)
             yield {subnet: results[subnet] for subnet in part}
+
+    def _with_room_for_stems(self, subnets: Sequence[Subnet], time_step: int, images: int) -> Iterator[list[Subnet]]:
+        """Subnets in groups whose stems fit in memory together, of one dimension at least."""
+        by_dim: dict[int, list[Subnet]] = {}
+        for subnet in subnets:
+            by_dim.setdefault(subnet.embed_dim, []).append(subnet)
+        together, needed = list[Subnet](), 0
+        for dim, group in by_dim.items():
+            size = self._stem_bytes(dim, time_step, images)
+            if together and needed + size > self._room.stems:
+                yield together
+                together, needed = [], 0
+            together, needed = together + group, needed + size
+        yield together
 
     def _computed_steps(self, subnet: Subnet, part: Sequence[Subnet]) -> int:
         """A subnet's time steps, or the most of all where its own are the first of theirs, to the last bit."""
@@ -132,12 +154,13 @@ class Evaluator:
                     tree, State(tokens)
                 )
             advance((last - first) * len(subnets))
-        return {
-            subnet: self._result(subnet, node, stems[dim].node, torch.cat(logits.pop(node)), images)
-            for dim, tree in trees.items()
-            for node in tree.leaves()
-            for subnet in node.subnets
-        }
+        results: dict[Subnet, Result] = {}
+        for dim, tree in trees.items():
+            for node in tree.leaves():
+                of_node = torch.cat(logits.pop(node))
+                for subnet in node.subnets:
+                    results[subnet] = self._result(subnet, node, stems[dim].node, of_node, images)
+        return results
 
     def _walk(self, reached: Reached, images: int) -> Walk:
         """Of a batch, with the statistics asked for."""
@@ -149,14 +172,14 @@ class Evaluator:
             reached(node, x[:images] if x.ndim == 2 else x[:, :images])
 
         chosen = (lambda family: BatchStatistics()) if self.batchnorm == "batch" else statistics
-        return Walk(self.engine, chosen, kept, self.memory // 2, images if self._pads else None)
+        return Walk(self.engine, chosen, kept, self._room.waiting, images if self._pads else None)
 
     def _calibrate(self, tree: Node, stem: Stem) -> None:
         """Measure every layer's moments: those of its input under the layers before it, already recalibrated."""
         assert self.calibration is not None
         assert stem.calibration is not None
         tokens = stem.calibration.batch(0, len(self.calibration), tree.time_step)
-        Walk(self.engine, None, None, self.memory // 2).below(tree, State(tokens))
+        Walk(self.engine, None, None, self._room.waiting).below(tree, State(tokens))
 
     def _encoders(self, subnets: Sequence[Subnet], dim: int) -> Node:
         chosen = [subnet for subnet in subnets if subnet.embed_dim == dim]
@@ -171,7 +194,7 @@ class Evaluator:
         if missing:
             examples = {each.embed_dim: each for each in subnets}
             sizes = {dim: self._stem_bytes(dim, time_step, len(images)) for dim in missing}
-            self._stems.give_up(self.memory // 2 - sum(sizes.values()), keys.values())
+            self._stems.give_up(self._room.stems - sum(sizes.values()), keys.values())
             made = self._run_stems([with_steps(examples[dim], time_step) for dim in missing], images)
             for dim, stem in made.items():
                 self._stems.add(keys[dim], stem, sizes[dim])
@@ -192,7 +215,7 @@ class Evaluator:
         if self.batchnorm == "recalibrate" and self.calibration is not None:
             calibration = {node: kind(len(self.calibration)) for node in nodes.values()}
             frames = self.supernet.read_frames(self._to_frames(self.calibration.images), time_step)
-            keep = Walk(self.engine, None, lambda node, x: calibration[node].append(x), self.memory // 2)
+            keep = Walk(self.engine, None, lambda node, x: calibration[node].append(x), self._room.waiting)
             keep.below(tree, State(frames))
         kept = {node: kind(len(images)) for node in nodes.values()}
         for frames in self._frames(images):
@@ -278,9 +301,8 @@ class Evaluator:
         return to_frames(images, self.description, parameter.device, parameter.dtype)
 
 
-def parts(subnets: Sequence[Subnet], images: int) -> Iterator[list[Subnet]]:
-    """Subnets that share most together, no more than can be lost when the power fails."""
-    ordered = in_order(subnets)
+def parts(ordered: Sequence[Subnet], images: int) -> Iterator[Sequence[Subnet]]:
+    """Subnets in the order of what they share, no more together than can be lost when the power fails."""
     size = max(SMALLEST_PART, IMAGES_A_PART // max(images, 1))
     for first in range(0, len(ordered), size):
         yield ordered[first : first + size]

@@ -84,6 +84,12 @@ class StemStore:
     def __init__(self) -> None:
         self._stems: dict[StemKey, tuple[Stem, int]] = {}
         self._images: ImageSet | None = None
+        self._backwards = True
+
+    def turn(self) -> bool:
+        """Whether to go backwards this time: what was used last is then needed first, and has not been given up."""
+        self._backwards = not self._backwards
+        return self._backwards
 
     def begin(self, images: ImageSet) -> None:
         """What is kept of others is given up."""

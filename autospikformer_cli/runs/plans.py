@@ -8,7 +8,7 @@ from autospikformer_cli.runs.assembly import BYTES_A_MEGABYTE, network_shape
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.memory import evaluation_bytes, stems_bytes, training_bytes, waiting_bytes
+from autospikformer_cli.spiking.memory import evaluation_bytes, room_in, stems_bytes, training_bytes, waiting_bytes
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 
@@ -25,8 +25,8 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     return {**_space(recipe), "images": images, "epochs": recipe.train.epochs, "steps": steps, "memory_bytes": memory}
 
 
-def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
-    """Sizes of a search: subnets, parameters, images, evaluations, bytes.
+def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
+    """Sizes of a search: subnets, parameters, images, evaluations, bytes. engine: the name of the one that measures.
 
     recalibration_bytes, evaluation_bytes: of the largest layer, for all calibration images or one batch. stems_bytes:
     of what stems give, kept. waiting_bytes: of what several settings of neurons give, waiting for their turn.
@@ -41,10 +41,16 @@ def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
         calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
     evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed).total
     item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
+    spike_bytes = 1 if engine == "event_driven" else item_bytes
     at_once = {"recalibration": calibration, "evaluation": min(used, recipe.model.evaluation_batch)}
-    layers = {part: evaluation_bytes(shape, space.largest(), images, item_bytes) for part, images in at_once.items()}
-    waiting = waiting_bytes(shape, space, recipe.search.population, max(at_once.values()), item_bytes)
-    stems = stems_bytes(shape, space, used + calibration, memory // 2, item_bytes)
+    layers = {
+        part: evaluation_bytes(shape, space.largest(), images, item_bytes, spike_bytes)
+        for part, images in at_once.items()
+    }
+    waiting = waiting_bytes(shape, space, recipe.search.population, max(at_once.values()), spike_bytes)
+    room = room_in(memory)
+    waiting = min(waiting, room.waiting)
+    stems = stems_bytes(shape, space, used + calibration, room.stems, item_bytes)
     return {
         **_space(recipe),
         "images": used,
@@ -53,8 +59,8 @@ def search_plan(recipe: Recipe, precision: str) -> dict[str, int]:
         "steps": evaluations * -(-used // recipe.model.evaluation_batch),
         **{f"{part}_bytes": needed for part, needed in layers.items()},
         "stems_bytes": stems,
-        "waiting_bytes": min(waiting, memory // 2),
-        "memory_bytes": max(layers.values()) + stems + min(waiting, memory // 2),
+        "waiting_bytes": waiting,
+        "memory_bytes": max(layers.values()) + stems + waiting,
     }
 
 

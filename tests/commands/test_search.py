@@ -312,13 +312,12 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
     before = sorted(path.name for path in trained.iterdir())
     plan = aspk("search", "--dry-run", "--json").document
     trained_plan = aspk("train", "tiny.toml", "--dry-run", "--json").document
-    assert plan == {
+    assert {key: count for key, count in plan.items() if not key.endswith("_bytes")} == {
         **{key: trained_plan[key] for key in SAME_IN_BOTH_PLANS},
         "images": 60,
         "calibration_images": 32,
         "evaluations": 18,
         "steps": 18,
-        **{key: plan[key] for key in plan if key.endswith("_bytes")},
     }
     assert plan["memory_bytes"] == max(plan["recalibration_bytes"], plan["evaluation_bytes"]) + (
         plan["stems_bytes"] + plan["waiting_bytes"]

@@ -19,7 +19,7 @@ from autospikformer_cli.engine.event_driven import EventDrivenPass
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result
 from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.evaluation.walk import Walk
-from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
+from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet, subnet_from_tuple
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SPACE = SearchSpace(
     depth=(1, 2, 3),
-    mlp_ratio=(Decimal(1), Decimal(2), Decimal(3)),
+    mlp_ratio=(Decimal(1), Decimal("1.05"), Decimal(2), Decimal(3)),  # of the first two a hidden layer is as wide
     num_heads=(2, 4),
     threshold=(Decimal("0.6"), Decimal(1)),
     tau=(Decimal("1.25"), Decimal(2)),
@@ -51,9 +51,12 @@ class Measured:
     """A supernet, and what its subnets measure alone, each by an evaluator of its own."""
 
     def __init__(
-        self, engine: EngineName, batchnorm: Any, frames: int, scope: Any, network: Any = "spikformer"
-    ) -> None:
-        shape = NetworkShape(8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1, network=network)
+        self, engine: EngineName, batchnorm: Any, frames: int, scope: Any, network: Any = "spikformer",
+        fixed_heads: int | None = None,
+    ) -> None:  # fmt: skip
+        shape = NetworkShape(
+            8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1, network=network, fixed_heads=fixed_heads
+        )
         config = NetworkConfig(shape, SPACE, attention_scale=0.5, threshold_scope=scope)
         self.supernet = Supernet(config).double()
         self.description = DataDescription(
@@ -105,6 +108,7 @@ class Measured:
         ("dense", "running", 4, "block"),
         ("dense", "batch", 1, "fc1"),
         ("dense", "recalibrate", 1, "block", "transformer"),
+        ("event_driven", "batch", 1, "fc1", "spikformer", 4),
     ],
     ids=lambda each: "-".join(map(str, each)),
 )
@@ -145,6 +149,16 @@ def test_what_a_subnet_measures_does_not_depend_on_the_others(
         for part in evaluator.measure_many(generation, measured.images):
             found |= part
         measured.check(found, generation)
+
+
+def test_subnets_that_compute_the_same_end_at_one_leaf() -> None:
+    """Heads that change nothing, and ratios whose hidden layers are as wide: each subnet has its own measurement."""
+    measured = Measured("event_driven", "recalibrate", 1, "block", "spikformer", 4)
+    texts = ("(1, 1, 2, 1, 2, 2, 8)", "(1, 1, 4, 1, 2, 2, 8)", "(1, 1.05, 4, 1, 2, 2, 8)")
+    subnets = [parse_subnet(text) for text in texts]
+    (found,) = measured.evaluator().measure_many(subnets, measured.images)
+    measured.check(found, subnets)
+    assert len({id(result.predictions.logits) for result in found.values()}) == 1
 
 
 def test_batches_and_threads_change_nothing() -> None:
@@ -223,6 +237,22 @@ def test_without_memory_only_the_stem_in_use_is_kept() -> None:
     for dim in (8, 16):
         evaluator.measure(one_block(embed_dim=dim), measured.images)
         assert [StemKey(2, each) in evaluator._stems for each in (8, 16)] == [dim == 8, dim == 16]
+
+
+def test_stems_that_fit_no_memory_together_are_computed_one_after_the_other(fired: list[tuple[str, int]]) -> None:
+    """Nothing else is kept than memory allows, one stem at least; what is used last is needed first next time."""
+    measured = Measured("event_driven", "running", 1, "block")
+    evaluator = measured.evaluator(memory=1)
+    subnets = [one_block(embed_dim=dim) for dim in (16, 8, 12)]
+    stems = []
+    for _ in range(3):
+        fired.clear()
+        (found,) = evaluator.measure_many(subnets, measured.images)
+        stems.append(sum(name == "patch_embed.rpe_conv" for name, _ in fired))
+        measured.check(found, subnets)
+        assert len([dim for dim in (8, 12, 16) if StemKey(2, dim) in evaluator._stems]) == 1
+    batches = -(-len(measured.images) // evaluator.batch)
+    assert stems == [3 * batches, 2 * batches, 2 * batches]
 
 
 def test_what_waits_is_known_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

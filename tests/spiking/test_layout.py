@@ -274,4 +274,5 @@ def test_memory_grows_with_what_is_kept() -> None:
     shape, subnet = cifar(384), parse_subnet(SPIKFORMER_4_384)
     weights, neurons = 9_324_730, num_neurons(cifar(384), subnet)
     assert training_bytes(shape, subnet, 128, 4) == 4 * (4 * weights + 3 * neurons * 4 * 128)
-    assert evaluation_bytes(shape, subnet, 64, 8) == 8 * (weights + 4 * 192 * 1024 * 4 * 64)
+    assert evaluation_bytes(shape, subnet, 64, 8, 8) == 8 * (weights + 4 * 192 * 1024 * 4 * 64)
+    assert evaluation_bytes(shape, subnet, 64, 4, 1) == 4 * weights + 4 * 192 * 1024 * 4 * 64
