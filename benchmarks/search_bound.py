@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.evaluation.tree import Family, Node, grow
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.spiking.stages import Attend, Fire
+from autospikformer_cli.spiking.stages import Attend, Fire, Stage
 from autospikformer_cli.spiking.supernet import Supernet
 
 
@@ -16,17 +17,32 @@ class Accumulates:
     """Of measured subnets, and of the tree of them: a family of stages needs those of its widest one.
 
     The first layer's are counted as its multiply-accumulates, for one step. shares_steps: subnets with fewer time steps
-    take the first of others.
+    take the first of others. merges_outputs: narrower layers are the first channels of wider ones. kept: stems that
+    were there before, and cost nothing.
     """
 
-    def __init__(self, supernet: Supernet, measured: Mapping[Subnet, Measurement], shares_steps: bool) -> None:
-        self.config = supernet.config
+    def __init__(
+        self, supernet: Supernet, measured: Mapping[Subnet, Measurement], *, shares_steps: bool, merges_outputs: bool,
+        kept: Collection[StemKey] = (),
+    ) -> None:  # fmt: skip
+        self.config, self.merges_outputs = supernet.config, merges_outputs
         self.by_operation = {subnet: self._of(subnet, measurement) for subnet, measurement in measured.items()}
         self.one_by_one = sum(self._path(subnet, list(supernet.stages(subnet))) for subnet in measured)
         self.shared = 0
-        for steps in [None] if shares_steps else sorted({subnet.time_step for subnet in measured}):
-            group = [subnet for subnet in measured if steps in (None, subnet.time_step)]
-            self.shared += self._below(grow(((each, supernet.stages(each)) for each in group), merges_outputs=True))
+        by_steps: dict[int, list[Subnet]] = {}
+        for subnet in measured:
+            steps = max(each.time_step for each in measured) if shares_steps else subnet.time_step
+            by_steps.setdefault(steps, []).append(subnet)
+        for steps, group in by_steps.items():
+            made = [each for each in group if StemKey(steps, each.embed_dim) not in kept]
+            self.shared += self._tree((each, supernet.patch_embed.steps(each.embed_dim)) for each in made)
+            for dim in {each.embed_dim for each in group}:
+                below = [each for each in group if each.embed_dim == dim]
+                self.shared += self._tree((each, supernet.encoder_stages(each)) for each in below)
+
+    def _tree(self, subnets: Iterable[tuple[Subnet, Iterable[Stage]]]) -> int:
+        found = list(subnets)
+        return self._below(grow(found, self.merges_outputs)) if found else 0
 
     def ratio(self) -> float:
         """How many times as fast a walk could be, were accumulates all of the time."""

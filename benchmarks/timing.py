@@ -25,7 +25,7 @@ def medians(alternatives: Mapping[str, Callable[[], object]], rounds: int) -> di
 
 
 def machine() -> str:
-    """Processor, cores, threads and versions, in a line."""
+    """Processor, cores, threads, the GPU if there is one, and versions, in a line."""
     model = platform.processor() or platform.machine()
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
@@ -33,4 +33,5 @@ def machine() -> str:
     except OSError:
         pass
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{model}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; {versions}"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}, {os.cpu_count()} cores, {torch.get_num_threads()} threads{gpu}; {versions}"

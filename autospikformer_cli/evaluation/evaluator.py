@@ -78,7 +78,7 @@ class Evaluator:
     batchnorm: Literal["recalibrate", "running", "batch"]
     batch: int
     memory: int = DEFAULT_MEMORY
-    _stems: StemStore = field(default_factory=StemStore, init=False, repr=False, compare=False)
+    stems: StemStore = field(default_factory=StemStore, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Recalibration without images is a caller's error (ValueError)."""
@@ -104,7 +104,7 @@ class Evaluator:
     ) -> Iterator[dict[Subnet, Result]]:
         """Results of distinct subnets, part by part, each as it would be alone. advance is told images, by subnet."""
         ordered = in_order(subnets)
-        if self._stems.turn():
+        if self.stems.turn():
             ordered.reverse()
         for part in parts(ordered, len(images) + len(self.calibration or ())):
             by_step: dict[int, list[Subnet]] = {}
@@ -187,18 +187,18 @@ class Evaluator:
 
     def _stems_of(self, subnets: Sequence[Subnet], time_step: int, images: ImageSet) -> dict[int, Stem]:
         """The stems that subnets need, by dimension; those that are not kept are computed together."""
-        self._stems.begin(images)
+        self.stems.begin(images)
         dims = list(dict.fromkeys(subnet.embed_dim for subnet in subnets))
         keys = {dim: StemKey(time_step, dim) for dim in dims}
-        missing = [dim for dim, key in keys.items() if key not in self._stems]
+        missing = [dim for dim, key in keys.items() if key not in self.stems]
         if missing:
             examples = {each.embed_dim: each for each in subnets}
             sizes = {dim: self._stem_bytes(dim, time_step, len(images)) for dim in missing}
-            self._stems.give_up(self._room.stems - sum(sizes.values()), keys.values())
+            self.stems.give_up(self._room.stems - sum(sizes.values()), keys.values())
             made = self._run_stems([with_steps(examples[dim], time_step) for dim in missing], images)
             for dim, stem in made.items():
-                self._stems.add(keys[dim], stem, sizes[dim])
-        return {dim: self._stems.get(key) for dim, key in keys.items()}
+                self.stems.add(keys[dim], stem, sizes[dim])
+        return {dim: self.stems.get(key) for dim, key in keys.items()}
 
     def _stem_bytes(self, dim: int, time_step: int, images: int) -> int:
         calibration = len(self.calibration) if self.batchnorm == "recalibrate" and self.calibration else 0

@@ -236,7 +236,7 @@ def test_without_memory_only_the_stem_in_use_is_kept() -> None:
     evaluator = measured.evaluator(memory=1)
     for dim in (8, 16):
         evaluator.measure(one_block(embed_dim=dim), measured.images)
-        assert [StemKey(2, each) in evaluator._stems for each in (8, 16)] == [dim == 8, dim == 16]
+        assert [StemKey(2, each) in evaluator.stems for each in (8, 16)] == [dim == 8, dim == 16]
 
 
 def test_stems_that_fit_no_memory_together_are_computed_one_after_the_other(fired: list[tuple[str, int]]) -> None:
@@ -250,7 +250,7 @@ def test_stems_that_fit_no_memory_together_are_computed_one_after_the_other(fire
         (found,) = evaluator.measure_many(subnets, measured.images)
         stems.append(sum(name == "patch_embed.rpe_conv" for name, _ in fired))
         measured.check(found, subnets)
-        assert len([dim for dim in (8, 12, 16) if StemKey(2, dim) in evaluator._stems]) == 1
+        assert len([dim for dim in (8, 12, 16) if StemKey(2, dim) in evaluator.stems]) == 1
     batches = -(-len(measured.images) // evaluator.batch)
     assert stems == [3 * batches, 2 * batches, 2 * batches]
 
