@@ -25,6 +25,7 @@ def runs(session: Session) -> None:
                     "state": run.state,
                     "date": run.date.isoformat(timespec="seconds"),
                     "best_top1": run.best_top1,
+                    "split": run.split,
                 }
                 for run in summaries
             ]
@@ -35,6 +36,6 @@ def runs(session: Session) -> None:
         return
     table = Table("run", "recipe", "state", "last written", "best top-1")
     for run in summaries:
-        best = "-" if run.best_top1 is None else f"{run.best_top1:.2f} %"
+        best = "-" if run.best_top1 is None else f"{run.best_top1:.2f} % on {run.split}"
         table.add_row(escape(run.name), escape(run.recipe or "-"), run.state, f"{run.date:%Y-%m-%d %H:%M}", best)
     session.console.print(table)

@@ -21,7 +21,7 @@ from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table
 from autospikformer_cli.report.energy_notes import Work, energy_notes, module_notes
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.paper import paper_ann_energy
-from autospikformer_cli.report.provenance import fidelity_notes
+from autospikformer_cli.report.provenance import fidelity_notes, selection_notes
 from autospikformer_cli.space import Subnet
 
 
@@ -38,7 +38,7 @@ class NetworkEnergy:
     """A network's energy, and what it rests on.
 
     source: where its input rates are from. subnet, recipe: None for a user's module, whose other work is in module.
-    engine: what ran the subnet, None where rates were given.
+    engine: what ran the subnet, None where rates were given. selected_on: the split of the search that chose it.
     """
 
     title: str
@@ -49,6 +49,7 @@ class NetworkEnergy:
     recipe: Recipe | None = None
     engine: str | None = None
     module: ModuleWork | None = None
+    selected_on: str = ""
 
     @property
     def rules(self) -> Convention:
@@ -107,6 +108,7 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
         if whole:
             yield f"whole numbers, a value n read as n spikes (divide a pixel's bytes by 255): {', '.join(whole)}"
         yield from module_notes(found.module.not_counted, found.module.unattributed)
+    yield from selection_notes(found.selected_on)
     if found.recipe is not None:
         recipe = found.recipe
         yield from fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
@@ -148,6 +150,7 @@ def energy_document(found: NetworkEnergy) -> dict[str, object]:
         "input_rates": {name: asdict(rate) for name, rate in found.network.counts.rates.items()},
         "step_rates": {layer: list(rates) for layer, rates in found.network.step_rates},
         "engine": found.engine,
+        "selected_on": found.selected_on or None,
         "convention": found.energy.named_convention.name,
         "rules": found.energy.rules.rules(),
         "profile": found.energy.hardware.name,

@@ -19,7 +19,7 @@ from autospikformer_cli.report.energy_report import ModuleWork, NetworkEnergy
 from autospikformer_cli.runs.assembly import TrainedRun, network_shape, open_searched
 from autospikformer_cli.runs.module_inputs import layout_for, module_inputs, parse_shape
 from autospikformer_cli.runs.rates import rates_from_file, uniform_rates
-from autospikformer_cli.runs.search import provenance, select_subnet
+from autospikformer_cli.runs.search import provenance, select_subnet, selected_on
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
@@ -56,10 +56,12 @@ def measured_energy(session: Session, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: stored ones of the search, else measured now on validation."""
     run = open_searched(resolve_run(session.run), session)
     has_population = (run.path / stored.FILE_NAME).is_file()
-    chosen = select_subnet(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
+    named = subnet or ("best" if has_population else "baseline")
+    chosen = select_subnet(named, run.recipe, run.path)
     measurement, source = _measurement(run, chosen, has_population)
     network = counted_subnet(run.energy.shape, chosen, OperationCounts.of(measurement), _firing_rates(measurement))
-    return _of_subnet(chosen, network, run.recipe, source, run.engine.name)
+    found = _of_subnet(chosen, network, run.recipe, source, run.engine.name)
+    return replace(found, selected_on=selected_on(named, run.path))
 
 
 def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...]], ...]:

@@ -14,11 +14,10 @@ from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
 from autospikformer_cli.runs.archive import Conditions
 from autospikformer_cli.runs.assembly import MOVABLE_KEYS, TrainedRun, engine_of, open_searched, weight_arrays
-from autospikformer_cli.runs.search import provenance, select_subnet
+from autospikformer_cli.runs.search import provenance, select_subnet, selected_on
 from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store import population
 from autospikformer_cli.store.evaluations import (
     Evaluation,
     FineTuning,
@@ -65,11 +64,12 @@ class Profile(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """One subnet of one run, and the images that it is measured on."""
+    """One subnet of one run, and the images that it is measured on. selected_on: see `search.selected_on`."""
 
     run: TrainedRun
     subnet: Subnet
     images: ImageSet
+    selected_on: str = ""
 
     @classmethod
     def open(cls, session: Session, subnet: str, split: str, first: int | None) -> EvaluationRun:
@@ -79,7 +79,8 @@ class EvaluationRun:
             raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
         run = open_searched(resolve_run(session.run), session)
         require_writable(run.path)
-        return cls(run, select_subnet(subnet, run.recipe, run.path), run.images(named, first))
+        chosen = select_subnet(subnet, run.recipe, run.path)
+        return cls(run, chosen, run.images(named, first), selected_on(subnet, run.path))
 
     def inherited(self) -> Result:
         """Measured with the supernet's weights."""
@@ -213,7 +214,7 @@ class EvaluationRun:
             silent_channels=measured.silent_channels,
             engine=evaluator.engine.name,
             synaptic_events=self._synaptic_events(measured),
-            selected_on=run.recipe.search.split if (run.path / population.FILE_NAME).is_file() else "",
+            selected_on=self.selected_on,
         )
         return Result(shown, result.predictions, evaluator)
 

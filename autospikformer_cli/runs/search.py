@@ -25,13 +25,15 @@ from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import population as stored
-from autospikformer_cli.store.population import Population, Provenance, load_population, searches
+from autospikformer_cli.store.population import Population, Provenance, load_population, read_search, searches
 from autospikformer_cli.store.supernet import weights_hash
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
 
 BASELINE_ID = "baseline"
+NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
+"""What --subnet takes beside what a search has found."""
 
 
 def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
@@ -164,6 +166,13 @@ def require_feasible(problem: Problem, population: Population) -> None:
         raise none_feasible(problem.limits, candidates)
 
 
+def selected_on(text: str, path: Path) -> str:
+    """The split that a subnet was chosen on, as --subnet names it; "" for one that no search has chosen."""
+    if text in NAMED_BY_THE_SPACE or _is_tuple(text):
+        return ""
+    return read_search(path, file_and_id(text)[0]).provenance.split
+
+
 def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
     """The subnet that --subnet names: best, largest, smallest, baseline, a candidate's id, or a tuple.
 
@@ -172,10 +181,10 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
     from autospikformer_cli.space import parse_subnet
 
     space = recipe.space.search_space()
-    words = {"largest": space.largest, "smallest": space.smallest, "baseline": recipe.baseline}
+    words = dict(zip(NAMED_BY_THE_SPACE, (space.largest, space.smallest, recipe.baseline), strict=True))
     if text in words:
         return words[text]()
-    if any(character in text for character in "([,"):
+    if _is_tuple(text):
         return space.require(parse_subnet(text))
     if path is None:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
@@ -200,3 +209,7 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
             f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
         )
     return found
+
+
+def _is_tuple(text: str) -> bool:
+    return any(character in text for character in "([,")

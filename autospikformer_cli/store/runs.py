@@ -30,13 +30,16 @@ TRAIN_FIRST = "train one first: aspk train quickstart"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line. recipe: None where it cannot be read. date: of the last write. best_top1: in percent."""
+    """A run in one line. recipe: None where it cannot be read. date: of the last write. best_top1: in percent, on
+    the images of the split.
+    """
 
     name: str
     recipe: str | None
     state: str
     date: datetime
     best_top1: float | None
+    split: str | None = None
 
 
 def runs_folder() -> Path:
@@ -160,7 +163,7 @@ def _summary(run: Path) -> RunSummary:
         search = population.read_search(run)
     except UserError:
         return RunSummary(run.name, recipe, f"damaged ({population.FILE_NAME})", date, None)
-    return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1)
+    return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1, search.provenance.split)
 
 
 def _stores(run: Path) -> list[Path]:

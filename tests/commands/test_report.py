@@ -198,6 +198,12 @@ def test_a_search_on_test_images_is_marked_everywhere(aspk: Aspk, trained: Path)
     document = aspk("evaluate", "--images", "20", "--json").document
     assert (document["split"], document["selected_on"]) == ("test", "test")
     assert MARK not in " ".join(aspk("evaluate", "--split", "validation", "--images", "20").stdout.split())
+    assert MARK in " ".join(aspk("energy").stdout.split())
+    assert "% on test" in " ".join(aspk("runs").stdout.split())
+    aspk("search", "--set", "search.generations=1")
+    for asked, marked in (("2/c0001", True), ("c0001", False), ("largest", False)):
+        shown = aspk("evaluate", "--subnet", asked, "--images", "20", "--set", 'search.split="validation"').stdout
+        assert (MARK in " ".join(shown.split())) == marked
 
 
 def test_a_sound_search_is_not_marked(aspk: Aspk, searched: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     runs_command(Session())
     shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     assert [cells for cells in shown if cells] == [
-        ["new", "quickstart", "searching, generation 4 of 20", "2025-03-01 12:00", "80.40 %"],
+        ["new", "quickstart", "searching, generation 4 of 20", "2025-03-01 12:00", "80.40 % on validation"],
         ["[old]", "-", "damaged (supernet.h5)", "2025-03-01 11:59", "-"],
     ]
 
@@ -50,6 +50,7 @@ def test_the_document(capsys: pytest.CaptureFixture[str]) -> None:
         "state": "searching, generation 4 of 20",
         "date": NOON.isoformat(timespec="seconds"),
         "best_top1": 80.4,
+        "split": "validation",
     }
     assert (listed[1]["recipe"], listed[1]["best_top1"]) == (None, None)
 
