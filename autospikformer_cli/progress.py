@@ -143,7 +143,7 @@ class PlainLines:
 
     def close(self) -> None:
         """Says how far it came, unless the last line did."""
-        if self._pace.done != self._last_done:
+        if (self._pace.done, self._pace.shown()) != self._last:
             self._print()
 
     def _print_seldom(self) -> None:
@@ -155,7 +155,7 @@ class PlainLines:
         parts = [part for part in (counts, self._pace.rate_and_time(), self._pace.shown()) if part]
         self._console.print(", ".join(parts), markup=False, emoji=False, highlight=False, soft_wrap=True)
         self._last_line = self._pace.seconds
-        self._last_done = self._pace.done
+        self._last = self._pace.done, self._pace.shown()
 
 
 class Silence:
@@ -180,20 +180,27 @@ def duration(seconds: float) -> str:
 
 
 def _rich_bar(console: Console) -> RichProgress:
+    from rich.console import RenderableType
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
+    from rich.text import Text
 
-    def text(template: str, *, wraps: bool = False) -> TextColumn:
-        return TextColumn(template, markup=False, table_column=Column(no_wrap=not wraps))
+    def text(template: str) -> TextColumn:
+        return TextColumn(template, markup=False, table_column=Column(no_wrap=True))
 
-    # On a narrow terminal the values wrap, so that neither the count nor the time left is cut.
-    return RichProgress(
+    class ValuesBelow(RichProgress):
+        """On a narrow terminal values beside the bar would cut the count and the time left, or be cut themselves."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            yield from (Text(task.fields["shown"]) for task in self.tasks if task.fields["shown"])
+
+    return ValuesBelow(
         text("{task.description}"),
-        BarColumn(bar_width=WIDTH_OF_THE_BAR, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=min(WIDTH_OF_THE_BAR, console.width // 10), table_column=Column(no_wrap=True)),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         text("{task.fields[pace]}"),
-        text("{task.fields[shown]}", wraps=True),
         console=console,
         # Standard output is for results alone, and may be a pipe while standard error is the terminal.
         redirect_stdout=False,

@@ -66,6 +66,7 @@ def search(
     from autospikformer_cli.runs.recount import recount as measure_again
     from autospikformer_cli.runs.results import score_population
     from autospikformer_cli.runs.search import SearchRun
+    from autospikformer_cli.runs.search_files import NOT_OF_A_SEARCH
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
 
@@ -74,7 +75,8 @@ def search(
     given |= {f"search.limits.{objective}": bound for objective, bound in most.items()}
     options = [f"{key}={value}" for key, value in given.items() if value is not None]
     path = resolve_run(session.run)
-    goes_on = not (fresh or options or session.overrides)
+    keys = {override.partition("=")[0].strip() for override in session.overrides}
+    goes_on = not (fresh or options or keys - {*NOT_OF_A_SEARCH})
     run = open_searched(path, session) if goes_on else open_run(path, session, options)
     if dry_run:
         plan = search_plan(run.recipe, session.precision, run.engine.name)
@@ -88,8 +90,10 @@ def search(
     ranked = results.scores.ranked
     if ranked:
         best = ranked[0]
+        rejected = f" ({len(results.scores.rejected)} rejected)" if results.scores.rejected else ""
+        measured = f"{len(population.candidates)} subnets measured{rejected}"
         session.console.print(
-            f"{run.path}: {len(ranked)} subnets measured, {len(pareto_front(ranked))} on the Pareto front; best by "
+            f"{run.path}: {measured}, {len(pareto_front(ranked))} on the Pareto front; best by "
             f"F_AEB (alpha {results.provenance.alpha:g}): {best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}",
             markup=False,
             soft_wrap=True,

@@ -116,11 +116,15 @@ class WorkerPool(ABC, Generic[W]):
         deal = Deal(self._cut(subnets), self.living())
         running: dict[W, Share] = {}
         finished: list[Measured] = []
+        failed: list[Exception] = []
         try:
-            while running or deal or finished:
-                self._hand_out(deal, running)
+            while running or deal or finished or failed:
+                if not failed:
+                    self._hand_out(deal, running)
                 yield from finished
-                finished = self._collect(deal, running) if running or deal else []
+                for error in failed:
+                    raise error
+                finished, failed = self._collect(deal, running) if running or deal else ([], [])
         finally:
             self._left.update(running)
 
@@ -132,9 +136,9 @@ class WorkerPool(ABC, Generic[W]):
                 running[worker] = share
                 self.send(worker, share)
 
-    def _collect(self, deal: Deal[W], running: dict[W, Share]) -> list[Measured]:
-        """What is finished, as soon as anything is; the shares of those who died wait again."""
-        finished = []
+    def _collect(self, deal: Deal[W], running: dict[W, Share]) -> tuple[list[Measured], list[Exception]]:
+        """What is finished, as soon as anything is, and errors met; the shares of those who died wait again."""
+        finished, failed = list[Measured](), list[Exception]()
         for worker, reply in self.replies([*running, *self._left]):
             share = running.pop(worker, None)
             self._left.discard(worker)
@@ -143,11 +147,11 @@ class WorkerPool(ABC, Generic[W]):
                 if share is not None:
                     deal.put_back(worker, share)
             elif isinstance(reply, Exception):
-                raise reply
+                failed.append(reply)
             elif share is not None:
                 finished.append(reply)
         self.living()
-        return finished
+        return finished, failed
 
     def _cut(self, subnets: Sequence[Subnet]) -> list[Share]:
         """No more of them at once than can be lost when the power fails."""

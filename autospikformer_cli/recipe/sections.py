@@ -166,7 +166,8 @@ class ModelConfig(Keys):
     calibration_images: PositiveWhole = 256
     """Training images, without augmentation, that recalibration uses; they go through at once."""
     evaluation_batch: PositiveWhole = 64
-    """Images that an evaluation runs at once; results depend on it in the last bits, and under batchnorm = "batch"."""
+    """Images that an evaluation runs at once; with --engine dense the last bits depend on it, under batchnorm = "batch"
+    the results."""
     evaluation_memory: PositiveWhole = 500
     """Megabytes of spikes that an evaluation of many subnets may keep and hold waiting; no result depends on it."""
     decay_input: Flag = True

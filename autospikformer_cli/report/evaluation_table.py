@@ -37,7 +37,8 @@ class Evaluation:
     """One evaluation of one subnet. label: whose weights (inherited, fine-tuned); energy in joules an image.
 
     synaptic_events: of an image, exact, of the attention products in the order that the energy counts; None for an ANN.
-    switches, resolved: as in `provenance.Provenance`. selected_on: the split of the search that chose it, "" where none did.
+    switches, resolved: as in `provenance.Provenance`. selected_on: the split of the search that chose the subnet, ""
+    where none did.
     """
 
     label: str

@@ -34,8 +34,9 @@ NOT_OF_A_MEASUREMENT = (
 class Conditions:
     """All that a subnet's measurement depends on beside the subnet: equal conditions, equal counts.
 
-    Hashes of weights and images, how many, what computes them, and every key of [model] that acts; never how energy is
-    counted or priced, nor any key of [search] but those that choose the images.
+    Hashes of weights and images, how many, what computes them in which version, and every key of [model] that acts;
+    never how energy is counted or priced, nor any key of [search] but those that choose the images. A plugin's neuron
+    is known by its name alone.
     """
 
     weights_hash: str
@@ -48,6 +49,7 @@ class Conditions:
     frames: int
     fixed_heads: int | None
     model: tuple[tuple[str, str], ...]
+    computed_with: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, provenance: Provenance, recipe: Recipe) -> Conditions:
@@ -67,6 +69,7 @@ class Conditions:
             provenance.frames,
             None if model.searched_heads else recipe.space.num_heads[-1],
             tuple((key, repr(value)) for key, value in model if key not in ignored),
+            tuple(sorted(provenance.computed_with.items())),
         )
 
 

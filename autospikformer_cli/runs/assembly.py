@@ -169,13 +169,18 @@ def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:
     return {name: tensor.detach().cpu().numpy() for name, tensor in supernet.state_dict().items()}
 
 
+def versions() -> dict[str, str]:
+    """Of what the last bits of a result depend on."""
+    packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
+    return {"python": platform.python_version(), **packages}
+
+
 def environment(session: Session) -> dict[str, str]:
-    """The versions, device and threads that a result was computed with: its last bits depend on all of them."""
+    """The versions, device and threads that a training was computed with: its last bits depend on all of them."""
     import torch
 
-    packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
     computed = {"device": session.device, "precision": session.precision, "threads": str(torch.get_num_threads())}
-    return {"python": platform.python_version(), **packages, **computed}
+    return {**versions(), **computed}
 
 
 def require_same_images(path: Path, splits: Mapping[str, str], images: ImageSet) -> None:

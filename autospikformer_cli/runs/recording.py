@@ -24,7 +24,7 @@ from autospikformer_cli.store.population import HypervolumeHistory, Population, 
 class Display:
     """What stands beside a search's bar.
 
-    begun: candidates that were there before. measured: by this process; hits: taken from the run's archive.
+    begun: candidates that were there before. measured: by this process; hits: measured before.
     """
 
     progress: Progress
@@ -50,7 +50,8 @@ class Display:
         hits = max(self.hits, len(candidates) - self.begun - self.measured)
         self.progress.skip(hits - self.hits)
         self.hits = hits
-        generation = min(self.algorithm.generation + 1, self.generations)
+        goes_on = len(candidates) < self.algorithm.total
+        generation = min(self.algorithm.generation + goes_on, self.generations)
         shown: dict[str, Shown] = {"generation": f"{generation}/{self.generations}"}
         if hits:
             shown["hits"] = hits

@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.executors import IN_PROCESS, Executor, ExecutorOptions, make_executor
+from autospikformer_cli.evaluation.executors import (
+    IN_PROCESS,
+    Executor,
+    ExecutorOptions,
+    make_executor,
+    require_executor,
+)
 from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.report.provenance import selection_notes
 from autospikformer_cli.runs.archive import Conditions, file_and_id, known_measurements
-from autospikformer_cli.runs.assembly import TrainedRun, workload_of
+from autospikformer_cli.runs.assembly import TrainedRun, versions, workload_of
 from autospikformer_cli.runs.recording import Display, Record
 from autospikformer_cli.runs.results import counts_of, recipe_problem
 from autospikformer_cli.runs.search_files import SearchFiles
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
-from autospikformer_cli.search.limits import none_drawn, none_feasible
+from autospikformer_cli.search.limits import Refusals, none_drawn, none_feasible
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
@@ -38,6 +44,8 @@ NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 
 def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
     """How the run's subnets are measured on some images."""
+    import torch
+
     recalibrated = run.recipe.model.batchnorm == "recalibrate"
     return Provenance(
         split=images.split,
@@ -54,6 +62,7 @@ def provenance(run: TrainedRun, images: ImageSet) -> Provenance:
         frames=run.description.num_frames or 0,
         engine=run.engine.name,
         switches=run.recipe.resolved_switches(),
+        computed_with=versions() | ({"threads": str(torch.get_num_threads())} if run.engine.batch_matters else {}),
     )
 
 
@@ -73,6 +82,7 @@ class SearchRun:
         which what was measured is kept; KeyboardInterrupt when stopped.
         """
         recipe, session = self.run.recipe, self.run.session
+        require_executor(self.executor)
         session.torch_device()
         self._say_what_to_know()
         images = self.run.images(recipe.search.split, recipe.search.images)
@@ -84,6 +94,8 @@ class SearchRun:
             files.bring_forward(name)
             require_feasible(recipe_problem(recipe), begun)
             return begun
+        if begun is not None:
+            _require_same_versions(self.run.path, begun.provenance, measured_as)
         problem = recipe_problem(recipe)
         archive = begun.candidates if begun else ()
         algorithm = make_algorithm(recipe.search, problem, recipe.seed, begun.state if begun else None, archive)
@@ -148,10 +160,19 @@ class SearchRun:
             session.say(f"aspk search --run {self.run.path} goes on from there")
             raise KeyboardInterrupt
         if display.hits:
-            session.say(
-                f"{display.hits} of {algorithm.total} subnets were measured before, by the run's other searches"
-            )
+            session.say(f"{display.hits} of {algorithm.total} subnets had been measured before")
         return record.population
+
+
+def _require_same_versions(path: Path, begun: Provenance, now: Provenance) -> None:
+    """Raises UserError where a search would go on with other packages, to other last bits."""
+    for name, number in begun.computed_with.items():
+        if now.computed_with.get(name, number) != number:
+            raise UserError(
+                f"the search of this run was begun with {name} {number}, not {now.computed_with[name]}",
+                str(path),
+                "go on with the same, or search anew with --fresh (the old population is kept beside)",
+            )
 
 
 def energy_rules(recipe: Recipe) -> dict[str, Value]:
@@ -160,10 +181,16 @@ def energy_rules(recipe: Recipe) -> dict[str, Value]:
 
 
 def require_feasible(problem: Problem, population: Population) -> None:
-    """Raises UserError where every candidate breaks a limit."""
-    candidates = population.candidates
-    if candidates and not any(map(problem.feasible, candidates)):
-        raise none_feasible(problem.limits, candidates)
+    """Raises UserError where every candidate breaks a limit, or computes what is not finite."""
+    finite = [candidate for candidate in population.candidates if not candidate.measurement.non_finite]
+    if population.candidates and not finite:
+        raise UserError(
+            f"every one of {len(population.candidates)} subnets computes values that are not finite",
+            "the supernet's weights",
+            "train it anew with a lower train.lr",
+        )
+    if finite and not any(map(problem.feasible, finite)):
+        raise none_feasible(problem.limits, finite, Refusals.restored(population.state))
 
 
 def selected_on(text: str, path: Path) -> str:

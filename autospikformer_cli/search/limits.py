@@ -140,8 +140,11 @@ def none_drawn(refusals: Refusals) -> UserError:
     )
 
 
-def none_feasible(limits: Limits, candidates: Sequence[Candidate]) -> UserError:
-    """What to say where every measured candidate breaks a limit: which did what, and what the nearest measured."""
+def none_feasible(limits: Limits, candidates: Sequence[Candidate], refusals: Refusals) -> UserError:
+    """What to say where every measured candidate breaks a limit: which did what, and what the nearest measured.
+
+    refusals: of what was drawn and not measured.
+    """
     by_limit: dict[str, int] = {}
     for candidate in candidates:
         for name in limits.excesses(candidate):
@@ -152,8 +155,9 @@ def none_feasible(limits: Limits, candidates: Sequence[Candidate]) -> UserError:
             values = [limit.objective.after(candidate, limits.price_of(candidate)) for candidate in candidates]
             best = (min if limit.objective.better == "less" else max)(values)
             nearest.append(f"the best {limit.objective.label} measured is {limit.objective.to_text(best)}")
+    before = f"; before measuring, {refusals}" if refusals.by_limit else ""
     return UserError(
-        f"no subnet keeps to the limits: {refusal_text(by_limit, len(candidates), 'measured subnets')}",
+        f"no subnet keeps to the limits: {refusal_text(by_limit, len(candidates), 'measured subnets')}{before}",
         "search.limits",
         f"{_loosen(by_limit)}: {', '.join(nearest)}; what was measured is kept, and not measured again",
     )

@@ -49,6 +49,7 @@ class Provenance:
     frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
     engine: what ran the network; dense where an aspk before 0.2 wrote the file, which had no other.
     switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
+    computed_with: versions, and what else the last bits depend on; empty where an aspk before 0.2 wrote the file.
     """
 
     split: str
@@ -65,6 +66,7 @@ class Provenance:
     frames: int = 0
     engine: str = "dense"
     switches: dict[str, Value] = field(default_factory=dict, compare=False)
+    computed_with: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,9 @@ def _aside(number: int) -> str:
 def _existing(run: Path, name: str) -> Path:
     path = run / name
     if not path.is_file():
-        raise UserError(f"{run} has no {name}", fix=f"search first: aspk search --run {run}")
+        others = searches(run)
+        beside = f"; beside it: {', '.join(others)}, which the same search would take up again" if others else ""
+        raise UserError(f"{run} has no {name}", fix=f"search first: aspk search --run {run}{beside}")
     return path
 
 

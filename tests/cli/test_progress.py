@@ -89,6 +89,30 @@ def test_a_terminal_has_a_live_bar_with_rate_and_time_left() -> None:
     assert "loss=0.25" in shown
 
 
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    terminal = io.StringIO()
+    clock = count(step=2.0)
+    console = Console(file=terminal, force_terminal=True, width=40, color_system=None)
+    with show_progress(console, "searching", 320, clock=lambda: float(next(clock))) as progress:
+        progress.advance(120, generation="3/8", front=7, best="c0117, 98.33 %, 0.7133 µJ", hypervolume="0.9115")
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert any("searching" in line and "120/320" in line and line.endswith("left") for line in lines)
+    text = " ".join(lines)
+    assert all(value in text for value in ("generation=3/8", "front=7", "best=c0117", "hypervolume=0.9115"))
+
+
+def test_the_last_line_has_the_last_values(capsys) -> None:
+    clock = Clock()
+    with show_progress(Console(stderr=True), "search", 4, clock=clock) as progress:
+        clock.now += 6.0
+        progress.advance(4)
+        progress.advance(0, front=3)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "search: 4/4, 0.667/s, 0:06 in all",
+        "search: 4/4, 0.667/s, 0:06 in all, front=3",
+    ]
+
+
 def test_quiet_says_nothing_and_results_stay_apart(capsys) -> None:
     with Session(quiet=True).progress("training", 3) as progress:
         progress.advance(3, loss=1.0)

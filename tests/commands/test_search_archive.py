@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.archive import Conditions
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import load_population, searches
+from autospikformer_cli.store.population import load_population, save_population, searches
 
 Aspk = Callable[..., Any]
 Once = tuple[Path, Any]
@@ -54,7 +56,7 @@ def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, mea
     lines = done.stderr.splitlines()
     assert lines[0] == "the search before, with other search.alpha, is kept as runs/tiny/population-2.h5"
     assert re.search(rf"searching: 18/18, .* hits={len(hits)} ", lines[-3])
-    assert lines[-2] == f"{len(hits)} of 18 subnets were measured before, by the run's other searches"
+    assert lines[-2] == f"{len(hits)} of 18 subnets had been measured before"
 
     second = (searched / "population.h5").read_bytes()
     measured.clear()
@@ -122,6 +124,51 @@ def test_conditions_know_the_heads_of_a_network_that_searches_none(searched_once
     assert conditions() == conditions("space.num_heads=[2]", "search.alpha=1", "energy.head=false", "train.batch=2")
     fixed = "model.searched_heads=false"
     assert conditions(fixed) not in (conditions(), conditions(fixed, "space.num_heads=[2]"))
+
+
+@pytest.mark.parametrize("override", ["model.evaluation_memory=7", 'data.cache="elsewhere"'])
+def test_a_search_goes_on_under_keys_that_change_nothing(aspk: Aspk, searched: Path, override: str) -> None:
+    assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").exit_code == 0
+    before = (searched / "population.h5").read_bytes()
+    assert aspk("search", "--set", override).exit_code == 0
+    assert (searched / "population.h5").read_bytes() == before
+
+
+def of_another_torch(run: Path, **changed: object) -> None:
+    """The run's search as if it had been measured with torch 1.0."""
+    population = load_population(run)
+    computed_with = {**population.provenance.computed_with, "torch": "1.0"}
+    provenance = replace(population.provenance, computed_with=computed_with)
+    save_population(run, replace(population, provenance=provenance, state={**population.state, **changed}))
+
+
+def test_what_another_version_measured_is_measured_anew(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
+    assert set(load_population(searched).provenance.computed_with) == {
+        "python", "autospikformer-cli", "torch", "numpy", "numba"
+    }  # fmt: skip
+    of_another_torch(searched)
+    assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").exit_code == 0
+    assert len(measured) == 7
+
+
+def test_dense_results_of_other_threads_are_not_taken(aspk: Aspk, trained: Path, measured: list[Subnet]) -> None:
+    dense = ("search", "--engine", "dense", "--set", "search.generations=1", "--threads")
+    for threads, alpha, num_measured in (("1", "0.5", 7), ("1", "0.3", 0), ("2", "0.9", 7)):
+        measured.clear()
+        assert aspk(*dense, threads, "--alpha", alpha).exit_code == 0
+        assert len(measured) == num_measured
+
+
+def test_a_search_does_not_go_on_with_another_version(aspk: Aspk, searched: Path) -> None:
+    of_another_torch(searched, finished=False)
+    before = (searched / "population.h5").read_bytes()
+    done = aspk("search")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: runs/tiny: the search of this run was begun with torch 1.0, not {version('torch')}\n"
+        "  go on with the same, or search anew with --fresh (the old population is kept beside)\n"
+    )
+    assert (searched / "population.h5").read_bytes() == before
 
 
 def test_a_damaged_search_of_before_is_left_out(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:

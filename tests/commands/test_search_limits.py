@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.search import generations
 from autospikformer_cli.store.population import load_population, save_population, searches
+from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
 Once = tuple[Path, Any]
@@ -78,6 +80,30 @@ def test_a_search_without_a_feasible_subnet_is_kept(aspk: Aspk, searched: Path) 
     assert (best.exit_code, best.stderr) == (2, done.stderr)
     lifted = aspk("report", "--set", 'search.limits.energy="none"', "--json").document
     assert (len(lifted["candidates"]), lifted["rejected"]) == (18, [])
+
+
+def test_limits_before_and_behind_measuring_are_both_told(aspk: Aspk, trained: Path) -> None:
+    smallest = aspk("search", "--dry-run", "--json").document["params_smallest"]
+    done = aspk("search", "--max-params", str(2 * smallest), "--max-energy", "1e-12", "--quiet")
+    assert (done.exit_code, done.stdout) == (2, "")
+    state = load_population(trained).state
+    share = 100 * state["refused"]["params"] / state["samples"]
+    assert (
+        "search.limits.energy excluded 100 % of 18 measured subnets; "
+        f"before measuring, search.limits.params excluded {share:.1f} % of {state['samples']:,} samples\n"
+    ) in done.stderr
+
+
+def test_a_search_of_a_network_that_computes_no_numbers_says_so(aspk: Aspk, trained: Path) -> None:
+    checkpoint = load_checkpoint(trained)
+    nothing = np.full_like(checkpoint.weights["head.bias"], np.nan)
+    save_checkpoint(trained, replace(checkpoint, weights={**checkpoint.weights, "head.bias": nothing}))
+    done = aspk("search", "--quiet", "--set", "search.generations=1")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: the supernet's weights: every one of 6 subnets computes values that are not finite\n"
+        "  train it anew with a lower train.lr\n"
+    )
 
 
 def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searched_once: Once) -> None:

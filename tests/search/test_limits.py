@@ -13,7 +13,7 @@ from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.search import generations
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
-from autospikformer_cli.search.limits import none_drawn, none_feasible
+from autospikformer_cli.search.limits import Refusals, none_drawn, none_feasible
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet
 
@@ -160,7 +160,7 @@ def test_a_search_without_a_feasible_subnet(paper_space: SearchSpace, searching:
     best = max(candidate.measurement.top1 for candidate in archive)
     least = min(problem.price_of(candidate).energy_j for candidate in archive)
     of_top1 = f", search.limits.top1 {below / len(archive):.1%}".replace("%", " %") if below < len(archive) else ""
-    text = str(none_feasible(problem.limits, archive))
+    text = str(none_feasible(problem.limits, archive, Refusals()))
     assert text.startswith(
         "search.limits: no subnet keeps to the limits: "
         f"search.limits.energy excluded 100 % of {len(archive)} measured subnets{of_top1}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -137,6 +138,19 @@ def test_a_cluster_that_loses_a_machine(workload: Workload, expected: Measured) 
             assert [text.partition(" (")[0] for text in said] == ["worker 2"]
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_at_which_nobody_listens(workload: Workload, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"{scheme}127.0.0.1:{port}"
+    with pytest.raises(UserError) as error, make_executor("ray", workload, ExecutorOptions(None, address)):
+        pass
+    assert str(error.value) == (
+        f"--address {address}: no Ray cluster answers: [Errno 111] Connection refused\n"
+        "  start one with: ray start --head; leave --address out for Ray on this machine"
+    )
 
 
 def test_a_machines_memory_is_divided_among_its_workers(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:

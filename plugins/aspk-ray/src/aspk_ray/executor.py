@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import signal
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from math import inf
 from typing import Any
 
@@ -19,10 +18,11 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload
 from autospikformer_cli.evaluation.processes import Seat, seats
 from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
+from autospikformer_cli.runs.assembly import versions
 
 SECONDS_UNTIL_TOLD = 10
+SECONDS_TO_ANSWER = 5
 QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-PACKAGES = ("autospikformer-cli", "torch", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,6 @@ class RayExecutor(WorkerPool[Worker]):
         self.workers.append(worker)
 
 
-def versions() -> dict[str, str]:
-    """Of what the last bits of a result depend on."""
-    return {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
 def _kind(workload: Workload) -> str:
     """A device without its number: Ray shows a worker its own alone."""
     return workload.device.partition(":")[0]
@@ -194,6 +189,8 @@ def _connect(address: str | None) -> bool:
         return False
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    else:
+        _require_listener(address)
     _keep_from_standard_output()
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -207,6 +204,21 @@ def _connect(address: str | None) -> bool:
     if callable(before):  # Ray has put its own in the place of the one that stops a search where it can be saved
         signal.signal(signal.SIGTERM, before)
     return True
+
+
+def _require_listener(address: str) -> None:
+    """Raises UserError where nobody listens at HOST:PORT: Ray itself would wait for ever, deaf to Ctrl-C."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"no Ray cluster answers: {error}",
+            f"--address {address}",
+            "start one with: ray start --head; leave --address out for Ray on this machine",
+        ) from error
 
 
 def _keep_from_standard_output() -> None:
