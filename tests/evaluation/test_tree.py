@@ -52,13 +52,13 @@ class Measured:
 
     def __init__(
         self, engine: EngineName, batchnorm: Any, frames: int, scope: Any, network: Any = "spikformer",
-        fixed_heads: int | None = None,
+        fixed_heads: int | None = None, dtype: torch.dtype = torch.float64,
     ) -> None:  # fmt: skip
         shape = NetworkShape(
             8, 2, 4, 16, pooled_stages=(3,), reads_events=frames > 1, network=network, fixed_heads=fixed_heads
         )
         config = NetworkConfig(shape, SPACE, attention_scale=0.5, threshold_scope=scope)
-        self.supernet = Supernet(config).double()
+        self.supernet = Supernet(config).to(dtype)
         self.description = DataDescription(
             4, 2, 8, mean=(0.5, 0.4), std=(0.3, 0.2), num_frames=frames if frames > 1 else None
         )
@@ -109,6 +109,7 @@ class Measured:
         ("dense", "batch", 1, "fc1"),
         ("dense", "recalibrate", 1, "block", "transformer"),
         ("event_driven", "batch", 1, "fc1", "spikformer", 4),
+        ("event_driven", "recalibrate", 1, "block", "spikformer", None, torch.float32),
     ],
     ids=lambda each: "-".join(map(str, each)),
 )
