@@ -1,52 +1,52 @@
-"""Whether the memory of freed tensors stays with the process, or goes back to the system."""
+"""The memory of freed tensors: how much of it stays with the process."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 LARGEST = 2**31 - 1
 """Bytes: the parameters are C ints."""
-GIVEN_BACK = 2**20
-"""Bytes of a block from which on it goes back at once."""
+IDLE = 2**27
+"""Bytes by which a process may have grown before it gives back what it does not use."""
 
-_is_kept = False
+_most_used: int | None = None
 
 
 def keep_freed_memory() -> None:
     """Ask glibc to reuse large blocks. A training step allocates the same tensors again and again, and fetching their
     pages anew from the system each time costs a third of it. Does nothing where there is no glibc.
     """
-    global _is_kept
-    _is_kept = True
-    _set(2**30, LARGEST)
+    global _most_used
+    libc = _glibc()
+    if libc is not None:
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST)
+        _most_used = _most_used or 0
 
 
-@contextmanager
-def freed_memory_given_back() -> Iterator[None]:
-    """Inside, large blocks are not kept: blocks of ever different sizes would be left in pieces that fit nothing."""
-    if not _is_kept:
-        yield
-        return
-    _set(GIVEN_BACK, GIVEN_BACK)
-    try:
-        yield
-    finally:
-        keep_freed_memory()
+def give_back_idle_memory() -> None:
+    """Return freed memory where the process is IDLE bytes larger than it ever was behind the last times: blocks of ever
+    different sizes leave pieces behind that fit nothing. Does nothing where freed memory is not kept.
+    """
+    global _most_used
+    libc = _glibc()
+    if libc is not None and _most_used is not None and _resident() > _most_used + IDLE:
+        libc.malloc_trim(0)
+        _most_used = max(_most_used, _resident())
 
 
-def _set(mmap_threshold: int, trim_threshold: int) -> None:
-    mallopt = _mallopt()
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, mmap_threshold)
-        mallopt(M_TRIM_THRESHOLD, trim_threshold)
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
 @cache
-def _mallopt() -> Callable[[int, int], int] | None:
-    return getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autospikformer_cli.allocation import freed_memory_given_back
+from autospikformer_cli.allocation import give_back_idle_memory
 from autospikformer_cli.engine import attention as products
 from autospikformer_cli.engine import kernels
 from autospikformer_cli.engine.packing import PackedLayers
@@ -74,15 +74,11 @@ class EventDriven:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """torch's threads wait busily for more work after each of its operations, where the engine's could compute.
-
-        The spikes of a layer are another block of memory for every width and number of settings.
-        """
+        """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            with freed_memory_given_back():
-                yield
+            yield
         finally:
             torch.set_num_threads(threads)
 
@@ -154,6 +150,7 @@ class EventDrivenPass:
         if not neurons:
             return []
         steps, images = self.time_step, x.shape[1]
+        give_back_idle_memory()
         spikes = torch.empty((len(neurons), len(layers), steps, *x.shape[1:-1], outputs), dtype=torch.uint8)
         read_BT4 = np.zeros((images, len(x), 4), np.int64)
         fired_BSGT = np.zeros((images, len(neurons), len(layers), steps), np.int64)

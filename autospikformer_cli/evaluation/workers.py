@@ -40,12 +40,16 @@ def measure_share(evaluator: Evaluator, workload: Workload, share: Sequence[Subn
 
 
 class Deal(Generic[W]):
-    """Shares that wait: each worker has neighbours, and one that has done all of its own takes another's last."""
+    """Shares that wait: each worker has neighbours, and one that has done all of its own takes another's last.
 
-    def __init__(self, cut: Sequence[Share], workers: Sequence[W]) -> None:
-        num = len(workers)
+    backwards: each begins with its last.
+    """
+
+    def __init__(self, cut: Sequence[Share], workers: Sequence[W], backwards: bool = False) -> None:
+        num, step = len(workers), -1 if backwards else 1
         first = [len(cut) * index // num for index in range(num + 1)]
-        self._waiting = {worker: deque(cut[first[index] : first[index + 1]]) for index, worker in enumerate(workers)}
+        own = [cut[begin:end][::step] for begin, end in pairwise(first)]
+        self._waiting = {worker: deque(waiting) for worker, waiting in zip(workers, own, strict=True)}
 
     def __bool__(self) -> bool:
         return any(self._waiting.values())
@@ -76,6 +80,7 @@ class WorkerPool(ABC, Generic[W]):
         self._left: set[W] = set()
         """Those at work on a share that nobody waits for any more."""
         self._last_words = "none was started"
+        self._backwards = True
 
     def __enter__(self) -> Self:
         try:
@@ -113,7 +118,8 @@ class WorkerPool(ABC, Generic[W]):
 
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
         """A share at a time. Raises UserError where all workers have died, else what a worker raised."""
-        deal = Deal(self._cut(subnets), self.living())
+        self._backwards = not self._backwards  # what workers keep of the subnets before, they then need first
+        deal = Deal(self._cut(subnets), self.living(), self._backwards)
         running: dict[W, Share] = {}
         finished: list[Measured] = []
         failed: list[Exception] = []

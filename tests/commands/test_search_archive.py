@@ -78,10 +78,11 @@ def test_an_unfinished_search_is_gone_back_to(aspk: Aspk, background: Aspk, trai
     assert load_population(trained, "population-3.h5").state["algorithm"] == "random"
 
 
-def test_the_seed_and_the_energy_rules_change_no_measurement(
-    aspk: Aspk, searched: Path, measured: list[Subnet]
+@pytest.mark.parametrize("override", ['energy.convention="paper"', 'search.normalise="generation"'])
+def test_the_seed_and_the_rules_of_energy_and_fitness_change_no_measurement(
+    aspk: Aspk, searched: Path, measured: list[Subnet], override: str
 ) -> None:
-    assert aspk("search", "--set", 'energy.convention="paper"').exit_code == 0
+    assert aspk("search", "--set", override).exit_code == 0
     assert not set(measured) & by_subnet(searched, "population-2.h5").keys()
     measured.clear()
     assert aspk("search", "--set", "seed=1", "--set", "search.generations=1").exit_code == 0

@@ -224,6 +224,12 @@ def test_a_worker_takes_neighbours_and_then_the_others_last() -> None:
     assert not deal
 
 
+def test_workers_go_backwards_through_their_own() -> None:
+    cut = [[each] for each in SUBNETS[:6]]
+    deal = Deal(cut, ["a", "b"], backwards=True)
+    assert [deal.take("b"), deal.take("a"), deal.take("a")] == [cut[5], cut[2], cut[1]]
+
+
 def test_threads_and_memory_are_divided(workload: Workload) -> None:
     two = [(seat.threads, seat.memory) for seat in seats(replace(workload, threads=5), 2)]
     assert two == [(3, workload.memory // 2), (2, workload.memory // 2)]
