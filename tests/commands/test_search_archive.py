@@ -152,6 +152,7 @@ def test_what_another_version_measured_is_measured_anew(aspk: Aspk, searched: Pa
     assert len(measured) == 7
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_dense_results_of_other_threads_are_not_taken(aspk: Aspk, trained: Path, measured: list[Subnet]) -> None:
     dense = ("search", "--engine", "dense", "--set", "search.generations=1", "--threads")
     for threads, alpha, num_measured in (("1", "0.5", 7), ("1", "0.3", 0), ("2", "0.9", 7)):
