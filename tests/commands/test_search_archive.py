@@ -135,34 +135,35 @@ def test_a_search_goes_on_under_keys_that_change_nothing(aspk: Aspk, searched: P
     assert (searched / "population.h5").read_bytes() == before
 
 
-def of_another_torch(run: Path, **changed: object) -> None:
-    """The run's search as if it had been measured with torch 1.0."""
+def computed_otherwise(run: Path, name: str, value: str, **state: object) -> None:
+    """The run's search as if it had been computed with another version, or other threads."""
     population = load_population(run)
-    computed_with = {**population.provenance.computed_with, "torch": "1.0"}
+    computed_with = {**population.provenance.computed_with, name: value}
     provenance = replace(population.provenance, computed_with=computed_with)
-    save_population(run, replace(population, provenance=provenance, state={**population.state, **changed}))
+    save_population(run, replace(population, provenance=provenance, state={**population.state, **state}))
 
 
 def test_what_another_version_measured_is_measured_anew(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
     assert set(load_population(searched).provenance.computed_with) == {
         "python", "autospikformer-cli", "torch", "numpy", "numba"
     }  # fmt: skip
-    of_another_torch(searched)
+    computed_otherwise(searched, "torch", "1.0")
     assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").exit_code == 0
     assert len(measured) == 7
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_dense_results_of_other_threads_are_not_taken(aspk: Aspk, trained: Path, measured: list[Subnet]) -> None:
-    dense = ("search", "--engine", "dense", "--set", "search.generations=1", "--threads")
-    for threads, alpha, num_measured in (("1", "0.5", 7), ("1", "0.3", 0), ("2", "0.9", 7)):
-        measured.clear()
-        assert aspk(*dense, threads, "--alpha", alpha).exit_code == 0
-        assert len(measured) == num_measured
+def test_dense_results_of_other_threads_are_measured_anew(aspk: Aspk, trained: Path, measured: list[Subnet]) -> None:
+    dense = ("search", "--engine", "dense", "--set", "search.generations=1", "--alpha")
+    assert aspk(*dense, "0.5").exit_code == 0
+    assert load_population(trained).provenance.computed_with["threads"] == "1"
+    computed_otherwise(trained, "threads", "2")
+    measured.clear()
+    assert aspk(*dense, "0.9").exit_code == 0
+    assert len(measured) == 7
 
 
 def test_a_search_does_not_go_on_with_another_version(aspk: Aspk, searched: Path) -> None:
-    of_another_torch(searched, finished=False)
+    computed_otherwise(searched, "torch", "1.0", finished=False)
     before = (searched / "population.h5").read_bytes()
     done = aspk("search")
     assert (done.exit_code, done.stdout) == (2, "")
