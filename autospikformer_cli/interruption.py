@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from threading import Thread
 from types import FrameType, TracebackType
 from typing import Self
 
+STOPPING = "stopping as soon as this can be saved (Ctrl-C again: at once, without what is being computed)"
+
 
 class Interruption:
-    """Inside this context the first Ctrl-C (or SIGTERM) only sets `requested`; a second one interrupts at once."""
+    """Inside this context the first Ctrl-C (or SIGTERM) only sets `requested`, and says so; a second one interrupts."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
+        # A handler may come in the middle of a print, and two prints of one thread cannot overlap.
+        self._acknowledgement = Thread(target=say, args=(STOPPING,))
 
     def __enter__(self) -> Self:
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -24,8 +30,11 @@ class Interruption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._acknowledgement.ident is not None:
+            self._acknowledgement.join()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._acknowledgement.start()

@@ -40,7 +40,7 @@ def report(
     Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.errors import UserError
-    from autospikformer_cli.recipe import differing_keys, recipe_from_toml
+    from autospikformer_cli.recipe import differing_keys, option_text, recipe_from_toml
     from autospikformer_cli.report.alpha_sweep import alpha_sweep_document, alpha_sweep_report
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.paper import paper_table_for
@@ -55,7 +55,7 @@ def report(
     session = with_energy_options(session, profile, convention)
     path = resolve_run(session.run)
     population = load_population(path)
-    options = [] if alpha is None else [f"search.alpha={alpha}"]
+    options = [] if alpha is None else [option_text("--alpha", "search.alpha", alpha)]
     overrides = (*session.overrides, *options)
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     recipe = recipe_from_toml(population.recipe_toml, population.recipe_name, overrides)

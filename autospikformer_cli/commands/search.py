@@ -57,6 +57,7 @@ def search(
     Example: aspk search --alpha 0.5
     """
     from autospikformer_cli.evaluation.executors import ExecutorOptions
+    from autospikformer_cli.recipe import option_text
     from autospikformer_cli.report.document import search_document
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.report.provenance import selection_notes
@@ -70,10 +71,15 @@ def search(
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
 
-    given = {"search.alpha": alpha, "search.algorithm": algorithm and f'"{algorithm}"'}
-    most = {"params": max_params, "energy": max_energy, "sops": max_sops, "time_step": max_time_step}
-    given |= {f"search.limits.{objective}": bound for objective, bound in most.items()}
-    options = [f"{key}={value}" for key, value in given.items() if value is not None]
+    given: dict[tuple[str, str], float | str | None] = {
+        ("--alpha", "search.alpha"): alpha,
+        ("--algorithm", "search.algorithm"): algorithm,
+        ("--max-params", "search.limits.params"): max_params,
+        ("--max-energy", "search.limits.energy"): max_energy,
+        ("--max-sops", "search.limits.sops"): max_sops,
+        ("--max-time-step", "search.limits.time_step"): max_time_step,
+    }
+    options = [option_text(option, key, value) for (option, key), value in given.items() if value is not None]
     path = resolve_run(session.run)
     keys = {override.partition("=")[0].strip() for override in session.overrides}
     goes_on = not (fresh or options or keys - {*NOT_OF_A_SEARCH})

@@ -1,5 +1,6 @@
 """The recipe format: TOML in, frozen values out, every mistake located. Imports neither torch nor numpy."""
 
+from autospikformer_cli.recipe.layers import option_text
 from autospikformer_cli.recipe.load import load_recipe, recipe_from_toml
 from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
 from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
@@ -18,6 +19,7 @@ __all__ = [
     "TrainConfig",
     "differing_keys",
     "load_recipe",
+    "option_text",
     "recipe_from_toml",
     "recipe_summary",
     "recipes_folder",

@@ -24,6 +24,19 @@ LAID_BY_KEY = {("search", "limits")}
 """Tables in a section whose own keys are laid over each other, one by one."""
 
 
+class OptionText(str):
+    """KEY=VALUE of an option that stands for it: search.alpha=7 of --alpha 7. typed: the option with its value."""
+
+    typed: str
+
+
+def option_text(option: str, key: str, value: float | str) -> OptionText:
+    """What --set would be given for an option's value."""
+    text = OptionText(f"{key}={toml_value(value)}")
+    text.typed = f"{option} {value if isinstance(value, str) else format(value, '.15g')}"
+    return text
+
+
 @dataclass(frozen=True)
 class Layer:
     """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
@@ -44,7 +57,7 @@ class Layer:
         return next(known, 0)
 
     def where(self, path: KeyPath) -> str:
-        """Where to look for the path: file:line, the file alone, or the --set option."""
+        """Where to look for the path: file:line, the file alone, or the option."""
         line = self.line(path)
         return f"{self.shown}:{line}" if line else self.shown
 
@@ -74,8 +87,8 @@ def extended_layers(layer: Layer, folder: Path) -> list[Layer]:
 
 
 def override_layer(text: str) -> Layer:
-    """The layer of one --set KEY=VALUE. Raises UserError where it is not of that form."""
-    where = f"--set {text}"
+    """The layer of one --set KEY=VALUE, or of an option's. Raises UserError where it is not of that form."""
+    where = text.typed if isinstance(text, OptionText) else f"--set {text}"
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{text or 'the option'} has no value", where, f"write --set {text or 'KEY'}=VALUE")

@@ -30,7 +30,7 @@ _Located = tuple[int, int, UserError]
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A shipped recipe by name, or a .toml file by path, with KEY=VALUE texts of --set laid over it.
+    """A shipped recipe by name, or a .toml file by path, with KEY=VALUE texts, as of --set, laid over it.
 
     Raises Faults with every mistake in the keys, each located; UserError where a file cannot be read at all.
     """
@@ -38,7 +38,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_from_toml(text: str, name: str = "recipe", overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from its text, such as a store's, with KEY=VALUE texts of --set laid over it.
+    """A recipe from its text, such as a store's, with KEY=VALUE texts, as of --set, laid over it.
 
     Raises Faults, or UserError where the text is no TOML.
     """

@@ -13,8 +13,7 @@ from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann, counted_subnet
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import EnergyConfig, Recipe, differing_keys, load_recipe, recipe_from_toml
-from autospikformer_cli.recipe.toml_text import toml_string
+from autospikformer_cli.recipe import EnergyConfig, Recipe, differing_keys, load_recipe, option_text, recipe_from_toml
 from autospikformer_cli.report.energy_report import ModuleWork, NetworkEnergy
 from autospikformer_cli.runs.assembly import TrainedRun, network_shape, open_searched
 from autospikformer_cli.runs.module_inputs import layout_for, module_inputs, parse_shape
@@ -30,8 +29,8 @@ from autospikformer_cli.store.runs import resolve_run
 
 def with_energy_options(session: Session, profile: str | None, convention: str | None) -> Session:
     """The session with --profile and --convention as --set would give them."""
-    named: Mapping[str, str | None] = {"energy.profile": profile, "energy.convention": convention}
-    options = [f"{key}={toml_string(value)}" for key, value in named.items() if value is not None]
+    named: Mapping[str, str | None] = {"profile": profile, "convention": convention}
+    options = [option_text(f"--{key}", f"energy.{key}", value) for key, value in named.items() if value is not None]
     return replace(session, overrides=(*session.overrides, *options))
 
 

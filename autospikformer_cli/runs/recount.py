@@ -35,7 +35,7 @@ def recount(run: TrainedRun) -> Population:
     evaluator = run.evaluator()
     anew: dict[Subnet, Measurement] = {}
     subnets = list(dict.fromkeys(candidate.subnet for candidate in lacking))
-    with Interruption() as interruption, session.progress("measuring again", len(subnets)) as progress:
+    with Interruption(session.say) as interruption, session.progress("measuring again", len(subnets)) as progress:
         for part in evaluator.measure_many(subnets, images):
             anew |= {subnet: result.measurement for subnet, result in part.items()}
             progress.advance(len(part))

@@ -139,7 +139,7 @@ class SearchRun:
         session, recipe = self.run.session, self.run.recipe
         session.say(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
         with (
-            Interruption() as interruption,
+            Interruption(session.say) as interruption,
             session.progress("searching", algorithm.total, start=len(archive)) as progress,
         ):
 

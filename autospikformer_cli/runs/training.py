@@ -118,7 +118,10 @@ class TrainingRun:
         done = state.epoch * len(images["train"]) + state.images
         warm_engine(engine_of(trainer.supernet, self.session), self.session)
         pace = SavingPace(SECONDS_UNSAVED)
-        with Interruption() as interruption, self.session.progress(label, total, start=done) as progress:
+        with (
+            Interruption(self.session.say) as interruption,
+            self.session.progress(label, total, start=done) as progress,
+        ):
 
             def step(report: StepReport) -> None:
                 progress.advance(report.images, loss=report.loss)

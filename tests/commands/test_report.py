@@ -215,7 +215,7 @@ def test_a_sound_search_is_not_marked(aspk: Aspk, searched: Path) -> None:
 def test_an_alpha_that_is_none(aspk: Aspk, searched: Path) -> None:
     done = aspk("report", "--alpha", "nan")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: --set search.alpha=nan: search.alpha must be finite, not nan\n"
+    assert done.stderr == "error: --alpha nan: search.alpha must be finite, not nan\n"
 
 
 def test_no_run_and_no_search(aspk: Aspk, own_folder: Path) -> None:

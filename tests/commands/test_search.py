@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from autospikformer_cli.data.images import load_split
+from autospikformer_cli.interruption import STOPPING
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.assembly import energy_model
 from autospikformer_cli.store.population import Population, load_population, read_search, save_population
@@ -177,6 +178,7 @@ def test_interrupted_and_resumed(aspk: Aspk, background: Aspk, trained: Path, un
     )
     assert (exit_code, stdout) == (130, "")
     stopped = load_population(trained)
+    assert stderr.count(f"{STOPPING}\n") == 1
     assert stderr.endswith(
         f"\nstopped and saved after {len(stopped.candidates)} subnets\n"
         f"aspk search --run {trained} goes on from there\n\ninterrupted\n"
@@ -237,14 +239,14 @@ def test_alpha_0_ranks_by_accuracy_and_1_by_energy(aspk: Aspk, trained: Path) ->
 def test_an_alpha_outside_0_to_1(aspk: Aspk, trained: Path, alpha: str, limit: str) -> None:
     done = aspk("search", f"--alpha={alpha}")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == (f"error: --set search.alpha={alpha}: search.alpha is {alpha}, it must be at {limit}\n")
+    assert done.stderr == (f"error: --alpha {alpha}: search.alpha is {alpha}, it must be at {limit}\n")
 
 
 def test_an_algorithm_that_is_none(aspk: Aspk, trained: Path) -> None:
     done = aspk("search", "--algorithm", "evolutoin")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        'error: --set search.algorithm="evolutoin": search.algorithm: "evolutoin" is not one of '
+        'error: --algorithm evolutoin: search.algorithm: "evolutoin" is not one of '
         "evolution, exhaustive, nsga2, random\n"
         '  did you mean "evolution"?\n'
     )

@@ -123,7 +123,7 @@ def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searc
     ("options", "message"),
     [
         (("--max-params=-1",),
-         "--set search.limits.params=-1.0: search.limits.params is -1.0, it must be greater than 0"),
+         "--max-params -1: search.limits.params is -1.0, it must be greater than 0"),
         (("--set", "search.limits.parms=3"),
          ("--set search.limits.parms=3: search.limits.parms: \"parms\" is not one of energy, firing_rate, params, "
           "sops, time_step, top1\n  did you mean \"params\"?")),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.data.images import load_split
+from autospikformer_cli.interruption import STOPPING
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs import training as runs_training
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
@@ -271,6 +272,7 @@ def test_interrupted_in_an_epoch_and_resumed(aspk: Aspk, background: Aspk, train
     state = load_checkpoint(run).state
     assert not state.finished
     steps = load_checkpoint(trained_once[0]).state.history[0].steps
+    assert stderr.count(f"{STOPPING}\n") == 1
     assert stderr.endswith(
         f"\nstopped and saved in epoch {state.epoch + 1}, step {state.step} of {steps}; "
         "the same command goes on from there\n\ninterrupted\n"
