@@ -30,7 +30,7 @@ demo: $(INSTALLED)
 	  && aspk train quickstart && aspk search --alpha 0.5 && aspk report
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
