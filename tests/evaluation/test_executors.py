@@ -157,10 +157,11 @@ def test_processes_measure_the_same_though_one_is_killed(
 
 
 HELD = """\
-import importlib.util, itertools, multiprocessing, sys
+import importlib.util, itertools, multiprocessing, signal, sys
 from autospikformer_cli.evaluation.executors import ExecutorOptions, make_executor
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     spec = importlib.util.spec_from_file_location("made", sys.argv[1])
     made = sys.modules["made"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
