@@ -26,6 +26,6 @@ def load_subnet(
     from importlib import import_module
     from pathlib import Path
 
-    exporting = import_module(f"{__name__}.runs.exporting")  # what is heavy is imported when a subnet is loaded
+    exporting = import_module(f"{__name__}.exchange.exporting")  # what is heavy is imported when a subnet is loaded
     text = subnet if isinstance(subnet, str) else str(tuple(subnet))
     return cast("nn.Module", exporting.load_subnet(Path(run), text, precision=precision))

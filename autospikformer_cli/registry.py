@@ -1,4 +1,4 @@
-"""Name -> component, built in or from an installed distribution's entry points, resolved on first use."""
+"""Name -> component, from the entry points of installed distributions, resolved on first use."""
 
 from __future__ import annotations
 
@@ -14,28 +14,24 @@ DISTRIBUTION = "autospikformer-cli"
 
 
 class Registry:
-    """The components of one kind, such as the "commands": their names are known without importing any of them.
+    """The components of one kind, such as the "commands". Their names are known without importing any of them.
 
-    kind: a plural noun; distributions add components through the entry-point group `aspk.<kind>`.
-    builtin: name -> "package.module:attribute".
+    kind: a plural noun. Every distribution, ours too, adds components through the entry-point group `aspk.<kind>`.
     """
 
-    def __init__(self, kind: str, builtin: Mapping[str, str] | None = None) -> None:
+    def __init__(self, kind: str) -> None:
         self.kind = kind
         self.group = f"aspk.{kind}"
-        self._builtin = dict(builtin or {})
         self._resolved: dict[str, object] = {}
 
     @cached_property
     def providers(self) -> Mapping[str, tuple[EntryPoint, ...]]:
         """Name -> the entry points that give it. More than one: strangers who chose the same name."""
-        found: dict[str, list[EntryPoint]] = {
-            name: [EntryPoint(name, value, self.group)] for name, value in self._builtin.items()
-        }
+        ours: dict[str, list[EntryPoint]] = {}
         strangers: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
-            (found if is_ours(point) else strangers).setdefault(point.name, []).append(point)
-        return {name: tuple(points) for name, points in (strangers | found).items()}
+            (ours if is_ours(point) else strangers).setdefault(point.name, []).append(point)
+        return {name: tuple(points) for name, points in (strangers | ours).items()}
 
     def names(self) -> tuple[str, ...]:
         """Every name, sorted."""
@@ -82,8 +78,8 @@ class Registry:
 
 
 def owner_of(point: EntryPoint) -> str:
-    """The name of the distribution that gives an entry point; of a built-in one, ours."""
-    return DISTRIBUTION if point.dist is None else point.dist.metadata["Name"] or "a distribution without a name"
+    """The name of the distribution that gives an entry point."""
+    return (point.dist and point.dist.metadata["Name"]) or "a distribution without a name"
 
 
 def is_ours(point: EntryPoint) -> bool:

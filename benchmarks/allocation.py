@@ -13,7 +13,7 @@ from unittest.mock import patch
 from timing import machine, medians
 from training import make_step
 
-from autospikformer_cli import allocation
+from autospikformer_cli.engine import allocation
 
 ROUNDS, STEPS = 3, 5
 KEEP = {"given back": lambda: None, "kept": allocation.keep_freed_memory}

@@ -11,9 +11,9 @@ import torch
 from engine_network import BATCH, SUBNET, frames_of, make_workload, print_table, rotating_medians
 from timing import machine
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.session import Session
 
 RATES = (0.12, 0.33)
 LIMIT = 0.10

@@ -32,12 +32,12 @@ from engine_rivals import Rival, disagreement, published_rate, rivals
 from engine_trained import PROFILED_PASSES, print_stages, print_trained
 from timing import machine
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.profile import profile_stages
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from engine_network import BATCH, SUBNET, Workload, frames_of, make_network, print_table
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.engine.choice import make_engine
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.normalisation import FixedStatistics, Moments
 
 BATCHES = 4

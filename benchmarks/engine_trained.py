@@ -11,6 +11,7 @@ import torch
 from engine_network import BATCH, print_table, root_override, rotating_medians
 from torch import Tensor
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.dense import Dense
@@ -19,7 +20,6 @@ from autospikformer_cli.engine.profile import StageProfile, profile_stages
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.runs.assembly import open_run
-from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.neuron import Neuron

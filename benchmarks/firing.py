@@ -6,10 +6,10 @@ import torch
 from timing import machine, medians
 from torch import Tensor
 
-from autospikformer_cli.allocation import keep_freed_memory
+from autospikformer_cli.engine.allocation import keep_freed_memory
 from autospikformer_cli.spiking.firing import normalise_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.nodes import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 
 STEPS, IMAGES, ROUNDS = 4, 32, 7

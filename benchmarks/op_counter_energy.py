@@ -20,7 +20,7 @@ from spikingjelly.activation_based.model.spikformer import Spikformer
 from torch import Tensor
 
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport
-from autospikformer_cli.recipe.energy_files import shipped_convention, shipped_profile
+from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
 
 HARDWARE = shipped_profile("cmos45")
 PICO, MICRO, MILLI = 1e-12, 1e6, 1e3

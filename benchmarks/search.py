@@ -20,6 +20,7 @@ from engine_network import print_table, root_override
 from search_bound import Accumulates
 from timing import machine
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.evaluation.evaluator import Evaluator, Result
@@ -31,7 +32,6 @@ from autospikformer_cli.runs.plans import search_plan
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.search.loop import run_search
-from autospikformer_cli.session import Session
 from autospikformer_cli.space import SearchSpace, Subnet
 
 IMAGES, CALIBRATION = 512, 256

@@ -19,16 +19,16 @@ from engine_network import print_table, root_override
 from scipy import stats
 from timing import machine
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.assembly import TrainedRun, open_run, weight_arrays
 from autospikformer_cli.runs.results import recipe_problem
-from autospikformer_cli.runs.search import BASELINE_ID
+from autospikformer_cli.runs.searching.search import BASELINE_ID
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
 from autospikformer_cli.search.loop import run_search
-from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.supernet import weights_hash
 

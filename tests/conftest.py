@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autospikformer_cli.__main__ import main
+from autospikformer_cli.cli.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("ASPK_SHARED") or REPOSITORY.parent / "shared")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.session import Session
 
 SUBNET, IMAGES, CHANNELS, SAMPLE = "largest", 64, 20, 12
 
@@ -82,7 +82,7 @@ def _redundancy(session: Session, subnet: str, images: int, channels: int) -> No
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.redundancy_table import redundancy_table
     from autospikformer_cli.runs.assembly import open_searched
-    from autospikformer_cli.runs.search import select_subnet
+    from autospikformer_cli.runs.searching.search import select_subnet
     from autospikformer_cli.store.runs import resolve_run
 
     run = open_searched(resolve_run(session.run), session)

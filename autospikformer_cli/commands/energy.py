@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.energy_options import ConventionOption, ProfileOption
-from autospikformer_cli.session import Session
 
 if TYPE_CHECKING:
     from autospikformer_cli.report.energy_report import NetworkEnergy

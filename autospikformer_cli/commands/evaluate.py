@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
         made = last.predictions
         arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
         write_predictions(predictions, *arrays, recipe_toml=run.run.recipe.to_toml())
-        session.say(f"predictions written to {predictions}")
+        session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {run.run.path}", [result.shown for result in shown]))
     document = last.shown.to_document()
     if profiled is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def export(
@@ -29,7 +29,7 @@ def export(
 
     Example: aspk export --subnet best --to best.onnx
     """
-    from autospikformer_cli.runs.exporting import Export
+    from autospikformer_cli.exchange.exporting import Export
 
     begun = Export.open(session, subnet, to, fold=fold, overwrite=overwrite)
     exported = begun.write(images)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def import_(
@@ -25,15 +25,15 @@ def import_(
 
     Example: aspk import spikformer-4-384.pth --recipe cifar10-small
     """
+    from autospikformer_cli.exchange.importing import import_checkpoint, run_name
+    from autospikformer_cli.exchange.state_dict_file import shortened
     from autospikformer_cli.recipe import load_recipe
-    from autospikformer_cli.runs.importing import import_checkpoint, run_name
-    from autospikformer_cli.runs.state_dict_file import shortened
 
     imported = import_checkpoint(file, load_recipe(recipe, session.overrides), session)
     path = imported.save(session, run_name(file))
     origin = imported.origin
     for remark in imported.remarks:
-        session.say(remark)
+        session.remark(remark)
     session.console.print(
         f"{path}: {len(imported.weights)} tensors ({imported.num_params:,} parameters) imported from {file}",
         markup=False,
@@ -43,7 +43,9 @@ def import_(
         names = f"{len(origin.left_out)} that no layer reads: {shortened(origin.left_out)}"
         session.console.print(f"left out {names}", markup=False, soft_wrap=True)
     statistics = "" if imported.recipe.model.batchnorm == "running" else " --set 'model.batchnorm=\"running\"'"
-    session.say(f"next: aspk evaluate --run {path} --subnet largest{statistics}  (statistics come with the checkpoint)")
+    session.remark(
+        f"next: aspk evaluate --run {path} --subnet largest{statistics}  (statistics come with the checkpoint)"
+    )
     session.emit(
         {
             "run": str(path),

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.session import Session
 
 
 def recipes(

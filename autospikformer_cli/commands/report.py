@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.energy_options import ConventionOption, ProfileOption
-from autospikformer_cli.session import Session
 
 REREAD = (
     "search.alpha", "search.normalise", "search.bounds", "search.percentile", "search.limits", "search.objectives"

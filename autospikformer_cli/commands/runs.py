@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def runs(session: Session) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def search(
@@ -64,10 +64,10 @@ def search(
     from autospikformer_cli.report.units import format_energy
     from autospikformer_cli.runs.assembly import open_run, open_searched
     from autospikformer_cli.runs.plans import search_plan
-    from autospikformer_cli.runs.recount import recount as measure_again
     from autospikformer_cli.runs.results import score_population
-    from autospikformer_cli.runs.search import SearchRun
-    from autospikformer_cli.runs.search_files import NOT_OF_A_SEARCH
+    from autospikformer_cli.runs.searching.recount import recount as measure_again
+    from autospikformer_cli.runs.searching.search import SearchRun
+    from autospikformer_cli.runs.searching.search_files import NOT_OF_A_SEARCH
     from autospikformer_cli.search.fronts import pareto_front
     from autospikformer_cli.store.runs import resolve_run, run_lock
 
@@ -90,7 +90,7 @@ def search(
         session.emit({**plan, **run.recipe.fidelity_document()})
         return
     with run_lock(run.path):
-        options_there = ExecutorOptions(workers, address, session.say)
+        options_there = ExecutorOptions(workers, address, session.remark)
         population = measure_again(run) if recount else SearchRun(run, executor, options_there).search(fresh)
     results = score_population(run.path, population, run.recipe)
     ranked = results.scores.ranked
@@ -107,6 +107,6 @@ def search(
         for note in selection_notes(results.provenance.split):
             session.console.print(note, markup=False, soft_wrap=True)
     if algorithm_note := results.provenance.note:
-        session.say(algorithm_note)
-    session.say(f"next: aspk report --run {run.path}")
+        session.remark(algorithm_note)
+    session.remark(f"next: aspk report --run {run.path}")
     session.emit(search_document(results.scores, results.baseline, results.provenance, results.hypervolume))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
     from autospikformer_cli.store.supernet import EpochRecord, TrainState
@@ -57,7 +57,7 @@ def train(
     with run_lock(path):
         _, state = training.run(path, f"training {resolved.name}")
     session.console.print(f"{path}: {_summary(state)}", markup=False)
-    session.say(f"next: aspk search --run {path}")
+    session.remark(f"next: aspk search --run {path}")
     session.emit({**_document(path, resolved.name, state.history), **resolved.fidelity_document()})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +12,7 @@ import torch
 from autospikformer_cli.data.events.building import ShowProgress
 from autospikformer_cli.data.sources import Counts, Source, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, hold_out
-from autospikformer_cli.progress import Progress, no_progress
+from autospikformer_cli.say import SILENT
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
@@ -50,11 +49,7 @@ class ImageSet:
         return replace(first, notes=self.notes)
 
 
-def _silent(description: str, total: int) -> AbstractContextManager[Progress]:
-    return no_progress()
-
-
-def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = _silent) -> ImageSet:
+def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = SILENT.progress) -> ImageSet:
     """One split of a recipe's data set, a function of the data, data.validation, data.test and the seed.
 
     What the data set itself separates is taken as it is; validation (and test, of a data set without one) is held
@@ -70,7 +65,7 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
 
 def num_images(config: DataConfig, seed: int, split: Split) -> int:
     """How many images `load_split` would give, without their pixels. Raises as it does, for what files it looks at."""
-    return len(_chosen(config, seed, split, _silent)[1])
+    return len(_chosen(config, seed, split, SILENT.progress)[1])
 
 
 def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress) -> tuple[Source, Indices]:

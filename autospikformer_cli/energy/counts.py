@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe.energy_files import Convention
+from autospikformer_cli.recipe.energy.models import Convention
 from autospikformer_cli.spiking.layout import Operation
 
 

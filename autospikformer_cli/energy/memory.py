@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from autospikformer_cli.recipe.energy_files import Memory
+from autospikformer_cli.recipe.energy.models import Memory
 from autospikformer_cli.spiking.layout import Operation
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autospikformer_cli.energy.comparison import Comparison, compare
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.pricing import EnergyReport, Pricing
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile, Order
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Order
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
 

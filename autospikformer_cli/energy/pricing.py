@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.memory import ann_traffic, spiking_traffic
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
 

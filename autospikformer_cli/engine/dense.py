@@ -16,7 +16,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.extraction import layer_widths
 from autospikformer_cli.spiking.layout import KERNEL, InputKind, operations
-from autospikformer_cli.spiking.nodes import OURS
+from autospikformer_cli.spiking.neuron_kinds import OURS
 from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import AnalogPass, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from autospikformer_cli.allocation import keep_freed_memory
+from autospikformer_cli.engine.allocation import keep_freed_memory
 from autospikformer_cli.errors import UserError
 
 

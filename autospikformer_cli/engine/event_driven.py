@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autospikformer_cli.allocation import give_back_idle_memory
 from autospikformer_cli.engine import attention as products
 from autospikformer_cli.engine import kernels
+from autospikformer_cli.engine.allocation import give_back_idle_memory
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.engine.tally import PRODUCTS, Synapses, Tally, Values
 from autospikformer_cli.errors import UserError
@@ -28,7 +28,7 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import InputKind, operations
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 from autospikformer_cli.spiking.normalisation import Moments, Statistics
 from autospikformer_cli.spiking.passes import Attention, Layer, Observer, Unobserved
 from autospikformer_cli.spiking.supernet import Supernet

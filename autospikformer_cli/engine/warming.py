@@ -12,7 +12,7 @@ from numba.core.event import Event, Listener, install_listener
 from autospikformer_cli.engine import attention, kernels
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
-from autospikformer_cli.progress import Progress
+from autospikformer_cli.say import Progress
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
 LOOPS = (

@@ -22,13 +22,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.supernet import NetworkConfig
 
 IN_PROCESS = "in-process"
-EXECUTORS = Registry(
-    "executors",
-    {
-        IN_PROCESS: "autospikformer_cli.evaluation.executors:InProcess",
-        "processes": "autospikformer_cli.evaluation.processes:Processes",
-    },
-)
+EXECUTORS = Registry("executors")
 """Each a Callable[[Workload, ExecutorOptions], Executor]; plugins add theirs by the entry-point group."""
 OUR_PLUGINS = {"ray": "aspk-ray"}
 

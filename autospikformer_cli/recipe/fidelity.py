@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
-from autospikformer_cli.recipe.energy_files import shipped_convention
+from autospikformer_cli.recipe.energy.models import shipped_convention
 
 Value = bool | int | float | str
 Fidelity = Literal["sound", "paper", "authors"]
@@ -179,7 +179,7 @@ PROFILE_SWITCHES = (
         changes="The images by which subnets are selected.",
         why="A subnet selected by test images has no unbiased test accuracy left. Validation images stay out of "
         "training under every fidelity.",
-        computed=("autospikformer_cli.runs.search:SearchRun",),
+        computed=("autospikformer_cli.runs.searching.search:SearchRun",),
     ),
     Switch(
         key="search.alpha",
@@ -262,7 +262,7 @@ def _rule(
     computed: tuple[str, ...] = ("autospikformer_cli.energy.pricing:Pricing",),
     silent: tuple[Fidelity, ...] = ("authors",),
 ) -> Switch:
-    """A rule of counting: its values are those of the conventions sound and paper (energy/conventions)."""
+    """A rule of counting: its values are those of the conventions sound and paper (recipe/energy/conventions)."""
     sound, paper = (shipped_convention(convention).rules()[name] for convention in ("sound", "paper"))
     return Switch(f"energy.{name}", reading, title, sound, paper, sound, changes, why, computed, silent)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe.energy_files import Border, Convention, Rate, shipped_convention
+from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, shipped_convention
 from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
 from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple

@@ -21,24 +21,10 @@ from autospikformer_cli.recipe.values import (
 )
 from autospikformer_cli.registry import Registry
 
-ALGORITHMS = Registry(
-    "algorithms",
-    {
-        "evolution": "autospikformer_cli.search.evolution:Evolution",
-        "random": "autospikformer_cli.search.random_search:RandomSearch",
-        "nsga2": "autospikformer_cli.search.nsga2:NSGA2",
-        "exhaustive": "autospikformer_cli.search.exhaustive:Exhaustive",
-    },
-)
+ALGORITHMS = Registry("algorithms")
 """Each a Callable[[Problem, SearchSettings, int], Algorithm], the number being the seed."""
 
-OBJECTIVES = Registry(
-    "objectives",
-    {
-        name: f"autospikformer_cli.search.objectives:{name.upper()}"
-        for name in ("top1", "energy", "params", "sops", "time_step", "firing_rate")
-    },
-)
+OBJECTIVES = Registry("objectives")
 """Each an `Objective`: what may be searched for, and limited."""
 
 

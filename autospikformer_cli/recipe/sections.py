@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from autospikformer_cli.recipe.choices import ExactChoices, TauChoices, WholeChoices
-from autospikformer_cli.recipe.energy_files import (
+from autospikformer_cli.recipe.energy.models import (
     RULES,
     Border,
     Convention,

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile, Memory, Widths
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths
 from autospikformer_cli.recipe.fidelity import (
     NETWORK_KEYS,
     PROFILE_SWITCHES,

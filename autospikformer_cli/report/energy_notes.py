@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.pricing import EnergyReport
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.report.units import format_count, format_energy, format_share
 
 

@@ -15,7 +15,7 @@ from autospikformer_cli.energy.networks import CountedNetwork
 from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import EnergyConfig, Recipe
-from autospikformer_cli.recipe.energy_files import Convention, shipped_convention, shipped_names
+from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
 from autospikformer_cli.report.energy_charts import FIRING_RATE, INPUT_RATE, bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
 from autospikformer_cli.report.energy_notes import Work, energy_notes, module_notes

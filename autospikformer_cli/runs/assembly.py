@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.recipe.sections import NEURONS
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.store import population
 from autospikformer_cli.store.supernet import load_weights, read_training
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.engine.choice import Engine
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.evaluation.executors import Workload
-    from autospikformer_cli.spiking.nodes import Node
+    from autospikformer_cli.spiking.neuron_kinds import Node
     from autospikformer_cli.spiking.supernet import Supernet
 
 
@@ -94,12 +94,12 @@ def make_supernet(recipe: Recipe, description: DataDescription, session: Session
 
 def neuron_kind(name: str) -> type[Node]:
     """A kind of neuron by its name. Raises UserError where a plugin gives something else."""
-    from autospikformer_cli.spiking.nodes import Node
+    from autospikformer_cli.spiking.neuron_kinds import Node
 
     kind = NEURONS.get(name, "model.neuron")
     if not (isinstance(kind, type) and issubclass(kind, Node)) or isabstract(kind):
         raise UserError(
-            f"the neuron {name} is no subclass of autospikformer_cli.spiking.nodes.Node with a forward pass",
+            f"the neuron {name} is no subclass of autospikformer_cli.spiking.neuron_kinds.Node with a forward pass",
             "model.neuron",
             "choose another, or mend the plugin that adds it",
         )
@@ -112,7 +112,7 @@ def load_images(recipe: Recipe, seed: int, split: Split, session: Session) -> Im
 
     images = load_split(recipe.data, seed, split, progress=session.progress)
     for note in images.notes:
-        session.say_once(note)
+        session.remark(note)
     return images
 
 
@@ -142,9 +142,7 @@ def make_evaluator(
 
     batch = recipe.model.evaluation_batch
     if recipe.model.batchnorm == "batch":
-        session.say_once(
-            f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images'
-        )
+        session.remark(f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images')
     memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch, memory)
 

@@ -8,18 +8,18 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann, counted_subnet
+from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
+from autospikformer_cli.energy.tracing.inputs import layout_for, module_inputs, parse_shape
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import EnergyConfig, Recipe, differing_keys, load_recipe, option_text, recipe_from_toml
 from autospikformer_cli.report.energy_report import ModuleWork, NetworkEnergy
 from autospikformer_cli.runs.assembly import TrainedRun, network_shape, open_searched
-from autospikformer_cli.runs.module_inputs import layout_for, module_inputs, parse_shape
-from autospikformer_cli.runs.rates import rates_from_file, uniform_rates
-from autospikformer_cli.runs.search import provenance, select_subnet, selected_on
-from autospikformer_cli.session import Session
+from autospikformer_cli.runs.searching.search import provenance, select_subnet, selected_on
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store import population as stored
@@ -106,11 +106,11 @@ def module_energy(
     """
     import torch
 
-    from autospikformer_cli.energy.module_loading import load_module
-    from autospikformer_cli.energy.tracing import SEED, trace
+    from autospikformer_cli.energy.tracing.loading import load_module
+    from autospikformer_cli.energy.tracing.tracer import SEED, trace
 
     energy = _energy_keys(session)
-    frames, described = module_inputs(None if shape is None else parse_shape(shape), inputs, session)
+    frames, described = module_inputs(None if shape is None else parse_shape(shape), inputs, *session.torch_device())
     letters = layout_for(tuple(frames.shape), layout)
     torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     with redirect_stdout(sys.stderr):  # what the module prints is no part of the document

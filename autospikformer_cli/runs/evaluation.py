@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.evaluation_table import Evaluation as ShownEvaluation
-from autospikformer_cli.runs.archive import Conditions
 from autospikformer_cli.runs.assembly import MOVABLE_KEYS, TrainedRun, engine_of, open_searched, weight_arrays
-from autospikformer_cli.runs.search import provenance, select_subnet, selected_on
-from autospikformer_cli.session import Session
+from autospikformer_cli.runs.searching.archive import Conditions
+from autospikformer_cli.runs.searching.search import provenance, select_subnet, selected_on
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.evaluations import (

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.analysis.ranking import stratified_order
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.report.ranking_table import Ranking, Retrained
-from autospikformer_cli.runs.archive import Archive, Conditions, whole_archive
 from autospikformer_cli.runs.assembly import TrainedRun, open_searched
 from autospikformer_cli.runs.evaluation import EvaluationRun
-from autospikformer_cli.runs.search import provenance
-from autospikformer_cli.session import Session
+from autospikformer_cli.runs.searching.archive import Archive, Conditions, whole_archive
+from autospikformer_cli.runs.searching.search import provenance
 from autospikformer_cli.store.evaluations import require_writable
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import resolve_run
@@ -94,5 +94,5 @@ class RankingRun:
             correct = evaluation.correct_when_finetuned(epochs, from_scratch, label)
             retrained = Retrained(candidate.id, candidate.subnet, candidate.measurement.correct, correct)
             top1 = [100.0 * count / len(self.images) for count in (retrained.inherited, retrained.retrained)]
-            self.run.session.say(f"{label}: inherited {top1[0]:.2f} %, retrained {top1[1]:.2f} %")
+            self.run.session.remark(f"{label}: inherited {top1[0]:.2f} %, retrained {top1[1]:.2f} %")
             yield retrained

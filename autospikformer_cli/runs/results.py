@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.alpha_sweep import ALPHAS, AlphaSweep
 from autospikformer_cli.report.provenance import Provenance as ShownProvenance
-from autospikformer_cli.runs.archive import Conditions, whole_archive
 from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.runs.searching.archive import Conditions, whole_archive
 from autospikformer_cli.search.fitness import Scored, Scores
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
-from autospikformer_cli.session import Session
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
 

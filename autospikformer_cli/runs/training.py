@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autospikformer_cli.cli.interruption import Interruption
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import (
     MOVABLE_KEYS,
@@ -27,7 +28,6 @@ from autospikformer_cli.runs.assembly import (
     warm_engine,
     weight_arrays,
 )
-from autospikformer_cli.session import Session
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.supernet import Checkpoint, Training, TrainState
@@ -119,7 +119,7 @@ class TrainingRun:
         warm_engine(engine_of(trainer.supernet, self.session), self.session)
         pace = SavingPace(SECONDS_UNSAVED)
         with (
-            Interruption(self.session.say) as interruption,
+            Interruption(self.session.remark) as interruption,
             self.session.progress(label, total, start=done) as progress,
         ):
 
@@ -149,7 +149,7 @@ class TrainingRun:
         if state.step:
             self._save(path, trainer, state, splits)
         place = f"epoch {state.epoch + 1}, step {state.step} of {trainer.steps}"
-        self.session.say(f"stopped and saved in {place}; the same command goes on from there")
+        self.session.remark(f"stopped and saved in {place}; the same command goes on from there")
         raise KeyboardInterrupt
 
     def _save(self, path: Path, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
 
 

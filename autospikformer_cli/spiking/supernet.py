@@ -17,7 +17,7 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames, stem_names
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.nodes import LIFNode, Node
+from autospikformer_cli.spiking.neuron_kinds import LIFNode, Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 from autospikformer_cli.spiking.passes import (
     AnalogPass,

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from autospikformer_cli.interruption import STOPPING, Interruption
+from autospikformer_cli.cli.interruption import STOPPING, Interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -12,7 +12,7 @@ STOPPING = """
     \"\"\"Stop in one of many ways.\"\"\"
     import typer
     from autospikformer_cli.errors import Faults, UserError
-    from autospikformer_cli.session import Session
+    from autospikformer_cli.cli.session import Session
 
     WAYS = {
         "user": UserError("search.populaton is not a key", "mine.toml:14", "did you mean search.population?"),

@@ -20,7 +20,7 @@ GOOD = '''
     """Greet whoever is there.
 
     More about it."""
-    from autospikformer_cli.session import Session
+    from autospikformer_cli.cli.session import Session
 
     def greet(session: Session, name: str) -> None:
         session.emit({"hello": name, "device": session.device})
@@ -97,7 +97,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
         {
             "odd_exits": "import sys\nsys.exit('no licence')",
             "odd_fine": """
-                from autospikformer_cli.session import Session
+                from autospikformer_cli.cli.session import Session
                 number = 3
                 def taken(session: Session, device: str = "x") -> None: ...
             """,

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 from rich.console import Console
 
-from autospikformer_cli.progress import show_progress
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.progress import show_progress
+from autospikformer_cli.cli.session import Session
 
 
 class Clock:
@@ -116,12 +116,12 @@ def test_the_last_line_has_the_last_values(capsys) -> None:
 def test_quiet_says_nothing_and_results_stay_apart(capsys) -> None:
     with Session(quiet=True).progress("training", 3) as progress:
         progress.advance(3, loss=1.0)
-    Session(quiet=True).say("a remark")
+    Session(quiet=True).remark("a remark")
     assert capsys.readouterr() == ("", "")
 
     with Session(json=True).progress("training", 3) as progress:
         progress.advance(3)
-        Session(json=True).say("[a] remark")
+        Session(json=True).remark("[a] remark")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines()[0] == "training: 0/3"

@@ -3,57 +3,53 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
-from fractions import Fraction
 from importlib.machinery import ModuleSpec
 
 import pytest
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.registry import Registry
+from autospikformer_cli.search.objectives import TOP1
 
-BUILTIN = {"decimal": "decimal:Decimal", "fraction": "fractions:Fraction"}
 
-
-def test_builtin_components_are_resolved_on_first_use() -> None:
-    registry = Registry("numbers", BUILTIN | {"absent": "no_such_module:thing"})
-    assert registry.names() == ("absent", "decimal", "fraction")
-    assert "decimal" in registry
-    assert "complex" not in registry
-    assert registry.get("decimal") is Decimal
-    assert registry.get("fraction") is Fraction
-    with pytest.raises(ModuleNotFoundError):
-        registry.get("absent")
+def test_our_components_are_resolved_on_first_use() -> None:
+    registry = Registry("algorithms")
+    assert {"evolution", "random", "nsga2", "exhaustive"} <= set(registry.names())
+    assert "evolution" in registry
+    assert "guessing" not in registry
+    evolution = registry.get("evolution")
+    assert isinstance(evolution, type)
+    assert evolution.__name__ == "Evolution"
 
 
 def test_an_unknown_name_has_its_nearest() -> None:
-    registry = Registry("numbers", BUILTIN)
+    registry = Registry("executors")
     with pytest.raises(UserError) as raised:
-        registry.get("fractoin", "search.number")
-    assert str(raised.value) == "search.number: 'fractoin' is not one of the numbers\n  did you mean fraction?"
+        registry.get("proceses", "--executor")
+    assert str(raised.value) == "--executor: 'proceses' is not one of the executors\n  did you mean processes?"
     with pytest.raises(UserError) as raised:
         registry.get("x")
-    assert str(raised.value) == "'x' is not one of the numbers\n  the numbers are decimal, fraction"
+    assert str(raised.value).startswith("'x' is not one of the executors\n  the executors are in-process, processes")
 
 
 def test_strangers_add_components_and_replace_none(tmp_path, site, monkeypatch) -> None:
     site.install(
-        "aspk-numbers",
-        {"half": "stranger_numbers:HALF", "decimal": "stranger_numbers:HALF", "bad": "stranger_numbers:BAD"},
-        {"stranger_numbers": "HALF = 0.5"},
-        group="aspk.numbers",
+        "aspk-objectives",
+        {"half": "stranger_objectives:HALF", "top1": "stranger_objectives:HALF", "bad": "stranger_objectives:BAD"},
+        {"stranger_objectives": "HALF = 0.5"},
+        group="aspk.objectives",
     )
     monkeypatch.syspath_prepend(str(site.folder))
-    registry = Registry("numbers", BUILTIN)
-    assert registry.names() == ("bad", "decimal", "fraction", "half")
+    registry = Registry("objectives")
+    assert {"bad", "half", "top1"} <= set(registry.names())
     assert registry.get("half") == 0.5
-    assert registry.get("decimal") is Decimal
+    assert registry.get("top1") is TOP1
     with pytest.raises(UserError) as raised:
         registry.get("bad", "energy.profile")
     assert str(raised.value) == (
-        "energy.profile: number bad of aspk-numbers does not load: "
-        "AttributeError: module 'stranger_numbers' has no attribute 'BAD'\n"
-        "  repair or uninstall aspk-numbers; everything else works without it"
+        "energy.profile: objective bad of aspk-objectives does not load: "
+        "AttributeError: module 'stranger_objectives' has no attribute 'BAD'\n"
+        "  repair or uninstall aspk-objectives; everything else works without it"
     )
 
 

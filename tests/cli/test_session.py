@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from autospikformer_cli.cli.options import with_shared_options
+from autospikformer_cli.cli.session import Session, checked_session
 from autospikformer_cli.errors import Faults, UserError
-from autospikformer_cli.session import Session, checked_session
-from autospikformer_cli.shared_options import with_shared_options
 
 SHOWING = """
     \"\"\"Show the session.\"\"\"
@@ -18,7 +18,7 @@ SHOWING = """
     from dataclasses import asdict
     from typing import Annotated
     import typer
-    from autospikformer_cli.session import Session
+    from autospikformer_cli.cli.session import Session
 
     def show(
         first: str,
@@ -27,7 +27,7 @@ SHOWING = """
     ) -> None:
         session.emit({key: str(value) for key, value in asdict(session).items()} | {"first": first, "alpha": alpha})
         session.console.print("a table")
-        session.say("a remark")
+        session.remark("a remark")
 """
 
 

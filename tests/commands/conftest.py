@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.__main__ import main
+from autospikformer_cli.cli.__main__ import main
 
 TINY = """\
 # Two blocks of 24 channels at most, five epochs.

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.analysis.redundancy import channel_similarity
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.assembly import open_run
-from autospikformer_cli.session import Session
 
 Aspk = Callable[..., Any]
 

@@ -148,7 +148,7 @@ def test_a_recipe_has_no_best(aspk: Aspk) -> None:
 
 def test_it_needs_neither_data_nor_torch(own_folder: Path) -> None:
     program = (
-        "import sys; from autospikformer_cli.__main__ import main; "
+        "import sys; from autospikformer_cli.cli.__main__ import main; "
         "code = main(['energy', 'cifar100-large', '--firing-rate', '0.2', '--quiet']); "
         "heavy = {'torch', 'torchvision', 'tonic', 'numba', 'scipy', 'sklearn', 'matplotlib'}; "
         "sys.exit(code or ', '.join(sorted(heavy & set(sys.modules))) or 0)"

@@ -16,14 +16,14 @@ import pytest
 from numba import njit
 from torch import Tensor
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine import warming
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.assembly import engine_of, make_supernet
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store import evaluations, population
 from autospikformer_cli.store.evaluations import load_evaluations
@@ -211,7 +211,7 @@ from autospikformer_cli.engine import warming
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.assembly import engine_of, make_supernet, warm_engine
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
 def compiled():

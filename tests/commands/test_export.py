@@ -19,9 +19,9 @@ from torch import Tensor
 import autospikformer_cli
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.exchange import formats
+from autospikformer_cli.exchange.formats import FORMATS, Predict, SafetensorsFile
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
-from autospikformer_cli.runs import formats
-from autospikformer_cli.runs.formats import FORMATS, Predict, SafetensorsFile
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.store.evaluations import read_predictions
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, save_checkpoint
@@ -222,7 +222,7 @@ def test_what_cannot_be_written_is_said_first(
 ) -> None:
     Path("folder.pt2").mkdir()
     Path("there.pt2").write_text("mine")
-    monkeypatch.delattr("autospikformer_cli.runs.exporting.open_searched")
+    monkeypatch.delattr("autospikformer_cli.exchange.exporting.open_searched")
     done = aspk("export", "--to", file, "--precision", "float64")
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {REFUSED[file]}\n")
     assert Path("there.pt2").read_text() == "mine"

@@ -18,14 +18,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.exchange.importing import import_checkpoint
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.assembly import load_arrays, make_supernet
-from autospikformer_cli.runs.importing import import_checkpoint
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.store.evaluations import read_predictions
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, read_training, weights_hash

@@ -13,7 +13,7 @@ import pytest
 from autospikformer_cli.recipe.sections import NEURONS
 
 INTEGRATOR = """\
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 
 
 class Integrator(Node):

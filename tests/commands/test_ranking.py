@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from autospikformer_cli.analysis.correlation import kendall_tau
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.runs.ranking import RankingRun
-from autospikformer_cli.session import Session
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.population import load_population
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from scipy.stats import kendalltau
 
+from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
-from autospikformer_cli.interruption import STOPPING
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.assembly import energy_model
 from autospikformer_cli.store.population import Population, load_population, read_search, save_population
@@ -137,7 +137,7 @@ LONGER = ("--set", "search.generations=40")
 @pytest.fixture(scope="module")
 def uninterrupted(trained_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Population:
     """A longer search than the others', from its beginning to its end."""
-    from autospikformer_cli.__main__ import main
+    from autospikformer_cli.cli.__main__ import main
 
     run = tmp_path_factory.mktemp("longer") / "tiny"
     shutil.copytree(trained_once[0], run)

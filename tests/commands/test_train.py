@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
-from autospikformer_cli.interruption import STOPPING
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs import training as runs_training
 from autospikformer_cli.spiking.layout import NetworkShape, num_params

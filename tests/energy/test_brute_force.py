@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autospikformer_cli.energy.tracing import TracedNetwork, trace
+from autospikformer_cli.energy.tracing.tracer import TracedNetwork, trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

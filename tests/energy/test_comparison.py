@@ -11,7 +11,7 @@ from autospikformer_cli.energy.comparison import Comparison, Line, compare
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
 from autospikformer_cli.energy.networks import counted_subnet
 from autospikformer_cli.energy.pricing import EnergyModel, Pricing
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile, shipped_convention, shipped_profile
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, shipped_convention, shipped_profile
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, operations
 

@@ -23,7 +23,7 @@ from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.measurement import InputCount, Measurement, SynapseCount
 from autospikformer_cli.recipe import EnergyConfig
-from autospikformer_cli.recipe.energy_files import RULES, shipped_convention, shipped_names, shipped_profile
+from autospikformer_cli.recipe.energy.models import RULES, shipped_convention, shipped_names, shipped_profile
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_params, operations
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics

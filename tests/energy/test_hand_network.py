@@ -15,7 +15,7 @@ import pytest
 
 from autospikformer_cli.energy.counts import InputRate, MissingCounts, OperationCounts, SynapticWork
 from autospikformer_cli.energy.pricing import LayerEnergy, Pricing
-from autospikformer_cli.recipe.energy_files import Convention, shipped_convention, shipped_names, shipped_profile
+from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names, shipped_profile
 from autospikformer_cli.spiking.layout import Operation
 
 SIDE, STEPS = 4, 2

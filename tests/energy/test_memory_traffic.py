@@ -9,7 +9,7 @@ import pytest
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.memory import ann_traffic, spiking_traffic
 from autospikformer_cli.energy.pricing import Pricing
-from autospikformer_cli.recipe.energy_files import Convention, HardwareProfile, Memory, shipped_profile
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, shipped_profile
 from autospikformer_cli.spiking.layout import Operation
 
 MEMORY = Memory(read=2, write=3, weight_bits=5, activation_bits=7, potential_bits=11)

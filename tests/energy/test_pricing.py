@@ -12,7 +12,7 @@ from autospikformer_cli.energy.counts import InputRate, MissingCounts, Operation
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport
 from autospikformer_cli.measurement import InputCount, Measurement
 from autospikformer_cli.recipe import EnergyConfig
-from autospikformer_cli.recipe.energy_files import Convention, shipped_convention, shipped_profile
+from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_profile
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, operations
 

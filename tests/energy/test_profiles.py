@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from autospikformer_cli.recipe.energy_files import HardwareProfile, shipped_names, shipped_profile
+from autospikformer_cli.recipe.energy.models import HardwareProfile, shipped_names, shipped_profile
 
 OWN: Mapping[str, Any] = {
     "name": "own",

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autospikformer_cli.energy.module_loading import load_module
-from autospikformer_cli.energy.tracing import trace
+from autospikformer_cli.energy.tracing.loading import load_module
+from autospikformer_cli.energy.tracing.tracer import trace
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.counting import Counter

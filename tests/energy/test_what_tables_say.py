@@ -13,9 +13,9 @@ import pytest
 
 from autospikformer_cli.energy.counts import InputRate
 from autospikformer_cli.energy.pricing import EnergyModel
-from autospikformer_cli.recipe.energy_files import shipped_convention, shipped_names, shipped_profile
+from autospikformer_cli.energy.rates import rates_from_file
+from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_names, shipped_profile
 from autospikformer_cli.report.energy_comparison import ConventionRow, conventions_table
-from autospikformer_cli.runs.rates import rates_from_file
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation
 

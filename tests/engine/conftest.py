@@ -22,7 +22,7 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.firing import normalise_and_fire
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import (
     BatchStatistics,
     FixedStatistics,

@@ -15,7 +15,7 @@ from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import BatchStatistics, FixedStatistics, RunningStatistics
 
 pytestmark = pytest.mark.usefixtures("one_thread")

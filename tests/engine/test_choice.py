@@ -16,7 +16,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron, lif
-from autospikformer_cli.spiking.nodes import Node, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import Node, ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 

@@ -16,7 +16,7 @@ from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.neuron import Dynamics
-from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode, ParametricLIFNode
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -22,7 +22,7 @@ from autospikformer_cli.evaluation.evaluator import Evaluator, Result, silent_ch
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FixedStatistics, Moments
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 

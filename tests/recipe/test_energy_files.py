@@ -9,7 +9,7 @@ import pytest
 
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe import differing_keys, load_recipe, recipe_from_toml
-from autospikformer_cli.recipe.energy_files import RULES, shipped_convention, shipped_names, shipped_profile
+from autospikformer_cli.recipe.energy.models import RULES, shipped_convention, shipped_names, shipped_profile
 
 FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
 

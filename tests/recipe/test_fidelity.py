@@ -16,7 +16,7 @@ import pytest
 
 from autospikformer_cli.errors import Faults
 from autospikformer_cli.recipe import Recipe, differing_keys, load_recipe, recipe_from_toml
-from autospikformer_cli.recipe.energy_files import RULES, shipped_convention
+from autospikformer_cli.recipe.energy.models import RULES, shipped_convention
 from autospikformer_cli.recipe.fidelity import (
     CONVENTION_SWITCHES,
     NETWORK_KEYS,

@@ -7,11 +7,11 @@ import tomli
 import typer
 from typer.testing import CliRunner, Result
 
+from autospikformer_cli.cli.options import with_shared_options
 from autospikformer_cli.commands.recipes import recipes
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml, shipped_recipes
 from autospikformer_cli.recipe.whole import SECTIONS
-from autospikformer_cli.shared_options import with_shared_options
 
 
 def run(*arguments: str) -> Result:

@@ -15,7 +15,7 @@ from autospikformer_cli.energy.comparison import Comparison, LayerComparison
 from autospikformer_cli.energy.counts import InputRate
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport, LayerEnergy
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.recipe.energy_files import shipped_convention, shipped_profile
+from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
 from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
 from autospikformer_cli.report.energy_csv import energy_csv
 from autospikformer_cli.report.energy_layout import groups_of

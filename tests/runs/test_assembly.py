@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
@@ -20,7 +21,6 @@ from autospikformer_cli.runs.assembly import (
     weight_arrays,
 )
 from autospikformer_cli.runs.training import TrainingRun
-from autospikformer_cli.session import Session
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import weights_hash

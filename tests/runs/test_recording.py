@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement
-from autospikformer_cli.progress import no_progress
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs import recording
-from autospikformer_cli.runs.recording import Display, Record
 from autospikformer_cli.runs.results import recipe_problem
+from autospikformer_cli.runs.searching import recording
+from autospikformer_cli.runs.searching.recording import Display, Record
+from autospikformer_cli.say import SILENT
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
@@ -50,7 +50,7 @@ def search_of_twelve() -> Algorithm:
 
 def record_of(run: Path, begun: Population | None = None) -> Record:
     algorithm = search_of_twelve()
-    with no_progress() as progress:
+    with SILENT.progress("searching", 1) as progress:
         display = Display(progress, algorithm, 1, "validation", 0)
     return Record(run, NOBODY, algorithm, problem(), display, begun)
 
@@ -110,7 +110,7 @@ def test_hypervolume_behind_every_generation(tmp_path: Path, candidates: list[Ca
     """All twelve have 50 % and one joule, as the baseline: half of 100 % by half of two joules."""
     nobody = replace(NOBODY, baseline=candidates[0])
     algorithm = search_of_twelve()
-    with no_progress() as progress:
+    with SILENT.progress("searching", 1) as progress:
         display = Display(progress, algorithm, 1, "validation", 0)
         record = Record(tmp_path, nobody, algorithm, problem(), display, None, {"energy.head": True})
         with record:

@@ -6,7 +6,7 @@ import pytest
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.search import select_subnet
+from autospikformer_cli.runs.searching.search import select_subnet
 
 
 @pytest.mark.parametrize(

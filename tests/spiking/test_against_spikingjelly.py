@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from autospikformer_cli.spiking.firing import normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.nodes import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.runs.formats import FORMATS, SafetensorsFile, format_of
+from autospikformer_cli.exchange.formats import FORMATS, SafetensorsFile, format_of
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.extraction import ExtractedSubnet, published_state
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, RunningStatistics, Statistics
 from autospikformer_cli.spiking.published import translate
 from autospikformer_cli.spiking.supernet import Supernet

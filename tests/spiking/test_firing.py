@@ -14,7 +14,7 @@ from torch.nn import functional
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.spiking.firing import fire, normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.nodes import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode
 from autospikformer_cli.spiking.normalisation import (
     BatchStatistics,
     ElasticBatchNorm,

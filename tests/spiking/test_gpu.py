@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import BatchStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 

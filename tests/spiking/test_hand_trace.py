@@ -11,7 +11,7 @@ import torch
 
 from autospikformer_cli.spiking.firing import scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.nodes import LIFNode, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode, ParametricLIFNode
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

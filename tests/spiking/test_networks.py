@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, even_frames, num_params, operations
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 

@@ -13,19 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.exchange.formats import format_of
 from autospikformer_cli.registry import Registry
 from autospikformer_cli.runs.assembly import neuron_kind
-from autospikformer_cli.runs.formats import format_of
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.spiking.layout import num_params
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.nodes import LIFNode, Node, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFNode, Node, ParametricLIFNode
 from autospikformer_cli.spiking.normalisation import BatchStatistics, RunningStatistics
 
 STRANGER = """\
 import torch
-from autospikformer_cli.spiking.nodes import Node
+from autospikformer_cli.spiking.neuron_kinds import Node
 
 class Integrator(Node):
     '''Fires where the sum of all currents so far exceeds the threshold.'''

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autospikformer_cli.spiking.firing import scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.nodes import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
 surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")

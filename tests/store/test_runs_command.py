@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.runs import runs as runs_command
-from autospikformer_cli.session import Session
 from autospikformer_cli.store.population import Population, save_population
 from autospikformer_cli.store.supernet import Checkpoint, save_checkpoint
 

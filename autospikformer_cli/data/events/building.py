@@ -25,11 +25,11 @@ from autospikformer_cli.data.events.layouts import DATASETS, Listing, Recording
 from autospikformer_cli.data.events.reading import read_events
 from autospikformer_cli.data.folders import WHERE, absolute
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.progress import Progress
+from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
 
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
-"""progress(description, total), as Session.progress."""
+"""progress(description, total), as `Say.progress`."""
 
 Result = PackedRow | UserError
 

@@ -14,7 +14,7 @@ if not any(point.name == "parquet" for point in entry_points(group="aspk.command
 
 import pyarrow.parquet as pq
 
-from autospikformer_cli.__main__ import main
+from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, save_population

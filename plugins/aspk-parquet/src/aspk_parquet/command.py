@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session
+from autospikformer_cli.cli.session import Session
 
 
 def parquet(

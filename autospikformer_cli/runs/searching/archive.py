@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
-from autospikformer_cli.session import Session
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import (
     FILE_NAME,
@@ -81,7 +81,7 @@ def measured_alike(run: Path, conditions: Conditions, session: Session) -> Itera
             if Conditions.of(head.provenance, recipe_from_toml(head.recipe_toml, head.recipe_name)) == conditions:
                 yield name, load_population(run, name)
         except UserError as error:
-            session.say(f"{run / name} is left out: {error.what}")
+            session.remark(f"{run / name} is left out: {error.what}")
 
 
 def known_measurements(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from autospikformer_cli.cli.interruption import Interruption
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import TrainedRun
-from autospikformer_cli.runs.search import provenance
+from autospikformer_cli.runs.searching.search import provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
 
@@ -30,12 +30,12 @@ def recount(run: TrainedRun) -> Population:
     spiking = run.recipe.model.network == "spikformer"
     lacking = [candidate for candidate in stored_ones if spiking and not candidate.measurement.synapses]
     if not lacking:
-        session.say(f"every subnet of {run.path} has all counts")
+        session.remark(f"every subnet of {run.path} has all counts")
         return population
     evaluator = run.evaluator()
     anew: dict[Subnet, Measurement] = {}
     subnets = list(dict.fromkeys(candidate.subnet for candidate in lacking))
-    with Interruption(session.say) as interruption, session.progress("measuring again", len(subnets)) as progress:
+    with Interruption(session.remark) as interruption, session.progress("measuring again", len(subnets)) as progress:
         for part in evaluator.measure_many(subnets, images):
             anew |= {subnet: result.measurement for subnet, result in part.items()}
             progress.advance(len(part))
@@ -56,7 +56,7 @@ def recount(run: TrainedRun) -> Population:
     )
     save_population(run.path, population)
     if len(anew) < len(subnets):
-        session.say(f"stopped and saved after {len(anew)} of {len(subnets)} subnets")
+        session.remark(f"stopped and saved after {len(anew)} of {len(subnets)} subnets")
         raise KeyboardInterrupt
     return population
 

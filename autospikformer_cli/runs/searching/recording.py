@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.progress import Progress, Shown
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.report.units import format_energy
+from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation

@@ -17,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.cli.progress import show_progress
 from autospikformer_cli.errors import Faults, UserError
-from autospikformer_cli.progress import Progress, no_progress, show_progress
+from autospikformer_cli.say import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -68,19 +69,15 @@ class Session:
         if self.json:
             sys.stdout.write(json_text.dumps(document, indent=2, allow_nan=False) + "\n")
 
-    def say(self, text: str) -> None:
-        """A remark on standard error, unless --quiet; above a live bar where there is one."""
-        self._error_console.print(text, markup=False, soft_wrap=True)
-
     @cached_property
     def _said(self) -> set[str]:
         return set()
 
-    def say_once(self, text: str) -> None:
-        """A remark that several parts of a command may have, said by the first."""
+    def remark(self, text: str) -> None:
+        """A line on standard error, above a live bar if there is one. Silent with --quiet; a text is said once."""
         if text not in self._said:
             self._said.add(text)
-            self.say(text)
+            self._error_console.print(text, markup=False, soft_wrap=True)
 
     def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
         """How far a computation is, on standard error, unless --quiet; call `.advance(n, loss=..., val=...)` on it.
@@ -88,7 +85,7 @@ class Session:
         total: items in all; start: of these, done before (by a computation that is resumed).
         """
         if self.quiet:
-            return no_progress()
+            return SILENT.progress(description, total, start=start)
         return show_progress(self._error_console, description, total, start=start)
 
     def torch_device(self) -> tuple[torch.device, torch.dtype]:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from autospikformer_cli.cli.session import Session, checked_session
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.exchange.formats import Format, Predict, format_of
 from autospikformer_cli.report.units import format_count
 from autospikformer_cli.runs.assembly import TrainedRun, open_searched
-from autospikformer_cli.runs.formats import Format, Predict, format_of
-from autospikformer_cli.runs.search import provenance, select_subnet
-from autospikformer_cli.session import Session, checked_session
+from autospikformer_cli.runs.searching.search import provenance, select_subnet
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
 from autospikformer_cli.store.runs import resolve_run
@@ -158,13 +158,13 @@ class Export:
         Raises UserError where it does not agree, or cannot be written.
         """
         images = self.run.images("validation", first)
-        self.run.session.say(f"extracting {self.subnet}")
+        self.run.session.remark(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator)
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
-        self.run.session.say(f"writing {self.file}")
+        self.run.session.remark(f"writing {self.file}")
         with _replaced(self.file) as temporary:
             self.format.write(network, inputs.new_zeros(2, *inputs.shape[1:]), temporary, metadata)
             comparison = self._compare(self.format.read(network, temporary), inputs.split(evaluator.batch), expected)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.session import Session
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 LAYOUTS = {2: "NF", 3: "TNF", 4: "NCHW", 5: "TNCHW"}
@@ -47,13 +47,14 @@ def layout_for(shape: tuple[int, ...], layout: str | None) -> str:
     return letters
 
 
-def module_inputs(shape: tuple[int, ...] | None, file: Path | None, session: Session) -> tuple[Tensor, str]:
+def module_inputs(
+    shape: tuple[int, ...] | None, file: Path | None, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, str]:
     """The input, and what it is in words. Raises UserError for a file that is no such array."""
     import torch
 
-    from autospikformer_cli.energy.tracing import SEED
+    from autospikformer_cli.energy.tracing.tracer import SEED
 
-    device, dtype = session.torch_device()
     if file is None:
         if shape is None:
             fix = "write --input-shape 1,3,32,32, or give an array: --input FILE.npy"

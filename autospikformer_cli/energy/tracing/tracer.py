@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
-from autospikformer_cli.energy.module_loading import OPTION, told
-from autospikformer_cli.energy.traced_modules import Place, Tracer
-from autospikformer_cli.energy.traced_operators import Axes, Operand
+from autospikformer_cli.energy.tracing.loading import OPTION, told
+from autospikformer_cli.energy.tracing.modules import Place, Tracer
+from autospikformer_cli.energy.tracing.operators import Axes, Operand
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import InputKind, Operation, Runs, Stored
 

@@ -153,13 +153,13 @@ class HardwareProfile(BaseModel):
 
 def shipped_names(folder: Folder) -> tuple[str, ...]:
     """Conventions or profiles that come with aspk, `sound` and `cmos45` first."""
-    found = (file.name for file in files("autospikformer_cli.energy").joinpath(folder).iterdir())
+    found = (file.name for file in files("autospikformer_cli.recipe.energy").joinpath(folder).iterdir())
     names = sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
     return tuple(sorted(names, key=lambda name: name not in ("sound", "cmos45")))
 
 
 def _shipped(folder: Folder, name: str) -> dict[str, object]:
-    text = files("autospikformer_cli.energy").joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")
+    text = files("autospikformer_cli.recipe.energy").joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")
     return {"name": name, **tomli.loads(text)}
 
 

@@ -11,10 +11,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from autospikformer_cli.cli.options import with_shared_options
+from autospikformer_cli.cli.summaries import summary_of
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.registry import DISTRIBUTION, Registry, is_ours, unusable
-from autospikformer_cli.shared_options import with_shared_options
-from autospikformer_cli.summaries import summary_of
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.session import Session, checked_session
+from autospikformer_cli.cli.session import Session, checked_session
 
 # The names are those of `checked_session`; help texts are full sentences' worth for every command alike.
 SHARED_OPTIONS: dict[str, tuple[object, object]] = {

@@ -5,26 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.say import Progress, Shown
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-Shown = float | int | str
 SECONDS_BETWEEN_LINES = 5.0
 WIDTH_OF_THE_BAR = 20
-
-
-class Progress(Protocol):
-    """What a command that computes for long tells how far it is."""
-
-    def advance(self, n: int = 1, **shown: Shown) -> None:
-        """n more items are done; the latest values of `shown` stand beside the bar, as loss=0.512 val=91.3."""
-
-    def skip(self, n: int) -> None:
-        """n more items need not be done: they count among all, and not in the rate."""
 
 
 @contextmanager
@@ -46,12 +37,6 @@ def show_progress(
     with _rich_bar(console) as bar:
         task = bar.add_task(description, total=total, completed=start, pace="", shown="")
         yield LiveBar(bar, task, pace)
-
-
-@contextmanager
-def no_progress() -> Iterator[Progress]:
-    """For --quiet."""
-    yield Silence()
 
 
 class Pace:
@@ -156,16 +141,6 @@ class PlainLines:
         self._console.print(", ".join(parts), markup=False, emoji=False, highlight=False, soft_wrap=True)
         self._last_line = self._pace.seconds
         self._last = self._pace.done, self._pace.shown()
-
-
-class Silence:
-    """Says nothing."""
-
-    def advance(self, n: int = 1, **shown: Shown) -> None:
-        """n more items are done."""
-
-    def skip(self, n: int) -> None:
-        """n more items need not be done."""
 
 
 def duration(seconds: float) -> str:

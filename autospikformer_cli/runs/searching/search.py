@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.cli.interruption import Interruption
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import (
     IN_PROCESS,
@@ -15,16 +16,15 @@ from autospikformer_cli.evaluation.executors import (
     make_executor,
     require_executor,
 )
-from autospikformer_cli.interruption import Interruption
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.report.provenance import selection_notes
-from autospikformer_cli.runs.archive import Conditions, file_and_id, known_measurements
 from autospikformer_cli.runs.assembly import TrainedRun, versions, workload_of
-from autospikformer_cli.runs.recording import Display, Record
 from autospikformer_cli.runs.results import counts_of, recipe_problem
-from autospikformer_cli.runs.search_files import SearchFiles
+from autospikformer_cli.runs.searching.archive import Conditions, file_and_id, known_measurements
+from autospikformer_cli.runs.searching.recording import Display, Record
+from autospikformer_cli.runs.searching.search_files import SearchFiles
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.limits import Refusals, none_drawn, none_feasible
 from autospikformer_cli.search.loop import run_search
@@ -119,11 +119,11 @@ class SearchRun:
     def _say_what_to_know(self) -> None:
         recipe, session = self.run.recipe, self.run.session
         if not self.run.finished:
-            session.say(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
+            session.remark(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
         if recipe.model.network == "transformer":
-            session.say("the ANN has no neurons: threshold, tau and time_step change nothing")
+            session.remark("the ANN has no neurons: threshold, tau and time_step change nothing")
         for note in selection_notes(recipe.search.split):
-            session.say(note)
+            session.remark(note)
 
     def _baseline(self, executor: Executor, known: Mapping[Subnet, Measurement]) -> Candidate:
         """What the front is compared with."""
@@ -137,9 +137,9 @@ class SearchRun:
     ) -> Population:  # fmt: skip
         archive: Sequence[Candidate] = begun.candidates if begun else ()
         session, recipe = self.run.session, self.run.recipe
-        session.say(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
+        session.remark(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
         with (
-            Interruption(session.say) as interruption,
+            Interruption(session.remark) as interruption,
             session.progress("searching", algorithm.total, start=len(archive)) as progress,
         ):
 
@@ -156,11 +156,11 @@ class SearchRun:
                 if finished:
                     record.finish()
         if not finished:
-            session.say(f"stopped and saved after {len(record.population.candidates)} subnets")
-            session.say(f"aspk search --run {self.run.path} goes on from there")
+            session.remark(f"stopped and saved after {len(record.population.candidates)} subnets")
+            session.remark(f"aspk search --run {self.run.path} goes on from there")
             raise KeyboardInterrupt
         if display.hits:
-            session.say(f"{display.hits} of {algorithm.total} subnets had been measured before")
+            session.remark(f"{display.hits} of {algorithm.total} subnets had been measured before")
         return record.population
 
 

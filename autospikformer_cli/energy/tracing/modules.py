@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from autospikformer_cli.energy.traced_operators import Axes, Call, Windows, attend, convolve, is_free, weigh
+from autospikformer_cli.energy.tracing.operators import Axes, Call, Windows, attend, convolve, is_free, weigh
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import Kind
 

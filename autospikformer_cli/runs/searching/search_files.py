@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import MOVABLE_KEYS
-from autospikformer_cli.session import Session
 from autospikformer_cli.store.population import FILE_NAME, Provenance, read_search, searches, set_aside, take_up
 
 NOT_OF_A_SEARCH = (*MOVABLE_KEYS, "model.evaluation_memory")
@@ -53,10 +53,10 @@ class SearchFiles:
         present = self._head(FILE_NAME) if (self.path / FILE_NAME).is_file() else None
         if present is not None:
             what = f"with other {', '.join(present.other_keys)}, " if present.other_keys else ""
-            self.session.say(f"the search before, {what}is kept as {set_aside(self.path)}")
+            self.session.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
         if name is not None:
             take_up(self.path, name)
-            self.session.say(f"this search has been begun: {name} is {FILE_NAME} again")
+            self.session.remark(f"this search has been begun: {name} is {FILE_NAME} again")
 
     def _head(self, name: str) -> Head | None:
         """Raises UserError where the present search cannot be read; None for one that was set aside."""

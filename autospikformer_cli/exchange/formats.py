@@ -170,7 +170,7 @@ def format_of(path: Path) -> Format:
 def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
     import torch
 
-    from autospikformer_cli.spiking.nodes import OURS
+    from autospikformer_cli.spiking.neuron_kinds import OURS
 
     batch, neuron = torch.export.Dim("batch"), network.config.neuron
     try:

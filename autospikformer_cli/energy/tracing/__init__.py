@@ -1,0 +1,1 @@
+"""Counts of any PyTorch module. The only part of `energy` that imports torch."""

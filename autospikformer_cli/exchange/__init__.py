@@ -1,0 +1,1 @@
+"""Networks of other programs: import and export, and their file formats."""
