@@ -67,7 +67,7 @@ def _take_over(supernet: Supernet, model: Spikformer, moments_of: Callable[[Laye
 def _counterparts(supernet: Supernet, model: Spikformer) -> Iterator[tuple[list[Layer], SeqToANNContainer]]:
     """Our layers, and SpikingJelly's container of the same weights and BatchNorm."""
     stages = [*model.patch_embed.stages, model.patch_embed.positional_encoding]
-    for ours, theirs in zip(supernet.patch_embed.stages, stages, strict=True):
+    for ours, theirs in zip(supernet.patch_embed.convolutions, stages, strict=True):
         yield [ours], theirs.conv_bn.block
     for block, their_block in zip(supernet.block, model.blocks, strict=False):  # a subnet has the first
         yield [block.attn.layer(name) for name in "qkv"], their_block.attn.qkv_conv_bn

@@ -9,13 +9,13 @@ from torch import Tensor
 from autospikformer_cli.engine.allocation import keep_freed_memory
 from autospikformer_cli.spiking.firing import normalise_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 
 STEPS, IMAGES, ROUNDS = 4, 32, 7
 LAYERS = {"32 x 32, 48 channels": (1024, 48), "16 x 16, 96 channels": (256, 96), "64 tokens, 384 channels": (64, 384)}
 NEURON = Neuron(tau=2.0, threshold=1.0)
-NODE = LIFNode(Dynamics())
+NODE = LIFKind(Dynamics())
 
 
 def plain(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:

@@ -23,7 +23,7 @@ from timing import machine
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.event_driven import EventDriven
-from autospikformer_cli.evaluation.evaluator import Evaluator, Result
+from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult
 from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.runs.assembly import TrainedRun, open_run
@@ -121,8 +121,8 @@ def _drawn(space: SearchSpace, number: int) -> list[Subnet]:
     return list(subnets)
 
 
-def _in_a_tree(evaluator: Evaluator, subnets: Sequence[Subnet], images: ImageSet) -> dict[Subnet, Result]:
-    results: dict[Subnet, Result] = {}
+def _in_a_tree(evaluator: Evaluator, subnets: Sequence[Subnet], images: ImageSet) -> dict[Subnet, SubnetResult]:
+    results: dict[Subnet, SubnetResult] = {}
     for part in evaluator.measure_many(subnets, images):
         results |= part
     return results
@@ -184,7 +184,9 @@ def _print_evaluate(work: Work, subnets: Sequence[Subnet]) -> None:
     print(f"The first {len(subnets)} of them, with recalibration: {told} ({evaluated / alone - 1:+.1%} time).\n")
 
 
-def _bound(work: Work, results: dict[Subnet, Result], batchnorm: str, kept: Collection[StemKey] = ()) -> Accumulates:
+def _bound(
+    work: Work, results: dict[Subnet, SubnetResult], batchnorm: str, kept: Collection[StemKey] = ()
+) -> Accumulates:
     measured, exact = {subnet: result.measurement for subnet, result in results.items()}, _is_exact(work)
     shares_steps = exact and batchnorm == "running"
     return Accumulates(work.run.supernet, measured, shares_steps=shares_steps, merges_outputs=exact, kept=kept)
@@ -195,7 +197,9 @@ def _is_exact(work: Work) -> bool:
     return not work.run.engine.batch_matters
 
 
-def _seconds_alone(work: Work, batchnorm: str, subnets: Sequence[Subnet], expected: dict[Subnet, Result]) -> float:
+def _seconds_alone(
+    work: Work, batchnorm: str, subnets: Sequence[Subnet], expected: dict[Subnet, SubnetResult]
+) -> float:
     """Of all, each by an evaluator that keeps nothing, as `aspk evaluate` does; raises where a result differs."""
     total = 0.0
     for subnet in subnets:
@@ -212,7 +216,7 @@ def _seconds_alone(work: Work, batchnorm: str, subnets: Sequence[Subnet], expect
 
 def _profiled(
     work: Work, batchnorm: str, subnets: Sequence[Subnet]
-) -> tuple[dict[Subnet, Result], float, dict[str, float]]:
+) -> tuple[dict[Subnet, SubnetResult], float, dict[str, float]]:
     """Results, seconds, and which share of them every kind of loop took."""
     evaluator = work.evaluator(batchnorm=batchnorm)
     with _watched() as seconds:
@@ -250,7 +254,7 @@ def _print_generations(work: Work) -> None:
     space = recipe.space.search_space()
     keys = [StemKey(steps, dim) for steps in space.time_step for dim in space.embed_dim]
     algorithm = make_algorithm(replace_generations(recipe.search), recipe_problem(recipe), recipe.seed)
-    asked: list[tuple[int, set[StemKey], float, dict[Subnet, Result]]] = []
+    asked: list[tuple[int, set[StemKey], float, dict[Subnet, SubnetResult]]] = []
 
     def measure(subnets: Sequence[Subnet]) -> Iterator[dict[Subnet, Measurement]]:
         kept = {key for key in keys if key in evaluator.stems}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from autospikformer_cli.evaluation.stems import StemKey
-from autospikformer_cli.evaluation.tree import Family, Node, grow
+from autospikformer_cli.evaluation.tree import StageGroup, TreeNode, grow
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
@@ -35,7 +35,7 @@ class Accumulates:
             by_steps.setdefault(steps, []).append(subnet)
         for steps, group in by_steps.items():
             made = [each for each in group if StemKey(steps, each.embed_dim) not in kept]
-            self.shared += self._tree((each, supernet.patch_embed.steps(each.embed_dim)) for each in made)
+            self.shared += self._tree((each, supernet.patch_embed.stages(each.embed_dim)) for each in made)
             for dim in {each.embed_dim for each in group}:
                 below = [each for each in group if each.embed_dim == dim]
                 self.shared += self._tree((each, supernet.encoder_stages(each)) for each in below)
@@ -66,10 +66,10 @@ class Accumulates:
     def _path(self, subnet: Subnet, stages: list[object]) -> int:
         return sum(self._stage(subnet, stage) for stage in stages)
 
-    def _below(self, node: Node) -> int:
+    def _below(self, node: TreeNode) -> int:
         return sum(self._family(family) for family in node.families.values())
 
-    def _family(self, family: Family) -> int:
+    def _family(self, family: StageGroup) -> int:
         children = family.children.values()
         own = max(self._stage(child.example, child.stage) for child in children)
         return own + sum(self._below(child) for child in children)

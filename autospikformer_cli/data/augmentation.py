@@ -9,7 +9,7 @@ from torch.nn.functional import grid_sample
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
-from autospikformer_cli.data.plan import Operation, Plan, event_plan_for, plan_for
+from autospikformer_cli.data.plan import ImageOp, Plan, event_plan_for, plan_for
 
 IMAGE_KINDS = ("spikformer", "flip", "none")
 EVENT_KINDS = ("events", "flip", "none")
@@ -63,7 +63,7 @@ def augment(
     frames[:, flipped] = frames[:, flipped].flip(-2)
     if kind == "flip":
         return frames
-    is_moved = (plan.operation >= Operation.ROTATE) & (plan.operation <= Operation.TRANSLATE_Y)
+    is_moved = (plan.operation >= ImageOp.ROTATE) & (plan.operation <= ImageOp.TRANSLATE_Y)
     moved, matrix = _rows(is_moved, device), torch.from_numpy(plan.matrix[is_moved])
     if is_events:
         frames[:, moved] = resample_counts(frames[:, moved], matrix)
@@ -78,7 +78,7 @@ def _rows(chosen: NDArray[np.bool_], device: torch.device | str) -> torch.Tensor
 
 def _equalized(images: torch.Tensor, plan: Plan) -> torch.Tensor:
     """A copy of the images (B, H, W, C), those equalized whose operation this is."""
-    equalized = _rows(plan.operation == Operation.EQUALIZE, images.device)
+    equalized = _rows(plan.operation == ImageOp.EQUALIZE, images.device)
     return images.index_copy(0, equalized, equalize(images[equalized]))
 
 

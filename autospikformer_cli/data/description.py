@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.data.events.framing import Framing
-from autospikformer_cli.data.events.layouts import DATASETS as EVENT_FILES
+from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import class_folders
 from autospikformer_cli.data.folders import class_names
 from autospikformer_cli.errors import UserError
@@ -46,7 +46,7 @@ FOLDER_MEAN = FOLDER_STD = (0.5,) * FOLDER_CHANNELS
 """What is taken for a user's own images (read as RGB) where the recipe gives no normalisation: pixels go to -1..1."""
 
 
-DIGITS = 10
+NUM_DIGIT_CLASSES = 10
 
 
 def describe(config: DataConfig) -> DataDescription:
@@ -98,7 +98,7 @@ def framing_of(config: DataConfig) -> Framing:
 def _describe_events(config: DataConfig) -> DataDescription:
     framing = framing_of(config)
     if config.dataset == "digits-events":
-        num_classes = DIGITS
+        num_classes = NUM_DIGIT_CLASSES
     else:
         num_classes = len(EVENT_FILES[config.dataset].classes or class_folders(config.dataset, config.root))
     num_frames, size, _, channels = framing.shape

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from autospikformer_cli.data.events.building import ShowProgress
-from autospikformer_cli.data.sources import Counts, Source, open_source, splits_with_files
+from autospikformer_cli.data.sources import PixelsOrCounts, Source, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, hold_out
 from autospikformer_cli.say import SILENT
 
@@ -80,7 +80,7 @@ def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress)
     return source, np.arange(len(source.labels), dtype=np.int64)
 
 
-def _image_set(images: Counts, labels: Indices, index: Indices, split: str) -> ImageSet:
+def _image_set(images: PixelsOrCounts, labels: Indices, index: Indices, split: str) -> ImageSet:
     digest = hashlib.sha256(split.encode())
     for array in (index.astype("<i8"), labels.astype("<i8"), images):
         digest.update(np.ascontiguousarray(array).data)

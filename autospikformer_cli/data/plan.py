@@ -32,7 +32,7 @@ CUTOUT_AREA = (0.001, 0.11)
 LEAST_ROWS = 1024
 
 
-class Operation(IntEnum):
+class ImageOp(IntEnum):
     """The operations of the published Spikformer trainings, and none."""
 
     NONE = -1
@@ -45,10 +45,10 @@ class Operation(IntEnum):
 
 
 IMAGE_OPERATIONS = (
-    Operation.EQUALIZE, Operation.ROTATE, Operation.SHEAR_X, Operation.TRANSLATE_X, Operation.TRANSLATE_Y,
+    ImageOp.EQUALIZE, ImageOp.ROTATE, ImageOp.SHEAR_X, ImageOp.TRANSLATE_X, ImageOp.TRANSLATE_Y,
 )  # fmt: skip
 EVENT_OPERATIONS = (
-    Operation.NONE, Operation.SHEAR_X, Operation.TRANSLATE_X, Operation.TRANSLATE_Y, Operation.ROTATE, Operation.CUTOUT,
+    ImageOp.NONE, ImageOp.SHEAR_X, ImageOp.TRANSLATE_X, ImageOp.TRANSLATE_Y, ImageOp.ROTATE, ImageOp.CUTOUT,
 )  # fmt: skip
 """Each as likely as the others."""
 
@@ -57,7 +57,7 @@ EVENT_OPERATIONS = (
 class Plan:
     """Augmentation of N images, or recordings of events: the same for all frames of a recording.
 
-    flip: bool (N,). operation: (N,) of Operation. matrix: float64 (N, 2, 3), where an output position (x, y, 1) is read
+    flip: bool (N,). operation: (N,) of ImageOp. matrix: float64 (N, 2, 3), where an output position (x, y, 1) is read
     in the input; pixels, from the image's top left corner, so that the first pixel's centre is (1/2, 1/2).
     box: (N, 4) top, left, height and width of the erased box in pixels; height 0 where nothing is erased.
     """
@@ -98,7 +98,7 @@ def _image_plan(num_rows: int, seed: int, epoch: int, height: int, width: int) -
     flip, applied, operation, sign, erased, top, left = choices[:, :7].T
     normal = stream(Purpose.MAGNITUDE, seed, epoch).standard_normal(num_rows)
     level = np.clip(MAGNITUDE + MAGNITUDE_DEVIATION * normal, 0.0, MAX_MAGNITUDE) / MAX_MAGNITUDE
-    chosen = np.where(applied < OPERATION_PROBABILITY, _choose(IMAGE_OPERATIONS, operation), Operation.NONE)
+    chosen = np.where(applied < OPERATION_PROBABILITY, _choose(IMAGE_OPERATIONS, operation), ImageOp.NONE)
     matrix = affine_maps(chosen, np.where(sign < 0.5, -level, level), height, width)
     size = _box_sizes(choices[:, 7:].reshape(num_rows, ERASING_ATTEMPTS, 2), height, width)
     size[erased >= ERASING_PROBABILITY] = 0
@@ -112,14 +112,14 @@ def _event_plan(num_rows: int, seed: int, epoch: int, height: int, width: int) -
     flip, operation, level, area, top, left = choices.T
     chosen = _choose(EVENT_OPERATIONS, operation)
     matrix = affine_maps(chosen, 2 * level - 1, height, width, max_translation=MAX_EVENT_TRANSLATION)
-    matrix[:, 0, 2] -= np.where(chosen == Operation.SHEAR_X, matrix[:, 0, 1] * (height / 2), 0.0)  # about the centre
+    matrix[:, 0, 2] -= np.where(chosen == ImageOp.SHEAR_X, matrix[:, 0, 1] * (height / 2), 0.0)  # about the centre
     share = CUTOUT_AREA[0] + area * (CUTOUT_AREA[1] - CUTOUT_AREA[0])
-    side = np.where(chosen == Operation.CUTOUT, np.rint(np.sqrt(share * height * width)), 0).astype(np.int64)
+    side = np.where(chosen == ImageOp.CUTOUT, np.rint(np.sqrt(share * height * width)), 0).astype(np.int64)
     box = _boxes(np.stack([side, side], axis=1), top, left, height, width)
     return Plan(flip < 0.5, chosen, matrix, box)
 
 
-def _choose(operations: tuple[Operation, ...], uniform: Floats) -> NDArray[np.int64]:
+def _choose(operations: tuple[ImageOp, ...], uniform: Floats) -> NDArray[np.int64]:
     return np.array(operations, dtype=np.int64)[(uniform * len(operations)).astype(np.int64)]
 
 
@@ -139,16 +139,16 @@ def affine_maps(
     """
     matrix = np.zeros((len(operation), 2, 3))
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1.0
-    rotated = operation == Operation.ROTATE
+    rotated = operation == ImageOp.ROTATE
     angle = np.radians(MAX_ROTATION_DEGREES * level)
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = width / 2, height / 2
     rotation = np.array([[cos, -sin, x - x * cos + y * sin], [sin, cos, y - x * sin - y * cos]])
     matrix[rotated] = rotation.transpose(2, 0, 1)[rotated]
     for kind, place, unit in (
-        (Operation.SHEAR_X, (0, 1), MAX_SHEAR),
-        (Operation.TRANSLATE_X, (0, 2), max_translation * width),
-        (Operation.TRANSLATE_Y, (1, 2), max_translation * height),
+        (ImageOp.SHEAR_X, (0, 1), MAX_SHEAR),
+        (ImageOp.TRANSLATE_X, (0, 2), max_translation * width),
+        (ImageOp.TRANSLATE_Y, (1, 2), max_translation * height),
     ):
         matrix[:, *place] += np.where(operation == kind, unit * level, 0.0)
     return matrix

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Recording = NDArray[np.void]
+SimulatedRecording = NDArray[np.void]
 Floats = NDArray[np.float64]
 
-EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])
+SIMULATED_EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])
 """An event: column, row, microseconds from the start, and whether it got brighter; the fields of tonic."""
 
 SENSOR_SIZE = 16
@@ -38,11 +38,11 @@ WHITE = 16
 POSITIONS_PER_PIXEL = 1024
 
 
-def digit_recordings() -> tuple[list[Recording], NDArray[np.int64]]:
+def digit_recordings() -> tuple[list[SimulatedRecording], NDArray[np.int64]]:
     """Recordings of all digits of sklearn.datasets.load_digits(), in its order, and their labels (N,).
 
-    A recording is an array of EVENT, ordered by t, then y, then x. It is a function of the digit alone: no noise is
-    added, and no number is drawn.
+    A recording is an array of SIMULATED_EVENT, ordered by t, then y, then x. It is a function of the digit alone: no
+    noise is added, and no number is drawn.
     """
     from sklearn.datasets import load_digits
 
@@ -87,7 +87,7 @@ def _weights(displacement: float, side: int) -> Floats:
     return weights
 
 
-def record(samples: Iterable[Floats], times: NDArray[np.int64]) -> list[Recording]:
+def record(samples: Iterable[Floats], times: NDArray[np.int64]) -> list[SimulatedRecording]:
     """What an ideal event camera sends while it sees the logarithmic intensities of N scenes.
 
     A pixel has a level k, at first 0. With L(0) its first sample, it sends an event and takes the level k + 1 (k - 1)
@@ -119,13 +119,15 @@ def _thresholds(level: Floats, reached: Floats) -> tuple[NDArray[np.int64], Floa
     return fired[place], level[fired][place] + np.where(rises, 1, -1)[place] * rank, rises[place]
 
 
-def _recordings(parts: Sequence[tuple[NDArray[Any], ...]], shape: tuple[int, ...], duration: int) -> list[Recording]:
+def _recordings(
+    parts: Sequence[tuple[NDArray[Any], ...]], shape: tuple[int, ...], duration: int
+) -> list[SimulatedRecording]:
     """Events of all scenes, as (pixel of (N, H, W), time, polarity) in the order of samples, by scene and in order."""
     pixel, t, rises = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     num_scenes, height, width = shape
     scene, place = np.divmod(pixel, height * width)
     order = np.argsort((scene * (duration + 1) + t) * (height * width) + place, kind="stable")
-    events = np.empty(len(order), EVENT)
+    events = np.empty(len(order), SIMULATED_EVENT)
     events["y"], events["x"] = np.divmod(place[order], width)
     events["t"], events["p"] = t[order], rises[order]
     return np.split(events, np.cumsum(np.bincount(scene, minlength=num_scenes))[:-1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autospikformer_cli.data.description import describe, framing_of
 from autospikformer_cli.data.events.building import ShowProgress, cache_folder, read_or_make
 from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, count_events
-from autospikformer_cli.data.events.layouts import DATASETS as EVENT_FILES
+from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import list_recordings
 from autospikformer_cli.data.events.reading import require_aedat
 from autospikformer_cli.data.folders import WHERE, absolute, class_names, split_folders
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
 
 Pixels = NDArray[np.uint8]
-Counts = NDArray[np.uint8] | NDArray[np.uint16]
+PixelsOrCounts = NDArray[np.uint8] | NDArray[np.uint16]
 """Pixels of images (n, H, W, C), or events counted in frames (n, F, H, W, C)."""
 CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 DIGITS_WHITE = 16
@@ -44,7 +44,7 @@ class Source:
 
     labels: Indices
     classes: Sequence[str]
-    read: Callable[[Indices], Counts]
+    read: Callable[[Indices], PixelsOrCounts]
     sorted_by_class: bool
     may_lack: bool = False
     remarks: list[str] = field(default_factory=list)
@@ -199,7 +199,7 @@ def _digits_events(config: DataConfig) -> Source:
 
 
 @lru_cache(maxsize=1)
-def _digit_frames(framing: Framing) -> Counts:
+def _digit_frames(framing: Framing) -> PixelsOrCounts:
     """All digits as a simulated event camera sees them, kept for the next split; made in seconds, so not stored."""
     from autospikformer_cli.data.saccades import digit_recordings
 
@@ -216,7 +216,7 @@ def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source
     labels = np.array([recording.label for recording in listing.recordings], dtype=np.int64)
     remarks = [listing.note] if listing.note else []
 
-    def read(indices: Indices) -> Counts:
+    def read(indices: Indices) -> PixelsOrCounts:
         cache = cache_folder(config.root, config.cache)
         frames, reordered = read_or_make(config.dataset, part, listing, framing_of(config), cache, indices, progress)
         if reordered:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-WORD = 2**64
+WORD_RANGE = 2**64
 
 
 class Purpose(IntEnum):
@@ -25,7 +25,7 @@ def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.
     Philox is keyed by (seed, epoch); step and purpose are the counter's high words, 2^128 blocks apart or more.
     """
     bits = np.random.Philox(
-        key=np.array([seed % WORD, epoch % WORD], dtype=np.uint64),
-        counter=np.array([0, 0, step % WORD, purpose], dtype=np.uint64),
+        key=np.array([seed % WORD_RANGE, epoch % WORD_RANGE], dtype=np.uint64),
+        counter=np.array([0, 0, step % WORD_RANGE, purpose], dtype=np.uint64),
     )
     return np.random.Generator(bits)

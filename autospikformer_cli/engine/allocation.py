@@ -10,7 +10,7 @@ from pathlib import Path
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-LARGEST = 2**31 - 1
+LARGEST_C_INT = 2**31 - 1
 """Bytes: the parameters are C ints."""
 IDLE = 2**27
 """Bytes by which a process may have grown before it gives back what it does not use."""
@@ -26,7 +26,7 @@ def keep_freed_memory() -> None:
     libc = _glibc()
     if libc is not None:
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(M_TRIM_THRESHOLD, LARGEST)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_C_INT)
         _most_used = _most_used or 0
 
 

@@ -18,7 +18,7 @@ from autospikformer_cli.spiking.compiled import compiled, inlined
 Array = NDArray[Any]
 LANES = lanes(4)
 TILE = MAX_VECTORS * LANES
-WORD = 64
+BITS_PER_WORD = 64
 
 
 class Spikes(NamedTuple):
@@ -39,7 +39,7 @@ class Heads(NamedTuple):
     nexts: Array
 
 
-class Room(NamedTuple):
+class AttentionScratch(NamedTuple):
     """Memory for one image, and for one head of it at one step.
 
     between: q k^T or k^T v; mixed: the product of all three. indices, values: of the non-zero products of one token.
@@ -69,7 +69,7 @@ class Room(NamedTuple):
     spikes: Array
 
 
-def make_room(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> Room:
+def make_attention_scratch(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> AttentionScratch:
     """Memory for so many heads; scale: of the product, before the neurons."""
     tokens, width = q_TBND.shape[2], q_TBND.shape[3] // heads
     padded, padded_tokens = _up(width, LANES), _up(tokens, LANES)
@@ -78,7 +78,7 @@ def make_room(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> Room
     between = (tokens, padded_tokens) if tokens <= width else (width, padded)
     shifts = np.zeros((1, columns), dtype)
     shifts[:, width:] = np.nan
-    return Room(
+    return AttentionScratch(
         q_heads=_heads(q_TBND),
         k_heads=_heads(q_TBND),
         v_heads=_heads(q_TBND),
@@ -109,7 +109,7 @@ def _heads(x_TBND: Array) -> Heads:
 
 
 def _spikes(rows: int, most: int) -> Spikes:
-    words = _up(most, WORD) // WORD
+    words = _up(most, BITS_PER_WORD) // BITS_PER_WORD
     return Spikes(np.empty((rows, most), np.int32), np.empty(rows, np.int64), np.empty((words, rows), np.uint64))
 
 
@@ -142,8 +142,8 @@ def _take(heads: Heads, t: int, low: int, high: int, rows: Spikes, columns: Spik
             rows.indices[n, j - first] = c
             columns.indices[c, columns.num[c]] = n
             columns.num[c] += 1
-            columns.bits[n // WORD, c] |= one << np.uint64(n % WORD)
-            rows.bits[c // WORD, n] |= one << np.uint64(c % WORD)
+            columns.bits[n // BITS_PER_WORD, c] |= one << np.uint64(n % BITS_PER_WORD)
+            rows.bits[c // BITS_PER_WORD, n] |= one << np.uint64(c % BITS_PER_WORD)
             j += 1
         heads.nexts[place] = j
         rows.num[n] = j - first
@@ -170,20 +170,22 @@ def _add_listed(out_RC: Array, spikes: Spikes, matrix_RC: Array, ones: Array) ->
 
 
 @inlined
-def _add_weighted(room: Room) -> None:
+def _add_weighted(scratch: AttentionScratch) -> None:
     """mixed = between v: of each token, its non-zero products with the others times their v."""
-    tokens, padded = room.mixed.shape
+    tokens, padded = scratch.mixed.shape
     for n in range(tokens):
         num = 0
         for m in range(tokens):
-            weight = room.between[n, m]
-            room.indices[num] = m
-            room.values[num] = weight
+            weight = scratch.between[n, m]
+            scratch.indices[num] = m
+            scratch.values[num] = weight
             num += 1 if weight != 0 else 0
         for c in range(0, padded, TILE):
             vectors = min(TILE, padded - c) // LANES
             start = n * padded + c
-            add_rows(room.mixed, start, room.v_rows, c, padded, room.indices, 0, room.values, 0, num, vectors)
+            add_rows(
+                scratch.mixed, start, scratch.v_rows, c, padded, scratch.indices, 0, scratch.values, 0, num, vectors
+            )
 
 
 @inlined
@@ -202,59 +204,62 @@ def _common(spikes: Spikes, row: int, others: Spikes, shared: Array) -> int:
 
 
 @inlined
-def _count(room: Room, b: int, t: int, events_BT4: Array) -> None:
+def _count(scratch: AttentionScratch, b: int, t: int, events_BT4: Array) -> None:
     """Add the events of both orders: of q k^T, of its product with v, of k^T v, and of q's product with it."""
-    for n in range(len(room.k.num)):
-        events_BT4[b, t, 2] += room.k.num[n] * room.v.num[n]
-        if room.v.num[n]:
-            events_BT4[b, t, 1] += room.v.num[n] * _common(room.k, n, room.q, room.shared)
-    for c in range(len(room.k_columns.num)):
-        events_BT4[b, t, 0] += room.q_columns.num[c] * room.k_columns.num[c]
-        if room.q_columns.num[c]:
-            events_BT4[b, t, 3] += room.q_columns.num[c] * _common(room.k_columns, c, room.v_columns, room.shared)
+    for n in range(len(scratch.k.num)):
+        events_BT4[b, t, 2] += scratch.k.num[n] * scratch.v.num[n]
+        if scratch.v.num[n]:
+            events_BT4[b, t, 1] += scratch.v.num[n] * _common(scratch.k, n, scratch.q, scratch.shared)
+    for c in range(len(scratch.k_columns.num)):
+        events_BT4[b, t, 0] += scratch.q_columns.num[c] * scratch.k_columns.num[c]
+        if scratch.q_columns.num[c]:
+            events_BT4[b, t, 3] += scratch.q_columns.num[c] * _common(
+                scratch.k_columns, c, scratch.v_columns, scratch.shared
+            )
 
 
 @inlined
-def _multiply(room: Room) -> None:
+def _multiply(scratch: AttentionScratch) -> None:
     """mixed = q k^T v, in the order with fewer multiply-accumulates."""
-    _fill(room.v, room.v_rows)
-    if len(room.q.num) <= len(room.q_columns.num):
-        _fill(room.k_columns, room.k_transposed)
-        _add_listed(room.between, room.q, room.k_transposed, room.ones)
-        _add_weighted(room)
+    _fill(scratch.v, scratch.v_rows)
+    if len(scratch.q.num) <= len(scratch.q_columns.num):
+        _fill(scratch.k_columns, scratch.k_transposed)
+        _add_listed(scratch.between, scratch.q, scratch.k_transposed, scratch.ones)
+        _add_weighted(scratch)
     else:
-        _add_listed(room.between, room.k_columns, room.v_rows, room.ones)
-        _add_listed(room.mixed, room.q, room.between, room.ones)
+        _add_listed(scratch.between, scratch.k_columns, scratch.v_rows, scratch.ones)
+        _add_listed(scratch.mixed, scratch.q, scratch.between, scratch.ones)
 
 
 @compiled(allocates=False)
-def attend(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_TBND: Array,
-           read_3BT4: Array, events_BT4: Array, fired_BT: Array, room: Room, first: int,
+def attend_images(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_TBND: Array,
+           read_3BT4: Array, events_BT4: Array, fired_BT: Array, scratch: AttentionScratch, first: int,
            last: int) -> None:  # fmt: skip
     """Spikes of images first to last: the product of q, k^T and v of each head, scaled.
 
     read: of q, k and v, as `kernels.fire`. events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
     """
     steps, images, tokens, dim = q_TBND.shape
-    width, columns, stride = dim // heads, len(room.spikes), room.mixed.shape[1]
-    vectors = columns * room.scales.itemsize // VECTOR_BYTES
+    width, columns, stride = dim // heads, len(scratch.spikes), scratch.mixed.shape[1]
+    vectors = columns * scratch.scales.itemsize // VECTOR_BYTES
     for b in range(first, last):
-        _list(q_TBND, b, room.q_heads, read_3BT4[0])
-        _list(k_TBND, b, room.k_heads, read_3BT4[1])
-        _list(v_TBND, b, room.v_heads, read_3BT4[2])
+        _list(q_TBND, b, scratch.q_heads, read_3BT4[0])
+        _list(k_TBND, b, scratch.k_heads, read_3BT4[1])
+        _list(v_TBND, b, scratch.v_heads, read_3BT4[2])
         for head in range(heads):
             low, high = head * width, (head + 1) * width
-            room.potentials[:] = 0
+            scratch.potentials[:] = 0
             for t in range(steps):
-                _take(room.q_heads, t, low, high, room.q, room.q_columns)
-                _take(room.k_heads, t, low, high, room.k, room.k_columns)
-                _take(room.v_heads, t, low, high, room.v, room.v_columns)
-                _count(room, b, t, events_BT4)
-                _multiply(room)
+                _take(scratch.q_heads, t, low, high, scratch.q, scratch.q_columns)
+                _take(scratch.k_heads, t, low, high, scratch.k, scratch.k_columns)
+                _take(scratch.v_heads, t, low, high, scratch.v, scratch.v_columns)
+                _count(scratch, b, t, events_BT4)
+                _multiply(scratch)
                 for n in range(tokens):
                     fired_BT[b, t] += fire_row(
-                        room.mixed, n * stride, room.scales, room.shifts, 0, room.potentials, n * columns, room.spikes,
+                        scratch.mixed, n * stride, scratch.scales, scratch.shifts, 0, scratch.potentials, n * columns,
+                        scratch.spikes,
                         neurons.tau[0, 0], neurons.leak[0, 0], neurons.reaches[0, 0], neurons.threshold[0, 0],
                         neurons.decay_input, neurons.hard, vectors,
                     )  # fmt: skip
-                    copy(spikes_TBND, ((t * images + b) * tokens + n) * dim + low, room.spikes, 0, width)
+                    copy(spikes_TBND, ((t * images + b) * tokens + n) * dim + low, scratch.spikes, 0, width)

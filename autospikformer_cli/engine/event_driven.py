@@ -28,7 +28,7 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import InputKind, operations
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.normalisation import Moments, Statistics
 from autospikformer_cli.spiking.passes import Attention, Layer, Observer, Unobserved
 from autospikformer_cli.spiking.supernet import Supernet
@@ -98,15 +98,15 @@ class EventDriven:
         return layer.weight[:outputs, :inputs].isfinite().flatten(1).all(1)
 
     def for_images(
-        self, loop: Callable[..., None], images: int, *arguments: Any, room: Callable[[], tuple[Any, ...]] = tuple
+        self, loop: Callable[..., None], images: int, *arguments: Any, scratch: Callable[[], tuple[Any, ...]] = tuple
     ) -> None:
-        """Run a compiled loop over images, in chunks of them, on all threads. room: memory of a thread's own."""
+        """Run a compiled loop over images, in chunks of them, on all threads. scratch: memory of a thread's own."""
         chunks = max(1, min(images, max(self.threads, -(-images // IMAGES_PER_CHUNK))))
         bounds = [chunk * images // chunks for chunk in range(chunks + 1)]
         pending = iter(list(pairwise(bounds)))
 
         def run() -> None:
-            own = room()
+            own = scratch()
             for first, last in pending:
                 loop(*arguments, *own, first, last)
 
@@ -157,13 +157,13 @@ class EventDrivenPass:
         settings = self._settings([layer.activation for layer in layers], neurons, scale_KC.dtype.type)
         is_binary, width = kind == "binary", scale_KC.shape[1]
 
-        def room() -> tuple[Any, ...]:
+        def scratch() -> tuple[Any, ...]:
             potentials = np.empty((len(neurons), width), scale_KC.dtype)
-            return kernels.make_room(x_TBPC, rows, is_binary), potentials, np.empty(width, np.uint8)
+            return kernels.make_layer_scratch(x_TBPC, rows, is_binary), potentials, np.empty(width, np.uint8)
 
         self.engine.for_images(
-            kernels.fire, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
-            spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, room=room,
+            kernels.fire_images, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
+            spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, scratch=scratch,
         )  # fmt: skip
         self._tally(layers, x, outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))
         for group, layer in enumerate(layers):
@@ -223,7 +223,7 @@ class EventDrivenPass:
         is_binary = kind == "binary"
         self.engine.for_images(
             kernels.moments, images, x_TBPC, side, is_binary, rows, uncounted, sums_B2GC,
-            room=lambda: (kernels.make_room(x_TBPC, rows, is_binary),),
+            scratch=lambda: (kernels.make_layer_scratch(x_TBPC, rows, is_binary),),
         )  # fmt: skip
         with np.errstate(invalid="ignore"):  # infinities: the moments are then no numbers
             in_order = np.sort(np.ascontiguousarray(sums_B2GC.reshape(images, -1).T)).sum(1)
@@ -257,9 +257,9 @@ class EventDrivenPass:
         fired_BT = np.zeros((images, steps), np.int64)
         settings = self._settings([attention.activation], [neuron], dtype)
         self.engine.for_images(
-            products.attend, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
+            products.attend_images, images, *(x.contiguous().numpy() for x in (q, k, v)), heads, settings,
             spikes.numpy(), read_3BT4, events_BT4, fired_BT,
-            room=lambda: (products.make_room(q.numpy(), heads, self.attention_scale, settings),),
+            scratch=lambda: (products.make_attention_scratch(q.numpy(), heads, self.attention_scale, settings),),
         )  # fmt: skip
         q_spikes_T, _, v_spikes_T = read_3BT4[..., 0].sum(1)
         for part, spikes_T in (("q", q_spikes_T), ("v", v_spikes_T)):
@@ -285,12 +285,12 @@ class EventDrivenPass:
         images, dim = x.shape[1], x.shape[-1]
         means_BD = torch.empty((images, dim), dtype=head.weight.dtype)
 
-        def room() -> tuple[Array, ...]:
+        def scratch() -> tuple[Array, ...]:
             sums = np.empty(rows.tiles[:, 1].max(), rows.numbers.dtype)
             return np.empty(dim, np.int64), np.empty(dim, np.int32), sums
 
         self.engine.for_images(
-            kernels.classify, images, x.contiguous().numpy(), rows, means_BD.numpy(), logits.numpy(), room=room
+            kernels.classify, images, x.contiguous().numpy(), rows, means_BD.numpy(), logits.numpy(), scratch=scratch
         )
         self.observer.reads(head.name, means_BD[None, :, None])
         self.tally.reads(head.name, x[0, :, 0].numel(), None)
@@ -306,7 +306,7 @@ def _by_tile(rows: kernels.Rows, groups: list[Array], beyond: float) -> Array:
 
 
 def _as_lif(node: nn.Module, neuron: Neuron) -> Neuron:
-    lif = node.as_lif(neuron) if isinstance(node, Node) else None
+    lif = node.as_lif(neuron) if isinstance(node, NeuronKind) else None
     if lif is None:
         raise UserError(
             f"the neuron {type(node).__name__} has no form for compiled loops with tau {neuron.tau:g}",

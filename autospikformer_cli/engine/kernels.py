@@ -60,7 +60,7 @@ class Lists(NamedTuple):
     tail: Array
 
 
-class Room(NamedTuple):
+class LayerScratch(NamedTuple):
     """Memory for one image's lists, and for those of one output position.
 
     near_*: the rows that reach one output position of a convolution. ones: values of spikes. sums: of one tile's
@@ -74,10 +74,10 @@ class Room(NamedTuple):
     sums: Array
 
 
-def make_room(x_TBPC: Array, rows: Rows, is_binary: bool) -> Room:
+def make_layer_scratch(x_TBPC: Array, rows: Rows, is_binary: bool) -> LayerScratch:
     """Memory for one image after the other."""
     near, dtype = rows.kernel * rows.kernel * x_TBPC.shape[-1], rows.numbers.dtype
-    return Room(
+    return LayerScratch(
         make_lists(x_TBPC, dtype, is_binary),
         np.empty(near + OVERSHOOT, np.int32),
         np.empty(near, dtype),
@@ -142,54 +142,54 @@ def _reached(p: int, positions: int, side: int, kernel: int) -> int:
 
 
 @inlined
-def _gather(room: Room, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool) -> int:
+def _gather(scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool) -> int:
     """List the rows that reach output position p, of its neighbours in reading order: ascending; how many."""
     num = 0
     y, x = p // side, p % side
     for row in range(max(y - 1, 0), min(y + 2, positions // side)):
         for column in range(max(x - 1, 0), min(x + 2, side)):
             place = t * positions + row * side + column
-            first = room.lists.starts[place]
-            length = room.lists.starts[place + 1] - first
+            first = scratch.lists.starts[place]
+            length = scratch.lists.starts[place + 1] - first
             tap = (row - y + 1) * 3 + column - x + 1
-            copy_shifted(room.near_indices, num, room.lists.indices, first, length, np.int32(tap * rows.inputs))
+            copy_shifted(scratch.near_indices, num, scratch.lists.indices, first, length, np.int32(tap * rows.inputs))
             if not is_binary:
-                copy(room.near_values, num, room.lists.values, first, length)
+                copy(scratch.near_values, num, scratch.lists.values, first, length)
             num += length
     return num
 
 
 @inlined
-def _sum_rows(sums: Array, room: Room, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool,
-              offset: int, stride: int, vectors: int) -> None:  # fmt: skip
+def _sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows,
+              is_binary: bool, offset: int, stride: int, vectors: int) -> None:  # fmt: skip
     """One position's sums of weights, for the columns of a tile."""
     if rows.kernel == 1:
-        first = room.lists.starts[t * positions + p]
-        num = room.lists.starts[t * positions + p + 1] - first
-        indices, values = room.lists.indices, room.lists.values
+        first = scratch.lists.starts[t * positions + p]
+        num = scratch.lists.starts[t * positions + p + 1] - first
+        indices, values = scratch.lists.indices, scratch.lists.values
     else:
         first = 0
-        num = _gather(room, t, p, positions, side, rows, is_binary)
-        indices, values = room.near_indices, room.near_values
+        num = _gather(scratch, t, p, positions, side, rows, is_binary)
+        indices, values = scratch.near_indices, scratch.near_values
     if is_binary:
-        add_rows(sums, 0, rows.numbers, offset, stride, indices, first, room.ones, 0, num, vectors)
+        add_rows(sums, 0, rows.numbers, offset, stride, indices, first, scratch.ones, 0, num, vectors)
     else:
         add_rows(sums, 0, rows.numbers, offset, stride, indices, first, values, first, num, vectors)
 
 
 @compiled(allocates=False)
-def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array, shift_KC: Array, neurons: Neurons,
-         spikes_SGTBPC: Array, read_BT4: Array, fired_BSGT: Array, room: Room, potential_SC: Array, spikes_C: Array,
-         first: int, last: int) -> None:  # fmt: skip
+def fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array, shift_KC: Array,
+                neurons: Neurons, spikes_SGTBPC: Array, read_BT4: Array, fired_BSGT: Array, scratch: LayerScratch,
+                potential_SC: Array, spikes_C: Array, first: int, last: int) -> None:  # fmt: skip
     """Spikes of images first to last: sums of rows, times scale, plus shift, as the neurons' currents.
 
     scale, shift: by tile, its columns that do not count with a shift of not-a-number, which fires no neuron. read: see
     `list_image`. fired: spikes. is_binary: the input's values are 0 and 1.
     """
     settings, groups, steps, images, positions, outputs = spikes_SGTBPC.shape
-    inputs_steps, width, sums = len(x_TBPC), scale_KC.shape[1], room.sums
+    inputs_steps, width, sums = len(x_TBPC), scale_KC.shape[1], scratch.sums
     for b in range(first, last):
-        list_image(x_TBPC, b, is_binary, side, rows.kernel, room.lists, read_BT4)
+        list_image(x_TBPC, b, is_binary, side, rows.kernel, scratch.lists, read_BT4)
         for k in range(len(rows.tiles)):
             offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
             columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
@@ -197,7 +197,7 @@ def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array,
                 potential_SC[:] = 0
                 for t in range(steps):
                     if t < inputs_steps:
-                        _sum_rows(sums, room, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                        _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                     for s in range(settings):
                         fired_BSGT[b, s, group, t] += fire_row(
                             sums, 0, scale_KC, shift_KC, k * width, potential_SC, s * width, spikes_C,
@@ -209,20 +209,20 @@ def fire(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array,
 
 
 @compiled(allocates=False)
-def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Array, sums_B2GC: Array, room: Room,
-            first: int, last: int) -> None:  # fmt: skip
+def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Array, sums_B2GC: Array,
+            scratch: LayerScratch, first: int, last: int) -> None:  # fmt: skip
     """Of images first to last: sums, and sums of squares, of every output over steps and positions, in float64."""
     steps, _, positions, _ = x_TBPC.shape
-    sums = room.sums
+    sums = scratch.sums
     for b in range(first, last):
-        list_image(x_TBPC, b, is_binary, side, rows.kernel, room.lists, read_BT4)
+        list_image(x_TBPC, b, is_binary, side, rows.kernel, scratch.lists, read_BT4)
         for k in range(len(rows.tiles)):
             offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
             columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
             sums_C, squares_C = sums_B2GC[b, 0, group, column:], sums_B2GC[b, 1, group, column:]
             for p in range(positions):
                 for t in range(steps):
-                    _sum_rows(sums, room, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                    _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                     for c in range(columns):
                         value = np.float64(sums[c])
                         sums_C[c] += value

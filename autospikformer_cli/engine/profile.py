@@ -22,7 +22,7 @@ from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class _BothPasses:
         logits: Tensor = self._timed(lambda run, x: run.classify(head, x, classes), x)
         return logits
 
-    def _timed(self, execute: Callable[..., Result], *inputs: Tensor) -> Result:
+    def _timed(self, execute: Callable[..., T], *inputs: Tensor) -> T:
         images = inputs[0].shape[1]
         begun = perf_counter()
         result = execute(self.sparse, *inputs)

@@ -16,7 +16,7 @@ from autospikformer_cli.say import Progress
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
 LOOPS = (
-    kernels.fire, kernels.moments, kernels.pool, kernels.classify, attention.attend,
+    kernels.fire_images, kernels.moments, kernels.pool, kernels.classify, attention.attend_images,
     kernels.narrow, kernels.pack, kernels.unpack,
 )  # fmt: skip
 NUM_COMPILED = 10

@@ -17,12 +17,12 @@ from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.evaluation.stems import Kept, KeptNumbers, KeptSpikes, Stem, StemKey, StemStore
-from autospikformer_cli.evaluation.tree import Family, Node, grow, in_order, with_steps
+from autospikformer_cli.evaluation.tree import StageGroup, TreeNode, grow, in_order, with_steps
 from autospikformer_cli.evaluation.walk import Reached, Walk
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import num_params, operations
-from autospikformer_cli.spiking.memory import Room, room_in, stem_bytes
+from autospikformer_cli.spiking.memory import MemoryBudget, memory_budget, stem_bytes
 from autospikformer_cli.spiking.normalisation import (
     EPS,
     BatchStatistics,
@@ -52,7 +52,7 @@ class Predictions:
     index: Tensor
 
 
-class Result(NamedTuple):
+class SubnetResult(NamedTuple):
     """A subnet's measurement, and its predictions."""
 
     measurement: Measurement
@@ -86,22 +86,22 @@ class Evaluator:
             raise ValueError("recalibration needs calibration images")
 
     @property
-    def _room(self) -> Room:
-        return room_in(self.memory)
+    def _room(self) -> MemoryBudget:
+        return memory_budget(self.memory)
 
     @property
     def supernet(self) -> Supernet:
         """Whose subnets are evaluated."""
         return self.engine.supernet
 
-    def measure(self, subnet: Subnet, images: ImageSet, advance: Advance = lambda images: None) -> Result:
+    def measure(self, subnet: Subnet, images: ImageSet, advance: Advance = lambda images: None) -> SubnetResult:
         """Accuracy and counts of a subnet on a split. advance is told the images done."""
         (results,) = self.measure_many([subnet], images, advance)
         return results[subnet]
 
     def measure_many(
         self, subnets: Sequence[Subnet], images: ImageSet, advance: Advance = lambda images: None
-    ) -> Iterator[dict[Subnet, Result]]:
+    ) -> Iterator[dict[Subnet, SubnetResult]]:
         """Results of distinct subnets, part by part, each as it would be alone. advance is told images, by subnet."""
         ordered = in_order(subnets)
         if self.stems.turn():
@@ -110,7 +110,7 @@ class Evaluator:
             by_step: dict[int, list[Subnet]] = {}
             for subnet in part:
                 by_step.setdefault(self._computed_steps(subnet, part), []).append(subnet)
-            results: dict[Subnet, Result] = {}
+            results: dict[Subnet, SubnetResult] = {}
             for time_step, group in by_step.items():
                 for together in self._with_room_for_stems(group, time_step, len(images)):
                     results |= self._measure(together, time_step, images, advance)
@@ -139,13 +139,13 @@ class Evaluator:
     @torch.no_grad()
     def _measure(
         self, subnets: Sequence[Subnet], time_step: int, images: ImageSet, advance: Advance
-    ) -> dict[Subnet, Result]:
+    ) -> dict[Subnet, SubnetResult]:
         stems = self._stems_of(subnets, time_step, images)
         trees = {dim: self._encoders(subnets, dim) for dim in stems}
         if self.batchnorm == "recalibrate":
             for dim, tree in trees.items():
                 self._calibrate(tree, stems[dim])
-        logits: dict[Node, list[Tensor]] = {}
+        logits: dict[TreeNode, list[Tensor]] = {}
         for first in range(0, len(images), self.batch):
             last = min(first + self.batch, len(images))
             for dim, tree in trees.items():
@@ -154,7 +154,7 @@ class Evaluator:
                     tree, State(tokens)
                 )
             advance((last - first) * len(subnets))
-        results: dict[Subnet, Result] = {}
+        results: dict[Subnet, SubnetResult] = {}
         for dim, tree in trees.items():
             for node in tree.leaves():
                 of_node = torch.cat(logits.pop(node))
@@ -165,23 +165,23 @@ class Evaluator:
     def _walk(self, reached: Reached, images: int) -> Walk:
         """Of a batch, with the statistics asked for."""
 
-        def statistics(family: Family) -> Statistics:
-            return RunningStatistics() if self.batchnorm == "running" else FixedStatistics(family.moments)
+        def statistics(group: StageGroup) -> Statistics:
+            return RunningStatistics() if self.batchnorm == "running" else FixedStatistics(group.moments)
 
-        def kept(node: Node, x: Tensor) -> None:
+        def kept(node: TreeNode, x: Tensor) -> None:
             reached(node, x[:images] if x.ndim == 2 else x[:, :images])
 
-        chosen = (lambda family: BatchStatistics()) if self.batchnorm == "batch" else statistics
+        chosen = (lambda group: BatchStatistics()) if self.batchnorm == "batch" else statistics
         return Walk(self.engine, chosen, kept, self._room.waiting, images if self._pads else None)
 
-    def _calibrate(self, tree: Node, stem: Stem) -> None:
+    def _calibrate(self, tree: TreeNode, stem: Stem) -> None:
         """Measure every layer's moments: those of its input under the layers before it, already recalibrated."""
         assert self.calibration is not None
         assert stem.calibration is not None
         tokens = stem.calibration.batch(0, len(self.calibration), tree.time_step)
         Walk(self.engine, None, None, self._room.waiting).below(tree, State(tokens))
 
-    def _encoders(self, subnets: Sequence[Subnet], dim: int) -> Node:
+    def _encoders(self, subnets: Sequence[Subnet], dim: int) -> TreeNode:
         chosen = [subnet for subnet in subnets if subnet.embed_dim == dim]
         return grow(((each, self.supernet.encoder_stages(each)) for each in chosen), not self.engine.batch_matters)
 
@@ -208,10 +208,10 @@ class Evaluator:
     def _run_stems(self, subnets: Sequence[Subnet], images: ImageSet) -> dict[int, Stem]:
         """The stems of subnets that differ in dimension alone."""
         stem, time_step = self.supernet.patch_embed, subnets[0].time_step
-        tree = grow(((each, stem.steps(each.embed_dim)) for each in subnets), not self.engine.batch_matters)
+        tree = grow(((each, stem.stages(each.embed_dim)) for each in subnets), not self.engine.batch_matters)
         nodes = {each.embed_dim: node for node in tree.leaves() for each in node.subnets}
         kind = KeptSpikes if self.supernet.config.shape.network == "spikformer" else KeptNumbers
-        calibration: dict[Node, Kept] = {}
+        calibration: dict[TreeNode, Kept] = {}
         if self.batchnorm == "recalibrate" and self.calibration is not None:
             calibration = {node: kind(len(self.calibration)) for node in nodes.values()}
             frames = self.supernet.read_frames(self._to_frames(self.calibration.images), time_step)
@@ -234,7 +234,7 @@ class Evaluator:
         missing = self.batch - x.shape[axis] if self._pads else 0
         return functional.pad(x, [0, 0] * (x.ndim - 1 - axis) + [0, missing]) if missing else x
 
-    def _result(self, subnet: Subnet, node: Node, stem: Node, logits: Tensor, images: ImageSet) -> Result:
+    def _result(self, subnet: Subnet, node: TreeNode, stem: TreeNode, logits: Tensor, images: ImageSet) -> SubnetResult:
         shape, steps = self.supernet.config.shape, subnet.time_step
         if shape.network == "transformer":
             steps = 1
@@ -252,7 +252,7 @@ class Evaluator:
             silent_channels=silent_channels(moments),
             non_finite=_non_finite(logits, moments),
         )
-        return Result(measurement, Predictions(logits, images.labels, images.index))
+        return SubnetResult(measurement, Predictions(logits, images.labels, images.index))
 
     @torch.no_grad()
     def logits(

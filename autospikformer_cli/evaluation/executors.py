@@ -26,7 +26,7 @@ EXECUTORS = Registry("executors")
 """Each a Callable[[Workload, ExecutorOptions], Executor]; plugins add theirs by the entry-point group."""
 OUR_PLUGINS = {"ray": "aspk-ray"}
 
-Measured = Mapping[Subnet, Measurement]
+Measurements = Mapping[Subnet, Measurement]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Executor(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
         """Measurements of distinct subnets, part by part as they are finished, in any order."""
         ...
 
@@ -118,7 +118,7 @@ class InProcess:
     ) -> None:
         pass
 
-    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measured]:
+    def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
         """As `Evaluator.measure_many` goes on."""
         for part in self._evaluator.measure_many(subnets, self._images):
             yield {subnet: result.measurement for subnet, result in part.items()}

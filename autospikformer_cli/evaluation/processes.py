@@ -19,12 +19,12 @@ from threading import Thread
 import torch
 
 from autospikformer_cli.engine.device import set_up
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload, refuse_address
-from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload, refuse_address
+from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
 
 THREADS_A_WORKER = 4
 """What a worker of the CPU has where nobody says how many there are, and threads are enough for two of them."""
-STOPPING = {signal.SIGINT, signal.SIGTERM}
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 """Ctrl-C, and the end of a cluster's job, reach every process at once; workers leave them to who started them."""
 
 
@@ -86,7 +86,7 @@ class Processes(WorkerPool[Worker]):
             torch.save(self.workload, file)
             resource_tracker.ensure_running()  # if Process.start() did it, it would let Ctrl-C through again
             for number, seat in enumerate(seats(self.workload, self.options.workers), 1):
-                with _held_back(STOPPING):
+                with _held_back(STOP_SIGNALS):
                     self._started.append(_start(number, file, seat))
             self.workers = list(self._started)
             for worker in self._started:
@@ -103,12 +103,12 @@ class Processes(WorkerPool[Worker]):
             worker.process.close()
         self._started.clear()
 
-    def send(self, worker: Worker, share: Share) -> None:
+    def send(self, worker: Worker, shard: Shard) -> None:
         """Through its pipe."""
         with suppress(ConnectionError):
-            worker.connection.send(share)
+            worker.connection.send(shard)
 
-    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measured | Exception | None]]:
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
         """From the pipes; one that ends is a worker's death."""
         by_connection = {worker.connection: worker for worker in workers}
         for connection in wait(list(by_connection)):
@@ -152,7 +152,7 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
 
 
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
-    """A worker's life: read the workload, say so, then measure share after share until the pipe closes."""
+    """A worker's life: read the workload, say so, then measure shard after shard until the pipe closes."""
     Thread(target=_end_with_parent, daemon=True).start()
     set_up(seat.device, seat.threads)
     workload = seat.of(torch.load(file, mmap=True, weights_only=False))
@@ -160,11 +160,11 @@ def _work(file: Path, seat: Seat, connection: Connection) -> None:
     connection.send(None)
     while True:
         try:
-            share = connection.recv()
+            shard = connection.recv()
         except EOFError:
             return
         try:
-            reply: Measured | Exception = measure_share(evaluator, workload, share)
+            reply: Measurements | Exception = measure_shard(evaluator, workload, shard)
         except Exception as error:
             reply = _sendable(error)
         connection.send(reply)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine import kernels
-from autospikformer_cli.evaluation.tree import Node
+from autospikformer_cli.evaluation.tree import TreeNode
 from autospikformer_cli.spiking.memory import NUMBERS_A_BYTE
 
 
@@ -66,7 +66,7 @@ Kept = KeptSpikes | KeptNumbers
 class Stem:
     """What subnets of one dimension share: counts and moments on the path to the node, tokens of both image sets."""
 
-    node: Node
+    node: TreeNode
     images: Kept
     calibration: Kept | None
 

@@ -12,18 +12,18 @@ from autospikformer_cli.spiking.stages import Fire, Stage
 
 
 @dataclass(eq=False)
-class Family:
+class StageGroup:
     """Stages that read the same and differ in outputs and neurons alone: one pass of the engine computes them.
 
     moments: of its layers' outputs, by BatchNorm, for the widest stage; those of the others are their first.
     """
 
-    children: dict[Stage, Node] = field(default_factory=dict)
+    children: dict[Stage, TreeNode] = field(default_factory=dict)
     moments: dict[str, Moments] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
-class Node:
+class TreeNode:
     """What subnets with the same stages up to here share.
 
     example: one of them, with the most time steps of all: those of the others are the first of its own. stage: None at
@@ -32,9 +32,9 @@ class Node:
 
     stage: Stage | None
     example: Subnet
-    parent: Node | None = None
-    family: Family | None = None
-    families: dict[Hashable, Family] = field(default_factory=dict)
+    parent: TreeNode | None = None
+    group: StageGroup | None = None
+    groups: dict[Hashable, StageGroup] = field(default_factory=dict)
     subnets: list[Subnet] = field(default_factory=list)
     counts: Counter = field(default_factory=Counter)
 
@@ -43,23 +43,23 @@ class Node:
         """The most time steps of a subnet below."""
         return self.example.time_step
 
-    def path(self) -> list[Node]:
+    def path(self) -> list[TreeNode]:
         """From the first stage to this."""
         before = self.parent.path() if self.parent else []
         return [*before, self] if self.stage else before
 
     def moments(self) -> Iterator[tuple[str, Moments]]:
         """The moments that this stage's BatchNorms normalise with, by name, where they were measured."""
-        if isinstance(self.stage, Fire) and self.family is not None:
-            for norm, moments in self.family.moments.items():
+        if isinstance(self.stage, Fire) and self.group is not None:
+            for norm, moments in self.group.moments.items():
                 yield norm, moments.first(self.stage.outputs)
 
-    def children(self) -> Iterator[Node]:
-        """Of all families."""
-        for family in self.families.values():
-            yield from family.children.values()
+    def children(self) -> Iterator[TreeNode]:
+        """Of all groups."""
+        for group in self.groups.values():
+            yield from group.children.values()
 
-    def leaves(self) -> Iterator[Node]:
+    def leaves(self) -> Iterator[TreeNode]:
         """Where subnets end."""
         if self.subnets:
             yield self
@@ -71,21 +71,21 @@ class Node:
         return any(isinstance(child.stage, Fire) or child.measures_below() for child in self.children())
 
 
-def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool) -> Node:
+def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool) -> TreeNode:
     """The tree of subnets, each with its stages. merges_outputs: narrower layers are computed as part of wider ones.
 
     Raises ValueError without subnets.
     """
-    root: Node | None = None
+    root: TreeNode | None = None
     for subnet, stages in subnets:
-        root = root or Node(None, subnet)
+        root = root or TreeNode(None, subnet)
         node = root
         _deepen(node, subnet)
         for stage in stages:
-            family = node.families.setdefault(_family(stage, merges_outputs), Family())
-            if stage not in family.children:
-                family.children[stage] = Node(stage, subnet, node, family)
-            node = family.children[stage]
+            group = node.groups.setdefault(_group_key(stage, merges_outputs), StageGroup())
+            if stage not in group.children:
+                group.children[stage] = TreeNode(stage, subnet, node, group)
+            node = group.children[stage]
             _deepen(node, subnet)
         node.subnets.append(subnet)
     if root is None:
@@ -93,12 +93,12 @@ def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool
     return root
 
 
-def _deepen(node: Node, subnet: Subnet) -> None:
+def _deepen(node: TreeNode, subnet: Subnet) -> None:
     if subnet.time_step > node.time_step:
         node.example = subnet
 
 
-def _family(stage: Stage, merges_outputs: bool) -> Hashable:
+def _group_key(stage: Stage, merges_outputs: bool) -> Hashable:
     if isinstance(stage, Fire):
         return stage.shared, None if merges_outputs else stage.outputs
     return stage

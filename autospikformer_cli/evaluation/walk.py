@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
-from autospikformer_cli.evaluation.tree import Family, Node
+from autospikformer_cli.evaluation.tree import StageGroup, TreeNode
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, Statistics
@@ -18,13 +18,13 @@ NO_STATISTICS = FixedStatistics({})
 """Of stages without BatchNorm."""
 
 
-Reached = Callable[[Node, Tensor], None]
+Reached = Callable[[TreeNode, Tensor], None]
 
 
 class Walk:
     """Executes the stages of a tree on a batch of images.
 
-    statistics: of a family; None to measure those of the batch, keep them in the family, and count nothing. reached:
+    statistics: of a group; None to measure those of the batch, keep them in the group, and count nothing. reached:
     takes what comes out where subnets end; None where nothing is wanted but statistics. memory: bytes of spikes that
     may wait at once, as far as settings of neurons can be computed one after the other. images: the first so many of
     the batch count; None: all.
@@ -33,7 +33,7 @@ class Walk:
     def __init__(
         self,
         engine: Engine,
-        statistics: Callable[[Family], Statistics] | None,
+        statistics: Callable[[StageGroup], Statistics] | None,
         reached: Reached | None,
         memory: int,
         images: int | None = None,
@@ -42,7 +42,7 @@ class Walk:
         self.memory, self.images = memory, images
         self._waiting = 0
 
-    def below(self, root: Node, state: State) -> None:
+    def below(self, root: TreeNode, state: State) -> None:
         """Execute all that is below a node, from the state behind it."""
         running = [self._behind(root, state)]
         del state
@@ -55,63 +55,67 @@ class Walk:
                 node, state = step
                 if node.subnets and self.reached:
                     self.reached(node, state.stream)
-                if node.families:
+                if node.groups:
                     running.append(self._behind(node, state))
                 del step, state  # what waits is held where it waits, and nowhere else
 
-    def _behind(self, node: Node, state: State) -> Iterator[tuple[Node, State]]:
-        families = list(node.families.values())
+    def _behind(self, node: TreeNode, state: State) -> Iterator[tuple[TreeNode, State]]:
+        groups = list(node.groups.values())
         waiting = _bytes(state.branch or (state.stream,))
         self._waiting += waiting
-        for family in families:
-            children = self._needed(family)
+        for group in groups:
+            children = self._needed(group)
             while True:
-                now, children = self._at_once(family, children, state)
-                executed = self._executed(family, now, state)
-                if family is families[-1] and not children:
+                now, children = self._at_once(group, children, state)
+                executed = self._executed(group, now, state)
+                if group is groups[-1] and not children:
                     del state
                     self._waiting -= waiting
                 yield from executed
                 if not children:
                     break
 
-    def _needed(self, family: Family) -> list[Node]:
+    def _needed(self, group: StageGroup) -> list[TreeNode]:
         """The children to execute: without results only those that lead to statistics."""
-        children = list(family.children.values())
+        children = list(group.children.values())
         return children if self.reached else [child for child in children if child.measures_below()]
 
-    def _at_once(self, family: Family, children: list[Node], state: State) -> tuple[list[Node], list[Node]]:
+    def _at_once(
+        self, group: StageGroup, children: list[TreeNode], state: State
+    ) -> tuple[list[TreeNode], list[TreeNode]]:
         """The children that are executed now, and those for whose spikes there is no memory beside them."""
-        first = next(iter(family.children))
+        first = next(iter(group.children))
         if not isinstance(first, Fire):
             return children, []
         positions, layers = state.read[0, ..., 0].numel(), len(first.layers)
         memory, settings = self.memory - self._waiting, set[Neuron]()
-        now, later = list[Node](), list[Node]()
+        now, later = list[TreeNode](), list[TreeNode]()
         for child in children:
             fire: Fire = child.stage  # type: ignore[assignment]
             if fire.neuron not in settings and not later:
-                memory -= positions * layers * child.time_step * _widest(family) * item_bytes(self.engine)
+                memory -= positions * layers * child.time_step * _widest(group) * item_bytes(self.engine)
                 if not settings or memory >= 0:
                     settings.add(fire.neuron)
             (now if fire.neuron in settings else later).append(child)
         return now, later
 
-    def _executed(self, family: Family, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
-        stage = next(iter(family.children))
+    def _executed(self, group: StageGroup, children: list[TreeNode], state: State) -> Iterator[tuple[TreeNode, State]]:
+        stage = next(iter(group.children))
         if isinstance(stage, Fire):
-            yield from self._fired(stage, family, children, state)
+            yield from self._fired(stage, group, children, state)
         else:
             for child in children:
                 run = self.engine.forward_pass(child.example, NO_STATISTICS, self._counts(child), self.images)
                 yield child, child.stage.run(state, run)  # type: ignore[union-attr]
 
-    def _fired(self, first: Fire, family: Family, children: list[Node], state: State) -> Iterator[tuple[Node, State]]:
+    def _fired(
+        self, first: Fire, group: StageGroup, children: list[TreeNode], state: State
+    ) -> Iterator[tuple[TreeNode, State]]:
         """One pass for all: of the widest layers, whose first channels are what narrower ones give."""
-        widest, layers, neurons = _widest(family), first.layers, _neurons(children)
-        example, told = _deepest(children or list(family.children.values())), _Told()
+        widest, layers, neurons = _widest(group), first.layers, _neurons(children)
+        example, told = _deepest(children or list(group.children.values())), _Told()
         state = _first(state, example.time_step)
-        run = self.engine.forward_pass(example, self._statistics(family), told, self.images)
+        run = self.engine.forward_pass(example, self._statistics(group), told, self.images)
         spikes = run.fire(layers, state.read, widest, neurons)
         waiting = sum(map(_bytes, spikes))
         self._waiting += waiting
@@ -134,13 +138,13 @@ class Walk:
             yield child, behind
             del behind
 
-    def _counts(self, node: Node) -> Tally:
+    def _counts(self, node: TreeNode) -> Tally:
         return node.counts if self.statistics else Untallied()
 
-    def _statistics(self, family: Family) -> Statistics:
+    def _statistics(self, group: StageGroup) -> Statistics:
         if self.statistics is not None:
-            return self.statistics(family)
-        return FixedStatistics(family.moments) if family.moments else RecordedStatistics(family.moments)
+            return self.statistics(group)
+        return FixedStatistics(group.moments) if group.moments else RecordedStatistics(group.moments)
 
 
 class _Told:
@@ -179,16 +183,16 @@ class _Told:
             counts.emits(layer, rows[setting][None, :time_step], neurons)
 
 
-def _widest(family: Family) -> int:
-    return max(stage.outputs for stage in family.children if isinstance(stage, Fire))
+def _widest(group: StageGroup) -> int:
+    return max(stage.outputs for stage in group.children if isinstance(stage, Fire))
 
 
-def _neurons(children: Sequence[Node]) -> list[Neuron]:
+def _neurons(children: Sequence[TreeNode]) -> list[Neuron]:
     """Their settings, each once."""
     return list(dict.fromkeys(child.stage.neuron for child in children))  # type: ignore[union-attr]
 
 
-def _deepest(nodes: Sequence[Node]) -> Subnet:
+def _deepest(nodes: Sequence[TreeNode]) -> Subnet:
     """One of their subnets with the most time steps."""
     return max((node.example for node in nodes), key=lambda subnet: subnet.time_step)
 

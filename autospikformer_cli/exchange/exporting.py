@@ -69,7 +69,7 @@ def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold:
     return network.cpu()
 
 
-class Comparison(NamedTuple):
+class Agreement(NamedTuple):
     """What a file's runtime predicts beside what the run's supernet does, on the same images.
 
     max_difference: the largest of two logits. same: images with the same prediction. classes: that are predicted.
@@ -103,7 +103,7 @@ class Exported:
     folded: bool
     precision: str
     parameters: int
-    comparison: Comparison
+    comparison: Agreement
     sha256: str
 
     def lines(self) -> Iterator[str]:
@@ -199,7 +199,7 @@ class Export:
         frames_BFCHW = frames_FBHWC.permute(1, 0, 4, 2, 3)
         return (frames_BFCHW[:, 0] if self.run.description.num_frames is None else frames_BFCHW).contiguous()
 
-    def _compare(self, predict: Predict, batches: Sequence[Tensor], expected: Tensor) -> Comparison:
+    def _compare(self, predict: Predict, batches: Sequence[Tensor], expected: Tensor) -> Agreement:
         import torch
 
         logits = []
@@ -210,9 +210,9 @@ class Export:
         found = torch.cat(logits)
         wanted = expected.argmax(-1)
         same = int((found.argmax(-1) == wanted).sum())
-        return Comparison(len(expected), float((found - expected).abs().max()), same, len(wanted.unique()))
+        return Agreement(len(expected), float((found - expected).abs().max()), same, len(wanted.unique()))
 
-    def _disagreement(self, comparison: Comparison) -> UserError:
+    def _disagreement(self, comparison: Agreement) -> UserError:
         if self.run.session.precision == "float64":
             wanted = f"logits must be within {LARGEST_DIFFERENCE:g}"
             fix = "please report this: float64 leaves no room for a flipped spike"

@@ -15,10 +15,10 @@ LIST_TAG = "<list of choices>"
 RANGE_TAG = "<range of choices>"
 MOST_CHOICES = 1000
 
-Number = TypeVar("Number", int, Decimal)
+ChoiceNumber = TypeVar("ChoiceNumber", int, Decimal)
 
 
-def expand_range(low: Number, high: Number, step: Number) -> tuple[Number, ...]:
+def expand_range(low: ChoiceNumber, high: ChoiceNumber, step: ChoiceNumber) -> tuple[ChoiceNumber, ...]:
     """low, low + step, ... up to and including high. Raises a broken rule where that is impossible.
 
     >>> expand_range(2, 4, 1)

@@ -38,7 +38,7 @@ def option_text(option: str, key: str, value: float | str) -> OptionText:
 
 
 @dataclass(frozen=True)
-class Layer:
+class TomlLayer:
     """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
 
     profile: the fidelity whose keys these are, shown where it is named; None for keys that somebody wrote.
@@ -62,10 +62,10 @@ class Layer:
         return f"{self.shown}:{line}" if line else self.shown
 
 
-def text_layer(text: str, shown: str) -> Layer:
+def text_layer(text: str, shown: str) -> TomlLayer:
     """The layer of one TOML text, floats as Decimal. Raises UserError where the text is no TOML."""
     try:
-        return Layer(tomli.loads(text, parse_float=Decimal), shown, key_lines(text.replace("\r\n", "\n")))
+        return TomlLayer(tomli.loads(text, parse_float=Decimal), shown, key_lines(text.replace("\r\n", "\n")))
     except tomli.TOMLDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         raise UserError(f"not valid TOML: {reason} (column {error.colno})", f"{shown}:{error.lineno}") from None
@@ -75,18 +75,18 @@ def text_layer(text: str, shown: str) -> Layer:
         raise UserError("not valid TOML: a number has too many digits", shown) from None
 
 
-def file_layers(name_or_path: str) -> list[Layer]:
+def file_layers(name_or_path: str) -> list[TomlLayer]:
     """A recipe file and all that it extends, the base first. Raises UserError."""
     return _with_bases(_find(name_or_path), None)
 
 
-def extended_layers(layer: Layer, folder: Path) -> list[Layer]:
+def extended_layers(layer: TomlLayer, folder: Path) -> list[TomlLayer]:
     """A text's layer behind those that it extends, relative paths being relative to the folder."""
     base = _base_of(layer, folder)
     return [*(_with_bases(base, None) if base else []), layer]
 
 
-def override_layer(text: str) -> Layer:
+def override_layer(text: str) -> TomlLayer:
     """The layer of one --set KEY=VALUE, or of an option's. Raises UserError where it is not of that form."""
     where = text.typed if isinstance(text, OptionText) else f"--set {text}"
     key, equals, value = text.partition("=")
@@ -109,7 +109,7 @@ def override_layer(text: str) -> Layer:
     document = document["value"]
     for part in reversed(parts):
         document = {part: document}
-    return Layer(document, where)
+    return TomlLayer(document, where)
 
 
 def _quoting(key: str, value: str) -> str:
@@ -139,8 +139,8 @@ def _names_near(name: str) -> str:
     return "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
 
 
-def _with_bases(path: Path, extended_at: str | None) -> list[Layer]:
-    layers: list[Layer] = []
+def _with_bases(path: Path, extended_at: str | None) -> list[TomlLayer]:
+    layers: list[TomlLayer] = []
     seen: list[Path] = []
     base: Path | None = path
     while base is not None:
@@ -156,7 +156,7 @@ def _with_bases(path: Path, extended_at: str | None) -> list[Layer]:
     return layers
 
 
-def _base_of(layer: Layer, folder: Path) -> Path | None:
+def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
     """The file that a layer extends; takes the key out of its document."""
     base = layer.document.pop("extends", None)
     where = layer.where(("extends",))
@@ -171,7 +171,7 @@ def _base_of(layer: Layer, folder: Path) -> Path | None:
     return shipped_recipes()[base]
 
 
-def read_layer(path: Path, key: str, named_at: str | None) -> Layer:
+def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
     """A TOML file. named_at: where its name stands, None where the user gave it alone. Raises UserError."""
     shown = shown_path(path)
     what = f"{key}: {shown}" if named_at else shown
@@ -188,7 +188,7 @@ def read_layer(path: Path, key: str, named_at: str | None) -> Layer:
     return replace(text_layer(text, shown), folder=path.parent)
 
 
-def energy_layers(layer: Layer) -> list[Layer]:
+def energy_layers(layer: TomlLayer) -> list[TomlLayer]:
     """Tables of the profile and the convention that a layer names by path, to lie just over it. Raises UserError."""
     section = layer.document.get("energy")
     named = section if isinstance(section, dict) else {}
@@ -199,7 +199,7 @@ def energy_layers(layer: Layer) -> list[Layer]:
             file = read_layer(layer.folder / Path(value).expanduser(), f"energy.{key}", layer.where(("energy", key)))
             lines: dict[KeyPath, int] = {("energy", key, *path): line for path, line in file.lines.items()}
             table = {**file.document, "name": Path(value).name}
-            found.append(Layer({"energy": {key: table}}, file.shown, lines))
+            found.append(TomlLayer({"energy": {key: table}}, file.shown, lines))
     return found
 
 
@@ -216,7 +216,7 @@ class Merged:
 
     tree: dict[str, Any]
     origins: dict[KeyPath, int]
-    layers: Sequence[Layer]
+    layers: Sequence[TomlLayer]
     main: int
     """The layer of the recipe's own file, where a key that nobody wrote is missed."""
 
@@ -228,7 +228,7 @@ class Merged:
         return self.origins.get(path[:1], self.main) if written else self.main
 
 
-def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
+def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
     """Section by section, key by key; a key's value is replaced whole, but for the tables LAID_BY_KEY.
 
     A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
@@ -258,9 +258,9 @@ def merge(files: Sequence[Layer], overrides: Sequence[Layer]) -> Merged:
     return Merged(tree, origins, layers, layers.index(files[-1]))
 
 
-def _profile(layer: Layer) -> list[Layer]:
+def _profile(layer: TomlLayer) -> list[TomlLayer]:
     """The layer of the keys that a layer's fidelity sets; none where it names none that is known."""
     name = layer.document.get("fidelity")
     if not is_fidelity(name):
         return []
-    return [Layer(profile_keys(name), layer.where(("fidelity",)), profile=name)]
+    return [TomlLayer(profile_keys(name), layer.where(("fidelity",)), profile=name)]

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.faults import key_path, wording
 from autospikformer_cli.recipe.layers import (
-    Layer,
     Merged,
+    TomlLayer,
     extended_layers,
     file_layers,
     merge,
@@ -45,7 +45,7 @@ def recipe_from_toml(text: str, name: str = "recipe", overrides: Sequence[str] =
     return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
 
 
-def _checked(files: Sequence[Layer], overrides: Sequence[str]) -> Recipe:
+def _checked(files: Sequence[TomlLayer], overrides: Sequence[str]) -> Recipe:
     layers, faults = [], []
     for text in overrides:
         try:

@@ -43,7 +43,7 @@ class Rule:
 
 def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
     """Every broken rule, among those whose keys are all in values (section.key -> value)."""
-    for rule in RULES:
+    for rule in RULES_BETWEEN_KEYS:
         if all(key in values for key in rule.keys):
             for what, fix in rule.check(*(values[key] for key in rule.keys)):
                 yield Violation(rule.keys, what, fix)
@@ -152,7 +152,7 @@ def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, 
         yield what, "choose one of the two"
 
 
-RULES = (
+RULES_BETWEEN_KEYS = (
     Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
     Rule(("space.embed_dim", "model.stem_dim"), _stem_has_eighths),
     Rule(("train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),

@@ -39,7 +39,7 @@ _COSTS = (("compute", "compute_j", ""), ("memory", "memory_j", "////"), ("neuron
 """What a bar is stacked of: name, field of LayerEnergy, hatch."""
 _MOST_PRINTED_STEPS = 24
 """With more time steps a heat map's cells are too narrow for their values."""
-FIRING_RATE = "Firing rate\n(spikes a neuron and step)"
+FIRING_RATE_LABEL = "Firing rate\n(spikes a neuron and step)"
 INPUT_RATE = "Mean input value"
 """What a heat map's colours stand for."""
 _DARK = 0.6
@@ -93,7 +93,9 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
         _save(figure, path)
 
 
-def heat_map(path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE) -> None:
+def heat_map(
+    path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE_LABEL
+) -> None:
     """Draw firing rates, layer by time step, first layer on top; where a layer has fewer steps, nothing is drawn.
 
     rates: a layer's name and its firing rate at each step. scale: what they are, where they are others. Values are

@@ -16,7 +16,7 @@ from autospikformer_cli.energy.pricing import EnergyReport
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
-from autospikformer_cli.report.energy_charts import FIRING_RATE, INPUT_RATE, bar_chart, heat_map
+from autospikformer_cli.report.energy_charts import FIRING_RATE_LABEL, INPUT_RATE, bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
 from autospikformer_cli.report.energy_notes import Work, energy_notes, module_notes
 from autospikformer_cli.report.energy_table import energy_table
@@ -126,7 +126,7 @@ def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None
     if chart is not None:
         bar_chart(chart, f"Energy of {found.title}", found.report.layers)
     if heatmap is not None:
-        scale = FIRING_RATE if found.module is None else INPUT_RATE
+        scale = FIRING_RATE_LABEL if found.module is None else INPUT_RATE
         heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.network.step_rates, scale)
 
 

@@ -19,7 +19,7 @@ from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
 
 TABLES = ("neurons", "small", "large")
 """Table 2, and parts A and B of Table 3."""
-DATASETS = {"cifar100": "top1", "cifar10": "cifar10"}
+PRINTED_DATASETS = {"cifar100": "top1", "cifar10": "cifar10"}
 """Data sets that the paper has these candidates on, and the key of their accuracy."""
 MILLIJOULE = Decimal("0.001")
 
@@ -44,7 +44,7 @@ class PaperTable:
 def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
     """A table of the paper by name; on CIFAR10 only the candidates that Table 4 has. KeyError for another name."""
     document = _document()
-    table, key = document[name], DATASETS[dataset]
+    table, key = document[name], PRINTED_DATASETS[dataset]
     whole = dataset == "cifar100"
     grouped: dict[str, list[CandidateRow]] = {"pareto": [], "top": [], "baseline": []}
     for row in table["rows"]:
@@ -63,7 +63,7 @@ def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
 
 def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
     """The paper's table of candidates from this space (by its transformer genes, Table 1), if it has one."""
-    if dataset not in DATASETS:
+    if dataset not in PRINTED_DATASETS:
         return None
     for name in TABLES:
         choices = _document()[name]["space"]
@@ -77,7 +77,7 @@ def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
     """Joules that Table 4 prints for the ANN of a subnet's shape; None where it has none."""
     row = _document()["ann"]
     shape = (row["depth"], (row["mlp_ratio"],) * row["depth"], row["embed_dim"])
-    known = dataset in DATASETS and (subnet.depth, subnet.mlp_ratio, subnet.embed_dim) == shape
+    known = dataset in PRINTED_DATASETS and (subnet.depth, subnet.mlp_ratio, subnet.embed_dim) == shape
     return float(row["energy_mj"] * MILLIJOULE) if known else None
 
 

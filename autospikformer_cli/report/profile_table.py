@@ -15,7 +15,7 @@ WORK = ("Mean\ninput", "Non-\nzeros", "Synaptic\nevents", "Passes", "Spikes")
 MILLI = 1e-3
 
 
-class Stage(Protocol):
+class TimedStage(Protocol):
     """One stage's time, input and work, of one image (None: real values, no synapses, or no neurons)."""
 
     @property
@@ -36,10 +36,10 @@ class Stage(Protocol):
     def spikes(self) -> float | None: ...
 
 
-def profile_table(title: str, stages: Sequence[Stage], notes: Sequence[str] = ()) -> Table:
+def profile_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] = ()) -> Table:
     """Every stage with both times, their ratio, its input and its work; then the total and who does not profit."""
     table = plain_table(title, "\n".join([*_verdict(stages), *notes]))
-    table.add_column("Stage", overflow="fold")
+    table.add_column("TimedStage", overflow="fold")
     for name in (*TIMES, *WORK):
         table.add_column(name, justify="right", no_wrap=True)
     for stage in stages:
@@ -52,7 +52,7 @@ def profile_table(title: str, stages: Sequence[Stage], notes: Sequence[str] = ()
     return table
 
 
-def profile_document(stages: Sequence[Stage]) -> list[dict[str, object]]:
+def profile_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
     """The stages as JSON: seconds and counts of one image; what a stage does not have is null."""
     return [
         {
@@ -70,12 +70,12 @@ def profile_document(stages: Sequence[Stage]) -> list[dict[str, object]]:
     ]
 
 
-def _ratio(stages: Sequence[Stage]) -> float:
+def _ratio(stages: Sequence[TimedStage]) -> float:
     """How many times as long as event by event the dense stages take."""
     return sum(stage.dense_s for stage in stages) / sum(stage.event_driven_s for stage in stages)
 
 
-def _verdict(stages: Sequence[Stage]) -> list[str]:
+def _verdict(stages: Sequence[TimedStage]) -> list[str]:
     """Which stages are slower event by event, and why."""
     slower = [stage for stage in stages if _ratio([stage]) < 1]
     dense = ", ".join(stage.name for stage in slower if stage.synaptic_events is not None)
@@ -85,7 +85,7 @@ def _verdict(stages: Sequence[Stage]) -> list[str]:
     return lines or ["every stage profits (no ratio below 1)"]
 
 
-def _times(stages: Sequence[Stage]) -> tuple[str, str, str]:
+def _times(stages: Sequence[TimedStage]) -> tuple[str, str, str]:
     events, dense = (sum(getattr(stage, key) for stage in stages) for key in ("event_driven_s", "dense_s"))
     return f"{events / MILLI:.3f}", f"{dense / MILLI:.3f}", f"{_ratio(stages):.2f}"
 

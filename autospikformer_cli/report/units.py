@@ -8,7 +8,7 @@ from math import floor, isfinite, log10
 
 ABSENT = "–"
 """Printed where there is no value."""
-DIGITS = 4
+SIGNIFICANT_DIGITS = 4
 SMALLEST_SHOWN = 0.1
 ENERGY_PREFIXES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 COUNT_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -67,10 +67,10 @@ def format_share(value: float | None, decimals: int = 3) -> str:
 
 
 def _decimals(largest: float) -> int:
-    """Decimals with which a number has DIGITS significant digits."""
-    return max(0, DIGITS - 1 - floor(log10(_rounded(largest))))
+    """Decimals with which a number has SIGNIFICANT_DIGITS significant digits."""
+    return max(0, SIGNIFICANT_DIGITS - 1 - floor(log10(_rounded(largest))))
 
 
 def _rounded(value: float) -> float:
     """To the printed digits, so that 999.96 counts as 1000 when the prefix is chosen."""
-    return float(f"{value:.{DIGITS - 1}e}")
+    return float(f"{value:.{SIGNIFICANT_DIGITS - 1}e}")

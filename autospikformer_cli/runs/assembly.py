@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.engine.choice import Engine
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.evaluation.executors import Workload
-    from autospikformer_cli.spiking.neuron_kinds import Node
+    from autospikformer_cli.spiking.neuron_kinds import NeuronKind
     from autospikformer_cli.spiking.supernet import Supernet
 
 
@@ -92,14 +92,14 @@ def make_supernet(recipe: Recipe, description: DataDescription, session: Session
     return Supernet(config, recipe.seed).to(device, dtype)
 
 
-def neuron_kind(name: str) -> type[Node]:
+def neuron_kind(name: str) -> type[NeuronKind]:
     """A kind of neuron by its name. Raises UserError where a plugin gives something else."""
-    from autospikformer_cli.spiking.neuron_kinds import Node
+    from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
     kind = NEURONS.get(name, "model.neuron")
-    if not (isinstance(kind, type) and issubclass(kind, Node)) or isabstract(kind):
+    if not (isinstance(kind, type) and issubclass(kind, NeuronKind)) or isabstract(kind):
         raise UserError(
-            f"the neuron {name} is no subclass of autospikformer_cli.spiking.neuron_kinds.Node with a forward pass",
+            f"the neuron {name} is no subclass of {NeuronKind.__module__}.NeuronKind with a forward pass",
             "model.neuron",
             "choose another, or mend the plugin that adds it",
         )

@@ -8,7 +8,13 @@ from autospikformer_cli.runs.assembly import BYTES_A_MEGABYTE, network_shape
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.memory import evaluation_bytes, room_in, stems_bytes, training_bytes, waiting_bytes
+from autospikformer_cli.spiking.memory import (
+    evaluation_bytes,
+    memory_budget,
+    stems_bytes,
+    training_bytes,
+    waiting_bytes,
+)
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 
@@ -48,7 +54,7 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
         for part, images in at_once.items()
     }
     waiting = waiting_bytes(shape, space, recipe.search.population, max(at_once.values()), spike_bytes)
-    room = room_in(memory)
+    room = memory_budget(memory)
     waiting = min(waiting, room.waiting)
     stems = stems_bytes(shape, space, used + calibration, room.stems, item_bytes)
     return {

@@ -45,11 +45,24 @@ def compiled(*, parallel: bool = False, allocates: bool = True) -> Callable[[Loo
             loop = njit(cache=True, **options)(function)
             kept = loop._cache._cache_file
             kept._source_stamp = (kept._source_stamp, _sources())
+            kept._load_index = _forgiving(kept._load_index)
         except (RuntimeError, AttributeError):  # no place for a cache, or one that would not notice new sources
             loop = njit(**options)(function)
         return loop  # type: ignore[no-any-return]
 
     return compile_loop
+
+
+def _forgiving(load_index: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]:
+    """An index that cannot be read is an empty one. Its types may have gone with the sources that it was made from."""
+
+    def load() -> dict[Any, Any]:
+        try:
+            return load_index()
+        except Exception:  # unpickling what another version wrote fails in any way
+            return {}
+
+    return load
 
 
 @cache

@@ -21,7 +21,7 @@ from autospikformer_cli.spiking.normalisation import (
 )
 from autospikformer_cli.spiking.supernet import Supernet
 
-Layer = ElasticConvolution | ElasticLinear
+ExtractedLayer = ElasticConvolution | ElasticLinear
 
 
 class ExtractedSubnet(Supernet):
@@ -51,7 +51,7 @@ class ExtractedSubnet(Supernet):
         widths = layer_widths(self.config.shape, subnet)
         channels = {_norm_behind(name): outputs for name, (_, outputs) in widths.items()}
         for module in self.modules():
-            if isinstance(module, Layer):
+            if isinstance(module, ExtractedLayer):
                 _slice_layer(module, *widths[module.name])
             elif isinstance(module, ElasticBatchNorm):
                 _slice_norm(module, channels[module.name], statistics)
@@ -81,13 +81,15 @@ class ExtractedSubnet(Supernet):
         return f"(batch, frames, {sizes})" if shape.reads_events else f"(batch, {sizes})"
 
     def _fold(self) -> None:
-        layers = {_norm_behind(module.name): module for module in self.modules() if isinstance(module, Layer)}
+        layers = {_norm_behind(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
         norms = [module for module in self.modules() if isinstance(module, ElasticBatchNorm)]
         folded = {norm.name: FoldedBatchNorm(norm.name) for norm in norms}
         for norm in norms:
             _fold_into(layers[norm.name], norm)
             self.set_submodule(norm.name, folded[norm.name])
-        self.patch_embed.stages = [stage._replace(norm=folded[stage.norm.name]) for stage in self.patch_embed.stages]
+        self.patch_embed.convolutions = [
+            layer._replace(norm=folded[layer.norm.name]) for layer in self.patch_embed.convolutions
+        ]
 
 
 def layer_widths(shape: NetworkShape, subnet: Subnet) -> dict[str, tuple[int, int]]:
@@ -126,7 +128,7 @@ def published_state(network: ExtractedSubnet) -> dict[str, Tensor]:
     return {name.replace("_linear.", "_conv."): published(name, tensor) for name, tensor in state.items()}
 
 
-def _slice_layer(layer: Layer, inputs: int, outputs: int) -> None:
+def _slice_layer(layer: ExtractedLayer, inputs: int, outputs: int) -> None:
     layer.weight = _copied(layer.weight[:outputs, :inputs])
     if layer.bias is not None:
         layer.bias = _copied(layer.bias[:outputs])
@@ -147,7 +149,7 @@ def _copied(values: Tensor) -> nn.Parameter:
     return nn.Parameter(values.detach().clone())
 
 
-def _fold_into(layer: Layer, norm: ElasticBatchNorm) -> None:
+def _fold_into(layer: ExtractedLayer, norm: ElasticBatchNorm) -> None:
     """scale (W x + b) + shift = (scale W) x + (scale b + shift), computed in float64."""
     dtype, exact = layer.weight.dtype, deepcopy(norm).double()
     scale, shift = exact.scale_and_shift(exact.weight, RunningStatistics())

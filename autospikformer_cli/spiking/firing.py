@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
 
 
@@ -121,7 +121,7 @@ def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
     return normalised.view_as(x_TBPC).flatten(1, 2)
 
 
-def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, time_step: int, neuron: Neuron) -> Tensor:
+def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
     same = _as_lif(node, neuron, x_TBPC, learning=True)
     if same is None:
         spikes: Tensor = node(normalise_in_training(x_TBPC, norm), time_step, neuron)
@@ -133,14 +133,14 @@ def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, time_ste
     return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, same, node.dynamics)
 
 
-def _as_lif(node: Node, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
+def _as_lif(node: NeuronKind, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
     """The LIF neuron that compiled loops run instead; None where torch must, as for what the node itself learns."""
     if not _compiled(x) or (learning and next(node.parameters(), None) is not None):
         return None
     return node.as_lif(neuron)
 
 
-def scale_and_fire(x_TMC: Tensor, scale: float, node: Node, time_step: int, neuron: Neuron) -> Tensor:
+def scale_and_fire(x_TMC: Tensor, scale: float, node: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
     """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
     learning = torch.is_grad_enabled()
     same = _as_lif(node, neuron, x_TMC, learning=learning)
@@ -155,7 +155,12 @@ def scale_and_fire(x_TMC: Tensor, scale: float, node: Node, time_step: int, neur
 
 
 def normalise_and_fire(
-    x_TBPC: Tensor, norm: ElasticBatchNorm, node: Node, statistics: Statistics | None, time_step: int, neuron: Neuron
+    x_TBPC: Tensor,
+    norm: ElasticBatchNorm,
+    node: NeuronKind,
+    statistics: Statistics | None,
+    time_step: int,
+    neuron: Neuron,
 ) -> Tensor:
     """Spikes (T, B, P, C): BatchNorm with the given statistics, or as in training (None), then the neurons."""
     if statistics is None:

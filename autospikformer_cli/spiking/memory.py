@@ -17,17 +17,17 @@ TENSORS_OF_A_LAYER = 4
 """Alive at once in an evaluation, at most: input, its rearranged copy, current, spikes."""
 
 
-class Room(NamedTuple):
+class MemoryBudget(NamedTuple):
     """Bytes for what stems give, kept, and for spikes that wait."""
 
     stems: int
     waiting: int
 
 
-def room_in(memory: int) -> Room:
+def memory_budget(memory: int) -> MemoryBudget:
     """How the memory of an evaluation of many subnets is divided: less for spikes that wait costs it least."""
     waiting = memory // 5
-    return Room(memory - waiting, waiting)
+    return MemoryBudget(memory - waiting, waiting)
 
 
 def training_bytes(shape: NetworkShape, subnet: Subnet, batch: int, item_bytes: int) -> int:

@@ -1,6 +1,6 @@
 """Kinds of neuron: what stands behind a layer's normalisation, chosen by `model.neuron`.
 
-A plugin adds a kind by a subclass of Node under the entry-point group `aspk.neurons`.
+A plugin adds a kind by a subclass of NeuronKind under the entry-point group `aspk.neurons`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
 
 
-class Node(nn.Module, ABC):
+class NeuronKind(nn.Module, ABC):
     """The neurons of one layer; its parameters, where it has any, are learned, and shared by all subnets."""
 
     def __init__(self, dynamics: Dynamics) -> None:
@@ -35,7 +35,7 @@ class Node(nn.Module, ABC):
         return None
 
 
-class LIFNode(Node):
+class LIFKind(NeuronKind):
     """Leaky integrate-and-fire, `neuron.lif`."""
 
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
@@ -47,7 +47,7 @@ class LIFNode(Node):
         return neuron
 
 
-class ParametricLIFNode(Node):
+class ParametricLIFKind(NeuronKind):
     """LIF with a learnable tau (PLIF; Fang et al., ICCV 2021): 1 / tau = sigmoid(w - log(tau_0 - 1)).
 
     tau_0 is the subnet's own. w is one number a layer, 0 at first, when tau = tau_0; a tau_0 of 1 stays 1.
@@ -74,5 +74,5 @@ class ParametricLIFNode(Node):
         return Neuron(float(self.tau(neuron).detach()), neuron.threshold)
 
 
-OURS = (LIFNode, ParametricLIFNode)
+OURS = (LIFKind, ParametricLIFKind)
 """Kinds that are known to spike and to be traced by torch; any other is a plugin's."""

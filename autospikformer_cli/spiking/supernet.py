@@ -17,7 +17,7 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import KERNEL, NetworkShape, even_frames, stem_names
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.neuron_kinds import LIFNode, Node
+from autospikformer_cli.spiking.neuron_kinds import LIFKind, NeuronKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 from autospikformer_cli.spiking.passes import (
     AnalogPass,
@@ -51,7 +51,7 @@ class NetworkConfig:
     attention_scale: float = 0.125
     stem_threshold: float = 1.0
     attention_threshold: float = 0.5
-    neuron: type[Node] = LIFNode
+    neuron: type[NeuronKind] = LIFKind
 
     def activation(self, layer: str) -> nn.Module:
         """What stands behind a layer: neurons, or in the ANN ReLU (stem), GELU (fc1) or nothing."""
@@ -67,25 +67,25 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.shape = shape = config.shape
         self.neuron = Neuron(STEM_TAU, config.stem_threshold)
-        self.stages: list[Layer] = []
+        self.convolutions: list[Layer] = []
         widths = shape.stem_widths(shape.widest_dim)
         inputs = (shape.in_channels, *widths)
         names = (*stem_names(), "patch_embed.rpe_conv")
         for name, channels, outputs in zip(names, inputs, (*widths, shape.widest_dim), strict=True):
             convolution = ElasticConvolution(channels, outputs, name)
-            norm = ElasticBatchNorm(outputs, name.replace("conv", "bn"), is_sliced=len(self.stages) >= 3)
+            norm = ElasticBatchNorm(outputs, name.replace("conv", "bn"), is_sliced=len(self.convolutions) >= 3)
             activation = config.activation("stem")
             for kind, module in (("conv", convolution), ("bn", norm), ("lif", activation)):
                 self.add_module(name.rpartition(".")[2].replace("conv", kind), module)
-            self.stages.append(Layer(convolution, norm, activation))
+            self.convolutions.append(Layer(convolution, norm, activation))
 
-    def steps(self, embed_dim: int) -> Iterator[Stage]:
+    def stages(self, embed_dim: int) -> Iterator[Stage]:
         """What it does, to tokens of whole numbers 0 to 2."""
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
-            yield Fire((self.stages[stage - 1],), outputs, self.neuron, "stream")
+            yield Fire((self.convolutions[stage - 1],), outputs, self.neuron, "stream")
             if stage in self.shape.pooled_stages:
                 yield Pool(stage)
-        yield Fire((self.stages[-1],), embed_dim, self.neuron, "sum")
+        yield Fire((self.convolutions[-1],), embed_dim, self.neuron, "sum")
         yield Tokens()
 
 
@@ -125,7 +125,7 @@ class SpikingSelfAttention(NormalisedLinear):
         """The product, with what follows it."""
         return Attention(self.prefix, self, self.attn_lif)
 
-    def steps(self, dim: int, heads: int, neuron: Neuron) -> Iterator[Stage]:
+    def stages(self, dim: int, heads: int, neuron: Neuron) -> Iterator[Stage]:
         """What it does, added to the stream at the end."""
         yield Fire(tuple(self.layer(name) for name in "qkv"), dim, neuron, "branch")
         yield Attend(self.attention, heads, Neuron(neuron.tau, self.config.attention_threshold))
@@ -147,7 +147,7 @@ class SpikingMLP(NormalisedLinear):
         self.add("fc1", dim, hidden)
         self.add("fc2", hidden, dim)
 
-    def steps(self, dim: int, hidden: int, fc1: Neuron, fc2: Neuron) -> Iterator[Stage]:
+    def stages(self, dim: int, hidden: int, fc1: Neuron, fc2: Neuron) -> Iterator[Stage]:
         """What it does, added to the stream at the end."""
         yield Fire((self.layer("fc1"),), hidden, fc1, "branch")
         yield Fire((self.layer("fc2"),), dim, fc2, "sum")
@@ -162,14 +162,14 @@ class EncoderBlock(nn.Module):
         self.attn = SpikingSelfAttention(config, f"block.{index}.attn")
         self.mlp = SpikingMLP(config, f"block.{index}.mlp")
 
-    def steps(self, subnet: Subnet) -> Iterator[Stage]:
+    def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """What it does for a subnet."""
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
         ungoverned = Neuron(searched.tau, self.config.stem_threshold)
         others = searched if self.config.threshold_scope == "block" else ungoverned
         heads = self.config.shape.num_heads(subnet, self.index)
-        yield from self.attn.steps(subnet.embed_dim, heads, others)
-        yield from self.mlp.steps(subnet.embed_dim, subnet.hidden_dim(self.index), searched, others)
+        yield from self.attn.stages(subnet.embed_dim, heads, others)
+        yield from self.mlp.stages(subnet.embed_dim, subnet.hidden_dim(self.index), searched, others)
 
 
 class Supernet(nn.Module):
@@ -206,13 +206,13 @@ class Supernet(nn.Module):
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """All that a subnet does, from frames to logits."""
-        yield from self.patch_embed.steps(subnet.embed_dim)
+        yield from self.patch_embed.stages(subnet.embed_dim)
         yield from self.encoder_stages(subnet)
 
     def encoder_stages(self, subnet: Subnet) -> Iterator[Stage]:
         """What a subnet does behind the stem, from tokens to logits."""
         for block in self.block[: subnet.depth]:
-            yield from cast(EncoderBlock, block).steps(subnet)
+            yield from cast(EncoderBlock, block).stages(subnet)
         yield Classify(self.head, self.config.shape.num_classes, subnet.time_step)
 
     def read_frames(self, frames_FBHWC: Tensor, time_step: int) -> Tensor:
@@ -225,8 +225,8 @@ class Supernet(nn.Module):
 
     def embed(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         """Tokens (T, B, N, D) behind the stem, executed by the given pass; frames as in `forward`."""
-        steps = self.patch_embed.steps(subnet.embed_dim)
-        return _executed(steps, self.read_frames(frames_FBHWC, subnet.time_step), run)
+        stages = self.patch_embed.stages(subnet.embed_dim)
+        return _executed(stages, self.read_frames(frames_FBHWC, subnet.time_step), run)
 
     def run(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         """Logits (B, classes) of one subnet, executed by the given pass; frames as in `forward`."""

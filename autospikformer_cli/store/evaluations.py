@@ -31,7 +31,7 @@ from autospikformer_cli.store.files import (
     put_texts,
     write_h5,
 )
-from autospikformer_cli.store.measurements import Measured, get_measured, put_measured
+from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 from autospikformer_cli.store.population import Provenance
 
 FILE_NAME = "evaluations.h5"
@@ -83,7 +83,7 @@ def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) ->
         def fill(file: h5py.File) -> None:
             put_header(file, "evaluations", evaluation.recipe_toml)
             put_text(file, "recipe_name", recipe_name)
-            put_measured(file, [Measured(e.subnet, e.measurement) for e in evaluations])
+            put_measured(file, [MeasuredSubnet(e.subnet, e.measurement) for e in evaluations])
             table = file["candidates"]
             put_texts(table, "split", [e.split for e in evaluations])
             put_texts(table, "date", [e.date for e in evaluations])

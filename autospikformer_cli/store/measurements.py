@@ -1,4 +1,4 @@
-"""Measured subnets as flat tables, one dataset a column, for any reader of HDF5.
+"""MeasuredSubnet subnets as flat tables, one dataset a column, for any reader of HDF5.
 
     candidates/  one row a subnet: subnet (the paper's tuple as text), correct, images, params,
                  silent_channels, non_finite
@@ -33,14 +33,14 @@ COUNTS = ("correct", "images", "params", "silent_channels", "non_finite")
 """The columns of candidates/ that are whole numbers of one Measurement."""
 
 
-class Measured(NamedTuple):
+class MeasuredSubnet(NamedTuple):
     """A subnet and what it measured."""
 
     subnet: Subnet
     measurement: Measurement
 
 
-def put_measured(group: h5py.Group, rows: Sequence[Measured]) -> None:
+def put_measured(group: h5py.Group, rows: Sequence[MeasuredSubnet]) -> None:
     """Store subnets with their measurements as the tables above. Raises ValueError for columns of different lengths."""
     measurements = [row.measurement for row in rows]
     candidates = group.create_group("candidates")
@@ -106,7 +106,7 @@ def _put_integers(group: h5py.Group, name: str, values: Iterable[int]) -> None:
     put(group, name, _integers(values), compress=True)
 
 
-def get_measured(group: h5py.Group) -> list[Measured]:
+def get_measured(group: h5py.Group) -> list[MeasuredSubnet]:
     """The subnets and measurements that `put_measured` stored. Raises UserError where a table is damaged."""
     candidates = get_group(group, "candidates")
     subnets = [parse_subnet(text) for text in get_texts(candidates, "subnet")]
@@ -116,7 +116,7 @@ def get_measured(group: h5py.Group) -> list[Measured]:
     spikes = _get_spikes(get_group(group, "spikes"), names, len(subnets))
     synapses = _get_synapses(group, names, len(subnets))
     return [
-        Measured(
+        MeasuredSubnet(
             subnet,
             Measurement(
                 **{column: counts[column][row] for column in COUNTS},

@@ -35,7 +35,7 @@ from autospikformer_cli.store.files import (
     put_texts,
     write_h5,
 )
-from autospikformer_cli.store.measurements import Measured, get_measured, put_measured
+from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 
 FILE_NAME = "population.h5"
 
@@ -206,7 +206,7 @@ def _get_history(file: h5py.File) -> HypervolumeHistory | None:
 
 
 def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate]) -> None:
-    put_measured(group, [Measured(candidate.subnet, candidate.measurement) for candidate in candidates])
+    put_measured(group, [MeasuredSubnet(candidate.subnet, candidate.measurement) for candidate in candidates])
     table = group["candidates"]
     put_texts(table, "id", [candidate.id for candidate in candidates])
     put(table, "generation", np.array([candidate.generation for candidate in candidates], np.int64), compress=True)

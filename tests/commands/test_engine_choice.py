@@ -23,7 +23,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.assembly import engine_of, make_supernet
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store import evaluations, population
 from autospikformer_cli.store.evaluations import load_evaluations
@@ -35,14 +35,14 @@ ENGINES = ("event_driven", "dense")
 ANN = ("--set", 'model.network="transformer"')
 
 
-class Stranger(Node):
+class Stranger(NeuronKind):
     """A plugin's neuron without an equal LIF neuron."""
 
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
         return (current_TMC.expand(time_step, -1, -1) > neuron.threshold).to(current_TMC.dtype)
 
 
-def supernet(neuron: type[Node] | None = None) -> Supernet:
+def supernet(neuron: type[NeuronKind] | None = None) -> Supernet:
     """The tiny recipe's network, its neurons perhaps of another kind."""
     recipe = load_recipe("tiny.toml")
     network = make_supernet(recipe, describe(recipe.data), Session())

@@ -13,10 +13,10 @@ import pytest
 from autospikformer_cli.recipe.sections import NEURONS
 
 INTEGRATOR = """\
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
 
-class Integrator(Node):
+class Integrator(NeuronKind):
     '''Fires where the sum of all currents so far exceeds the threshold; the gradient is that of the sum.'''
 
     def forward(self, current_TMC, time_step, neuron):

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from autospikformer_cli.data.augmentation import augment, equalize, erase, resample
 from autospikformer_cli.data.description import KNOWN, describe
 from autospikformer_cli.data.frames import to_frames
-from autospikformer_cli.data.plan import Operation, Plan, affine_maps, plan_for
+from autospikformer_cli.data.plan import ImageOp, Plan, affine_maps, plan_for
 from autospikformer_cli.data.torchvision_import import torchvision
 
 reference = torchvision.transforms.v2.functional
@@ -52,7 +52,7 @@ def test_equalize_of_real_images(shared_data: Path) -> None:
     assert torch.equal(planes(equalize(images)), reference.equalize(planes(images)))
 
 
-def moved(frames: torch.Tensor, operation: Operation, level: float) -> torch.Tensor:
+def moved(frames: torch.Tensor, operation: ImageOp, level: float) -> torch.Tensor:
     height, width = frames.shape[1:3]
     matrix = affine_maps(np.full(len(frames), operation), np.full(len(frames), level), height, width)
     return resample(frames, torch.from_numpy(matrix))
@@ -67,10 +67,10 @@ def test_affine_operations_are_torchvisions(shape: tuple[int, ...], level: float
     bilinear = torchvision.transforms.InterpolationMode.BILINEAR
     shear = float(np.degrees(np.arctan(0.3 * level)))
     expected = {
-        Operation.ROTATE: reference.rotate(planes(frames), 30.0 * level, interpolation=bilinear),
-        Operation.SHEAR_X: affine(planes(frames), shear=[shear, 0.0], center=[0, 0], interpolation=bilinear),
-        Operation.TRANSLATE_X: affine(planes(frames), translate=[-0.45 * level * width, 0], interpolation=bilinear),
-        Operation.TRANSLATE_Y: affine(planes(frames), translate=[0, -0.45 * level * height], interpolation=bilinear),
+        ImageOp.ROTATE: reference.rotate(planes(frames), 30.0 * level, interpolation=bilinear),
+        ImageOp.SHEAR_X: affine(planes(frames), shear=[shear, 0.0], center=[0, 0], interpolation=bilinear),
+        ImageOp.TRANSLATE_X: affine(planes(frames), translate=[-0.45 * level * width, 0], interpolation=bilinear),
+        ImageOp.TRANSLATE_Y: affine(planes(frames), translate=[0, -0.45 * level * height], interpolation=bilinear),
     }
     for operation, result in expected.items():
         torch.testing.assert_close(planes(moved(frames, operation, level)), result, rtol=0, atol=1e-12)
@@ -78,7 +78,7 @@ def test_affine_operations_are_torchvisions(shape: tuple[int, ...], level: float
 
 def test_a_shear_is_pillows_away_from_the_border() -> None:
     image = noise(1, 32, 32, 3)
-    mine = (moved(image.double(), Operation.SHEAR_X, 0.9)).round()
+    mine = (moved(image.double(), ImageOp.SHEAR_X, 0.9)).round()
     pillow = Image.fromarray(image[0].numpy()).transform(
         (32, 32), Image.Transform.AFFINE, (1, 0.27, 0, 0, 1, 0), Image.Resampling.BILINEAR
     )
@@ -88,7 +88,7 @@ def test_a_shear_is_pillows_away_from_the_border() -> None:
 
 def test_a_translation_by_whole_pixels_copies_them_and_fills_with_the_mean() -> None:
     frames = noise(1, 20, 20, 3).double() + 1
-    result = moved(frames, Operation.TRANSLATE_X, 1.0)  # 9 pixels to the left
+    result = moved(frames, ImageOp.TRANSLATE_X, 1.0)  # 9 pixels to the left
     torch.testing.assert_close(result[:, :, :11], frames[:, :, 9:])
     assert (result[:, :, 11:] == 0).all()
 
@@ -119,7 +119,7 @@ def test_half_are_flipped(plan: Plan) -> None:
 
 
 def test_half_get_an_operation_each_kind_as_often(plan: Plan) -> None:
-    assert near((plan.operation == Operation.NONE).mean(), 0.5)
+    assert near((plan.operation == ImageOp.NONE).mean(), 0.5)
     for operation in range(5):
         assert near((plan.operation == operation).mean(), 0.1)
 
@@ -127,16 +127,16 @@ def test_half_get_an_operation_each_kind_as_often(plan: Plan) -> None:
 def test_choices_are_independent(plan: Plan) -> None:
     erased = plan.box[:, 2] > 0
     assert near((plan.flip & erased).mean(), 0.125)
-    assert near((plan.flip & (plan.operation == Operation.ROTATE)).mean(), 0.05)
+    assert near((plan.flip & (plan.operation == ImageOp.ROTATE)).mean(), 0.05)
 
 
 @pytest.mark.parametrize(
     ("operation", "entry", "unit"),
     [
-        (Operation.SHEAR_X, (0, 1), 0.3),
-        (Operation.TRANSLATE_X, (0, 2), 0.45 * 32),
-        (Operation.TRANSLATE_Y, (1, 2), 0.45 * 32),
-        (Operation.ROTATE, (1, 0), None),
+        (ImageOp.SHEAR_X, (0, 1), 0.3),
+        (ImageOp.TRANSLATE_X, (0, 2), 0.45 * 32),
+        (ImageOp.TRANSLATE_Y, (1, 2), 0.45 * 32),
+        (ImageOp.ROTATE, (1, 0), None),
     ],
 )
 def test_magnitudes_are_normal_with_random_sign(plan: Plan, operation, entry, unit) -> None:
@@ -151,7 +151,7 @@ def test_magnitudes_are_normal_with_random_sign(plan: Plan, operation, entry, un
 
 def test_an_image_without_an_affine_operation_stays_in_place(plan: Plan) -> None:
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    assert (plan.matrix[plan.operation <= Operation.EQUALIZE] == identity).all()
+    assert (plan.matrix[plan.operation <= ImageOp.EQUALIZE] == identity).all()
 
 
 def test_boxes(plan: Plan) -> None:
@@ -215,9 +215,9 @@ def test_each_image_goes_through_its_own_operations() -> None:
     for place in range(200):
         image = images[place : place + 1]
         image = image.flip(2) if plan.flip[place] else image
-        image = equalize(image) if plan.operation[place] == Operation.EQUALIZE else image
+        image = equalize(image) if plan.operation[place] == ImageOp.EQUALIZE else image
         frame = to_frames(image, CIFAR10, "cpu", torch.float64)
-        if plan.operation[place] >= Operation.ROTATE:
+        if plan.operation[place] >= ImageOp.ROTATE:
             frame = resample(frame[0], torch.from_numpy(plan.matrix[place : place + 1]))[None]
         top, left, height, width = plan.box[place]
         frame[:, :, top : top + height, left : left + width] = 0

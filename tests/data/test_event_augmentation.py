@@ -10,7 +10,7 @@ import torch
 
 from autospikformer_cli.data.augmentation import augment, resample_counts
 from autospikformer_cli.data.description import DataDescription
-from autospikformer_cli.data.plan import EVENT_OPERATIONS, Operation, Plan, event_plan_for
+from autospikformer_cli.data.plan import EVENT_OPERATIONS, ImageOp, Plan, event_plan_for
 from autospikformer_cli.data.torchvision_import import torchvision
 
 reference = torchvision.transforms.v2.functional
@@ -48,10 +48,10 @@ def test_half_are_flipped_and_six_operations_are_equally_likely(plan: Plan) -> N
 @pytest.mark.parametrize(
     ("operation", "entry", "most"),
     [
-        (Operation.SHEAR_X, (0, 1), 0.3),
-        (Operation.TRANSLATE_X, (0, 2), 5.0),
-        (Operation.TRANSLATE_Y, (1, 2), 5.0),
-        (Operation.ROTATE, (1, 0), None),
+        (ImageOp.SHEAR_X, (0, 1), 0.3),
+        (ImageOp.TRANSLATE_X, (0, 2), 5.0),
+        (ImageOp.TRANSLATE_Y, (1, 2), 5.0),
+        (ImageOp.ROTATE, (1, 0), None),
     ],
 )
 def test_sizes_are_uniform_to_the_published_ones(plan: Plan, operation, entry, most) -> None:
@@ -61,20 +61,20 @@ def test_sizes_are_uniform_to_the_published_ones(plan: Plan, operation, entry, m
     np.testing.assert_allclose(np.quantile(size, [0.1, 0.25, 0.5, 0.75, 0.9]), [-0.8, -0.5, 0, 0.5, 0.8], atol=0.04)
 
 
-@pytest.mark.parametrize("operation", [Operation.SHEAR_X, Operation.ROTATE])
-def test_the_centre_stays(plan: Plan, operation: Operation) -> None:
+@pytest.mark.parametrize("operation", [ImageOp.SHEAR_X, ImageOp.ROTATE])
+def test_the_centre_stays(plan: Plan, operation: ImageOp) -> None:
     matrix = plan.matrix[plan.operation == operation]
     np.testing.assert_allclose(matrix @ np.array([64, 64, 1]), np.full((len(matrix), 2), 64.0), atol=1e-12)
 
 
 def test_other_sides_are_translated_by_the_same_share() -> None:
     wide, narrow = (event_plan_for(np.arange(500), 0, 0, side, side) for side in (128, 16))
-    moved = (wide.operation == Operation.TRANSLATE_X) | (wide.operation == Operation.TRANSLATE_Y)
+    moved = (wide.operation == ImageOp.TRANSLATE_X) | (wide.operation == ImageOp.TRANSLATE_Y)
     np.testing.assert_allclose(wide.matrix[moved, :, 2] / 8, narrow.matrix[moved, :, 2], rtol=1e-12)
 
 
 def test_cutouts_are_squares_inside_of_the_published_area(plan: Plan) -> None:
-    cut = plan.operation == Operation.CUTOUT
+    cut = plan.operation == ImageOp.CUTOUT
     top, left, height, width = plan.box.T
     assert (plan.box[~cut, 2:] == 0).all()
     assert (height == width).all()
@@ -87,7 +87,7 @@ def test_cutouts_are_squares_inside_of_the_published_area(plan: Plan) -> None:
 
 
 def test_what_is_not_moved_has_the_identity(plan: Plan) -> None:
-    still = np.isin(plan.operation, [Operation.NONE, Operation.CUTOUT])
+    still = np.isin(plan.operation, [ImageOp.NONE, ImageOp.CUTOUT])
     assert (plan.matrix[still] == np.eye(2, 3)).all()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autospikformer_cli.data.description import DataDescription, describe
-from autospikformer_cli.data.events.layouts import DATASETS, list_recordings
+from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET, list_recordings
 from autospikformer_cli.data.images import load_split, num_images
 from autospikformer_cli.errors import UserError
 
@@ -30,13 +30,13 @@ def test_constants_are_tonic_s() -> None:
     from tonic import datasets
 
     for name, theirs in (("nmnist", "NMNIST"), ("cifar10dvs", "CIFAR10DVS"), ("dvs128-gesture", "DVSGesture")):
-        ours, tonic_class = DATASETS[name], getattr(datasets, theirs)
+        ours, tonic_class = LAYOUTS_BY_DATASET[name], getattr(datasets, theirs)
         assert (*ours.sensor, 2) == tonic_class.sensor_size
         assert ours.classes is not None
         assert len(ours.classes) == len(tonic_class.classes)
         assert ours.tonic_folder == theirs
-    assert DATASETS["cifar10dvs"].classes == tuple(datasets.CIFAR10DVS.classes)
-    assert DATASETS["ncaltech101"].part_folders["train"] == datasets.NCALTECH101.folder_name
+    assert LAYOUTS_BY_DATASET["cifar10dvs"].classes == tuple(datasets.CIFAR10DVS.classes)
+    assert LAYOUTS_BY_DATASET["ncaltech101"].part_folders["train"] == datasets.NCALTECH101.folder_name
 
 
 def test_descriptions(config, recordings: Any, tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_digits_seen_by_a_simulated_camera(config) -> None:
     assert test.notes == ()
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", list(LAYOUTS_BY_DATASET))
 def test_no_folder_and_a_folder_without_data(dataset: str, config, tmp_path: Path) -> None:
-    kind = DATASETS[dataset]
+    kind = LAYOUTS_BY_DATASET[dataset]
     settings = config(dataset=dataset, root=str(tmp_path / "data"), image_size=34)
     assert failure(settings) == (
         f"data.root: no folder {tmp_path / 'data'}\n  set data.root to the folder of {kind.title}: {kind.layout}"

@@ -12,8 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from autospikformer_cli.data import saccades
 from autospikformer_cli.data.saccades import (
     CONTRAST_THRESHOLD,
-    EVENT,
     SENSOR_SIZE,
+    SIMULATED_EVENT,
     digit_recordings,
     log_intensity,
     record,
@@ -103,7 +103,7 @@ def test_a_still_scene_sends_nothing() -> None:
     image = load_digits().images[:3]
     events = record([log_intensity(image, 1.3, -0.4)] * 20, np.arange(20) * 1000)
     assert [len(recording) for recording in events] == [0, 0, 0]
-    assert all(recording.dtype == EVENT for recording in events)
+    assert all(recording.dtype == SIMULATED_EVENT for recording in events)
 
 
 def test_a_moving_edge_brightens_where_it_comes_and_darkens_where_it_leaves() -> None:
@@ -163,7 +163,7 @@ def test_every_pixel_brightens_as_often_as_it_darkens(recordings: list[np.ndarra
 
 def test_recordings_are_ordered_and_inside_the_sensor(recordings: list[np.ndarray]) -> None:
     for events in recordings:
-        assert events.dtype == EVENT
+        assert events.dtype == SIMULATED_EVENT
         key = (events["t"] * SENSOR_SIZE + events["y"]) * SENSOR_SIZE + events["x"]
         assert (np.diff(key) >= 0).all()
         assert events["t"][0] > 0

@@ -46,8 +46,9 @@ def report(arguments: list[str]) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     from autospikformer_cli.engine import attention, kernels
 
-    loops = {"attend": attention.attend} | {
-        name: getattr(kernels, name) for name in ("fire", "moments", "pool", "classify")
+    loops = {"attend": attention.attend_images} | {
+        name: getattr(kernels, loop)
+        for name, loop in {"fire": "fire_images", "moments": "moments", "pool": "pool", "classify": "classify"}.items()
     }
     is_fresh = not any(sum(loop.stats.cache_hits.values()) for loop in loops.values())
     return {

@@ -22,7 +22,7 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.firing import normalise_and_fire
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import (
     BatchStatistics,
     FixedStatistics,
@@ -272,7 +272,7 @@ def _make(
         image_size, channels, 5, space.embed_dim[-1], **{"reads_events": frames > 1, "pooled_stages": (3,), **shape}
     )
     config = NetworkConfig(network, space, **{"attention_scale": 0.0, **(keys or {})})
-    network_params = config.neuron is ParametricLIFNode
+    network_params = config.neuron is ParametricLIFKind
     config = replace(config, shape=replace(network, neuron_params=int(network_params)))
     supernet = Supernet(config).double()
     size = (frames, images, image_size, image_size, channels)

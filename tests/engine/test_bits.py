@@ -15,7 +15,7 @@ from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import BatchStatistics, FixedStatistics, RunningStatistics
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -106,7 +106,7 @@ class Stages:
         block = network.block[0]
         mlp = block.mlp
         qkv = [block.attn.layer(name) for name in "qkv"]
-        self.layers = [[stage] for stage in network.patch_embed.stages]
+        self.layers = [[stage] for stage in network.patch_embed.convolutions]
         self.layers += [qkv, [block.attn.layer("proj")], [mlp.layer("fc1")], [mlp.layer("fc2")]]
 
     def widths(self, layers: Any) -> int:
@@ -124,7 +124,7 @@ class Stages:
 @pytest.fixture(scope="module", params=["float32", "float64", "plif"])
 def stages(make_lively: Any, request: pytest.FixtureRequest) -> Stages:
     """Of a wide network; statistics are measured, so that moments take part."""
-    keys = {"attention_scale": 0.125} | ({"neuron": ParametricLIFNode} if request.param == "plif" else {})
+    keys = {"attention_scale": 0.125} | ({"neuron": ParametricLIFKind} if request.param == "plif" else {})
     lively = make_lively(WIDE.largest(), kind="batch", space=WIDE, images=5, keys=keys)
     lively = lively.as_float32() if request.param != "float64" else lively
     _, watched = lively.run(EventDriven(lively.supernet, 1))

@@ -16,21 +16,21 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import Node, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind, ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-class Graded(Node):
+class Graded(NeuronKind):
     """A plugin's neuron for which there is no compiled loop."""
 
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
         return (current_TMC > neuron.threshold).to(current_TMC.dtype).expand(time_step, -1, -1)
 
 
-class Slow(Node):
+class Slow(NeuronKind):
     """A plugin's neuron that is LIF of twice the time constant."""
 
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
@@ -45,7 +45,7 @@ def network(space: SearchSpace, shape: NetworkShape | None = None, **keys: Any) 
 
 
 def test_a_spiking_network_on_a_cpu_is_run_event_by_event(space: SearchSpace) -> None:
-    for supernet in (network(space), network(space, neuron=ParametricLIFNode), network(space, neuron=Slow)):
+    for supernet in (network(space), network(space, neuron=ParametricLIFKind), network(space, neuron=Slow)):
         assert make_engine(supernet, 2).name == "event_driven"
         assert make_engine(supernet, 2, "event_driven").name == "event_driven"
         assert make_engine(supernet, 2, "dense").name == "dense"

@@ -89,6 +89,19 @@ def test_a_second_process_compiles_nothing(cold: Any) -> None:
     assert again["result"] == cold["float32"]["result"] != ""
 
 
+def test_what_another_version_compiled_is_compiled_again(cold: Any) -> None:
+    """An index names types of its own sources, which a later version may have renamed."""
+    folder, kept = cold["folder"] / "renamed", cold["folder"] / "cache-of-another"
+    shutil.copytree(cold["folder"] / "cache32", kept)
+    indices = list(kept.rglob("*.nbi"))
+    assert any(b"autospikformer_cli.engine.kernels" in index.read_bytes() for index in indices)
+    for index in indices:
+        index.write_bytes(index.read_bytes().replace(b"LayerScratch", b"LayerRoomOld"))
+    again = result(process("float32", "whole", folder, NUMBA_CACHE_DIR=str(kept)), folder)
+    assert again["misses"]["fire"] == COMPILED["fire"]
+    assert again["result"] == cold["float32"]["result"]
+
+
 def test_where_nothing_can_be_kept_it_runs_all_the_same(cold: Any, installed: Path) -> None:
     """Compiled anew; its spikes are those of the package as it lies here."""
     found = cold["nowhere"]

@@ -16,7 +16,7 @@ from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.neuron import Dynamics
-from autospikformer_cli.spiking.neuron_kinds import LIFNode, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind, ParametricLIFKind
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -83,8 +83,8 @@ def test_every_shape(make_lively: Any, check: Any, kind: str, choices: dict[str,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_learned_time_constants_are_each_layers_own(make_lively: Any, check: Any, kind: str) -> None:
-    lively = make_lively(DEEP, kind=kind, seed=5, keys={"neuron": ParametricLIFNode})
-    learned = [float(node.w.detach()) for node in lively.supernet.modules() if isinstance(node, ParametricLIFNode)]
+    lively = make_lively(DEEP, kind=kind, seed=5, keys={"neuron": ParametricLIFKind})
+    learned = [float(node.w.detach()) for node in lively.supernet.modules() if isinstance(node, ParametricLIFKind)]
     assert len(set(learned)) == 5 + 7 * 2
     assert min(map(abs, learned)) > 1e-3
     check(lively)
@@ -131,7 +131,7 @@ def test_random_subnets(make_lively: Any, check: Any, space: SearchSpace, data: 
         qkv_bias=data.draw(st.booleans()),
         keys={
             "dynamics": data.draw(st.sampled_from(FORMS)),
-            "neuron": data.draw(st.sampled_from((LIFNode, ParametricLIFNode))),
+            "neuron": data.draw(st.sampled_from((LIFKind, ParametricLIFKind))),
             "threshold_scope": data.draw(st.sampled_from(("block", "fc1"))),
         },
     )

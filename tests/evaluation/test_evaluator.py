@@ -18,11 +18,11 @@ from autospikformer_cli.engine.choice import EngineName, make_engine
 from autospikformer_cli.engine.dense import Counting
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.evaluation.evaluator import Evaluator, Result, silent_channels
+from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult, silent_channels
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, FixedStatistics, Moments
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -282,7 +282,7 @@ def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: 
     seen = Everything()
     with torch.no_grad():
         supernet(pixels(IMAGES)[None], subnet, measured.statistics(subnet), seen)
-    result: Result = measured.measure(subnet, IMAGES)
+    result: SubnetResult = measured.measure(subnet, IMAGES)
     shape = supernet.config.shape
     found = operations(shape, subnet)
     real = {operation.reads for operation in found if operation.input_kind == "real"}
@@ -424,7 +424,7 @@ def test_embedding_rates_are_means_over_time(supernet: Supernet, engine: EngineN
 def test_a_plugins_neuron_must_spike(supernet: Supernet) -> None:
     """What is not 0 or 1 would be priced as spikes."""
 
-    class Graded(Node):
+    class Graded(NeuronKind):
         def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
             return torch.sigmoid(current_TMC).expand(time_step, -1, -1)
 

@@ -27,7 +27,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor
 from autospikformer_cli.evaluation.processes import seats
 from autospikformer_cli.evaluation.tree import in_order
-from autospikformer_cli.evaluation.workers import Deal, shares
+from autospikformer_cli.evaluation.workers import Deal, shards
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -132,7 +132,7 @@ def test_processes_measure_the_same_though_one_is_killed(
         no_width = replace(SUBNETS[0], embed_dim=8.5)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer") as caught:
             joined(executor.measure([*SUBNETS, no_width]))
-        assert "in measure_share" in caught.value.__notes__[0]
+        assert "in measure_shard" in caught.value.__notes__[0]
 
         assert remarks.said == []
         parts = executor.measure(SUBNETS)
@@ -140,7 +140,7 @@ def test_processes_measure_the_same_though_one_is_killed(
         assert first.pid is not None
         os.kill(first.pid, signal.SIGKILL)
         assert joined(chain([before], parts)) == expected
-        assert remarks.said == [f"worker 1 (process {first.pid}) was killed by SIGKILL: 1 go on with its share"]
+        assert remarks.said == [f"worker 1 (process {first.pid}) was killed by SIGKILL: 1 go on with its shard"]
 
         parts = executor.measure(SUBNETS)
         next(parts)
@@ -208,9 +208,9 @@ def is_alive(pid: int) -> bool:
 
 @given(st.lists(st.sampled_from(SUBNETS), unique=True), st.integers(1, 9))
 def test_shares_are_neighbours_and_even(subnets: Sequence[Subnet], count: int) -> None:
-    cut = shares(subnets, count)
-    assert [each for share in cut for each in share] == in_order(subnets)
-    sizes = {len(share) for share in cut}
+    cut = shards(subnets, count)
+    assert [each for shard in cut for each in shard] == in_order(subnets)
+    sizes = {len(shard) for shard in cut}
     assert len(cut) == min(count, len(subnets))
     assert not sizes or max(sizes) - min(sizes) <= 1
 
@@ -287,7 +287,8 @@ def test_mistakes_are_told_before_anything_starts(
 
 WITHOUT_PLUGINS = """\
 import importlib.metadata, sys
-importlib.metadata.Distribution.discover = classmethod(lambda cls, **kwargs: iter(()))
+ours = importlib.metadata.distribution("autospikformer-cli")
+importlib.metadata.Distribution.discover = classmethod(lambda cls, **kwargs: iter([ours]))
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import EXECUTORS, require_executor
 assert EXECUTORS.names() == ("in-process", "processes"), EXECUTORS.names()

@@ -16,7 +16,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import EngineName, make_engine
 from autospikformer_cli.engine.event_driven import EventDrivenPass
-from autospikformer_cli.evaluation.evaluator import Evaluator, Result
+from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult
 from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.evaluation.walk import Walk
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet, subnet_from_tuple
@@ -47,7 +47,7 @@ def image_set(number: int, seed: int, frames: int) -> ImageSet:
     return ImageSet(images, labels, torch.arange(number), "validation", "")
 
 
-class Measured:
+class Measurements:
     """A supernet, and what its subnets measure alone, each by an evaluator of its own."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Measured:
         )
         self.images, self.calibration = image_set(7, 1, frames), image_set(5, 2, frames)
         self.name, self.batchnorm = engine, batchnorm
-        self.alone: dict[Subnet, Result] = {}
+        self.alone: dict[Subnet, SubnetResult] = {}
         generator = torch.Generator().manual_seed(3)
         with torch.no_grad():
             for name, parameter in self.supernet.named_parameters():
@@ -82,12 +82,12 @@ class Measured:
         engine = make_engine(self.supernet, 1, self.name)
         return Evaluator(engine, self.description, self.calibration, self.batchnorm, batch, memory)
 
-    def expected(self, subnet: Subnet) -> Result:
+    def expected(self, subnet: Subnet) -> SubnetResult:
         if subnet not in self.alone:
             self.alone[subnet] = self.evaluator().measure(subnet, self.images)
         return self.alone[subnet]
 
-    def check(self, found: dict[Subnet, Result], subnets: list[Subnet]) -> None:
+    def check(self, found: dict[Subnet, SubnetResult], subnets: list[Subnet]) -> None:
         assert set(found) == set(subnets)
         for subnet, result in found.items():
             expected = self.expected(subnet)
@@ -113,8 +113,8 @@ class Measured:
     ],
     ids=lambda each: "-".join(map(str, each)),
 )
-def measured(request: pytest.FixtureRequest) -> Measured:
-    return Measured(*request.param)
+def measured(request: pytest.FixtureRequest) -> Measurements:
+    return Measurements(*request.param)
 
 
 @st.composite
@@ -141,12 +141,12 @@ def _changed(draw: st.DrawFn, subnet: Subnet) -> Subnet:
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(subnets=subnets_of(), others=subnets_of(), memory=st.sampled_from(MEMORIES))
 def test_what_a_subnet_measures_does_not_depend_on_the_others(
-    measured: Measured, subnets: list[Subnet], others: list[Subnet], memory: int
+    measured: Measurements, subnets: list[Subnet], others: list[Subnet], memory: int
 ) -> None:
     """Counts, accuracy and logits, whatever was evaluated before, and whatever waits for lack of memory."""
     evaluator = measured.evaluator(memory)
     for generation in (subnets, others, subnets):
-        found: dict[Subnet, Result] = {}
+        found: dict[Subnet, SubnetResult] = {}
         for part in evaluator.measure_many(generation, measured.images):
             found |= part
         measured.check(found, generation)
@@ -154,7 +154,7 @@ def test_what_a_subnet_measures_does_not_depend_on_the_others(
 
 def test_subnets_that_compute_the_same_end_at_one_leaf() -> None:
     """Heads that change nothing, and ratios whose hidden layers are as wide: each subnet has its own measurement."""
-    measured = Measured("event_driven", "recalibrate", 1, "block", "spikformer", 4)
+    measured = Measurements("event_driven", "recalibrate", 1, "block", "spikformer", 4)
     texts = ("(1, 1, 2, 1, 2, 2, 8)", "(1, 1, 4, 1, 2, 2, 8)", "(1, 1.05, 4, 1, 2, 2, 8)")
     subnets = [parse_subnet(text) for text in texts]
     (found,) = measured.evaluator().measure_many(subnets, measured.images)
@@ -163,12 +163,12 @@ def test_subnets_that_compute_the_same_end_at_one_leaf() -> None:
 
 
 def test_batches_and_threads_change_nothing() -> None:
-    measured = Measured("event_driven", "recalibrate", 1, "block")
+    measured = Measurements("event_driven", "recalibrate", 1, "block")
     subnets = list({SPACE.sample(Random(seed)) for seed in range(12)})
     for batch, threads in ((1, 1), (3, 2), (64, 2)):
         engine = make_engine(measured.supernet, threads, "event_driven")
         evaluator = Evaluator(engine, measured.description, measured.calibration, "recalibrate", batch)
-        found: dict[Subnet, Result] = {}
+        found: dict[Subnet, SubnetResult] = {}
         for part in evaluator.measure_many(subnets, measured.images):
             found |= part
         measured.check(found, subnets)
@@ -176,7 +176,7 @@ def test_batches_and_threads_change_nothing() -> None:
 
 def test_fewer_steps_count_fewer_though_memory_parts_the_neurons_that_share_them() -> None:
     """One batch has room for both settings of a layer, 2 steps and 4, and the other has not."""
-    measured = Measured("event_driven", "running", 1, "block")
+    measured = Measurements("event_driven", "running", 1, "block")
     subnets = [
         subnet_from_tuple(each)
         for each in (
@@ -213,7 +213,7 @@ def one_block(tau: str = "2", mlp_ratio: int = 2, embed_dim: int = 8) -> Subnet:
 def test_one_accumulation_feeds_all_settings_that_memory_holds(
     fired: list[tuple[str, int]], memory: int, passes: list[int]
 ) -> None:
-    measured = Measured("event_driven", "running", 1, "block")
+    measured = Measurements("event_driven", "running", 1, "block")
     subnets = [one_block("1.25"), one_block("2"), one_block("2", mlp_ratio=3)]
     list(measured.evaluator(memory, batch=7).measure_many(subnets, measured.images))
     assert [settings for name, settings in fired if name == "block.0.attn.q_linear"] == passes
@@ -222,7 +222,7 @@ def test_one_accumulation_feeds_all_settings_that_memory_holds(
 
 
 def test_a_stem_is_computed_once(fired: list[tuple[str, int]]) -> None:
-    measured = Measured("event_driven", "recalibrate", 1, "block")
+    measured = Measurements("event_driven", "recalibrate", 1, "block")
     evaluator = measured.evaluator()
     evaluator.measure(one_block("2"), measured.images)
     assert any(name.startswith("patch_embed") for name, _ in fired)
@@ -233,7 +233,7 @@ def test_a_stem_is_computed_once(fired: list[tuple[str, int]]) -> None:
 
 
 def test_without_memory_only_the_stem_in_use_is_kept() -> None:
-    measured = Measured("event_driven", "running", 1, "block")
+    measured = Measurements("event_driven", "running", 1, "block")
     evaluator = measured.evaluator(memory=1)
     for dim in (8, 16):
         evaluator.measure(one_block(embed_dim=dim), measured.images)
@@ -242,7 +242,7 @@ def test_without_memory_only_the_stem_in_use_is_kept() -> None:
 
 def test_stems_that_fit_no_memory_together_are_computed_one_after_the_other(fired: list[tuple[str, int]]) -> None:
     """Nothing else is kept than memory allows, one stem at least; what is used last is needed first next time."""
-    measured = Measured("event_driven", "running", 1, "block")
+    measured = Measurements("event_driven", "running", 1, "block")
     evaluator = measured.evaluator(memory=1)
     subnets = [one_block(embed_dim=dim) for dim in (16, 8, 12)]
     stems = []
@@ -258,7 +258,7 @@ def test_stems_that_fit_no_memory_together_are_computed_one_after_the_other(fire
 
 def test_what_waits_is_known_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is taken for waiting at the end; the last branch holds none of the spikes of those before it."""
-    measured = Measured("event_driven", "recalibrate", 1, "block")
+    measured = Measurements("event_driven", "recalibrate", 1, "block")
     subnets = list({SPACE.sample(Random(seed)) for seed in range(30)})
     most: list[int] = []
     below, executed = Walk.below, Walk._executed

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from autospikformer_cli.spiking.firing import normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
@@ -116,9 +116,9 @@ def test_plain_and_compiled_neurons(dynamics: Dynamics, own: Neuron, time_step: 
     x_TMC = currents(seed, time_step, dynamics, own).flatten(1, 2)
     expected = run(theirs(dynamics, own), x_TMC)
     assert_equal(run(lambda x: lif(x, time_step=time_step, dynamics=dynamics, **own._asdict()), x_TMC), expected)
-    assert_equal(run(lambda x: scale_and_fire(x, 1.0, LIFNode(dynamics), time_step, own), x_TMC), expected)
+    assert_equal(run(lambda x: scale_and_fire(x, 1.0, LIFKind(dynamics), time_step, own), x_TMC), expected)
     with torch.no_grad():
-        assert torch.equal(scale_and_fire(x_TMC, 1.0, LIFNode(dynamics), time_step, own), expected[0])
+        assert torch.equal(scale_and_fire(x_TMC, 1.0, LIFKind(dynamics), time_step, own), expected[0])
 
 
 @over_inputs
@@ -134,7 +134,7 @@ def test_neurons_behind_batchnorm_in_training(dynamics: Dynamics, own: Neuron, t
         norm = ElasticBatchNorm(CHANNELS, "norm").double()
         del norm.weight, norm.bias
         norm.weight, norm.bias = weight, bias  # type: ignore[assignment]
-        return normalise_and_fire(x, norm, LIFNode(dynamics), None, time_step, own)
+        return normalise_and_fire(x, norm, LIFKind(dynamics), None, time_step, own)
 
     def others(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         current = functional.batch_norm(x.flatten(0, 2), None, None, weight, bias, training=True)
@@ -152,7 +152,7 @@ def test_potentials_that_meet_the_threshold_exactly(decay_input: bool, reset: An
     eighths = torch.randint(0, 17, (6, 400, 3), generator=torch.Generator().manual_seed(3)).double() / 8
     expected = run(theirs(dynamics, own), eighths)
     assert_equal(run(lambda x: lif(x, time_step=6, dynamics=dynamics, **own._asdict()), eighths), expected)
-    assert_equal(run(lambda x: scale_and_fire(x, 1.0, LIFNode(dynamics), 6, own), eighths), expected)
+    assert_equal(run(lambda x: scale_and_fire(x, 1.0, LIFKind(dynamics), 6, own), eighths), expected)
     exceeding = Dynamics(decay_input=decay_input, reset=reset, fires_at="exceed")
     assert not torch.equal(lif(eighths, time_step=6, dynamics=exceeding, **own._asdict()), expected[0])
 

@@ -18,7 +18,7 @@ from autospikformer_cli.exchange.formats import FORMATS, SafetensorsFile, format
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.extraction import ExtractedSubnet, published_state
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, RunningStatistics, Statistics
 from autospikformer_cli.spiking.published import translate
 from autospikformer_cli.spiking.supernet import Supernet
@@ -34,10 +34,10 @@ FORMS = {
     "static": {},
     "without input decay": {"decay_input": False},
     "without biases": {"qkv_bias": False},
-    "plif": {"neuron": ParametricLIFNode},
+    "plif": {"neuron": ParametricLIFKind},
     "transformer": {"network": "transformer"},
     "events": EVENTS,
-    "events plif": {**EVENTS, "neuron": ParametricLIFNode},
+    "events plif": {**EVENTS, "neuron": ParametricLIFKind},
     "events transformer": {**EVENTS, "network": "transformer"},
 }
 
@@ -56,7 +56,7 @@ def made(make_lively: MakeLively) -> Callable[[str], Supernet]:
             config["neuron"] = choices.pop("neuron")
         supernet = make_lively(shape=replace(shape, **choices), **config)
         for node in supernet.modules():
-            if isinstance(node, ParametricLIFNode):
+            if isinstance(node, ParametricLIFKind):
                 torch.nn.init.constant_(node.w, 0.3)
         return supernet
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.spiking.firing import fire, normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import LIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind
 from autospikformer_cli.spiking.normalisation import (
     BatchStatistics,
     ElasticBatchNorm,
@@ -92,7 +92,7 @@ def test_given_statistics_normalise() -> None:
         (FixedStatistics({"norm": batch_moments(x_TBPC * 2)}), mean * 2, variance * 4),
     ]
     for statistics, expected_mean, expected_variance in cases:
-        spikes = normalise_and_fire(x_TBPC, norm, LIFNode(Dynamics()), statistics, 2, Neuron(2.0, 0.6))
+        spikes = normalise_and_fire(x_TBPC, norm, LIFKind(Dynamics()), statistics, 2, Neuron(2.0, 0.6))
         current = (x_TBPC - expected_mean) / torch.sqrt(expected_variance + 1e-5)
         current = current * norm.weight[:CHANNELS] + norm.bias[:CHANNELS]
         expected = lif(current.flatten(1, 2), time_step=2, tau=2.0, threshold=0.6, dynamics=Dynamics())
@@ -108,7 +108,7 @@ def test_given_statistics_normalise() -> None:
 def train_and_fire(
     x_TBPC: Tensor, norm: ElasticBatchNorm, time_step: int, neuron: Neuron, dynamics: Dynamics
 ) -> Tensor:
-    return normalise_and_fire(x_TBPC, norm, LIFNode(dynamics), None, time_step, neuron).flatten(1, 2)
+    return normalise_and_fire(x_TBPC, norm, LIFKind(dynamics), None, time_step, neuron).flatten(1, 2)
 
 
 def agree(dynamics: Dynamics, dtype: torch.dtype, steps: list[tuple[int, int]], tolerance: float) -> None:
@@ -154,14 +154,14 @@ def test_a_scaled_input_is_fired_with_its_gradient(dynamics: Dynamics, given: in
     x.retain_grad()
     plain.retain_grad()
     towards = noise(3, 20, CHANNELS, seed=9)
-    spikes = scale_and_fire(x, 0.25, LIFNode(dynamics), 3, Neuron(1.75, 0.5))
+    spikes = scale_and_fire(x, 0.25, LIFKind(dynamics), 3, Neuron(1.75, 0.5))
     (spikes * towards).sum().backward()
     expected = lif(plain * 0.25, time_step=3, tau=1.75, threshold=0.5, dynamics=dynamics)
     (expected * towards).sum().backward()
     assert torch.equal(spikes, expected)
     torch.testing.assert_close(x.grad, plain.grad, rtol=0, atol=1e-12)
     with torch.no_grad():
-        assert torch.equal(scale_and_fire(x, 0.25, LIFNode(dynamics), 3, Neuron(1.75, 0.5)), expected)
+        assert torch.equal(scale_and_fire(x, 0.25, LIFKind(dynamics), 3, Neuron(1.75, 0.5)), expected)
 
 
 def test_the_plain_path_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,9 +172,9 @@ def test_the_plain_path_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(firing, "_compiled", lambda x, compiled=compiled: compiled)
         norm, x = wide_norm(torch.float64), x_TBPC.clone().requires_grad_()
         spikes = train_and_fire(x, norm, 2, Neuron(2.0, 0.8), Dynamics())
-        scaled = scale_and_fire(x.flatten(1, 2), 1.5, LIFNode(Dynamics()), 2, Neuron(2.0, 0.8))
+        scaled = scale_and_fire(x.flatten(1, 2), 1.5, LIFKind(Dynamics()), 2, Neuron(2.0, 0.8))
         ((spikes + scaled) * towards).sum().backward()
-        fired = normalise_and_fire(x, norm, LIFNode(Dynamics()), RunningStatistics(), 2, Neuron(2.0, 0.8))
+        fired = normalise_and_fire(x, norm, LIFKind(Dynamics()), RunningStatistics(), 2, Neuron(2.0, 0.8))
         results.append((spikes, scaled, fired, x.grad, norm.weight.grad, norm.bias.grad, norm.running_var))
     torch.testing.assert_close(*results, rtol=0, atol=1e-12)
 
@@ -187,7 +187,7 @@ def test_float32_surrogates_are_accurate(surrogate: str) -> None:
     for dtype in (torch.float32, torch.float64):
         x = (distance + 1).to(dtype)[None, None].requires_grad_()
         dynamics = Dynamics(decay_input=False, surrogate=surrogate)
-        scale_and_fire(x, 1.0, LIFNode(dynamics), 1, Neuron(2.0, 1.0)).sum().backward()
+        scale_and_fire(x, 1.0, LIFKind(dynamics), 1, Neuron(2.0, 1.0)).sum().backward()
         gradients.append(x.grad.flatten().double())
     assert bool((gradients[0] > 0).any())
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=0)
@@ -195,7 +195,7 @@ def test_float32_surrogates_are_accurate(surrogate: str) -> None:
 
 def test_far_from_the_threshold_nothing_overflows() -> None:
     x = torch.tensor([-1e30, -300.0, 300.0, 1e30], dtype=torch.float32)[None, None].requires_grad_()
-    scale_and_fire(x, 1.0, LIFNode(Dynamics(decay_input=False)), 1, Neuron(2.0, 1.0)).sum().backward()
+    scale_and_fire(x, 1.0, LIFKind(Dynamics(decay_input=False)), 1, Neuron(2.0, 1.0)).sum().backward()
     assert bool(torch.isfinite(x.grad).all())
     assert float(x.grad.abs().max()) < 1e-30
 

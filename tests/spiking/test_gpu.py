@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import BatchStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -36,7 +36,7 @@ IMAGES = NetworkShape(8, 3, 5, 24, (4,))
 FORMS = {
     "images": NetworkConfig(IMAGES, SPACE),
     "events": NetworkConfig(replace(IMAGES, in_channels=2, qkv_bias=False, reads_events=True), SPACE),
-    "plif": NetworkConfig(IMAGES, SPACE, neuron=ParametricLIFNode),
+    "plif": NetworkConfig(IMAGES, SPACE, neuron=ParametricLIFKind),
     "transformer": NetworkConfig(replace(IMAGES, network="transformer"), SPACE),
 }
 

@@ -11,7 +11,7 @@ import torch
 
 from autospikformer_cli.spiking.firing import scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import LIFNode, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind, ParametricLIFKind
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,24 +58,24 @@ def plain(currents: list[float], own: Neuron, dynamics: Dynamics) -> Any:
 def compiled(currents: list[float], own: Neuron, dynamics: Dynamics) -> Any:
     current_TMC = torch.tensor(currents, dtype=torch.float64)[:, None, None]
     with torch.no_grad():
-        return scale_and_fire(current_TMC, 1.0, LIFNode(dynamics), len(currents), own)
+        return scale_and_fire(current_TMC, 1.0, LIFKind(dynamics), len(currents), own)
 
 
 def compiled_in_training(currents: list[float], own: Neuron, dynamics: Dynamics) -> Any:
     current_TMC = torch.tensor(currents, dtype=torch.float64)[:, None, None].requires_grad_()
-    return scale_and_fire(current_TMC, 1.0, LIFNode(dynamics), len(currents), own).detach()
+    return scale_and_fire(current_TMC, 1.0, LIFKind(dynamics), len(currents), own).detach()
 
 
 def compiled_in_float32(currents: list[float], own: Neuron, dynamics: Dynamics) -> Any:
     current_TMC = torch.tensor(currents, dtype=torch.float32)[:, None, None]
     with torch.no_grad():
-        return scale_and_fire(current_TMC, 1.0, LIFNode(dynamics), len(currents), own)
+        return scale_and_fire(current_TMC, 1.0, LIFKind(dynamics), len(currents), own)
 
 
 def parametric(currents: list[float], own: Neuron, dynamics: Dynamics) -> Any:
     """Before anything is learned."""
     current_TMC = torch.tensor(currents, dtype=torch.float64)[:, None, None]
-    return ParametricLIFNode(dynamics).double()(current_TMC, len(currents), own).detach()
+    return ParametricLIFKind(dynamics).double()(current_TMC, len(currents), own).detach()
 
 
 @pytest.mark.parametrize("compute", [plain, compiled, compiled_in_training, compiled_in_float32, parametric])

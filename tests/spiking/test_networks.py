@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, even_frames, num_params, operations
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -177,7 +177,7 @@ def test_one_token_of_one_image_is_trained_on(network: Any) -> None:
     """BatchNorm of a single row leaves its bias; a last batch of one image must not stop a training."""
     shape = NetworkShape(8, 1, 2, 16, (2, 3, 4), network=network)
     subnet = handmade(1, 16, 4, time_step=1)
-    supernet = Supernet(NetworkConfig(shape, space_of(subnet), neuron=ParametricLIFNode))
+    supernet = Supernet(NetworkConfig(shape, space_of(subnet), neuron=ParametricLIFKind))
     loss = functional.cross_entropy(supernet(torch.randn(1, 1, 8, 8, 1), subnet), torch.tensor([1]))
     loss.backward()
     assert bool(loss.isfinite())

@@ -20,14 +20,14 @@ from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.spiking.layout import num_params
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
-from autospikformer_cli.spiking.neuron_kinds import LIFNode, Node, ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import LIFKind, NeuronKind, ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import BatchStatistics, RunningStatistics
 
 STRANGER = """\
 import torch
-from autospikformer_cli.spiking.neuron_kinds import Node
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
-class Integrator(Node):
+class Integrator(NeuronKind):
     '''Fires where the sum of all currents so far exceeds the threshold.'''
     def forward(self, current_TMC, time_step, neuron):
         current = current_TMC.expand(time_step, -1, -1)
@@ -54,8 +54,8 @@ def stranger(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ours_are_found_by_name() -> None:
-    assert neuron_kind("lif") is LIFNode
-    assert neuron_kind("plif") is ParametricLIFNode
+    assert neuron_kind("lif") is LIFKind
+    assert neuron_kind("plif") is ParametricLIFKind
 
 
 def test_a_plugins_neuron_runs_in_the_network(
@@ -80,7 +80,7 @@ def test_a_plugin_that_gives_no_neuron_is_named(stranger: None) -> None:
 
 def test_taus_are_learned_and_evaluated_alike(make_lively: Any, images: Tensor, space: SearchSpace) -> None:
     """PLIF's own parameter gets a gradient, and the compiled loops use the tau it stands for."""
-    supernet = make_lively(neuron=ParametricLIFNode)
+    supernet = make_lively(neuron=ParametricLIFKind)
     subnet = space.largest()
     learned = {name: p for name, p in supernet.named_parameters() if "_lif" in name}
     with torch.no_grad():
@@ -108,18 +108,18 @@ def test_taus_are_learned_and_evaluated_alike(make_lively: Any, images: Tensor, 
 
 def test_a_node_without_loops_and_one_with_them_spike_alike() -> None:
     current = 2 * torch.randn(5, 40, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    node = ParametricLIFNode(Dynamics())
+    node = ParametricLIFKind(Dynamics())
     with torch.no_grad():
         node.w.fill_(-0.4)
     neuron = Neuron(1.75, 0.8)
-    same: Node = LIFNode(Dynamics())
+    same: NeuronKind = LIFKind(Dynamics())
     assert torch.equal(node(current, 5, neuron), same(current, 5, node.as_lif(neuron)))
 
 
 def test_a_neuron_that_torch_cannot_trace_is_named(
     make_lively: Any, space: SearchSpace, tmp_path: Path, own_folder: Path
 ) -> None:
-    class Untraceable(LIFNode):
+    class Untraceable(LIFKind):
         def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
             return super().forward(current_TMC, time_step + (current_TMC.sum().item() > 1e9), neuron)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autospikformer_cli.spiking.firing import scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFNode
+from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
 
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
 surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
@@ -63,7 +63,7 @@ def run(node: Any, x: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
 def test_spikes_and_gradients_are_spikingjellys(
     tau: float, threshold: float, learned: float, time_step: int, seed: int, dynamics: Dynamics
 ) -> None:
-    ours = ParametricLIFNode(dynamics).double()
+    ours = ParametricLIFKind(dynamics).double()
     theirs = neuron.ParametricLIFNode(
         init_tau=tau,
         decay_input=dynamics.decay_input,
@@ -86,7 +86,7 @@ def test_spikes_and_gradients_are_spikingjellys(
 @pytest.mark.parametrize("tau", [1.0, 1.25, 2.0, 10.0])
 def test_at_first_it_is_lif(tau: float) -> None:
     x_TMC, own = currents(1, 6, tau), Neuron(tau, 1.0)
-    spikes = ParametricLIFNode(Dynamics()).double()(x_TMC, 6, own)
+    spikes = ParametricLIFKind(Dynamics()).double()(x_TMC, 6, own)
     assert 0.1 < float(spikes.detach().mean()) < 0.9
     assert torch.equal(spikes, lif(x_TMC, time_step=6, dynamics=Dynamics(), **own._asdict()))
 
@@ -95,7 +95,7 @@ def test_at_first_it_is_lif(tau: float) -> None:
 def test_a_learned_tau_is_that_of_the_equation(decay_input: bool) -> None:
     """1 / tau = sigmoid(w - log(tau_0 - 1)) acts with and without gradient, compiled or not; a tau of 1 stays."""
     dynamics = Dynamics(decay_input=decay_input)
-    node = ParametricLIFNode(dynamics).double()
+    node = ParametricLIFKind(dynamics).double()
     with torch.no_grad():
         node.w.fill_(-0.7)
     tau = 1 + math.exp(-(-0.7 - math.log(2.0 - 1)))

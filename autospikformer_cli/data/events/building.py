@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.data.events import framing as cutting
 from autospikformer_cli.data.events.framing import Framing, count_events
-from autospikformer_cli.data.events.layouts import DATASETS, Listing, Recording
+from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET, Listing, Recording
 from autospikformer_cli.data.events.reading import read_events
 from autospikformer_cli.data.folders import WHERE, absolute
 from autospikformer_cli.errors import UserError
@@ -31,7 +31,7 @@ from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_ro
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
 """progress(description, total), as `Say.progress`."""
 
-Result = PackedRow | UserError
+BuiltRow = PackedRow | UserError
 
 FORMAT_VERSION = 1
 """Raised by one whenever a kept file's rows mean something else."""
@@ -69,7 +69,7 @@ def read_or_make(
     made_from = _made_from(dataset, part, listing, framing)
     path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
     if not path.is_file():
-        title = DATASETS[dataset].title
+        title = LAYOUTS_BY_DATASET[dataset].title
         with lock_frames(path, lambda: progress(f"Waiting for another process that makes frames of {title}", 1)):
             if not path.is_file():
                 _make(dataset, listing, framing, path, made_from, progress)
@@ -114,7 +114,7 @@ def _text_hash(made_from: dict[str, Any]) -> str:
 def _make(
     dataset: str, listing: Listing, framing: Framing, path: Path, made_from: dict[str, Any], progress: ShowProgress
 ) -> None:
-    recordings, title = listing.recordings, DATASETS[dataset].title
+    recordings, title = listing.recordings, LAYOUTS_BY_DATASET[dataset].title
     results = _results(dataset, recordings, framing)
     try:
         with progress(f"Frames of {title}", len(recordings)) as shown, closing(results):
@@ -124,7 +124,7 @@ def _make(
         raise KeyboardInterrupt("the frames made so far are not kept, the same command makes them anew") from None
 
 
-def _sound(results: Iterator[Result], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:
+def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:
     """The rows of all recordings. Raises UserError after the last of them where some cannot be used."""
     faults: list[UserError] = []
     for result in results:
@@ -146,7 +146,7 @@ def _sound(results: Iterator[Result], title: str, total: int, shown: Progress) -
         )
 
 
-def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) -> Generator[Result]:
+def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) -> Generator[BuiltRow]:
     """A packed row, or what is wrong, of each recording, in their order."""
     total = sum(recording.size for recording in recordings)
     num_processes = min(os.cpu_count() or 1, total // PROCESS_BYTES + 1, MOST_PROCESSES)
@@ -156,7 +156,7 @@ def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) ->
         return
     # Every process starts with `spawn`: a fork of one whose threads compute (torch, numba, HDF5) may hang.
     pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
-    ahead: deque[Future[list[Result]]] = deque()
+    ahead: deque[Future[list[BuiltRow]]] = deque()
     try:
         for task in _tasks(recordings):
             with _interrupts_held():
@@ -214,11 +214,11 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait_and_end, daemon=True).start()
 
 
-def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[Result]:
+def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[BuiltRow]:
     return [packed_recording(dataset, path, framing) for path in paths]
 
 
-def packed_recording(dataset: str, path: str, framing: Framing) -> Result:
+def packed_recording(dataset: str, path: str, framing: Framing) -> BuiltRow:
     """The frames of one file, packed, or what is wrong with it."""
     try:
         events, reordered = read_events(dataset, path, framing.sensor)

@@ -12,7 +12,7 @@ from autospikformer_cli.errors import UserError
 
 Events = NDArray[Any]
 """A structured array with the fields x and y (pixels), t (microseconds, any origin) and p (0 off, 1 on)."""
-Counts = NDArray[np.uint16]
+FrameCounts = NDArray[np.uint16]
 
 VERSION = 1
 """Raised by one whenever the same recording gives other frames than before, so that kept frames are made again."""
@@ -56,7 +56,7 @@ def frame_starts(times: NDArray[np.int64], framing: Framing) -> NDArray[np.int64
     return np.searchsorted(times, first + places * ((last - first) // framing.frames), side="left").astype(np.int64)
 
 
-def count_events(events: Events, framing: Framing) -> Counts:
+def count_events(events: Events, framing: Framing) -> FrameCounts:
     """Frames (F, H, W, C) of at least one event, ordered by time and inside the sensor: counts.
 
     A pixel (x, y) of the sensor goes to column floor(x W / width) and row floor(y H / height). Channel 0 has the events
@@ -80,6 +80,6 @@ def count_events(events: Events, framing: Framing) -> Counts:
     return counts.astype(np.uint16).reshape(framing.shape)
 
 
-def as_small_as_fits(counts: Counts, largest: int) -> NDArray[np.uint8] | Counts:
+def as_small_as_fits(counts: FrameCounts, largest: int) -> NDArray[np.uint8] | FrameCounts:
     """The counts as uint8 where the largest of the data set fits into it, else as they are."""
     return counts.astype(np.uint8) if largest <= np.iinfo(np.uint8).max else counts

@@ -49,7 +49,7 @@ class EventDataset:
     layout: str
 
 
-DATASETS = {
+LAYOUTS_BY_DATASET = {
     "nmnist": EventDataset(
         "N-MNIST",
         "NMNIST",
@@ -122,7 +122,7 @@ def list_recordings(dataset: str, root: str, part: str) -> Listing:
     CIFAR10-DVS's parts are the first 90 % of each class (rounded up) and the rest, of the files that are there; from 2
     files on both have one. Raises UserError where no recording is there, or one of an unknown class.
     """
-    kind = DATASETS[dataset]
+    kind = LAYOUTS_BY_DATASET[dataset]
     folder = _part_folder(kind, root, part)
     classes = class_folders(dataset, root) if kind.classes is None else kind.classes
     is_gesture = dataset == "dvs128-gesture"
@@ -151,7 +151,7 @@ def class_folders(dataset: str, root: str) -> tuple[str, ...]:
 
     Raises UserError where there is none.
     """
-    kind = DATASETS[dataset]
+    kind = LAYOUTS_BY_DATASET[dataset]
     folder = _part_folder(kind, root, "train")
     names = tuple(place.name for place in _folders(folder) if next(iter(_files(place, kind.suffix)), None))
     if not names:

@@ -23,7 +23,7 @@ from autospikformer_cli.errors import UserError
 
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int8)])
 BIN_EVENT_BYTES = 5
-LARGEST = 2**53
+LARGEST_TIME = 2**53
 """Whole numbers below this are exact in float64, and their thousandfold is in int64."""
 REPLACE = "replace the file by a whole copy, or remove it"
 
@@ -170,7 +170,7 @@ def _read_npy(path: str) -> Events:
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "biuf":
         shape = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
         raise UserError(f"holds {shape}, not numbers of shape (N, 4): x, y, p, t", path, REPLACE)
-    if not (np.abs(array.astype(np.float64)) < LARGEST).all() or (array % 1).any():
+    if not (np.abs(array.astype(np.float64)) < LARGEST_TIME).all() or (array % 1).any():
         raise UserError("holds numbers that are not whole, or too large", path, REPLACE)
     x, y, p, t = array.astype(np.int64).T
     if len(p) and (p.min() < 0 or p.max() > 1):

@@ -21,7 +21,7 @@ from autospikformer_cli.energy.tracing.operators import Axes, Call, Windows, att
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import Kind
 
-PRODUCTS = {
+ATTENTION_FUNCTIONS = {
     "aten::mm": (0, 1),
     "aten::bmm": (0, 1),
     "aten::mv": (0, 1),
@@ -34,7 +34,7 @@ PRODUCTS = {
     "aten::linear": (0, 1),
 }
 """Which arguments are the factors."""
-NEURONS = {"BaseNode", "SimpleBaseNode", "SpikingNeuron"}
+KNOWN_NEURON_CLASSES = {"BaseNode", "SimpleBaseNode", "SpikingNeuron"}
 """Base classes of the neurons of SpikingJelly and snnTorch."""
 PASSED = ("Norm", "Identity", "Dropout")
 """In the names of modules that may stand between an operation and its neurons."""
@@ -186,7 +186,7 @@ class ModuleStack:
         assert self._last is not None
         place, *outputs = self._last
         classes = {each.__name__ for each in type(module).__mro__}
-        if classes & NEURONS:
+        if classes & KNOWN_NEURON_CLASSES:
             place.fires |= elements in outputs
             self._last = None
         elif any("BatchNorm" in each for each in classes):
@@ -253,13 +253,13 @@ class Tracer(TorchDispatchMode):
 
     @staticmethod
     def _counts(operator: torch._ops.OpOverload, read: list[Tensor]) -> bool:
-        known = operator._schema.name == "aten::convolution" or operator._schema.name in PRODUCTS
+        known = operator._schema.name == "aten::convolution" or operator._schema.name in ATTENTION_FUNCTIONS
         return known and all(x.layout == torch.strided and not x.is_complex() for x in read)
 
     def _count(self, operator: torch._ops.OpOverload, args: tuple[Any, ...], result: Tensor) -> bool:
         if operator._schema.name == "aten::convolution":
             return self._convolution(args, result)
-        first, second = (args[index] for index in PRODUCTS[operator._schema.name])
+        first, second = (args[index] for index in ATTENTION_FUNCTIONS[operator._schema.name])
         if operator._schema.name == "aten::linear":
             first, second = first.reshape(-1, first.shape[-1]), second.mT
         return self._product(operator._schema.name, first, second, result)

@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-LARGEST_WHOLE = 2**24
+LARGEST_EXACT_FLOAT32 = 2**24
 """The largest whole number that is read as so many spikes."""
-Order = Literal["none", "TN", "NT", "unknown"]
+AxisOrder = Literal["none", "TN", "NT", "unknown"]
 """Whether a call's leading dimension runs over time steps too, and whether images or steps are the inner of the two."""
 
 
@@ -29,7 +29,7 @@ class Axes:
     steps: int
     images_first: bool
 
-    def order(self, leading: int, shapes: Sequence[tuple[int, ...]]) -> Order:
+    def order(self, leading: int, shapes: Sequence[tuple[int, ...]]) -> AxisOrder:
         """How a call whose leading dimension has so many elements runs over time.
 
         shapes: of the inputs of the modules that the call is in, the innermost first. The call covers all T steps if
@@ -50,7 +50,7 @@ class Axes:
             return orders[0]
         return "TN" if self.images == 1 else "unknown"
 
-    def _pair(self, shape: tuple[int, ...]) -> Order | None:
+    def _pair(self, shape: tuple[int, ...]) -> AxisOrder | None:
         steps_lead = shape[:2] == (self.steps, self.images)
         images_lead = self.images_first and shape[:2] == (self.images, self.steps)
         if steps_lead and images_lead and self.images > 1:
@@ -95,7 +95,7 @@ class Call:
     macs: int
     reached_macs: int
     outputs: int
-    order: Order
+    order: AxisOrder
     operands: tuple[Operand, ...]
 
 
@@ -120,7 +120,7 @@ class Windows(NamedTuple):
 
 
 def convolve(
-    x_BCS: Tensor, weight: Tensor, y_BCS: Tensor, windows: Windows, groups: int, order: Order, axes: Axes
+    x_BCS: Tensor, weight: Tensor, y_BCS: Tensor, windows: Windows, groups: int, order: AxisOrder, axes: Axes
 ) -> Call:
     """A convolution, transposed or not: an input value reaches, at each position, the outputs of its own group."""
     batch, channels, *sizes = x_BCS.shape
@@ -146,7 +146,7 @@ def convolve(
     )
 
 
-def weigh(x_MK: Tensor, outputs: int, order: Order, axes: Axes) -> Call:
+def weigh(x_MK: Tensor, outputs: int, order: AxisOrder, axes: Axes) -> Call:
     """A product of rows with weights: each value reaches so many outputs."""
     macs = x_MK.numel() * outputs
     values = _Values.of(x_MK)
@@ -154,7 +154,7 @@ def weigh(x_MK: Tensor, outputs: int, order: Order, axes: Axes) -> Call:
     return Call(macs, macs, x_MK.shape[0] * outputs, order, (operand,))
 
 
-def attend(a_BMK: Tensor, b_BKN: Tensor, order: Order, axes: Axes) -> Call:
+def attend(a_BMK: Tensor, b_BKN: Tensor, order: AxisOrder, axes: Axes) -> Call:
     """A product of two activations: each value of one meets the non-zeros that share its contracted index in the other.
 
     Of q k^T this is the sum over the contracted index of (sum of q) (non-zeros of k).
@@ -190,13 +190,13 @@ class _Values(NamedTuple):
             return cls(0, 0, 0, True, True)
         size = x.abs() if x.dtype != torch.bool else x
         # float32 has no others than whole numbers beyond this, which says nothing of spikes.
-        whole = bool((size <= LARGEST_WHOLE).all())
+        whole = bool((size <= LARGEST_EXACT_FLOAT32).all())
         if not whole or (x.is_floating_point() and not bool((x == x.round()).all())):
             return cls(0, nonzeros, 0, False, False)
         binary = bool(((x == 0) | (x == 1)).all())
         return cls(int(_whole_sum(size)), nonzeros, int(size.max()), True, binary)
 
-    def operand(self, x: Tensor, order: Order, axes: Axes, events: int, passes: int) -> Operand:
+    def operand(self, x: Tensor, order: AxisOrder, axes: Axes, events: int, passes: int) -> Operand:
         constant, digest, totals = False, b"", _NO_STEPS
         if self.whole:
             totals = _step_totals(x, order, axes)
@@ -211,20 +211,20 @@ def _whole_sum(x: Tensor, dims: tuple[int, ...] = ()) -> Tensor:
     return x.sum(dims or None, dtype=torch.float64 if x.is_floating_point() else torch.int64).to(torch.int64)
 
 
-def _by_step(x: Tensor, order: Order, axes: Axes) -> Tensor:
+def _by_step(x: Tensor, order: AxisOrder, axes: Axes) -> Tensor:
     """(T, whatever), of a call whose leading dimension runs over time."""
     if order == "NT":
         return x.reshape(axes.images, axes.steps, -1).transpose(0, 1).flatten(1)
     return x.reshape(axes.steps, -1)
 
 
-def _step_totals(x: Tensor, order: Order, axes: Axes) -> tuple[int, ...]:
+def _step_totals(x: Tensor, order: AxisOrder, axes: Axes) -> tuple[int, ...]:
     if order in ("none", "unknown"):
         return ()
     return tuple(_whole_sum(_by_step(x, order, axes).abs(), (1,)).tolist())
 
 
-def _is_constant(x: Tensor, order: Order, axes: Axes) -> bool:
+def _is_constant(x: Tensor, order: AxisOrder, axes: Axes) -> bool:
     if order == "none":
         return False
     by_step = [_by_step(x, each, axes) for each in (("TN", "NT") if order == "unknown" else (order,))]

@@ -52,7 +52,7 @@ SUBNETS = [
     )
 ]
 
-Measured = Mapping[Subnet, Measurement]
+Measurements = Mapping[Subnet, Measurement]
 
 
 def images(number: int, split: str) -> ImageSet:
@@ -83,12 +83,12 @@ def workload() -> Workload:
 
 
 @pytest.fixture(scope="module")
-def expected(workload: Workload) -> Measured:
+def expected(workload: Workload) -> Measurements:
     with make_executor("in-process", workload, ExecutorOptions()) as executor:
         return joined(executor.measure(SUBNETS))
 
 
-def joined(parts: Iterator[Measured]) -> Measured:
+def joined(parts: Iterator[Measurements]) -> Measurements:
     """All parts together, no subnet twice."""
     whole = [item for part in parts for item in part.items()]
     assert len(dict(whole)) == len(whole)
@@ -96,7 +96,7 @@ def joined(parts: Iterator[Measured]) -> Measured:
 
 
 def test_two_workers_of_this_machine_one_of_which_is_killed(
-    workload: Workload, expected: Measured, capfd: pytest.CaptureFixture[str]
+    workload: Workload, expected: Measurements, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert len(set(expected.values())) > len(expected) / 2
     said: list[str] = []
@@ -110,7 +110,7 @@ def test_two_workers_of_this_machine_one_of_which_is_killed(
         os.kill(first, signal.SIGKILL)
         assert joined(chain([before], parts)) == expected
         assert [text.partition(" (")[0] for text in said] == ["worker 1"]
-        assert said[0].endswith("has died: 1 go on with its share")
+        assert said[0].endswith("has died: 1 go on with its shard")
         assert f"(process {first} on " in said[0]
 
         parts = executor.measure(SUBNETS)
@@ -121,7 +121,7 @@ def test_two_workers_of_this_machine_one_of_which_is_killed(
     assert capfd.readouterr().out == ""
 
 
-def test_a_cluster_that_loses_a_machine(workload: Workload, expected: Measured) -> None:
+def test_a_cluster_that_loses_a_machine(workload: Workload, expected: Measurements) -> None:
     said: list[str] = []
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:

@@ -15,9 +15,9 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from autospikformer_cli.engine.device import set_up
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Measured, Workload
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload
 from autospikformer_cli.evaluation.processes import Seat, seats
-from autospikformer_cli.evaluation.workers import Share, WorkerPool, measure_share
+from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
 from autospikformer_cli.runs.assembly import versions
 
 SECONDS_UNTIL_TOLD = 10
@@ -46,9 +46,9 @@ class Measuring:
         """Its own."""
         return Place(ray.util.get_node_ip_address(), os.getpid(), versions())
 
-    def measure(self, share: Share) -> Measured:
-        """A share's measurements."""
-        return measure_share(self._evaluator, self._workload, share)
+    def measure(self, shard: Shard) -> Measurements:
+        """A shard's measurements."""
+        return measure_shard(self._evaluator, self._workload, shard)
 
 
 @dataclass(eq=False)
@@ -104,16 +104,16 @@ class RayExecutor(WorkerPool[Worker]):
             ray.shutdown()
             self._is_ours = False
 
-    def send(self, worker: Worker, share: Share) -> None:
+    def send(self, worker: Worker, shard: Shard) -> None:
         """As a call of the actor."""
-        self._awaited[worker.actor.measure.remote(share)] = worker
+        self._awaited[worker.actor.measure.remote(shard)] = worker
 
-    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measured | Exception | None]]:
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
         """Of those at work; others may become ready meanwhile."""
         answered, _ = ray.wait(list(self._awaited))
         return self._news(answered)
 
-    def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Measured | Exception | None]]:
+    def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Measurements | Exception | None]]:
         """What measurements have given; a worker that has become ready is let in."""
         news = []
         for each in answered:
