@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,17 +24,38 @@ LAID_BY_KEY = {("search", "limits")}
 """Tables in a section whose own keys are laid over each other, one by one."""
 
 
-class OptionText(str):
-    """KEY=VALUE of an option that stands for it: search.alpha=7 of --alpha 7. typed: the option with its value."""
+@dataclass(frozen=True)
+class Override:
+    """A value laid over a recipe. path: its key, as ("search", "alpha"). shown: where the user gave it."""
 
-    typed: str
+    path: tuple[str, ...]
+    value: Any
+    shown: str
+
+    @property
+    def key(self) -> str:
+        """The key's path as a user writes it, such as search.alpha."""
+        return ".".join(self.path)
 
 
-def option_text(option: str, key: str, value: float | str) -> OptionText:
-    """What --set would be given for an option's value."""
-    text = OptionText(f"{key}={toml_value(value)}")
-    text.typed = f"{option} {value if isinstance(value, str) else format(value, '.15g')}"
-    return text
+Overrides = Sequence[str | Override] | Mapping[str, object]
+"""Texts KEY=VALUE as of --set, values of options, or values by key: {"search.alpha": 0.3}. None stands for "none"."""
+
+
+def option_override(option: str, key: str, value: float | str) -> Override:
+    """The key that an option stands for, such as search.alpha of --alpha."""
+    shown = value if isinstance(value, str) else format(value, ".15g")
+    return Override(tuple(key.split(".")), value, f"{option} {shown}")
+
+
+def listed(overrides: Overrides) -> Sequence[str | Override]:
+    """Overrides in the order in which they are laid."""
+    if not isinstance(overrides, Mapping):
+        return overrides
+    return [
+        Override(tuple(key.split(".")), "none" if value is None else value, f"{key} = {value!r}")
+        for key, value in overrides.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -86,9 +107,18 @@ def extended_layers(layer: TomlLayer, folder: Path) -> list[TomlLayer]:
     return [*(_with_bases(base, None) if base else []), layer]
 
 
-def override_layer(text: str) -> TomlLayer:
-    """The layer of one --set KEY=VALUE, or of an option's. Raises UserError where it is not of that form."""
-    where = text.typed if isinstance(text, OptionText) else f"--set {text}"
+def override_layer(override: str | Override) -> TomlLayer:
+    """The layer of one override. Raises UserError if a text is not KEY=VALUE."""
+    given = parsed(override) if isinstance(override, str) else override
+    document = given.value
+    for part in reversed(given.path):
+        document = {part: document}
+    return TomlLayer(document, given.shown)
+
+
+def parsed(text: str) -> Override:
+    """The key and the TOML value of one --set KEY=VALUE. Raises UserError if it is not of that form."""
+    where = f"--set {text}"
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{text or 'the option'} has no value", where, f"write --set {text or 'KEY'}=VALUE")
@@ -106,10 +136,7 @@ def override_layer(text: str) -> TomlLayer:
         document = {}
     if list(document) != ["value"]:
         raise UserError(f"{key.strip()}: {toml_string(value)} is not a TOML value", where, _quoting(key.strip(), value))
-    document = document["value"]
-    for part in reversed(parts):
-        document = {part: document}
-    return TomlLayer(document, where)
+    return Override(parts, document["value"], where)
 
 
 def _quoting(key: str, value: str) -> str:

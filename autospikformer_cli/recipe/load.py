@@ -13,9 +13,11 @@ from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.faults import key_path, wording
 from autospikformer_cli.recipe.layers import (
     Merged,
+    Overrides,
     TomlLayer,
     extended_layers,
     file_layers,
+    listed,
     merge,
     override_layer,
     text_layer,
@@ -29,27 +31,27 @@ _Located = tuple[int, int, UserError]
 """A fault behind the layer and the line that it is shown in the order of."""
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A shipped recipe by name, or a .toml file by path, with KEY=VALUE texts, as of --set, laid over it.
+def load_recipe(name_or_path: str, overrides: Overrides = ()) -> Recipe:
+    """A shipped recipe by name, or a .toml file by path, with values laid over it: {"train.epochs": 3}.
 
     Raises Faults with every mistake in the keys, each located; UserError where a file cannot be read at all.
     """
     return _checked(file_layers(name_or_path), overrides).named(Path(name_or_path).stem)
 
 
-def recipe_from_toml(text: str, name: str = "recipe", overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from its text, such as a store's, with KEY=VALUE texts, as of --set, laid over it.
+def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = ()) -> Recipe:
+    """A recipe from its text, such as a store's, with values laid over it.
 
     Raises Faults, or UserError where the text is no TOML.
     """
     return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
 
 
-def _checked(files: Sequence[TomlLayer], overrides: Sequence[str]) -> Recipe:
+def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
     layers, faults = [], []
-    for text in overrides:
+    for override in listed(overrides):
         try:
-            layers.append(override_layer(text))
+            layers.append(override_layer(override))
         except UserError as error:
             faults.append(error)
     merged = merge(files, layers)
@@ -100,3 +102,8 @@ def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
             )
             return f'fidelity = "{layer.profile}" sets {section}.{key} = {value}: {remedy} for another value'
     return None
+
+
+def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
+    """The recipe with other values, every rule checked again. Raises Faults."""
+    return recipe_from_toml(recipe.to_toml(), recipe.name, overrides)
