@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.space import Subnet
 
 
@@ -88,3 +89,32 @@ class Candidate:
     subnet: Subnet
     generation: int
     measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How every number of a store was obtained.
+
+    split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
+    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
+    frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
+    engine: what ran the network; dense where an aspk before 0.2 wrote the file, which had no other.
+    switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
+    computed_with: versions, and what else the last bits depend on; empty where an aspk before 0.2 wrote the file.
+    """
+
+    split: str
+    split_hash: str
+    images: int
+    calibration_hash: str
+    calibration_images: int
+    batchnorm: str
+    fidelity: str
+    weights_hash: str
+    precision: str
+    device: str
+    epochs: int
+    frames: int = 0
+    engine: str = "dense"
+    switches: dict[str, Value] = field(default_factory=dict, compare=False)
+    computed_with: dict[str, str] = field(default_factory=dict, compare=False)

@@ -261,10 +261,10 @@ def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
     A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
     under every other --set and over all files.
     """
-    written = [layer for file in files for layer in (*_profile(file), file, *energy_layers(file))]
+    written = [layer for file in files for layer in (*profile_layers(file), file, *energy_layers(file))]
     named = [override for override in overrides if "fidelity" in override.document]
     over = [layer for override in overrides for layer in (override, *energy_layers(override))]
-    layers = [*written, *(_profile(named[-1]) if named else ()), *over]
+    layers = [*written, *(profile_layers(named[-1]) if named else ()), *over]
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, int] = {}
     for index, layer in enumerate(layers):
@@ -285,7 +285,7 @@ def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
     return Merged(tree, origins, layers, layers.index(files[-1]))
 
 
-def _profile(layer: TomlLayer) -> list[TomlLayer]:
+def profile_layers(layer: TomlLayer) -> list[TomlLayer]:
     """The layer of the keys that a layer's fidelity sets; none where it names none that is known."""
     name = layer.document.get("fidelity")
     if not is_fidelity(name):

@@ -20,6 +20,7 @@ from autospikformer_cli.recipe.layers import (
     listed,
     merge,
     override_layer,
+    profile_layers,
     text_layer,
 )
 from autospikformer_cli.recipe.rules import Violation, violations
@@ -107,3 +108,18 @@ def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
 def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     """The recipe with other values, every rule checked again. Raises Faults."""
     return recipe_from_toml(recipe.to_toml(), recipe.name, overrides)
+
+
+def named_keys(overrides: Overrides) -> list[str]:
+    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Skips what is no key."""
+    names: list[str] = []
+    for override in listed(overrides):
+        try:
+            layer = override_layer(override)
+        except UserError:
+            continue
+        for document in (*(profile.document for profile in profile_layers(layer)), layer.document):
+            for section, value in document.items():
+                keys = value if isinstance(value, dict) and section in SECTIONS else ()
+                names += [f"{section}.{key}" for key in keys] or [section]
+    return names

@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
     Array,
@@ -32,7 +32,6 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
-from autospikformer_cli.store.population import Provenance
 
 FILE_NAME = "evaluations.h5"
 LOCK_NAME = ".evaluations.lock"

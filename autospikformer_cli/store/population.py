@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -19,8 +19,7 @@ import h5py
 import numpy as np
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
     get,
     get_group,
@@ -38,35 +37,6 @@ from autospikformer_cli.store.files import (
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 
 FILE_NAME = "population.h5"
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How every number of a store was obtained.
-
-    split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
-    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
-    frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
-    engine: what ran the network; dense where an aspk before 0.2 wrote the file, which had no other.
-    switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
-    computed_with: versions, and what else the last bits depend on; empty where an aspk before 0.2 wrote the file.
-    """
-
-    split: str
-    split_hash: str
-    images: int
-    calibration_hash: str
-    calibration_images: int
-    batchnorm: str
-    fidelity: str
-    weights_hash: str
-    precision: str
-    device: str
-    epochs: int
-    frames: int = 0
-    engine: str = "dense"
-    switches: dict[str, Value] = field(default_factory=dict, compare=False)
-    computed_with: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
 
 Aspk = Callable[..., Any]
@@ -207,7 +208,10 @@ def test_a_trained_run_shows_its_baseline(aspk: Aspk, trained: Path) -> None:
 def test_a_runs_recipe_at_one_rate(aspk: Aspk, trained: Path) -> None:
     document = aspk("energy", "--subnet", "largest", "--firing-rate", "0.3", "--json").document
     recipe = load_recipe("tiny.toml")
-    assert document["energy_j"] == energy_model(recipe).at_rate(recipe.space.search_space().largest(), 0.3).energy_j
+    assert (
+        document["energy_j"]
+        == energy_model(recipe, describe(recipe.data)).at_rate(recipe.space.search_space().largest(), 0.3).energy_j
+    )
 
 
 def test_a_missing_run(aspk: Aspk) -> None:
