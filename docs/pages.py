@@ -19,7 +19,11 @@ from autospikformer_cli.recipe.whole import SECTIONS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/pages.py from the code; do not edit. -->"
+READINGS = DOCS / "readings.toml"
 COMMANDS = ("train", "search", "evaluate", "energy", "analyze", "report", "import", "export", "recipes", "runs")
+
+Reading = dict[str, Any]
+"""A reading of the paper, as readings.toml has it."""
 
 
 def recipe_keys() -> str:
@@ -71,7 +75,9 @@ In the tables, "silent" marks a source that says nothing: that profile takes our
 
 def fidelity() -> str:
     """Every reading of the paper: switches that a profile sets, those of an energy convention, and what is settled."""
-    settled = tomli.loads((DOCS / "settled.toml").read_text(encoding="utf-8"))["reading"]
+    readings = tomli.loads(READINGS.read_text(encoding="utf-8"))["reading"]
+    reading_of = {reading["key"]: reading for reading in readings if "key" in reading}
+    settled = [reading for reading in readings if "key" not in reading]
     names: tuple[Fidelity, ...] = ("sound", "paper", "authors")
     conventions = (
         'Keys of [energy] that `energy.convention` decides while they are "none". The convention `sound` goes with the '
@@ -79,9 +85,9 @@ def fidelity() -> str:
         "what every rule means, are in [energy.md](energy.md)."
     )
     parts = [MADE, FIDELITY_INTRODUCTION, "## Switches of a fidelity", ""]
-    parts += [_table(_switch_head(*names), (_switch_row(switch, names) for switch in PROFILE_SWITCHES)), ""]
+    parts += [_switch_table(PROFILE_SWITCHES, names, reading_of), ""]
     parts += ["## Switches of an energy convention", "", conventions, ""]
-    parts += [_table(_switch_head(*names[:2]), (_switch_row(switch, names[:2]) for switch in CONVENTION_SWITCHES)), ""]
+    parts += [_switch_table(CONVENTION_SWITCHES, names[:2], reading_of), ""]
     parts += [
         "## Settled",
         "",
@@ -92,18 +98,25 @@ def fidelity() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _switch_head(*names: Fidelity) -> tuple[str, ...]:
-    return ("reading", "key", "what it changes", *names, "why ours", "computed in")
+def _switch_table(switches: Iterable[Switch], names: Sequence[Fidelity], reading_of: dict[str, Reading]) -> str:
+    """Every switch with its reading, and its values under the named fidelities."""
+    head = ("reading", "key", "what it changes", *names, "why ours", "computed in")
+    return _table(head, (_switch_row(switch, names, reading_of[switch.key]) for switch in switches))
 
 
-def _switch_row(switch: Switch, names: Sequence[Fidelity]) -> tuple[str, ...]:
-    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in switch.silent else ''}" for name in names]
-    reading = f"{switch.reading}, {switch.title}"
-    return (reading, f"`{switch.key}`", switch.changes, *values, switch.why, _places(switch.computed))
+def _switch_row(switch: Switch, names: Sequence[Fidelity], reading: Reading) -> tuple[str, ...]:
+    silent = reading.get("silent", ())
+    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in silent else ''}" for name in names]
+    changes, why, places = reading["changes"], reading["why"], _places(reading["computed"])
+    return (_titled(reading), f"`{switch.key}`", changes, *values, why, places)
 
 
-def _settled_row(row: dict[str, Any]) -> tuple[str, ...]:
-    return (f"{row['number']}, {row['title']}", row["paper"], row["authors"], row["ours"], _places(row["computed"]))
+def _settled_row(reading: Reading) -> tuple[str, ...]:
+    return (_titled(reading), reading["paper"], reading["authors"], reading["ours"], _places(reading["computed"]))
+
+
+def _titled(reading: Reading) -> str:
+    return f"{reading['number']}, {reading['title']}"
 
 
 def _places(computed: Sequence[str]) -> str:
