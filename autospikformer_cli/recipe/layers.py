@@ -1,4 +1,4 @@
-"""What a recipe is made of: files that extend each other, then --set options; each remembers where a key stands."""
+"""The layers of a recipe: files that extend each other, then --set options. Each knows where its keys are written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autospikformer_cli.recipe.source import key_lines, key_parts
 from autospikformer_cli.recipe.toml_text import toml_string, toml_value
 
 LAID_BY_KEY = {("search", "limits")}
-"""Tables in a section whose own keys are laid over each other, one by one."""
+"""Tables in a section that are merged key by key."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ def listed(overrides: Overrides) -> Sequence[str | Override]:
 
 @dataclass(frozen=True)
 class TomlLayer:
-    """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
+    """One source of keys.
 
-    profile: the fidelity whose keys these are, shown where it is named; None for keys that somebody wrote.
-    folder: what paths in it are relative to.
+    shown: the file or option, as the user knows it
+    lines: the line of each key of a file
+    profile: the fidelity that sets these keys; None for keys that somebody wrote
+    folder: the folder of relative paths
     """
 
     document: dict[str, Any]
@@ -73,18 +75,18 @@ class TomlLayer:
     folder: Path = Path()
 
     def line(self, path: KeyPath) -> int:
-        """The line of the path, or of the innermost key around it; 0 where there is none."""
+        """The line of the path, or of the innermost key around it; 0 if there is none."""
         known = (self.lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.lines)
         return next(known, 0)
 
     def where(self, path: KeyPath) -> str:
-        """Where to look for the path: file:line, the file alone, or the option."""
+        """The path's place for a message: file:line, the file alone, or the option."""
         line = self.line(path)
         return f"{self.shown}:{line}" if line else self.shown
 
 
 def text_layer(text: str, shown: str) -> TomlLayer:
-    """The layer of one TOML text, floats as Decimal. Raises UserError where the text is no TOML."""
+    """The layer of one TOML text, floats as Decimal. Raises UserError if the text is not TOML."""
     try:
         return TomlLayer(tomli.loads(text, parse_float=Decimal), shown, key_lines(text.replace("\r\n", "\n")))
     except tomli.TOMLDecodeError as error:
@@ -102,7 +104,7 @@ def file_layers(name_or_path: str) -> list[TomlLayer]:
 
 
 def extended_layers(layer: TomlLayer, folder: Path) -> list[TomlLayer]:
-    """A text's layer behind those that it extends, relative paths being relative to the folder."""
+    """The layers that a text extends, then its own. Relative paths start from the folder."""
     base = _base_of(layer, folder)
     return [*(_with_bases(base, None) if base else []), layer]
 
@@ -146,7 +148,7 @@ def _quoting(key: str, value: str) -> str:
 
 
 def _find(name_or_path: str) -> Path:
-    """The file of a recipe: a path where it ends in .toml or has a separator, else the name of a shipped one."""
+    """The file of a recipe: a path if it ends in .toml or has a separator, else a shipped recipe's name."""
     if _is_path(name_or_path):
         return Path(name_or_path)
     shipped = shipped_recipes()
@@ -184,7 +186,7 @@ def _with_bases(path: Path, extended_at: str | None) -> list[TomlLayer]:
 
 
 def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
-    """The file that a layer extends; takes the key out of its document."""
+    """The file that a layer extends. Removes the key from its document."""
     base = layer.document.pop("extends", None)
     where = layer.where(("extends",))
     if base is None:
@@ -199,7 +201,7 @@ def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
 
 
 def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
-    """A TOML file. named_at: where its name stands, None where the user gave it alone. Raises UserError."""
+    """A TOML file. named_at: where the file is named, None if the user gave it directly. Raises UserError."""
     shown = shown_path(path)
     what = f"{key}: {shown}" if named_at else shown
     try:
@@ -216,7 +218,7 @@ def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
 
 
 def energy_layers(layer: TomlLayer) -> list[TomlLayer]:
-    """Tables of the profile and the convention that a layer names by path, to lie just over it. Raises UserError."""
+    """Layers of the profile and the convention that a layer names by path, which override it. Raises UserError."""
     section = layer.document.get("energy")
     named = section if isinstance(section, dict) else {}
     found = []
@@ -231,24 +233,27 @@ def energy_layers(layer: TomlLayer) -> list[TomlLayer]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as short as it is clear: relative where it lies in the working folder."""
+    """A path as a user reads it: relative if it lies in the working folder, else absolute."""
     resolved = Path(os.path.normpath(Path.cwd() / path))
     return str(resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else resolved)
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Layers laid over each other: the keys in force, and of each (section, key), and of each key of a
-    table LAID_BY_KEY, the layer that set it last."""
+    """Layers merged into one.
+
+    tree: the keys in force
+    origins: the layer that set a path last: (section,), (section, key), and deeper in the tables LAID_BY_KEY
+    main: the layer of the recipe's own file, where a key that nobody wrote is missed
+    """
 
     tree: dict[str, Any]
     origins: dict[KeyPath, int]
     layers: Sequence[TomlLayer]
     main: int
-    """The layer of the recipe's own file, where a key that nobody wrote is missed."""
 
     def layer_of(self, path: KeyPath, written: bool) -> int:
-        """The layer to blame for a path; of an unwritten key, the recipe's own file."""
+        """The layer to blame for a path; for an unwritten key, the recipe's own file."""
         for length in (3, 2):
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
@@ -256,10 +261,10 @@ class Merged:
 
 
 def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
-    """Section by section, key by key; a key's value is replaced whole, but for the tables LAID_BY_KEY.
+    """Merge section by section and key by key. A later value replaces an earlier one, except in tables LAID_BY_KEY.
 
-    A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
-    under every other --set and over all files.
+    A fidelity's keys override the files that its file extends; the file's own keys override them. If --set names the
+    fidelity, its keys override all files, and every other --set overrides them.
     """
     written = [layer for file in files for layer in (*profile_layers(file), file, *energy_layers(file))]
     named = [override for override in overrides if "fidelity" in override.document]
@@ -286,7 +291,7 @@ def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
 
 
 def profile_layers(layer: TomlLayer) -> list[TomlLayer]:
-    """The layer of the keys that a layer's fidelity sets; none where it names none that is known."""
+    """The layer of the keys that a layer's fidelity sets; none if it names no known fidelity."""
     name = layer.document.get("fidelity")
     if not is_fidelity(name):
         return []

@@ -1,4 +1,4 @@
-"""From a recipe's name or path, and --set options, to a Recipe, or to every mistake in them at once."""
+"""A recipe's name or path, and --set options, become a Recipe, or every mistake in them is reported at once."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS, Recipe
 
 _Located = tuple[int, int, UserError]
-"""A fault behind the layer and the line that it is shown in the order of."""
+"""The layer and the line that a fault is sorted by, and the fault."""
 
 
 def load_recipe(name_or_path: str, overrides: Overrides = ()) -> Recipe:
     """A shipped recipe by name, or a .toml file by path, with values laid over it: {"train.epochs": 3}.
 
-    Raises Faults with every mistake in the keys, each located; UserError where a file cannot be read at all.
+    Raises Faults with every mistake in the keys and its place, and UserError if a file cannot be read at all.
     """
     return _checked(file_layers(name_or_path), overrides).named(Path(name_or_path).stem)
 
@@ -43,7 +43,7 @@ def load_recipe(name_or_path: str, overrides: Overrides = ()) -> Recipe:
 def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = ()) -> Recipe:
     """A recipe from its text, such as a store's, with values laid over it.
 
-    Raises Faults, or UserError where the text is no TOML.
+    Raises Faults, or UserError if the text is not TOML.
     """
     return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
 
@@ -58,7 +58,7 @@ def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
     merged = merge(files, layers)
     tree: dict[str, Any] = {**{section: {} for section in SECTIONS}, **merged.tree}
     right: dict[str, Any] = {}
-    """Every value that is right in itself, so that rules between keys are checked beside other mistakes."""
+    """Every valid value. Rules between these keys are checked even if other keys are wrong."""
     recipe, located = None, []
     try:
         recipe = Recipe.model_validate(tree, context=right)
@@ -81,7 +81,7 @@ def _key_fault(detail: ErrorDetails, merged: Merged, tree: dict[str, Any]) -> _L
 
 
 def _rule_fault(violation: Violation, merged: Merged) -> _Located:
-    """A broken rule is blamed on the one of its keys that was set last: by --set, else nearest to the user."""
+    """Blame a broken rule on the key that was set last: by --set, else in the file nearest to the user."""
     paths = [tuple(key.split(".")) for key in violation.keys]
     written = [path for path in paths if path in merged.origins]
     index = max((merged.origins[path] for path in written), default=merged.main)
@@ -92,7 +92,7 @@ def _rule_fault(violation: Violation, merged: Merged) -> _Located:
 
 
 def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
-    """Which of the keys nobody wrote: a fidelity set it."""
+    """The remedy for the first of the keys that a fidelity set; None if a fidelity set none of them."""
     for path in paths:
         layer = merged.layers[merged.origins[path]]
         if layer.profile is not None:
