@@ -2,15 +2,15 @@
 
 from autospikformer_cli.recipe.layers import option_text
 from autospikformer_cli.recipe.load import load_recipe, recipe_from_toml
-from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
+from autospikformer_cli.recipe.search_section import FixedBounds, SearchConfig
 from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.shipped import recipe_summary, recipes_folder, shipped_recipes
 from autospikformer_cli.recipe.whole import Recipe, differing_keys
 
 __all__ = [
-    "Bounds",
     "DataConfig",
     "EnergyConfig",
+    "FixedBounds",
     "MeanStd",
     "ModelConfig",
     "Recipe",

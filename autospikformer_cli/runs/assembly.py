@@ -290,7 +290,7 @@ def open_run(path: Path, session: Session, overrides: Sequence[str] = ()) -> Tra
 
 def open_searched(path: Path, session: Session) -> TrainedRun:
     """A run under the recipe of its search, or of its training where there is none yet, with --set laid over it."""
-    searched = (path / population.FILE_NAME).is_file()
+    searched = (path / population.POPULATION_FILE).is_file()
     return _opened(path, population.read_search(path).recipe_toml, session) if searched else open_run(path, session)
 
 

@@ -54,7 +54,7 @@ def given_energy(
 def measured_energy(session: Session, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: stored ones of the search, else measured now on validation."""
     run = open_searched(resolve_run(session.run), session)
-    has_population = (run.path / stored.FILE_NAME).is_file()
+    has_population = (run.path / stored.POPULATION_FILE).is_file()
     named = subnet or ("best" if has_population else "baseline")
     chosen = select_subnet(named, run.recipe, run.path)
     measurement, source = _measurement(run, chosen, has_population)

@@ -93,7 +93,7 @@ class TrainingRun:
         return supernet, self._train(path, label, trainer, state)
 
     def _begun(self, path: Path) -> Checkpoint | None:
-        if not (path / stored.FILE_NAME).is_file():
+        if not (path / stored.SUPERNET_FILE).is_file():
             return None
         begun = stored.load_checkpoint(path)
         require_same_recipe(path, begun, self.recipe)

@@ -34,8 +34,8 @@ from autospikformer_cli.store.files import (
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 from autospikformer_cli.store.population import Provenance
 
-FILE_NAME = "evaluations.h5"
-LOCK_NAME = ".evaluations.lock"
+EVALUATIONS_FILE = "evaluations.h5"
+EVALUATIONS_LOCK = ".evaluations.lock"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) ->
             put_texts(table, "provenance", [json.dumps(asdict(e.provenance)) for e in evaluations])
             put_texts(table, "finetuned", [json.dumps(e.finetuned and asdict(e.finetuned)) for e in evaluations])
 
-        write_h5(run / FILE_NAME, fill)
+        write_h5(run / EVALUATIONS_FILE, fill)
 
 
 def require_writable(run: Path) -> None:
@@ -102,7 +102,7 @@ def require_writable(run: Path) -> None:
 
 @contextmanager
 def _lock(run: Path) -> Iterator[None]:
-    lock = FileLock(run / LOCK_NAME)
+    lock = FileLock(run / EVALUATIONS_LOCK)
     try:
         lock.acquire()
     except OSError as error:
@@ -116,7 +116,7 @@ def _lock(run: Path) -> Iterator[None]:
 
 def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
     """Every result of a run, oldest first; none where nothing was evaluated. Raises UserError for a damaged file."""
-    path = run / FILE_NAME
+    path = run / EVALUATIONS_FILE
     if not path.is_file():
         return ()
     with open_h5(path, "evaluations") as file:

@@ -37,7 +37,7 @@ from autospikformer_cli.store.files import (
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 
-FILE_NAME = "population.h5"
+POPULATION_FILE = "population.h5"
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ def save_population(run: Path, population: Population) -> None:
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
 
-    write_h5(run / FILE_NAME, fill)
+    write_h5(run / POPULATION_FILE, fill)
 
 
-def load_population(run: Path, name: str = FILE_NAME) -> Population:
+def load_population(run: Path, name: str = POPULATION_FILE) -> Population:
     """Read runs/x/population.h5, or a search before it. Raises UserError where it is absent or damaged."""
     with open_h5(_existing(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
@@ -145,7 +145,7 @@ def load_population(run: Path, name: str = FILE_NAME) -> Population:
         )
 
 
-def read_search(run: Path, name: str = FILE_NAME) -> SearchProgress:
+def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
     """Read a population's head only. Raises UserError where it is absent or its head is damaged."""
     with open_h5(_existing(run, name), "population") as file:
         candidates = get_group(file, "candidates")
@@ -164,13 +164,13 @@ def searches(run: Path) -> list[str]:
     """Names of the files of a run's searches, the present one first, then those set aside, the last numbered first."""
     found = (re.fullmatch(r"population-([1-9][0-9]*)\.h5", path.name) for path in run.iterdir())
     numbers = sorted((int(match[1]) for match in found if match), reverse=True)
-    present = [FILE_NAME] if (run / FILE_NAME).is_file() else []
+    present = [POPULATION_FILE] if (run / POPULATION_FILE).is_file() else []
     return present + [_aside(number) for number in numbers]
 
 
 def set_aside(run: Path) -> Path | None:
     """Move a run's population to population-2.h5 or the next free name; None where there is none."""
-    path = run / FILE_NAME
+    path = run / POPULATION_FILE
     if not path.is_file():
         return None
     free = next(name for number in count(2) if not (name := path.with_name(_aside(number))).exists())
@@ -179,7 +179,7 @@ def set_aside(run: Path) -> Path | None:
 
 def take_up(run: Path, name: str) -> None:
     """Make a search that was set aside the run's present one; there must be none (FileExistsError)."""
-    present = run / FILE_NAME
+    present = run / POPULATION_FILE
     if present.exists():
         raise FileExistsError(present)
     (run / name).rename(present)

@@ -23,7 +23,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import evaluations, population, supernet
 from autospikformer_cli.store.files import write_whole
 
-LOCK_NAME = ".run.lock"
+RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
 TRAIN_FIRST = "train one first: aspk train quickstart"
 
@@ -83,19 +83,19 @@ def resolve_run(path: Path | None) -> Path:
         runs = _run_folders()
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
-        return max(runs, key=lambda run: (run / supernet.FILE_NAME).stat().st_mtime_ns)
+        return max(runs, key=lambda run: (run / supernet.SUPERNET_FILE).stat().st_mtime_ns)
     if is_run(path):
         return path
     named = runs_folder() / path
     fix = f"did you mean --run {named}?" if is_run(named) else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", "--run", fix)
-    raise UserError(f"{path} is not a run, it has no {supernet.FILE_NAME}", "--run", fix)
+    raise UserError(f"{path} is not a run, it has no {supernet.SUPERNET_FILE}", "--run", fix)
 
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a supernet."""
-    return (path / supernet.FILE_NAME).is_file()
+    return (path / supernet.SUPERNET_FILE).is_file()
 
 
 def _run_folders() -> list[Path]:
@@ -110,7 +110,7 @@ def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
     command: what that process is told, by default the subcommand on this command line. The operating system frees the
     lock of a process that dies.
     """
-    lock = FileLock(run / LOCK_NAME)
+    lock = FileLock(run / RUN_LOCK)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
     try:
         lock.acquire(timeout=0)
@@ -155,20 +155,20 @@ def _summary(run: Path) -> RunSummary:
     try:
         training = supernet.read_training(run)
     except UserError:
-        return RunSummary(run.name, None, f"damaged ({supernet.FILE_NAME})", date, None)
+        return RunSummary(run.name, None, f"damaged ({supernet.SUPERNET_FILE})", date, None)
     recipe = training.recipe_name
-    if not (run / population.FILE_NAME).is_file():
+    if not (run / population.POPULATION_FILE).is_file():
         return RunSummary(run.name, recipe, _training_state(training), date, None)
     try:
         search = population.read_search(run)
     except UserError:
-        return RunSummary(run.name, recipe, f"damaged ({population.FILE_NAME})", date, None)
+        return RunSummary(run.name, recipe, f"damaged ({population.POPULATION_FILE})", date, None)
     return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1, search.provenance.split)
 
 
 def _stores(run: Path) -> list[Path]:
-    files = [run / module.FILE_NAME for module in (supernet, population, evaluations)]
-    return [path for path in files if path.is_file()]
+    names = (supernet.SUPERNET_FILE, population.POPULATION_FILE, evaluations.EVALUATIONS_FILE)
+    return [run / name for name in names if (run / name).is_file()]
 
 
 def _training_state(training: supernet.Training) -> str:

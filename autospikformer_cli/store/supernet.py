@@ -33,7 +33,7 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 
-FILE_NAME = "supernet.h5"
+SUPERNET_FILE = "supernet.h5"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def save_checkpoint(run: Path, c: Checkpoint) -> None:
         _put_arrays(file, "weights", c.weights)
         _put_arrays(file, "optimizer", c.optimizer)
 
-    write_h5(run / FILE_NAME, fill)
+    write_h5(run / SUPERNET_FILE, fill)
 
 
 def load_checkpoint(run: Path) -> Checkpoint:
@@ -139,9 +139,9 @@ def weights_hash(weights: Mapping[str, Array]) -> str:
 
 
 def _existing(run: Path) -> Path:
-    path = run / FILE_NAME
+    path = run / SUPERNET_FILE
     if not path.is_file():
-        raise UserError(f"{run} has no {FILE_NAME}", fix="train one first: aspk train quickstart")
+        raise UserError(f"{run} has no {SUPERNET_FILE}", fix="train one first: aspk train quickstart")
     return path
 
 

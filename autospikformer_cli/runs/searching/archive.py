@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import (
-    FILE_NAME,
+    POPULATION_FILE,
     Population,
     Provenance,
     load_population,
@@ -131,4 +131,4 @@ def file_and_id(text: str) -> tuple[str, str]:
     (('population.h5', 'c0017'), ('population-2.h5', 'c0017'))
     """
     number, _, id_ = text.rpartition("/")
-    return (f"population-{number}.h5", id_) if number.isdecimal() else (FILE_NAME, text)
+    return (f"population-{number}.h5", id_) if number.isdecimal() else (POPULATION_FILE, text)

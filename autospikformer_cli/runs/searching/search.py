@@ -217,7 +217,7 @@ def select_subnet(text: str, recipe: Recipe, path: Path | None) -> Subnet:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
     file, id_ = file_and_id(text)
-    if not (path / file).is_file() and file != stored.FILE_NAME:
+    if not (path / file).is_file() and file != stored.POPULATION_FILE:
         raise UserError(f"{path} has no {file}", "--subnet", f"its searches: {', '.join(searches(path))}")
     population = load_population(path, file)
     if text == "best":

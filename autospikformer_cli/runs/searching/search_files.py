@@ -9,7 +9,7 @@ from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.assembly import MOVABLE_KEYS
-from autospikformer_cli.store.population import FILE_NAME, Provenance, read_search, searches, set_aside, take_up
+from autospikformer_cli.store.population import POPULATION_FILE, Provenance, read_search, searches, set_aside, take_up
 
 NOT_OF_A_SEARCH = (*MOVABLE_KEYS, "model.evaluation_memory")
 """Keys that change nothing that a search finds; nor do those of [train], behind the weights."""
@@ -42,21 +42,21 @@ class SearchFiles:
         measured_alike = [name for name, head in same.items() if head.provenance == self.measured_as]
         if measured_alike:
             return measured_alike[0]
-        if FILE_NAME in same:
-            raise self._measured_otherwise(same[FILE_NAME].provenance)
+        if POPULATION_FILE in same:
+            raise self._measured_otherwise(same[POPULATION_FILE].provenance)
         return None
 
     def bring_forward(self, name: str | None) -> None:
         """Make a file the present search, or make room for a new one; says where the one before is kept."""
-        if name == FILE_NAME:
+        if name == POPULATION_FILE:
             return
-        present = self._head(FILE_NAME) if (self.path / FILE_NAME).is_file() else None
+        present = self._head(POPULATION_FILE) if (self.path / POPULATION_FILE).is_file() else None
         if present is not None:
             what = f"with other {', '.join(present.other_keys)}, " if present.other_keys else ""
             self.session.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
         if name is not None:
             take_up(self.path, name)
-            self.session.remark(f"this search has been begun: {name} is {FILE_NAME} again")
+            self.session.remark(f"this search has been begun: {name} is {POPULATION_FILE} again")
 
     def _head(self, name: str) -> Head | None:
         """Raises UserError where the present search cannot be read; None for one that was set aside."""
@@ -64,7 +64,7 @@ class SearchFiles:
             search = read_search(self.path, name)
             before = recipe_from_toml(search.recipe_toml, search.recipe_name)
         except UserError:
-            if name == FILE_NAME:
+            if name == POPULATION_FILE:
                 raise
             return None
         keys = (key for key in differing_keys(before, self.recipe) if key not in NOT_OF_A_SEARCH)
