@@ -1,6 +1,6 @@
 """The folders of runs: making, finding, locking and listing them.
 
-A run is a folder under `runs/` (or the folder that ASPK_RUNS names) that holds a supernet.h5.
+A run is a folder with a supernet.h5, under `runs/` or under the folder that ASPK_RUNS names.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ TRAIN_FIRST = "train one first: aspk train quickstart"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line. recipe: None where it cannot be read. date: of the last write. best_top1: in percent, on
-    the images of the split.
+    """A run in one line.
+
+    recipe: None if it cannot be read. date: of the last write. best_top1: in percent, on the split's images.
     """
 
     name: str
@@ -43,17 +44,17 @@ class RunSummary:
 
 
 def runs_folder() -> Path:
-    """Where runs live: ASPK_RUNS, else runs/ in the working folder."""
+    """The folder of all runs: ASPK_RUNS, else runs/ in the working folder."""
     return Path(os.environ.get("ASPK_RUNS") or "runs")
 
 
 def prepared_run(path: Path) -> Path:
-    """The folder at `path`, made where it is absent. Raises UserError where it cannot be made."""
+    """The folder at `path`, made if it is absent. Raises UserError if it cannot be made."""
     return _made(path, exist_ok=True)
 
 
 def new_run(run: Path) -> Path:
-    """A new folder: DIR, or where that is taken DIR-2, DIR-3... Raises UserError where none can be made."""
+    """Make a new folder: DIR or, if that exists, DIR-2, DIR-3... Raises UserError if none can be made."""
     for candidate in chain([run], (run.with_name(f"{run.name}-{number}") for number in count(2))):
         try:
             return _made(candidate, exist_ok=False)
@@ -78,7 +79,7 @@ def _made(run: Path, *, exist_ok: bool) -> Path:
 
 
 def resolve_run(path: Path | None) -> Path:
-    """The run at `path`, or without one the run whose supernet.h5 is newest. Raises UserError where there is none."""
+    """The run at `path`; without a path, the run with the newest supernet.h5. Raises UserError if there is none."""
     if path is None:
         runs = _run_folders()
         if not runs:
@@ -105,10 +106,10 @@ def _run_folders() -> list[Path]:
 
 @contextmanager
 def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
-    """Hold a run for writing. Raises UserError at once where another process holds it.
+    """Lock a run for writing. Raises UserError at once if another process has locked it.
 
-    command: what that process is told, by default the subcommand on this command line. The operating system frees the
-    lock of a process that dies.
+    command: what other processes report as the holder; by default this process's subcommand. The operating system
+    frees the lock of a process that dies.
     """
     lock = FileLock(run / RUN_LOCK)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
@@ -136,7 +137,7 @@ def _command_line() -> str:
 
 
 def _holder(run: Path) -> str:
-    """Who holds the run's lock, as it wrote itself; 'another process' in the instant before it has."""
+    """Who has locked the run, as that process wrote it; 'another process' until it has written."""
     try:
         holder = json.loads((run / HOLDER_NAME).read_text())
     except (OSError, ValueError):
@@ -146,7 +147,7 @@ def _holder(run: Path) -> str:
 
 
 def list_runs() -> list[RunSummary]:
-    """Every run, newest first; one whose files are damaged is listed as such."""
+    """All runs, newest first. A run with a damaged file is listed as damaged."""
     return sorted((_summary(run) for run in _run_folders()), key=lambda run: (run.date, run.name), reverse=True)
 
 
@@ -187,7 +188,7 @@ def _search_state(search: population.SearchProgress) -> str:
 
 
 def _of(recipe_toml: str, section: str, key: str) -> str:
-    """' of 30' from a recipe's key; nothing where it has none."""
+    """' of 30' from a recipe's key; an empty text if the recipe lacks it."""
     try:
         return f" of {tomllib.loads(recipe_toml)[section][key]}"
     except (tomllib.TOMLDecodeError, KeyError, TypeError):
