@@ -1,4 +1,4 @@
-"""Does a supernet rank its subnets as training them alone would? Which to retrain, and how sure the answer is."""
+"""Does a supernet rank its subnets as training them alone would? Which to retrain, and how certain the answer is."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ Integers = NDArray[np.int64]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-FEWEST = 3
-"""Subnets below which there is no order to speak of: two are in the right one by chance, half of the time."""
 
 
 def stratified_order(accuracies: Sequence[float], names: Sequence[str], seed: int) -> list[int]:
-    """Row numbers in an order of which every beginning is a stratified sample.
+    """Row numbers in an order whose first n are a stratified sample, for every n.
 
-    The rows, sorted by accuracy, are halved again and again; a half that has no row in the sample yet gives one, by
-    lot, in the order in which their other halves did. So of the first n rows, 2^k <= n < 2^(k+1), each of 2^k equal
-    strata of accuracy has one or two, and a larger sample holds a smaller one. A lot is a function of seed and name.
-    Raises ValueError for columns of different lengths.
+    The rows are sorted by accuracy and halved, again and again. Each half without a row in the sample gives one, drawn
+    by lot, in the order in which the other halves gave theirs. So for 2^k <= n < 2^(k+1), each of 2^k equal strata of
+    accuracy has one or two of the first n rows. A larger sample contains a smaller one. Lots are a function of seed
+    and name. Raises ValueError if the columns differ in length.
     """
     if len(accuracies) != len(names):
         raise ValueError(f"{len(accuracies)} accuracies of {len(names)} names")
@@ -51,7 +49,7 @@ def stratified_order(accuracies: Sequence[float], names: Sequence[str], seed: in
 
 @dataclass(frozen=True)
 class TauInterval:
-    """Percentile interval of a bootstrapped tau-b. resamples: how many had an order, of all that were drawn."""
+    """Percentile interval of a bootstrapped tau-b. drawn: number of resamples. resamples: those that had a tau."""
 
     low: float
     high: float
@@ -62,14 +60,14 @@ class TauInterval:
 def bootstrap_tau(
     a: Sequence[float], b: Sequence[float], seed: int, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
 ) -> TauInterval | None:
-    """The interval of Kendall's tau-b over resamples of the rows, with replacement; None where tau has none.
+    """The interval of Kendall's tau-b over resamples of the rows, with replacement; None if no tau exists.
 
-    With s_ij = sign(a_i - a_j), t_ij = sign(b_i - b_j) and w_i how often a resample holds row i,
+    With s_ij = sign(a_i - a_j), t_ij = sign(b_i - b_j) and w_i how often a resample has row i,
 
     tau-b = sum w_i w_j s_ij t_ij / sqrt(sum w_i w_j |s_ij| sum w_i w_j |t_ij|)             (Kendall, 1945)
 
-    A resample in which a column is constant has no tau and is left out. R resamples, N rows.
-    Raises ValueError for columns of different lengths.
+    A resample with a constant column has no tau and is left out. Shapes: R resamples, N rows.
+    Raises ValueError if the columns differ in length.
     """
     if kendall_tau(a, b) is None:
         return None
@@ -91,7 +89,7 @@ def bootstrap_tau(
 
 @dataclass(frozen=True)
 class PairCounts:
-    """Pairs of rows that two columns order alike, the other way round, or that are tied in either."""
+    """Pairs of rows that two columns order alike, that they order in reverse, and that are tied in either."""
 
     alike: int
     reversed: int
@@ -99,7 +97,7 @@ class PairCounts:
 
 
 def pair_counts(a: Sequence[float], b: Sequence[float]) -> PairCounts:
-    """Every pair of rows, by how the columns order it.
+    """Count all pairs of rows by how the columns order them.
 
     >>> pair_counts([1, 2, 3], [5, 7, 7])
     PairCounts(alike=2, reversed=0, tied=1)
@@ -109,7 +107,7 @@ def pair_counts(a: Sequence[float], b: Sequence[float]) -> PairCounts:
 
 
 def ranks(values: Sequence[float]) -> list[float]:
-    """1 for the largest; ties share the mean of their ranks.
+    """The rank of each value: 1 for the largest; tied values share the mean of their ranks.
 
     >>> ranks([97.0, 98.5, 97.0])
     [2.5, 1.0, 2.5]

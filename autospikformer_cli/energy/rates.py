@@ -1,4 +1,4 @@
-"""Input rates that a user gives, one for all layers or one a layer from a TOML file, where nothing is measured."""
+"""Input rates that a user gives instead of a measurement: one for all layers, or one for each layer in a TOML file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from autospikformer_cli.spiking.layout import Operation
 
 _KeyPath = tuple[str, ...]
 _ROUNDED = 1 + 1e-9
-"""What a quotient of counts may be off by, once it is a float."""
+"""Tolerance for the rounding of a quotient of counts to a float."""
 
 
 def uniform_rates(rate: float, operations: Sequence[Operation]) -> dict[str, InputRate]:
-    """One rate for all that reads spikes. Raises UserError where it is not between 0 and 1."""
+    """One rate for all operations that read spikes. Raises UserError if it is not between 0 and 1."""
     if not isfinite(rate) or not 0 <= rate <= 1:
         raise UserError(f"a firing rate of {rate:g} is not between 0 and 1", "--firing-rate")
     return dict.fromkeys(_readers(operations), InputRate(rate, rate))
 
 
 def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, InputRate]:
-    """The rates of all that reads spikes: layer = mean, or layer = {mean = , nonzero = } for sums above 1.
+    """The rates of all operations that read spikes.
 
-    Raises Faults with every layer that is missing, unknown, or has an impossible rate.
+    The file has a line for each layer: layer = mean, or layer = {mean = , nonzero = } for sums above 1. Raises Faults,
+    with all layers that are missing, unknown, or have an impossible rate.
     """
     layer = read_layer(path, "--rates", "--rates")
     given = dict(_leaves(layer.document, ()))
@@ -61,7 +62,7 @@ def _readers(operations: Sequence[Operation]) -> dict[str, Operation]:
 
 
 def _leaves(table: Mapping[str, object], path: _KeyPath) -> Iterator[tuple[_KeyPath, object]]:
-    """The rates of nested tables, for names whose dots are not quoted."""
+    """The rates in nested tables: TOML nests a layer's name if its dots are not quoted."""
     for key, value in table.items():
         if isinstance(value, dict) and not {"mean", "nonzero"} & value.keys():
             yield from _leaves(value, (*path, key))

@@ -50,7 +50,7 @@ def _without_none(limits: Any) -> Any:
     return {key: value for key, value in limits.items() if value != "none"} if isinstance(limits, dict) else limits
 
 
-class Bounds(BaseModel):
+class FixedBounds(BaseModel):
     """What counts as 0 and as 1 in the fitness: top1 in percent, energy_j in joules an inference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,7 +97,7 @@ class SearchConfig(Keys):
     """The first N images of the split; "none": all."""
     normalise: Annotated[Literal["archive", "generation", "fixed", "percentile"], SEARCH | SCORE] = "archive"
     """What accuracy and energy are scaled by: extremes of all candidates, of a generation's, bounds, or percentiles."""
-    bounds: Annotated[Bounds | None, NoneAsText, SEARCH | SCORE] = None
+    bounds: Annotated[FixedBounds | None, NoneAsText, SEARCH | SCORE] = None
     """Bounds of the scaling with normalise = "fixed": {top1 = [lo, hi], energy_j = [lo, hi]}."""
     percentile: Annotated[PercentPair, SEARCH | SCORE] = (5.0, 95.0)
     """Percentiles of the scaling with normalise = "percentile"."""

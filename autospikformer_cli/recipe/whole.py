@@ -16,7 +16,7 @@ from autospikformer_cli.recipe.fidelity import (
     Value,
 )
 from autospikformer_cli.recipe.keys import Keys
-from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
+from autospikformer_cli.recipe.search_section import FixedBounds, SearchConfig
 from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
@@ -131,7 +131,7 @@ def differing_keys(first: Recipe, second: Recipe, decide: Decides | None = None)
 
 def known_keys() -> dict[str, list[str]]:
     """The keys of every table, by its dotted path; the top level's under ""."""
-    tables: dict[str, type[BaseModel]] = {**SECTIONS, "data.normalise": MeanStd, "search.bounds": Bounds}
+    tables: dict[str, type[BaseModel]] = {**SECTIONS, "data.normalise": MeanStd, "search.bounds": FixedBounds}
     tables |= {"energy.profile": HardwareProfile, "energy.profile.int8": Widths, "energy.profile.memory": Memory}
     tables |= {"energy.convention": Convention}
     tables |= {f"space.{gene}": WholeRange for gene in SpaceConfig.model_fields}

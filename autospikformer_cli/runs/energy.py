@@ -22,7 +22,7 @@ from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store.population import FILE_NAME, searches
+from autospikformer_cli.store.population import POPULATION_FILE, searches
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.compute import Compute
@@ -45,7 +45,7 @@ def given_energy(
 
 def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
-    has_population = (run.path / FILE_NAME).is_file()
+    has_population = (run.path / POPULATION_FILE).is_file()
     chosen = select(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
     measurement, source = _measurement(run, chosen.subnet)
     counts = OperationCounts.of(measurement)

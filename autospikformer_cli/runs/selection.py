@@ -17,7 +17,7 @@ from autospikformer_cli.search.limits import Refusals, none_feasible
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
-from autospikformer_cli.store.population import FILE_NAME, Population, load_population, searches
+from autospikformer_cli.store.population import POPULATION_FILE, Population, load_population, searches
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -45,7 +45,7 @@ def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
     file, id_ = file_and_id(text)
-    if not (path / file).is_file() and file != FILE_NAME:
+    if not (path / file).is_file() and file != POPULATION_FILE:
         raise UserError(f"{path} has no {file}", "--subnet", f"its searches: {', '.join(searches(path))}")
     population = load_population(path, file)
     if text == "best":
@@ -139,4 +139,4 @@ def file_and_id(text: str) -> tuple[str, str]:
     (('population.h5', 'c0017'), ('population-2.h5', 'c0017'))
     """
     number, _, id_ = text.rpartition("/")
-    return (f"population-{number}.h5", id_) if number.isdecimal() else (FILE_NAME, text)
+    return (f"population-{number}.h5", id_) if number.isdecimal() else (POPULATION_FILE, text)

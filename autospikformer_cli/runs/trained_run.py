@@ -30,7 +30,7 @@ from autospikformer_cli.runs.conditions import (
     with_fixed_keys,
 )
 from autospikformer_cli.say import SILENT, Say
-from autospikformer_cli.store.population import FILE_NAME, read_search
+from autospikformer_cli.store.population import POPULATION_FILE, read_search
 from autospikformer_cli.store.runs import RunPath, resolve_run
 from autospikformer_cli.store.supernet import load_weights, read_training, weights_hash
 
@@ -71,7 +71,7 @@ class TrainedRun:
         """
         training = read_training(path)
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
-        has_search = searched and (path / FILE_NAME).is_file()
+        has_search = searched and (path / POPULATION_FILE).is_file()
         recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
         recipe = with_fixed_keys(trained, recipe_toml, overrides, path)
         state = training.state

@@ -120,7 +120,7 @@ class TrainingRun:
         return supernet, self._train(path, label, trainer, state)
 
     def _begun(self, path: Path) -> Checkpoint | None:
-        if not (path / stored.FILE_NAME).is_file():
+        if not (path / stored.SUPERNET_FILE).is_file():
             return None
         begun = stored.load_checkpoint(path)
         changed = require_resumable(path, begun, self.recipe, self.compute)

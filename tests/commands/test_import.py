@@ -27,7 +27,7 @@ from autospikformer_cli.exchange.importing import import_checkpoint
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.building import load_arrays, make_supernet
 from autospikformer_cli.spiking.normalisation import RunningStatistics
-from autospikformer_cli.store.evaluations import read_predictions
+from autospikformer_cli.store.files import get, open_h5
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, read_training, weights_hash
 
 Aspk = Callable[..., Any]
@@ -262,7 +262,8 @@ def test_predictions_are_those_of_the_network_itself(aspk: Aspk, state: State) -
     run = imported(aspk, *IMPORT, "--precision", "float64")
     options = ("--images", "32", "--predictions", "made.h5", "--precision", "float64")
     assert aspk("evaluate", "--run", run, "--subnet", "largest", *RUNNING, *options).exit_code == 0
-    made = read_predictions(Path("made.h5"))
+    with open_h5(Path("made.h5"), "predictions") as file:
+        evaluated = get(file, "logits")
 
     recipe = load_recipe("tiny.toml")
     description, session = describe(recipe.data), make_compute(precision="float64")
@@ -273,7 +274,7 @@ def test_predictions_are_those_of_the_network_itself(aspk: Aspk, state: State) -
     with torch.no_grad():
         logits = supernet(frames, recipe.space.search_space().largest(), RunningStatistics())
     assert logits.std(0).min() > 1e-3, "the images must differ for the network"
-    assert np.abs(made.logits - logits.numpy()).max() < 1e-12
+    assert np.abs(evaluated - logits.numpy()).max() < 1e-12
 
 
 def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:

@@ -247,14 +247,14 @@ def test_killed_in_an_epoch_it_goes_on_from_its_last_save(
     def save_and_copy(run: Path, saved: Checkpoint) -> None:
         save(run, saved)
         if (saved.state.epoch, saved.state.step) == (1, 1):
-            shutil.copy(run / store.FILE_NAME, left)
+            shutil.copy(run / store.SUPERNET_FILE, left)
 
     monkeypatch.setattr(runs_training, "SECONDS_UNSAVED", 0.0)
     monkeypatch.setattr(pace, "SHARE_OF_TIME", float("inf"))
     monkeypatch.setattr(store, "save_checkpoint", save_and_copy)
     assert aspk("train", "tiny.toml", "--quiet").exit_code == 0
     run = Path("runs/tiny")
-    shutil.move(left, run / store.FILE_NAME)
+    shutil.move(left, run / store.SUPERNET_FILE)
     assert load_checkpoint(run).state.step == 1
 
     assert aspk("train", "--quiet").exit_code == 0

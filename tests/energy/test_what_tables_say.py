@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autospikformer_cli.energy.counts import InputRate
+from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel
-from autospikformer_cli.energy.rates import rates_from_file
+from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
 from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_names, shipped_profile
 from autospikformer_cli.report.energy_comparison import conventions_table
 from autospikformer_cli.space import parse_subnet
-from autospikformer_cli.spiking.layout import NetworkShape, Operation
+from autospikformer_cli.spiking.layout import NetworkShape, Operation, operations
 
 Aspk = Callable[..., Any]
 
@@ -59,8 +59,9 @@ def test_a_convention_without_figures_is_not_in_the_spread() -> None:
     """Under strict, loihi has no figure for layers that it has one for under sound: less is priced, not spent."""
     shape = NetworkShape(image_size=9, in_channels=2, num_classes=5, widest_dim=16, pooled_stages=(2, 4))
     subnet, loihi = parse_subnet("(2, 2, 1.5, 4, 2, 1, 1, 2, 2, 3, 16)"), shipped_profile("loihi")
+    counts = OperationCounts.given(uniform_rates(0.25, operations(shape, subnet)))
     reports = {
-        name: EnergyModel(shape, shipped_convention(name), loihi).at_rate(subnet, 0.25)
+        name: EnergyModel(shape, shipped_convention(name), loihi).from_counts(subnet, counts)
         for name in shipped_names("conventions")
         if name != "border-exact"
     }

@@ -1,4 +1,4 @@
-"""A network of the user's, imported by its name."""
+"""Import of a user's network by its name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OPTION = "aspk energy module"
 
 
 def load_module(name: str) -> nn.Module:
-    """The network that "package.module:factory" names: what a callable returns, or a module itself.
+    """The network that "package.module:factory" names: a module, or what a callable returns.
 
-    The working folder is importable from then on. Raises UserError.
+    Makes the working folder importable. Raises UserError if there is no such network, or it cannot be counted.
     """
     found = FACTORY.fullmatch(name)
     if found is None:

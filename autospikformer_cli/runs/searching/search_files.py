@@ -9,7 +9,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.say import Say
-from autospikformer_cli.store.population import FILE_NAME, read_search, searches, set_aside, take_up
+from autospikformer_cli.store.population import POPULATION_FILE, read_search, searches, set_aside, take_up
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,21 @@ class SearchFiles:
         for name, head in same.items():
             if not head.conditions.differ_in(self.conditions):
                 return name
-        if FILE_NAME in same:
-            raise self._measured_otherwise(same[FILE_NAME].conditions)
+        if POPULATION_FILE in same:
+            raise self._measured_otherwise(same[POPULATION_FILE].conditions)
         return None
 
     def bring_forward(self, name: str | None) -> None:
         """Make a file the present search, or make room for a new one. Remarks on where the one before is kept."""
-        if name == FILE_NAME:
+        if name == POPULATION_FILE:
             return
-        present = self._head(FILE_NAME) if (self.path / FILE_NAME).is_file() else None
+        present = self._head(POPULATION_FILE) if (self.path / POPULATION_FILE).is_file() else None
         if present is not None:
             what = f"with other {', '.join(present.other_keys)}, " if present.other_keys else ""
             self.say.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
         if name is not None:
             take_up(self.path, name)
-            self.say.remark(f"this search has been begun: {name} is {FILE_NAME} again")
+            self.say.remark(f"this search has been begun: {name} is {POPULATION_FILE} again")
 
     def _head(self, name: str) -> Head | None:
         """Raises UserError if the present search cannot be read; None for one that was set aside."""
@@ -61,7 +61,7 @@ class SearchFiles:
             search = read_search(self.path, name)
             before = recipe_from_toml(search.recipe_toml, search.recipe_name)
         except UserError:
-            if name == FILE_NAME:
+            if name == POPULATION_FILE:
                 raise
             return None
         return Head(Conditions.of(search.provenance, before), other_search_keys(before, self.recipe))
