@@ -1,4 +1,4 @@
-"""Frames of a listing's recordings: read from the cache, or made first, by several processes where that is quicker."""
+"""Frames of a listing's recordings: read from the cache, or made first, by several processes if that is quicker."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
 
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
-"""progress(description, total), as `Say.progress`."""
+"""A function progress(description, total), such as `Say.progress`."""
 
 BuiltRow = PackedRow | UserError
 
 FORMAT_VERSION = 1
-"""Raised by one whenever a kept file's rows mean something else."""
+"""Add one if the rows of a cached file change their meaning."""
 CACHE_FOLDER = "aspk-frames"
 
 TASK_BYTES = 4 * 2**20
-"""What a process is given at a time, of the recordings' files."""
+"""Bytes of recordings in one task of a process."""
 PROCESS_BYTES = 64 * 2**20
-"""A process more for every so many bytes: one alone reads these in less time than a new one needs to start."""
+"""Bytes of recordings for each process. One process reads these in less time than another needs to start."""
 MOST_PROCESSES = 16
-"""Beyond these, the one that writes the file is too slow for them."""
+"""With more, the process that writes the file would be too slow."""
 TASKS_AHEAD = 3
-"""Tasks waiting or done for each process, so that none waits and memory stays small."""
+"""Submitted tasks for each process: enough that none waits, few enough that memory stays small."""
 MOST_FAULTS = 3
-"""Damaged files that a message names."""
+"""Number of damaged files that a message names."""
 
 
 def read_or_make(
@@ -58,13 +58,12 @@ def read_or_make(
     rows: NDArray[np.int64],
     progress: ShowProgress,
 ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
-    """The frames (n, F, H, W, C) of these recordings of a listing, and how many of them were put in order by time.
+    """The frames (n, F, H, W, C) of n recordings of a listing, and how many of these had their events sorted.
 
-    They are read from their file in the folder `cache`, where all recordings of the part are kept. Where there is none,
-    it is made first, and every recording of the part is opened for that. Two processes never make the same file: the
-    second waits for the first, then reads.
-    Raises UserError for recordings that cannot be used (the first three and their number), for a folder that cannot be
-    written, and for a damaged file of frames.
+    It reads them from a file in the folder `cache`, which has all recordings of the part. If there is no such file, it
+    makes one first, from all recordings of the part. Two processes never make the same file: the second waits for the
+    first, then reads. Raises UserError for unusable recordings (it names three, and their number), if the folder cannot
+    be written, and for a damaged file of frames.
     """
     made_from = _made_from(dataset, part, listing, framing)
     path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
@@ -77,15 +76,15 @@ def read_or_make(
 
 
 def cache_folder(root: str, cache: str | None) -> Path:
-    """The folder that keeps frames: data.cache, or aspk-frames in data.root."""
+    """The folder of cached frames: data.cache, or aspk-frames in data.root."""
     return absolute(root) / CACHE_FOLDER if cache is None else absolute(cache)
 
 
 def _made_from(dataset: str, part: str, listing: Listing, framing: Framing) -> dict[str, Any]:
-    """What decides a file's content. A recording is told by name, size and time of its last change.
+    """All that a file's content depends on. Name, size and time of the last change identify a recording.
 
-    Hashing the recordings themselves would take about as long as making the frames, each time. A copied data set has
-    new times and so gets new frames, which costs time but is never wrong.
+    To hash the recordings themselves would each time take about as long as making the frames. A copied data set has new
+    times, so it gets new frames. That costs time but is never wrong.
     """
     files = [
         f"{os.path.relpath(recording.path, listing.folder)}\0{recording.size}\0{recording.mtime_ns}"
@@ -125,7 +124,7 @@ def _make(
 
 
 def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:
-    """The rows of all recordings. Raises UserError after the last of them where some cannot be used."""
+    """The rows of all recordings. Raises UserError after the last one, if some cannot be used."""
     faults: list[UserError] = []
     for result in results:
         if isinstance(result, UserError):
@@ -147,14 +146,14 @@ def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress)
 
 
 def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) -> Generator[BuiltRow]:
-    """A packed row, or what is wrong, of each recording, in their order."""
+    """For each recording, in order, a packed row or its fault."""
     total = sum(recording.size for recording in recordings)
     num_processes = min(os.cpu_count() or 1, total // PROCESS_BYTES + 1, MOST_PROCESSES)
     if num_processes == 1:
         for recording in recordings:
             yield packed_recording(dataset, recording.path, framing)
         return
-    # Every process starts with `spawn`: a fork of one whose threads compute (torch, numba, HDF5) may hang.
+    # Start processes with `spawn`: a fork may hang, because threads of this process compute (torch, numba, HDF5).
     pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
     ahead: deque[Future[list[BuiltRow]]] = deque()
     try:
@@ -191,9 +190,9 @@ def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this; in processes that are started meanwhile it never arrives.
+    """Delay Ctrl-C until the end of the context. Processes started in the context never receive it.
 
-    A terminal sends it to all of them, and one that is still starting would answer with a traceback of its own.
+    A terminal sends Ctrl-C to all processes. One that is still starting would print a traceback.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -203,7 +202,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Make this process end when the one that started it does, however that ends."""
+    """Make this process end when its parent ends, in whatever way."""
     parent = parent_process()
 
     def wait_and_end() -> None:
@@ -219,7 +218,7 @@ def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list
 
 
 def packed_recording(dataset: str, path: str, framing: Framing) -> BuiltRow:
-    """The frames of one file, packed, or what is wrong with it."""
+    """The packed frames of one file, or its fault."""
     try:
         events, reordered = read_events(dataset, path, framing.sensor)
         return pack_row(count_events(events, framing), reordered=reordered)
