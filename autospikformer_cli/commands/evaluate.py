@@ -32,7 +32,7 @@ def evaluate(
     """
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.evaluation_table import evaluation_table
-    from autospikformer_cli.report.profile_table import profile_document, profile_table
+    from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
 
@@ -56,8 +56,8 @@ def evaluate(
     session.console.print(evaluation_table(f"Evaluation in {run.run.path}", [result.shown for result in shown]))
     document = last.shown.to_document()
     if profiled is not None:
-        session.console.print(profile_table(f"Where the time of {run.subnet} goes", profiled.stages, profiled.notes))
-        document["profile"] = profile_document(profiled.stages)
+        session.console.print(timing_table(f"Where the time of {run.subnet} goes", profiled.stages, profiled.notes))
+        document["profile"] = timing_document(profiled.stages)
     if finetune is not None:
         document["inherited"] = shown[0].shown.to_document()
     session.emit(document)

@@ -32,7 +32,7 @@ from autospikformer_cli.training.paths import one_path
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
-    from autospikformer_cli.engine.profile import StageProfile
+    from autospikformer_cli.engine.timing import StageTiming
     from autospikformer_cli.evaluation.evaluator import Evaluator, Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
@@ -58,7 +58,7 @@ class Result(NamedTuple):
 class Profile(NamedTuple):
     """Where the time of a subnet goes, by stage, and how it was taken."""
 
-    stages: Sequence[StageProfile]
+    stages: Sequence[StageTiming]
     notes: Sequence[str]
 
 
@@ -101,7 +101,7 @@ class EvaluationRun:
         import torch
 
         from autospikformer_cli.data.frames import to_frames
-        from autospikformer_cli.engine.profile import profile_stages
+        from autospikformer_cli.engine.timing import time_stages
 
         device, dtype = self.run.session.torch_device()
         size = min(PROFILE_BATCH, len(self.images))
@@ -110,7 +110,7 @@ class EvaluationRun:
         frames = [to_frames(batch, self.run.description, device, dtype) for batch in batches]
         statistics = evaluator.statistics(self.subnet)
         with self.run.session.progress("profiling", PROFILE_PASSES + 1) as progress:
-            stages = profile_stages(evaluator.engine, frames, self.subnet, statistics, PROFILE_PASSES, progress.advance)
+            stages = time_stages(evaluator.engine, frames, self.subnet, statistics, PROFILE_PASSES, progress.advance)
         threads = torch.get_num_threads()
         taken = (
             f"an image's share: medians of {PROFILE_PASSES} passes of {size} images, over the first {num * size} "
