@@ -29,14 +29,14 @@ from engine_network import (
     rotating_medians,
 )
 from engine_rivals import Rival, disagreement, published_rate, rivals
-from engine_trained import PROFILED_PASSES, print_stages, print_trained
+from engine_trained import TIMED_PASSES, print_stages, print_trained
 from timing import machine
 
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
-from autospikformer_cli.engine.profile import profile_stages
 from autospikformer_cli.engine.tally import Untallied
+from autospikformer_cli.engine.timing import time_stages
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import RunningStatistics
@@ -132,9 +132,9 @@ def print_all_stages(workloads: dict[float, Workload]) -> None:
     for rate, workload in workloads.items():
         print(f"## Stages at a rate of {rate}\n")
         print(f"Mean input value over the {len(workload.inputs)} layers that read spikes: {workload.rate:.4f}.")
-        print(f"Every stage is timed in both ways on the same input; medians of {PROFILED_PASSES} passes.\n")
+        print(f"Every stage is timed in both ways on the same input; medians of {TIMED_PASSES} passes.\n")
         engine = EventDriven(workload.supernet, torch.get_num_threads())
-        print_stages(profile_stages(engine, [workload.frames], SUBNET, workload.statistics, PROFILED_PASSES))
+        print_stages(time_stages(engine, [workload.frames], SUBNET, workload.statistics, TIMED_PASSES))
 
 
 def print_settings(rounds: int) -> None:

@@ -15,18 +15,16 @@ from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.dense import Dense
-from autospikformer_cli.engine.event_driven import EventDriven
-from autospikformer_cli.engine.profile import StageProfile, profile_stages
+from autospikformer_cli.engine.event_driven import EventDriven, EventDrivenPass
 from autospikformer_cli.engine.tally import Untallied
+from autospikformer_cli.engine.timing import StageTiming, time_stages
 from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.runs.building import open_run
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer, Unobserved
+from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
 
-IMAGES, IMAGES_TIMED, IMAGES_AT_ONCE, PROFILED_PASSES = 1000, 256, 50, 5
+IMAGES, IMAGES_TIMED, IMAGES_AT_ONCE, TIMED_PASSES = 1000, 256, 50, 5
 
 
 @torch.no_grad()
@@ -45,7 +43,7 @@ def print_trained(path: Path, data_root: str | None, rounds: int) -> None:
     event_driven = evaluators["event_driven"]
     frames = _frames(event_driven, images)[:, :BATCH]
     statistics = event_driven.statistics(subnet)
-    print_stages(profile_stages(event_driven.engine, [frames], subnet, statistics, PROFILED_PASSES))
+    print_stages(time_stages(event_driven.engine, [frames], subnet, statistics, TIMED_PASSES))
     _print_agreement(evaluators, subnet, images)
 
 
@@ -68,7 +66,7 @@ def _print_speed(evaluators: dict[str, Evaluator], subnet: Subnet, images: Image
     print_table(("batch", *(f"{name} (images/s)" for name in evaluators), "ratio"), rows)
 
 
-def print_stages(stages: Sequence[StageProfile]) -> None:
+def print_stages(stages: Sequence[StageTiming]) -> None:
     """Time by stage, each on the same input, with what the input is."""
     rows = []
     for each in stages:
@@ -119,62 +117,65 @@ class Flips:
         flips, supernet = cls(Multiset(), Multiset(), Multiset()), evaluator.supernet
         statistics = evaluator.statistics(subnet)
         for frames in _frames(evaluator, images).split(IMAGES_AT_ONCE, dim=1):
-            reference, own = _Emitted(), _Emitted()
             engine: EventDriven = evaluator.engine  # type: ignore[assignment]
-            supernet.run(frames, subnet, engine.forward_pass(subnet, statistics, Untallied(), observer=own))
-            supernet.run(frames, subnet, _StageByStage(engine, subnet, statistics, reference, flips.staged))
+            own = _Emitted(engine.forward_pass(subnet, statistics, Untallied()))
+            supernet.run(frames, subnet, own)
+            reference = _Emitted(supernet.in_torch(subnet, statistics))
+            beside = engine.forward_pass(subnet, statistics, Untallied())
+            supernet.run(frames, subnet, _StageByStage(reference, beside, flips.staged))
             for name, spikes in reference.spikes.items():
                 flips.end_to_end[name] += int((spikes != own.spikes[name]).sum())
                 flips.neurons[name] += spikes.numel()
         return flips
 
 
-class _Emitted(Unobserved):
-    """Keeps what every layer emitted."""
+class _Emitted:
+    """A forward pass that keeps what every layer emitted, as bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: ForwardPass) -> None:
+        self.run, self.pool, self.classify = run, run.pool, run.classify
         self.spikes: dict[str, Tensor] = {}
 
-    def emits(self, name: str, spikes: Tensor) -> None:
-        self.spikes[name] = spikes.to(torch.uint8)
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """As ForwardPass, of one setting of neurons."""
+        (fired,) = self.run.fire(layers, x, outputs, neurons)
+        for layer, spikes in zip(layers, fired, strict=True):
+            self.spikes[layer.norm.name] = spikes.to(torch.uint8)
+        return [fired]
+
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
+        """As ForwardPass."""
+        spikes = self.run.attend(attention, q, k, v, heads, neuron)
+        self.spikes[f"{attention.name}.attn"] = spikes.to(torch.uint8)
+        return spikes
 
 
 class _StageByStage:
-    """The dense pass; beside it, every event-driven stage is fed the same input, and its flips are added up."""
+    """The dense pass. Every event-driven stage is fed the same input besides, and its flips are added up."""
 
-    def __init__(
-        self, engine: EventDriven, subnet: Subnet, statistics: Statistics, seen: _Emitted, flips: Multiset[str]
-    ) -> None:
-        self.own, self.flips = _Emitted(), flips
-        self.dense: ForwardPass = engine.supernet.in_torch(subnet, statistics, seen)
-        self.sparse = engine.forward_pass(subnet, statistics, Untallied(), observer=self.own)
-        self.reference = seen
+    def __init__(self, dense: _Emitted, sparse: EventDrivenPass, flips: Multiset[str]) -> None:
+        self.dense, self.own, self.kinds, self.flips = dense, _Emitted(sparse), sparse.kinds, flips
+        self.pool, self.classify = dense.pool, dense.classify
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """As ForwardPass."""
-        is_real = self.sparse.kinds[layers[0].weights.name] == "real"
-        self.sparse.fire(layers, x if is_real else x.to(torch.uint8), outputs, neurons)
+        is_real = self.kinds[layers[0].weights.name] == "real"
+        self.own.fire(layers, x if is_real else x.to(torch.uint8), outputs, neurons)
         spikes = self.dense.fire(layers, x, outputs, neurons)
         self._compare([layer.norm.name for layer in layers])
         return spikes
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """As ForwardPass."""
-        self.sparse.attend(attention, *(x.to(torch.uint8) for x in (q, k, v)), heads, neuron)
+        self.own.attend(attention, *(x.to(torch.uint8) for x in (q, k, v)), heads, neuron)
         spikes = self.dense.attend(attention, q, k, v, heads, neuron)
         self._compare([f"{attention.name}.attn"])
         return spikes
 
-    def pool(self, x: Tensor) -> Tensor:
-        """As ForwardPass."""
-        return self.dense.pool(x)
-
-    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
-        """As ForwardPass."""
-        return self.dense.classify(head, x, classes)
-
     def _compare(self, names: Sequence[str]) -> None:
         for name in names:
-            self.flips[name] += int((self.own.spikes[name] != self.reference.spikes[name]).sum())
+            self.flips[name] += int((self.own.spikes[name] != self.dense.spikes[name]).sum())

@@ -85,6 +85,18 @@ def numpy_spikformer() -> Any:
     return _module(REPOSITORY / "tests" / "reference" / "numpy_spikformer.py")
 
 
+@pytest.fixture(scope="session")
+def watcher_class() -> Any:
+    """Watcher of tests/reference/watching.py: `watcher.on(run)` is a forward pass that it watches."""
+    return _module(REPOSITORY / "tests" / "reference" / "watching.py").Watcher
+
+
+@pytest.fixture
+def watcher(watcher_class: Any) -> Any:
+    """A watcher of forward passes."""
+    return watcher_class()
+
+
 EVENT = np.dtype([("x", np.int32), ("y", np.int32), ("t", np.int64), ("p", np.int8)])
 
 

@@ -34,7 +34,7 @@ def evaluate(
     """
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.evaluation_table import evaluation_table
-    from autospikformer_cli.report.profile_table import profile_document, profile_table
+    from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
     from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
@@ -61,8 +61,8 @@ def evaluate(
     document = last.to_document()
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"
-        session.console.print(profile_table(title, timed.stages, timed.notes))
-        document["timing"] = profile_document(timed.stages)
+        session.console.print(timing_table(title, timed.stages, timed.notes))
+        document["timing"] = timing_document(timed.stages)
     if finetune is not None:
         document["inherited"] = results[0].to_document()
     session.emit(document)

@@ -5,7 +5,9 @@ Dimension legend: T time steps, B images, H heads (H W of a map: rows, columns),
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,11 +16,13 @@ from torch import Tensor
 from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Tally, Values
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.extraction import layer_widths
 from autospikformer_cli.spiking.layout import KERNEL, InputKind, operations
+from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.neuron_kinds import OURS
 from autospikformer_cli.spiking.normalisation import Statistics
-from autospikformer_cli.spiking.passes import AnalogPass, SpikingPass
+from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 NOTHING: Integers = np.zeros(0, np.int64)
@@ -35,9 +39,10 @@ class Dense:
 
     def forward_pass(
         self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
-    ) -> SpikingPass | AnalogPass:
+    ) -> CountedPass:
         """Executes stages of one subnet. images: the first so many are counted; None: all."""
-        return self.supernet.in_torch(subnet, statistics, Counting(self.supernet.config, subnet, tally, images))
+        counting = Counting(self.supernet.config, subnet, tally, images)
+        return CountedPass(self.supernet.in_torch(subnet, statistics), counting)
 
     def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
         """Logits (B, classes) of one subnet."""
@@ -46,6 +51,49 @@ class Dense:
     def computing(self) -> AbstractContextManager[None]:
         """Nothing has to be prepared."""
         return nullcontext()
+
+
+@dataclass(frozen=True)
+class CountedPass:
+    """Executes stages in torch, and counts what they read and emit."""
+
+    run: SpikingPass | AnalogPass
+    counting: Counting
+
+    def fire(
+        self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
+    ) -> list[tuple[Tensor, ...]]:
+        """As ForwardPass. A pass without neurons only measures moments, and is not counted."""
+        if neurons:
+            for layer in layers:
+                self.counting.reads(layer.weights.name, x)
+        fired = self.run.fire(layers, x, outputs, neurons)
+        for of_setting in fired:
+            for layer, spikes in zip(layers, of_setting, strict=True):
+                self.counting.emits(layer.norm.name, spikes)
+        return fired
+
+    def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
+        """As EnginePass."""
+        first = spikes[..., :outputs].contiguous()
+        self.counting.emits(layer.norm.name, first)
+        return first
+
+    def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
+        """As ForwardPass."""
+        self.counting.multiplies(attention.name, q, k, v, heads)
+        attended = self.run.attend(attention, q, k, v, heads, neuron)
+        self.counting.emits(f"{attention.name}.attn", attended)
+        return attended
+
+    def pool(self, x: Tensor) -> Tensor:
+        """As ForwardPass."""
+        return self.run.pool(x)
+
+    def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
+        """As ForwardPass."""
+        self.counting.reads(head.name, x[:1, :, 0])
+        return self.run.classify(head, x, classes)
 
 
 class Counting:
@@ -87,6 +135,8 @@ class Counting:
 
     def emits(self, name: str, spikes: Tensor) -> None:
         """A layer's neurons emitted these spikes. Raises UserError for a plugin's that are none."""
+        if not self.spiking:
+            return
         self._emitted, spikes = spikes, spikes[:, : self.images]
         if self.stranger is not None and not ((spikes == 0) | (spikes == 1)).all():
             raise UserError(

@@ -30,7 +30,7 @@ from autospikformer_cli.spiking.layout import InputKind, operations
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.normalisation import Moments, Statistics
-from autospikformer_cli.spiking.passes import Attention, Layer, Observer, Unobserved
+from autospikformer_cli.spiking.passes import Attention, Layer
 from autospikformer_cli.spiking.supernet import Supernet
 
 Array = NDArray[Any]
@@ -56,16 +56,11 @@ class EventDriven:
         self._pool = ThreadPoolExecutor(max(1, threads - 1))
 
     def forward_pass(
-        self,
-        subnet: Subnet,
-        statistics: Statistics,
-        tally: Tally,
-        images: int | None = None,
-        observer: Observer | None = None,
+        self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
     ) -> EventDrivenPass:
         """Executes stages of one subnet, or of subnets that share them. images: all, as nothing is ever padded."""
         scale = self.supernet.config.attention_scale
-        return EventDrivenPass(self, subnet.time_step, scale, self._kinds, statistics, tally, observer or Unobserved())
+        return EventDrivenPass(self, subnet.time_step, scale, self._kinds, statistics, tally)
 
     def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
         """Logits (B, classes) of one subnet."""
@@ -133,14 +128,11 @@ class EventDrivenPass:
     kinds: dict[str, InputKind]
     statistics: Statistics
     tally: Tally
-    observer: Observer
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """Spikes of each setting and layer: one accumulation feeds all settings; without any, moments are taken."""
-        for layer in layers:
-            self.observer.reads(layer.weights.name, x)
         kind = self.kinds[layers[0].weights.name]
         rows = self.engine.packed([layer.weights for layer in layers]).rows(outputs)
         if x.shape[-1] > rows.inputs:
@@ -166,9 +158,6 @@ class EventDrivenPass:
             spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, scratch=scratch,
         )  # fmt: skip
         self._tally(layers, x, outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))
-        for group, layer in enumerate(layers):
-            for setting in range(len(neurons)):
-                self.observer.emits(layer.norm.name, spikes[setting, group])
         return [tuple(each) for each in spikes]
 
     def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
@@ -247,7 +236,6 @@ class EventDrivenPass:
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """Spikes (T, B, N, D): both products are sums of whole numbers."""
         name = attention.name
-        self.observer.multiplies(name, q, k, v, heads)
         steps, images, tokens, dim = q.shape
         if dim % heads:
             raise ValueError(f"{dim} channels cannot be split among {heads} heads")
@@ -267,7 +255,6 @@ class EventDrivenPass:
         for product, events_T in zip(PRODUCTS, events_BT4.sum(0).T, strict=True):
             self.tally.executes(f"{name}.{product}", Synapses(events_T, events_T))
         self.tally.emits(f"{name}.attn", fired_BT.sum(0)[None], tokens * dim)
-        self.observer.emits(f"{name}.attn", spikes)
         return spikes
 
     def pool(self, x: Tensor) -> Tensor:
@@ -292,7 +279,6 @@ class EventDrivenPass:
         self.engine.for_images(
             kernels.classify, images, x.contiguous().numpy(), rows, means_BD.numpy(), logits.numpy(), scratch=scratch
         )
-        self.observer.reads(head.name, means_BD[None, :, None])
         self.tally.reads(head.name, x[0, :, 0].numel(), None)
         return logits if head.bias is None else logits + head.bias.detach()
 

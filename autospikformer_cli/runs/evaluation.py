@@ -32,7 +32,7 @@ from autospikformer_cli.training.paths import one_path
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
-    from autospikformer_cli.engine.profile import StageProfile
+    from autospikformer_cli.engine.timing import StageTiming
     from autospikformer_cli.evaluation.evaluator import Evaluator, Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
@@ -100,7 +100,7 @@ def tuning_label(epochs: int, from_scratch: bool) -> str:
 class Timing(NamedTuple):
     """Where the time of a subnet goes, by stage, and how it was taken."""
 
-    stages: Sequence[StageProfile]
+    stages: Sequence[StageTiming]
     notes: Sequence[str]
 
 
@@ -144,7 +144,7 @@ class EvaluationRun:
     def timing(self, evaluator: Evaluator) -> Timing:
         """Every stage's time, event by event and densely, on the first images."""
         from autospikformer_cli.data.frames import to_frames
-        from autospikformer_cli.engine.profile import profile_stages
+        from autospikformer_cli.engine.timing import time_stages
 
         compute = self.run.compute
         size = min(TIMING_BATCH, len(self.images))
@@ -153,7 +153,7 @@ class EvaluationRun:
         frames = [to_frames(batch, self.run.description, compute.torch_device, compute.dtype) for batch in batches]
         statistics = evaluator.statistics(self.subnet)
         with self.run.say.progress("timing", TIMING_PASSES + 1) as progress:
-            stages = profile_stages(evaluator.engine, frames, self.subnet, statistics, TIMING_PASSES, progress.advance)
+            stages = time_stages(evaluator.engine, frames, self.subnet, statistics, TIMING_PASSES, progress.advance)
         threads = compute.threads
         taken = (
             f"an image's share: medians of {TIMING_PASSES} passes of {size} images, over the first {num * size} "

@@ -34,35 +34,6 @@ class Attention(NamedTuple):
     activation: nn.Module
 
 
-class Observer(Protocol):
-    """Sees the layers' inputs and the neurons' spikes of a forward pass, (T, B, ..., C)."""
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """A layer reads x."""
-        ...
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """A layer's neurons emitted these spikes."""
-        ...
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Self-attention multiplies q, k and v, all (T, B, N, D)."""
-        ...
-
-
-class Unobserved:
-    """Sees nothing."""
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """Nothing is kept."""
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """Nothing is kept."""
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Nothing is kept."""
-
-
 class ForwardPass(Protocol):
     """The stages of a network, in the order of execution, each on what the one before gave.
 
@@ -95,18 +66,11 @@ class _TorchPass:
     """What both passes in torch share."""
 
     statistics: Statistics | None
-    observer: Observer
 
-    def _tell_moments(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> None:
+    def _measure_moments(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> None:
         if self.statistics is not None:
             for layer in layers:
                 layer.norm.scale_and_shift(layer.weights(x, outputs).flatten(2, -2), self.statistics)
-
-    def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
-        """What the layer gives with its first outputs only, from what it gave with more."""
-        first = spikes[..., :outputs].contiguous()
-        self.observer.emits(layer.norm.name, first)
-        return first
 
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""
@@ -115,7 +79,6 @@ class _TorchPass:
     def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
         """As ForwardPass."""
         mean_BD = x.mean(2).mean(0)
-        self.observer.reads(head.name, mean_BD[None, :, None])
         logits: Tensor = head(mean_BD, classes)
         return logits
 
@@ -127,39 +90,34 @@ class SpikingPass(_TorchPass):
     time_step: int
     attention_scale: float
     statistics: Statistics | None
-    observer: Observer
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """Spikes, 0 or 1."""
         if not neurons:
-            self._tell_moments(layers, x, outputs)
+            self._measure_moments(layers, x, outputs)
             return []
         by_layer = [self._fire(layer, x, outputs, neurons) for layer in layers]
         return list(zip(*by_layer, strict=True))
 
     def _fire(self, layer: Layer, x: Tensor, outputs: int, neurons: Sequence[Neuron]) -> list[Tensor]:
-        self.observer.reads(layer.weights.name, x)
         y = layer.weights(x, outputs)
-        result = []
-        for neuron in neurons:
-            spikes = normalise_and_fire(
-                y.flatten(2, -2), layer.norm, layer.activation, self.statistics, self.time_step, neuron  # type: ignore[arg-type]
-            ).view(self.time_step, *y.shape[1:])  # fmt: skip
-            self.observer.emits(layer.norm.name, spikes)
-            result.append(spikes)
-        return result
+        y_TBPC = y.flatten(2, -2)
+        return [
+            normalise_and_fire(
+                y_TBPC, layer.norm, layer.activation, self.statistics, self.time_step, neuron  # type: ignore[arg-type]
+            ).view(self.time_step, *y.shape[1:])
+            for neuron in neurons
+        ]  # fmt: skip
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
-        self.observer.multiplies(attention.name, q, k, v, heads)
         mixed: Tensor = attention.product(q, k, v, heads)
         spikes = scale_and_fire(
             mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
-        ).view_as(mixed)  # fmt: skip
-        self.observer.emits(f"{attention.name}.attn", spikes)
-        return spikes
+        )  # fmt: skip
+        return spikes.view_as(mixed)
 
 
 @dataclass(frozen=True)
@@ -167,19 +125,17 @@ class AnalogPass(_TorchPass):
     """The ANN's values, of one step."""
 
     statistics: Statistics | None
-    observer: Observer
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """Real values, whatever the neurons."""
         if not neurons:
-            self._tell_moments(layers, x, outputs)
+            self._measure_moments(layers, x, outputs)
             return []
         return [tuple(self._activate(layer, x, outputs) for layer in layers)] * len(neurons)
 
     def _activate(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
-        self.observer.reads(layer.weights.name, x)
         y = layer.weights(x, outputs)
         y_TBPC = y.flatten(2, -2)
         if self.statistics is None:
@@ -191,7 +147,6 @@ class AnalogPass(_TorchPass):
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """The product, whatever the neuron."""
-        self.observer.multiplies(attention.name, q, k, v, heads)
         mixed: Tensor = attention.product(q, k, v, heads)
         return mixed
 

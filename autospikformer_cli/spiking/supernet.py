@@ -6,7 +6,7 @@ Parameters have the names of Spikformer's published state dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -24,9 +24,7 @@ from autospikformer_cli.spiking.passes import (
     Attention,
     ForwardPass,
     Layer,
-    Observer,
     SpikingPass,
-    Unobserved,
     multiply_heads,
     softmax_heads,
 )
@@ -196,13 +194,11 @@ class Supernet(nn.Module):
                 bound = (module.weight.shape[1] * KERNEL**2) ** -0.5
                 nn.init.uniform_(module.weight, -bound, bound, generator=generator)
 
-    def in_torch(
-        self, subnet: Subnet, statistics: Statistics | None = None, observer: Observer | None = None
-    ) -> SpikingPass | AnalogPass:
+    def in_torch(self, subnet: Subnet, statistics: Statistics | None = None) -> SpikingPass | AnalogPass:
         """The dense forward pass of one subnet; see `forward`."""
         if self.config.shape.network == "transformer":
-            return AnalogPass(statistics, observer or Unobserved())
-        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics, observer or Unobserved())
+            return AnalogPass(statistics)
+        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics)
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """All that a subnet does, from frames to logits."""
@@ -223,33 +219,18 @@ class Supernet(nn.Module):
             return frames_FBHWC[even_frames(len(frames_FBHWC), time_step)]
         return frames_FBHWC
 
-    def embed(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
-        """Tokens (T, B, N, D) behind the stem, executed by the given pass; frames as in `forward`."""
-        stages = self.patch_embed.stages(subnet.embed_dim)
-        return _executed(stages, self.read_frames(frames_FBHWC, subnet.time_step), run)
-
     def run(self, frames_FBHWC: Tensor, subnet: Subnet, run: ForwardPass) -> Tensor:
         """Logits (B, classes) of one subnet, executed by the given pass; frames as in `forward`."""
-        return _executed(self.stages(subnet), self.read_frames(frames_FBHWC, subnet.time_step), run)
+        state = State(self.read_frames(frames_FBHWC, subnet.time_step))
+        for stage in self.stages(subnet):
+            state = stage.run(state, run)
+        return state.stream
 
-    def forward(
-        self,
-        frames_FBHWC: Tensor,
-        subnet: Subnet,
-        statistics: Statistics | None = None,
-        observer: Observer | None = None,
-    ) -> Tensor:
+    def forward(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics | None = None) -> Tensor:
         """Logits (B, classes) of one subnet, in torch.
 
         frames: (1, B, H, W, C) for images, which are convolved once; (F, B, H, W, C) for events, of which T are taken
         evenly (`even_frames`), and by the ANN their mean. statistics: where BatchNorm's moments come from; None is
         training: the batch's, with gradient, and the running statistics follow.
         """
-        return self.run(frames_FBHWC, subnet, self.in_torch(subnet, statistics, observer))
-
-
-def _executed(stages: Iterable[Stage], x: Tensor, run: ForwardPass) -> Tensor:
-    state = State(x)
-    for stage in stages:
-        state = stage.run(state, run)
-    return state.stream
+        return self.run(frames_FBHWC, subnet, self.in_torch(subnet, statistics))

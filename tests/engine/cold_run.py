@@ -25,6 +25,7 @@ def run_once(precision: str, part: str) -> str:
     from autospikformer_cli.space import SearchSpace
     from autospikformer_cli.spiking.layout import NetworkShape
     from autospikformer_cli.spiking.normalisation import RecordedStatistics, RunningStatistics
+    from autospikformer_cli.spiking.stages import State
     from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
     space = SearchSpace((1,), (Decimal(2),), (2,), (Decimal(1),), (Decimal(2),), (2,), (16,))
@@ -34,7 +35,10 @@ def run_once(precision: str, part: str) -> str:
     with torch.no_grad():
         if part == "stem":
             run = engine.forward_pass(space.largest(), RunningStatistics(), Untallied())
-            return bytes(network.embed(images, space.largest(), run).numpy()).hex()
+            state = State(images)
+            for stage in network.patch_embed.stages(space.largest().embed_dim):
+                state = stage.run(state, run)
+            return bytes(state.stream.numpy()).hex()
         statistics = RecordedStatistics() if part == "whole" else RunningStatistics()
         return bytes(engine.logits(images, space.largest(), statistics, Untallied()).numpy()).hex()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 import numba
@@ -46,31 +47,6 @@ SPACE = SearchSpace(
     embed_dim=(12, 20, 28),
 )
 """No dimension is a multiple of 16; 12 x 1.3 is no whole number; 28 x 1.75 are 49 hidden neurons, 28 x 1.3 are 36."""
-
-
-@dataclass
-class Watcher:
-    """An observer, or a tally, that keeps everything it is told."""
-
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    spikes: dict[str, Tensor] = field(default_factory=dict)
-    products: dict[str, tuple[Tensor, Tensor, Tensor, int]] = field(default_factory=dict)
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """Keep a layer's input."""
-        self.inputs[name] = x.clone()
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """Keep a layer's spikes."""
-        self.spikes[name] = spikes.clone()
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Keep what attention multiplies."""
-        self.products[name] = (q.clone(), k.clone(), v.clone(), heads)
-
-    def rates(self) -> dict[str, float]:
-        """Share of neurons and steps that fired, by layer."""
-        return {name: float(spikes.double().mean()) for name, spikes in self.spikes.items()}
 
 
 @dataclass
@@ -114,6 +90,7 @@ class Lively:
     subnet: Subnet
     frames: Tensor
     kind: Kind
+    watcher: Callable[[], Any]
 
     @property
     def config(self) -> NetworkConfig:
@@ -135,18 +112,19 @@ class Lively:
                 engine.logits(frames, self.subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
 
-    def reference(self) -> tuple[Tensor, Watcher]:
+    def reference(self) -> tuple[Tensor, Any]:
         """Logits of the dense pass in torch, and everything that was to be seen."""
-        watcher = Watcher()
+        watcher = self.watcher()
         with torch.no_grad():
-            return self.supernet(self.frames, self.subnet, self.statistics(), watcher), watcher
+            run = self.supernet.in_torch(self.subnet, self.statistics())
+            return self.supernet.run(self.frames, self.subnet, watcher.on(run)), watcher
 
-    def run(self, engine: Any, tally: Tally | None = None) -> tuple[Tensor, Watcher]:
+    def run(self, engine: Any, tally: Tally | None = None) -> tuple[Tensor, Any]:
         """Logits of the event-driven engine with its own statistics, and everything that was to be seen."""
-        watcher = Watcher()
+        watcher = self.watcher()
         with torch.no_grad():
-            run = engine.forward_pass(self.subnet, self.statistics(engine), tally or Untallied(), observer=watcher)
-            return self.supernet.run(self.frames, self.subnet, run), watcher
+            run = engine.forward_pass(self.subnet, self.statistics(engine), tally or Untallied())
+            return self.supernet.run(self.frames, self.subnet, watcher.on(run)), watcher
 
     def as_float32(self) -> Lively:
         """The same, rounded."""
@@ -254,6 +232,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _make(
+    watcher: Callable[[], Any],
     subnet: Subnet,
     *,
     kind: Kind = "running",
@@ -279,7 +258,7 @@ def _make(
     x = torch.randn(size, generator=generator, dtype=torch.float64)
     if frames > 1:
         x = torch.poisson(torch.full(size, 0.7, dtype=torch.float64), generator=generator)
-    made = Lively(supernet, subnet, x, kind)
+    made = Lively(supernet, subnet, x, kind, watcher)
     statistics = {"running": RunningStatistics, "batch": BatchStatistics, "recalibrate": RecordedStatistics}[kind]()
     with torch.no_grad(), _one_thread():
         _random_parameters(supernet, generator)
@@ -288,9 +267,9 @@ def _make(
 
 
 @pytest.fixture(scope="session")
-def make_lively() -> MakeLively:
+def make_lively(watcher_class: Any) -> MakeLively:
     """make_lively(subnet, kind="running", image_size=7, frames=1, ...): a random network in float64."""
-    return _make
+    return partial(_make, watcher_class)
 
 
 @pytest.fixture(scope="session")
@@ -316,7 +295,7 @@ def assert_lively() -> Callable[[dict[str, float]], None]:
     return _assert_lively
 
 
-def _assert_same_spikes(found: Watcher, expected: Watcher) -> None:
+def _assert_same_spikes(found: Any, expected: Any) -> None:
     assert list(found.spikes) == list(expected.spikes)
     for name, spikes in expected.spikes.items():
         assert found.spikes[name].dtype == torch.uint8
@@ -324,6 +303,6 @@ def _assert_same_spikes(found: Watcher, expected: Watcher) -> None:
 
 
 @pytest.fixture(scope="session")
-def assert_same_spikes() -> Callable[[Watcher, Watcher], None]:
+def assert_same_spikes() -> Callable[[Any, Any], None]:
     """assert_same_spikes(found, expected): of every layer, in the same order."""
     return _assert_same_spikes

@@ -111,21 +111,14 @@ def convolved(x_MHWC: Any, weights: Any) -> Any:
 
 @dataclass
 class TwoPass:
-    """Statistics computed by numpy from what layers read and their weights, mean first, and kept; an observer too."""
+    """Statistics computed by numpy from what layers read and their weights, mean first, and kept.
+
+    read: inputs by layer, which a watcher keeps before the layer is asked for its moments.
+    """
 
     weights: dict[str, Tensor]
-    read: dict[str, Tensor] = field(default_factory=dict)
+    read: dict[str, Tensor]
     by_layer: dict[str, Moments] = field(default_factory=dict)
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """Keep a layer's input: the layer is asked for its moments next."""
-        self.read[name] = x
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """Of no use."""
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Of no use."""
 
     def outputs(self, norm: str, channels: int) -> Any:
         """What the BatchNorm of that name normalises, (rows, channels)."""
@@ -146,36 +139,16 @@ class TwoPass:
         return self.by_layer[norm.name]
 
 
-@dataclass
-class Everything:
-    """An observer that keeps what it sees."""
-
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    spikes: dict[str, Tensor] = field(default_factory=dict)
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """Keep a layer's input."""
-        self.inputs[name] = x
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """Keep a layer's spikes."""
-        self.spikes[name] = spikes
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Keep what the two attention products are counted by."""
-        self.inputs[f"{name}.q"], self.inputs[f"{name}.v"] = q, v
-
-
 # Statistics
 
 
 @pytest.mark.parametrize("subnet", [SUBNET, SHALLOW], ids=str)
 def test_recalibrated_statistics_are_two_passes_layer_by_layer(
-    supernet: Supernet, engine: EngineName, subnet: Subnet
+    supernet: Supernet, engine: EngineName, subnet: Subnet, watcher: Any
 ) -> None:
-    expected = TwoPass(supernet.state_dict())
+    expected = TwoPass(supernet.state_dict(), watcher.inputs)
     with torch.no_grad():
-        supernet(pixels(CALIBRATION)[None], subnet, expected, expected)
+        supernet.run(pixels(CALIBRATION)[None], subnet, watcher.on(supernet.in_torch(subnet, expected)))
     statistics = evaluator(supernet, engine=engine).statistics(subnet)
     assert isinstance(statistics, FixedStatistics)
     assert list(statistics.by_layer) == list(expected.by_layer)
@@ -276,12 +249,12 @@ def test_progress_is_told_in_images(supernet: Supernet) -> None:
 
 
 @pytest.mark.parametrize("subnet", [SUBNET, SHALLOW], ids=str)
-def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: Subnet) -> None:
+def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: Subnet, watcher: Any) -> None:
     """Batches of 4 against every element of one pass over all images, one after the other."""
     measured = evaluator(supernet, batch=4, engine=engine)
-    seen = Everything()
     with torch.no_grad():
-        supernet(pixels(IMAGES)[None], subnet, measured.statistics(subnet), seen)
+        run = watcher.on(supernet.in_torch(subnet, measured.statistics(subnet)))
+        supernet.run(pixels(IMAGES)[None], subnet, run)
     result: SubnetResult = measured.measure(subnet, IMAGES)
     shape = supernet.config.shape
     found = operations(shape, subnet)
@@ -290,7 +263,7 @@ def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: 
     assert [count.layer for count in result.measurement.inputs] == list(dict.fromkeys(o.reads for o in found))
     macs = {operation.reads: operation.macs for operation in found}
     for count in result.measurement.inputs:
-        values = seen.inputs[count.layer].tolist()
+        values = watcher.inputs[count.layer].tolist()
         elements = [np.array(step).ravel().tolist() for step in values]
         assert count.size == len(elements[0])
         assert count.macs == macs[count.layer]
@@ -302,11 +275,11 @@ def test_counts_are_brute_force(supernet: Supernet, engine: EngineName, subnet: 
         assert len(count.sums) == subnet.time_step
         assert count.rate == sum(map(sum, elements)) / sum(map(len, elements))
     emitted = {count.layer: count for count in result.measurement.spikes}
-    assert list(emitted) == list(seen.spikes)
-    for name, spikes in seen.spikes.items():
+    assert list(emitted) == list(watcher.spikes)
+    for name, spikes in watcher.spikes.items():
         assert emitted[name].spikes == tuple(int(sum(np.array(step).ravel().tolist())) for step in spikes.tolist())
         assert emitted[name].neurons == spikes[0, 0].numel()
-    total = sum(int(spikes.sum()) for spikes in seen.spikes.values())
+    total = sum(int(spikes.sum()) for spikes in watcher.spikes.values())
     neurons = num_neurons(shape, subnet)
     assert sum(count.neurons for count in emitted.values()) == neurons
     assert result.measurement.firing_rate == total / (13 * neurons * subnet.time_step)
@@ -407,13 +380,13 @@ def test_silent_means_below_eps() -> None:
 # Embedding
 
 
-def test_embedding_rates_are_means_over_time(supernet: Supernet, engine: EngineName) -> None:
+def test_embedding_rates_are_means_over_time(supernet: Supernet, engine: EngineName, watcher: Any) -> None:
     measured = evaluator(supernet, batch=4, engine=engine)
     rates = measured.embedding_rates(SUBNET, IMAGES)
-    seen = Everything()
     with torch.no_grad():
-        supernet(pixels(IMAGES)[None], SUBNET, measured.statistics(SUBNET), seen)
-    tokens_TBND = seen.inputs["block.0.attn.q_linear"]
+        run = watcher.on(supernet.in_torch(SUBNET, measured.statistics(SUBNET)))
+        supernet.run(pixels(IMAGES)[None], SUBNET, run)
+    tokens_TBND = watcher.inputs["block.0.attn.q_linear"]
     assert rates.shape == (13, 8, 4, 4)
     for image, channel, row, column in [(0, 0, 0, 0), (12, 7, 3, 2), (5, 3, 1, 0)]:
         steps = tokens_TBND[:, image, 4 * row + column, channel].tolist()

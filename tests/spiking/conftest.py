@@ -263,34 +263,3 @@ def make_lively(images: Tensor) -> MakeLively:
 def lively(make_lively: MakeLively) -> Supernet:
     """One such network, not to be changed."""
     return make_lively()
-
-
-@dataclass
-class Watcher:
-    """An observer that keeps everything it sees."""
-
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    spikes: dict[str, Tensor] = field(default_factory=dict)
-
-    def reads(self, name: str, x: Tensor) -> None:
-        """Keep a layer's input."""
-        self.inputs[name] = x.detach().clone()
-
-    def emits(self, name: str, spikes: Tensor) -> None:
-        """Keep a layer's spikes."""
-        self.spikes[name] = spikes.detach().clone()
-
-    def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Keep what the two attention products are counted by."""
-        self.reads(f"{name}.q", q)
-        self.reads(f"{name}.v", v)
-
-    def rates(self) -> dict[str, float]:
-        """Share of neurons and steps that fired, by layer."""
-        return {name: float(spikes.mean()) for name, spikes in self.spikes.items()}
-
-
-@pytest.fixture
-def watcher() -> Watcher:
-    """An observer."""
-    return Watcher()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.spiking.normalisation import BatchStatistics, RunningStatistics, Statistics
+from autospikformer_cli.spiking.stages import State
 from autospikformer_cli.spiking.supernet import Supernet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,10 +23,11 @@ NARROW = parse_subnet("(2, 1.3, 2, 4, 2, 1, 0.6, 1.5, 2, 4, 12)")
 
 
 def logits_of(
-    supernet: Supernet, images: Tensor, subnet: Subnet, statistics: Statistics | None = None, observer: Any = None
+    supernet: Supernet, images: Tensor, subnet: Subnet, statistics: Statistics | None = None, watcher: Any = None
 ) -> Tensor:
     with torch.no_grad():
-        return supernet(images[None], subnet, statistics or RunningStatistics(), observer)
+        run = supernet.in_torch(subnet, statistics or RunningStatistics())
+        return supernet.run(images[None], subnet, watcher.on(run) if watcher else run)
 
 
 # Switches
@@ -53,7 +55,7 @@ def test_thresholds_and_taus_of_each_layer(make_lively: Callable[..., Supernet],
     supernet = make_lively()
     seen = []
     for subnet in (BASE, fast):
-        logits_of(supernet, images, subnet, observer=watcher)
+        logits_of(supernet, images, subnet, watcher=watcher)
         seen.append(dict(watcher.spikes))
     stem = [name for name in seen[0] if name.startswith("patch_embed")]
     assert len(stem) == 5
@@ -75,11 +77,13 @@ def test_the_same_seed_gives_the_same_first_weights(lively: Supernet) -> None:
 
 
 def test_the_embedding_is_what_the_first_block_reads(lively: Supernet, images: Tensor, watcher: Any) -> None:
+    run, state = lively.in_torch(NARROW, RunningStatistics()), State(images[None])
     with torch.no_grad():
-        tokens = lively.embed(images[None], NARROW, lively.in_torch(NARROW, RunningStatistics()))
-    logits_of(lively, images, NARROW, observer=watcher)
-    assert torch.equal(tokens, watcher.inputs["block.0.attn.q_linear"])
-    assert set(tokens.unique().tolist()) == {0.0, 1.0, 2.0}
+        for stage in lively.patch_embed.stages(NARROW.embed_dim):
+            state = stage.run(state, run)
+    logits_of(lively, images, NARROW, watcher=watcher)
+    assert torch.equal(state.stream, watcher.inputs["block.0.attn.q_linear"])
+    assert set(state.stream.unique().tolist()) == {0.0, 1.0, 2.0}
 
 
 def test_frames_that_differ_by_step_are_each_convolved(lively: Supernet, images: Tensor) -> None:

@@ -161,7 +161,7 @@ def test_each_blocks_hidden_neurons_are_the_floor_of_the_exact_product(space: Se
 
 
 @pytest.mark.parametrize("image_size", [7, 8])
-def test_neurons_and_inputs_are_what_an_observer_sees(space: SearchSpace, watcher: Any, image_size: int) -> None:
+def test_neurons_and_inputs_are_what_a_watcher_sees(space: SearchSpace, watcher: Any, image_size: int) -> None:
     shape = NetworkShape(image_size, 2, 5, 16, (2, 3))
     supernet = Supernet(NetworkConfig(shape, space))
     frames = torch.rand(1, 3, image_size, image_size, 2)
@@ -170,7 +170,7 @@ def test_neurons_and_inputs_are_what_an_observer_sees(space: SearchSpace, watche
         watcher.spikes.clear()
         subnet = space.sample(Random(seed))
         with torch.no_grad():
-            supernet(frames, subnet, BatchStatistics(), watcher)
+            supernet.run(frames, subnet, watcher.on(supernet.in_torch(subnet, BatchStatistics())))
         fired = [spikes[0, 0].numel() for spikes in watcher.spikes.values()]
         assert num_neurons(shape, subnet) == sum(fired)
         assert [each.outputs for each in operations(shape, subnet) if each.fires] == fired
@@ -195,7 +195,8 @@ def test_the_largest_inputs_are_those_of_neurons_that_fire_always(space: SearchS
         for name, parameter in supernet.named_parameters():
             if "_bn" in name:
                 parameter.fill_(1000.0 if name.endswith("bias") else 0.0)
-        supernet(torch.rand(1, 1, 8, 8, 2), subnet, BatchStatistics(), watcher)
+        run = watcher.on(supernet.in_torch(subnet, BatchStatistics()))
+        supernet.run(torch.rand(1, 1, 8, 8, 2), subnet, run)
     for operation in operations(shape, subnet):
         if operation.input_kind != "real":
             assert int(watcher.inputs[operation.reads].min()) == operation.largest_input, operation.name

@@ -58,15 +58,15 @@ def test_published_sizes(shape: NetworkShape, subnet: Subnet, thousands: int, to
     assert has_bias is shape.qkv_bias
 
 
-def test_224_pixels_become_14_by_14_tokens() -> None:
+def test_224_pixels_become_14_by_14_tokens(watcher: Any) -> None:
     shape = NetworkShape(224, 3, 7, 16, EVERY_STAGE, qkv_bias=False)
     subnet = handmade(1, 16, 2, time_step=2)
     supernet = Supernet(NetworkConfig(shape, space_of(subnet)))
     images = torch.randn(1, 2, 224, 224, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        run = supernet.in_torch(subnet, RunningStatistics())
-        assert supernet.embed(images, subnet, run).shape == (2, 2, 14 * 14, 16)
-        assert supernet(images, subnet, RunningStatistics()).shape == (2, 7)
+        run = watcher.on(supernet.in_torch(subnet, RunningStatistics()))
+        assert supernet.run(images, subnet, run).shape == (2, 7)
+    assert watcher.inputs["block.0.attn.q_linear"].shape == (2, 2, 14 * 14, 16)
 
 
 # Frames of events

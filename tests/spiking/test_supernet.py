@@ -41,10 +41,11 @@ def close(logits: Tensor, expected: Tensor) -> bool:
 
 
 def logits_of(
-    supernet: Supernet, images: Tensor, subnet: Subnet, statistics: Statistics | None = None, observer: Any = None
+    supernet: Supernet, images: Tensor, subnet: Subnet, statistics: Statistics | None = None, watcher: Any = None
 ) -> Tensor:
     with torch.no_grad():
-        return supernet(images[None], subnet, statistics or RunningStatistics(), observer)
+        run = supernet.in_torch(subnet, statistics or RunningStatistics())
+        return supernet.run(images[None], subnet, watcher.on(run) if watcher else run)
 
 
 def recalibrated(supernet: Supernet, images: Tensor, subnet: Subnet) -> FixedStatistics:

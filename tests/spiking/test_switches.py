@@ -60,7 +60,8 @@ def logits_of(form: Form, subnet: Subnet, **switches: Any) -> Tensor:
 def test_the_networks_are_alive(form: Form, watcher: Any) -> None:
     """What the other tests rest on."""
     with torch.no_grad():
-        form.supernet(form.frames, BASE, RunningStatistics(), watcher)
+        run = watcher.on(form.supernet.in_torch(BASE, RunningStatistics()))
+        form.supernet.run(form.frames, BASE, run)
     assert len(watcher.rates()) == 5 + 7 * 2
     assert min(watcher.rates().values()) > 0.02
     assert max(watcher.rates().values()) < 0.7

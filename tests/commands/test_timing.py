@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autospikformer_cli.engine.profile import StageProfile
+from autospikformer_cli.engine.timing import StageTiming
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.report.profile_table import profile_document, profile_table
+from autospikformer_cli.report.timing_table import timing_document, timing_table
 from autospikformer_cli.store.evaluations import load_evaluations
 
 Aspk = Callable[..., Any]
@@ -78,10 +78,10 @@ def test_a_profile_for_a_reader(aspk: Aspk, trained: Path) -> None:
 
 
 def test_stages_that_do_not_profit_are_named() -> None:
-    fast = StageProfile("fast", 1e-3, 4e-3, 0.1, 0.1, 2000.0, 2000.0, 10.0)
-    dense = StageProfile("dense", 3e-3, 1e-3, 0.6, 0.5, 6000.0, 5000.0, 20.0)
-    real = StageProfile("real", 2e-3, 1e-3, None, None, None, None, 5.0)
-    assert [stage["ratio"] for stage in profile_document([fast, dense])] == pytest.approx([4, 1 / 3])
+    fast = StageTiming("fast", 1e-3, 4e-3, 0.1, 0.1, 2000.0, 2000.0, 10.0)
+    dense = StageTiming("dense", 3e-3, 1e-3, 0.6, 0.5, 6000.0, 5000.0, 20.0)
+    real = StageTiming("real", 2e-3, 1e-3, None, None, None, None, 5.0)
+    assert [stage["ratio"] for stage in timing_document([fast, dense])] == pytest.approx([4, 1 / 3])
     text = rendered([fast, dense, real])
     assert "fires too densely to profit (ratio below 1): dense\n" in text
     assert "slower, with no spikes to skip: real\n" in text
@@ -91,15 +91,15 @@ def test_stages_that_do_not_profit_are_named() -> None:
 
 
 def test_a_narrow_terminal_cuts_no_number() -> None:
-    wide = StageProfile("block.10.attn.proj_linear", 1.234567, 2.345678, 0.123, 0.123, 123.4e6, 123.4e6, 123.4e3)
+    wide = StageTiming("block.10.attn.proj_linear", 1.234567, 2.345678, 0.123, 0.123, 123.4e6, 123.4e6, 123.4e3)
     text = rendered([wide], 80)
     assert "…" not in text
     assert text.count("1234.567") == text.count("2345.678") == 2
 
 
-def rendered(stages: list[StageProfile], width: int = 120) -> str:
+def rendered(stages: list[StageTiming], width: int = 120) -> str:
     written = io.StringIO()
-    Console(file=written, width=width).print(profile_table("Where the time goes", stages))
+    Console(file=written, width=width).print(timing_table("Where the time goes", stages))
     return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
 
 

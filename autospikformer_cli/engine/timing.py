@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class StageProfile:
+class StageTiming:
     """One stage of a network, of one image.
 
     event_driven_s, dense_s: medians over the passes, in seconds. input_rate: mean input value, nonzero_rate: share of
@@ -45,14 +45,14 @@ class StageProfile:
 
 
 @torch.no_grad()
-def profile_stages(
+def time_stages(
     engine: Engine,
     batches_FBHWC: Sequence[Tensor],
     subnet: Subnet,
     statistics: Statistics,
     passes: int,
     advance: Callable[[int], None] = lambda passes: None,
-) -> list[StageProfile]:
+) -> list[StageTiming]:
     """A subnet's stages in the order of execution, by the event-driven engine, on batches of one size in turn.
 
     The pass before the first is not timed: memory and torch's own layers are made ready in it.
@@ -86,8 +86,8 @@ class _Stage:
     passes: int = 0
     spikes: int | None = None
 
-    def profile(self, name: str, images: int) -> StageProfile:
-        return StageProfile(
+    def profile(self, name: str, images: int) -> StageTiming:
+        return StageTiming(
             name=name,
             event_driven_s=median(self.event_driven_s),
             dense_s=median(self.dense_s),

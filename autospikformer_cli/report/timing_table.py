@@ -36,10 +36,10 @@ class TimedStage(Protocol):
     def spikes(self) -> float | None: ...
 
 
-def profile_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] = ()) -> Table:
+def timing_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] = ()) -> Table:
     """Every stage with both times, their ratio, its input and its work; then the total and who does not profit."""
     table = plain_table(title, "\n".join([*_verdict(stages), *notes]))
-    table.add_column("TimedStage", overflow="fold")
+    table.add_column("Stage", overflow="fold")
     for name in (*TIMES, *WORK):
         table.add_column(name, justify="right", no_wrap=True)
     for stage in stages:
@@ -52,7 +52,7 @@ def profile_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str]
     return table
 
 
-def profile_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
+def timing_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
     """The stages as JSON: seconds and counts of one image; what a stage does not have is null."""
     return [
         {
