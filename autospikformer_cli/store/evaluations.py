@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from filelock import FileLock
 
+from autospikformer_cli.atomic_files import explaining_refusal
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import Subnet
@@ -103,11 +104,8 @@ def require_writable(run: Path) -> None:
 @contextmanager
 def _lock(run: Path) -> Iterator[None]:
     lock = FileLock(run / LOCK_NAME)
-    try:
+    with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "results cannot be stored"):
         lock.acquire()
-    except OSError as error:
-        fix = "allow writing there, or copy the run elsewhere"
-        raise UserError(f"results cannot be stored: {error.strerror}", str(run), fix) from error
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 A row is a recording's counts (F, H, W, C) as uint16, one chunk of HDF5's own shuffle and gzip filters, packed by
 whoever made it. Beside the rows lie the SHA-256 of each one's packed bytes, its largest count, and whether its events
 were put in order. A reader unpacks and checks the rows that it wants, and no others; where no count of the file is
-above 255 it gets uint8. The file is written beside its place, row by row, and renamed when it is whole.
+above 255 it gets uint8. The file is written row by row, as `atomic_files` does.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from autospikformer_cli.atomic_files import explaining_refusal, replacing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import REMEDIES, Array, get, get_group, get_json, open_h5, put, put_header, put_json
 
 KIND = "frames"
+_FIX = "make room or allow writing there, or set data.cache to another folder"
 
 COMPRESSION_LEVEL = 1
 ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])
@@ -61,15 +62,13 @@ def lock_frames(path: Path, waiting: Callable[[], AbstractContextManager[object]
     The operating system frees the lock of a process that dies. Raises UserError where the folder cannot be written.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
+    with explaining_refusal(path, _FIX):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             with waiting():
                 lock.acquire()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     try:
         yield
     finally:
@@ -84,27 +83,17 @@ def write_frames(
     made_from: what the frames were made from, as JSON gives it back. shape: (F, H, W, C). Whatever the rows raise goes
     through. Raises UserError where the disk refuses.
     """
-    prefix = f".{path.name}."
-    for orphan in path.parent.glob(f"{prefix}*.tmp"):  # of processes that were killed: the lock is held here
-        orphan.unlink(missing_ok=True)
-    temporary = path.with_name(f"{prefix}{os.getpid()}.{uuid4().hex[:8]}.tmp")
-    try:
-        with _disk_errors(path):
-            file = h5py.File(temporary, "x", libver=("v110", "v110"))
-            try:
-                put_header(file, KIND, "")
-                put_json(file, "made_from", dict(made_from))
-                _put_rows(file, shape, rows, num_rows)
-            except BaseException:
-                with suppress(OSError):
-                    _close(file)
-                raise
-            _close(file)
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explaining_refusal(path, _FIX), replacing(path, locked=True) as temporary:
+        file = h5py.File(temporary, "x", libver=("v110", "v110"))
+        try:
+            put_header(file, KIND, "")
+            put_json(file, "made_from", dict(made_from))
+            _put_rows(file, shape, rows, num_rows)
+        except BaseException:
+            with suppress(OSError):
+                _close(file)
+            raise
+        _close(file)
 
 
 def _close(file: h5py.File) -> None:
@@ -123,30 +112,6 @@ def _put_rows(file: h5py.File, shape: tuple[int, int, int, int], rows: Iterable[
         about[number] = (row.sha256, row.largest, row.reordered)
     for name in ROW.fields or ():
         put(file, name, about[name])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
-        str(path),
-        "make room or allow writing there, or set data.cache to another folder",
-    )
 
 
 def read_frames(
