@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from importlib import metadata
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.data.events import framing as cutting
 from autospikformer_cli.data.events.framing import Framing, count_events
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET, Listing, Recording
@@ -155,11 +155,11 @@ def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) ->
             yield packed_recording(dataset, recording.path, framing)
         return
     # Every process starts with `spawn`: a fork of one whose threads compute (torch, numba, HDF5) may hang.
-    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=end_with_parent)
     ahead: deque[Future[list[BuiltRow]]] = deque()
     try:
         for task in _tasks(recordings):
-            with _interrupts_held():
+            with held_back({signal.SIGINT}):
                 ahead.append(pool.submit(_packed_recordings, dataset, [recording.path for recording in task], framing))
             if len(ahead) >= TASKS_AHEAD * num_processes:
                 yield from ahead.popleft().result()
@@ -187,31 +187,6 @@ def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
             task, size = [], 0
     if task:
         yield task
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this; in processes that are started meanwhile it never arrives.
-
-    A terminal sends it to all of them, and one that is still starting would answer with a traceback of its own.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """Make this process end when the one that started it does, however that ends."""
-    parent = parent_process()
-
-    def wait_and_end() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait_and_end, daemon=True).start()
 
 
 def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[BuiltRow]:
