@@ -15,7 +15,7 @@ PACKAGE = Path(autospikformer_cli.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS = (
-    {"errors", "registry", "say", "atomic_files", "child_processes"},
+    {"errors", "registry", "say", "atomic_files", "child_processes", "wording"},
     {"space", "measurement", "recipe"},
     {"store"},
     {"search", "data", "spiking"},

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.wording import shortened
 
 
 def import_(
@@ -26,7 +27,6 @@ def import_(
     Example: aspk import spikformer-4-384.pth --recipe cifar10-small
     """
     from autospikformer_cli.exchange.importing import import_checkpoint, run_name
-    from autospikformer_cli.exchange.state_dict_file import shortened
     from autospikformer_cli.recipe import load_recipe
 
     imported = import_checkpoint(file, load_recipe(recipe, session.overrides), session)

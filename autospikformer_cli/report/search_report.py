@@ -18,6 +18,7 @@ from autospikformer_cli.search.fitness import Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
+from autospikformer_cli.wording import shortened
 
 BASELINE_LABEL = "baseline, no part of the population"
 
@@ -79,6 +80,5 @@ def _remarks(scores: Scores) -> Iterator[str]:
     yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
-        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason][:5]
-        more = ", ..." if count > len(named) else ""
-        yield f"Rejected: {count} ({', '.join(named)}{more}): {reason}"
+        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]
+        yield f"Rejected: {count} ({shortened(named, most=5, rest=', ...')}): {reason}"

@@ -27,6 +27,7 @@ from autospikformer_cli.data.folders import WHERE, absolute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
+from autospikformer_cli.wording import shortened
 
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
 """progress(description, total), as `Say.progress`."""
@@ -136,11 +137,10 @@ def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress)
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        lines = [f"{fault.where} {fault.what}" for fault in faults[:MOST_FAULTS]]
-        if len(faults) > MOST_FAULTS:
-            lines.append(f"and {len(faults) - MOST_FAULTS:,} more")
+        lines = [f"{fault.where} {fault.what}" for fault in faults]
+        named = shortened(lines, "\n    ", MOST_FAULTS, rest="\n    and {:,} more")
         raise UserError(
-            "\n    ".join([f"{len(faults):,} of {total:,} recordings of {title} cannot be used:", *lines]),
+            f"{len(faults):,} of {total:,} recordings of {title} cannot be used:\n    {named}",
             WHERE,
             "replace these files by whole copies, or remove them",
         )
