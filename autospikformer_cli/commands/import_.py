@@ -9,6 +9,7 @@ import typer
 
 from autospikformer_cli.cli.options import DeviceOptions, NewRunOption, SetOption
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.wording import shortened
 
 
 def import_(
@@ -30,7 +31,6 @@ def import_(
     Example: aspk import spikformer-4-384.pth --recipe cifar10-small
     """
     from autospikformer_cli.exchange.importing import import_checkpoint, require_no_run, run_name
-    from autospikformer_cli.exchange.state_dict_file import shortened
     from autospikformer_cli.recipe import load_recipe
 
     require_no_run(run)

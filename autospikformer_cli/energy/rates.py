@@ -12,6 +12,7 @@ from autospikformer_cli.energy.counts import InputRate
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.layers import read_layer
 from autospikformer_cli.spiking.layout import Operation
+from autospikformer_cli.wording import shortened
 
 _KeyPath = tuple[str, ...]
 _ROUNDED = 1 + 1e-9
@@ -49,9 +50,8 @@ def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, In
     known = {".".join(key) for key in given}
     missing = [name for name in readers if name not in known]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         fix = "write a rate for each layer; aspk energy --json has those of a run as input_rates"
-        faults.append(UserError(f"no rate for {', '.join(missing[:3])}{more}", layer.shown, fix))
+        faults.append(UserError(f"no rate for {shortened(missing)}", layer.shown, fix))
     if faults:
         raise Faults(faults)
     return rates

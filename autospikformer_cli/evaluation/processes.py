@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from threading import Thread
 
 import torch
 
+from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload, refuse_address
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
@@ -84,9 +83,8 @@ class Processes(WorkerPool[Worker]):
         with tempfile.TemporaryDirectory(prefix="aspk-") as folder:
             file = Path(folder) / "workload.pt"
             torch.save(self.workload, file)
-            resource_tracker.ensure_running()  # if Process.start() did it, it would let Ctrl-C through again
             for number, seat in enumerate(seats(self.workload, self.options.workers), 1):
-                with _held_back(STOP_SIGNALS):
+                with held_back(STOP_SIGNALS):
                     self._started.append(_start(number, file, seat))
             self.workers = list(self._started)
             for worker in self._started:
@@ -141,19 +139,9 @@ def _start(number: int, file: Path, seat: Seat) -> Worker:
     return Worker(number, process, ours)
 
 
-@contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """They come after this context; in processes started inside it, never."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
     """A worker's life: read the workload, say so, then measure shard after shard until the pipe closes."""
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     own_process(seat.device, threads=seat.threads)
     workload = seat.of(torch.load(file, mmap=True, weights_only=False))
     evaluator = workload.evaluator()
@@ -178,11 +166,3 @@ def _sendable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(traceback.format_exc())
     return error
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent is gone, even by kill -9, computes no further."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import uuid4
 
+from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_writing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
 from autospikformer_cli.runs.selection import select
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
     from autospikformer_cli.spiking.normalisation import Statistics
 
+_FIX = "make room or allow writing there, or name another file"
 LARGEST_DIFFERENCE = 1e-9
 """That logits may have in float64."""
 SAME_SHARE = 0.99
@@ -157,7 +156,7 @@ class Export:
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
         self.run.say.remark(f"writing {self.file}")
-        with _replaced(self.file) as temporary:
+        with explaining_refusal(self.file, _FIX), replacing(self.file) as temporary:
             self.format.write(network, inputs.new_zeros(2, *inputs.shape[1:]), temporary, metadata)
             comparison = self._compare(
                 self.format.read(network, temporary, self.run.compute.threads), inputs.split(evaluator.batch), expected
@@ -248,44 +247,11 @@ def require_format(file: Path, precision: str, overwrite: bool) -> Format:
 
 def _require_place(file: Path, overwrite: bool) -> None:
     """Raises UserError where a file cannot be written at this place, or is there already."""
-    with _refusals(file):
+    with explaining_refusal(file, _FIX):
         if file.is_dir():
             raise UserError(f"{file} is a folder", "--to", "name a file in it")
         if file.exists() and not overwrite:
             raise UserError(f"{file} exists", "--to", "name another file, or add --overwrite")
         if not file.parent.is_dir():
             raise UserError(f"there is no folder {file.parent}", "--to", f"make it first: mkdir -p {file.parent}")
-        temporary = _temporary(file)
-        temporary.touch(exist_ok=False)
-        temporary.unlink()
-
-
-def _temporary(file: Path) -> Path:
-    """A new name beside, of the same suffix."""
-    return file.with_name(f".{file.stem}.{uuid4().hex[:8]}{file.suffix}")
-
-
-@contextmanager
-def _replaced(file: Path) -> Iterator[Path]:
-    """A temporary name beside; what is written there takes the file's place when the block ends well.
-
-    Raises UserError where the disk refuses.
-    """
-    temporary = _temporary(file)
-    try:
-        with _refusals(file):
-            yield temporary
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _refusals(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        fix = "make room or allow writing there, or name another file"
-        raise UserError(f"cannot be written: {error.strerror or error}", str(file), fix) from error
+        try_writing(file)

@@ -17,13 +17,14 @@ import numpy as np
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import Faults, UserError
-from autospikformer_cli.exchange.state_dict_file import read_state_dict, shortened
+from autospikformer_cli.exchange.state_dict_file import read_state_dict
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.runs.building import environment, make_supernet
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
 from autospikformer_cli.store.runs import is_run, new_run, prepared_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
+from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch

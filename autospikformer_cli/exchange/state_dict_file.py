@@ -7,12 +7,13 @@ import hashlib
 import pickletools
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch
@@ -137,13 +138,3 @@ def _tensors(file: Path, loaded: object) -> dict[str, torch.Tensor]:
 def _remarks(loaded: object) -> list[str]:
     entries = _entries(loaded) if isinstance(loaded, Mapping) else []
     return [f"the file's {entries[0]} is imported, its {name} is not" for name in entries[1:]]
-
-
-def shortened(names: Collection[str], separator: str = ", ", most: int = 3) -> str:
-    """The first names, at most so many, and how many more there are.
-
-    >>> shortened(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    shown = separator.join(list(names)[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -12,11 +12,11 @@ from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, sh
 from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
 from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+from autospikformer_cli.wording import shortened
 
 CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
 """Channels of each data set's images. A folder's images are read as RGB. Events have one or two, by data.polarity."""
 
-_MOST_SHOWN = 3
 _GENES = ("depth", "mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim")
 
 
@@ -51,12 +51,10 @@ def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
 
 def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) -> Finding:
     for heads in head_counts:
-        odd = [dim for dim in dims if dim % heads]
+        odd = [str(dim) for dim in dims if dim % heads]
         if odd:
-            shown = ", ".join(map(str, odd[:_MOST_SHOWN]))
-            more = f" and {len(odd) - _MOST_SHOWN} more" if len(odd) > _MOST_SHOWN else ""
             verb = "is" if len(odd) == 1 else "are"
-            yield f"space.embed_dim: {shown}{more} {verb} not divisible by num_heads {heads}", None
+            yield f"space.embed_dim: {shortened(odd)} {verb} not divisible by num_heads {heads}", None
 
 
 def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.energy_layout import groups_of, is_spikformer, part_of
@@ -223,14 +224,9 @@ def require_picture(path: Path) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all. Raises UserError where the disk refuses."""
-    from autospikformer_cli.store.files import write_whole
-
     suffix = path.suffix.lower()
     picture = BytesIO()
     dpi = min(_DPI, int(_MOST_PIXELS / max(figure.get_size_inches())))
     figure.savefig(picture, format=suffix.removeprefix("."), dpi=dpi, metadata=_METADATA[suffix])
-    try:
+    with explaining_refusal(path, "make room or allow writing there"):
         write_whole(path, picture.getvalue())
-    except OSError as error:
-        what, fix = f"cannot be written: {error.strerror or error}", "make room or allow writing there"
-        raise UserError(what, str(path), fix) from error

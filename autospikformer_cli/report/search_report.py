@@ -17,6 +17,7 @@ from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
+from autospikformer_cli.wording import shortened
 
 BASELINE_LABEL = "baseline, no part of the population"
 
@@ -72,6 +73,5 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
-        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason][:5]
-        more = ", ..." if count > len(named) else ""
-        yield f"Rejected: {count} ({', '.join(named)}{more}): {reason}"
+        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]
+        yield f"Rejected: {count} ({shortened(named, most=5, rest=', ...')}): {reason}"

@@ -17,6 +17,7 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.say import Say
 from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
@@ -135,7 +136,7 @@ def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]],
     wrong = [name for name in state if name not in weights or tuple(state[name].shape) != weights[name].shape]
     if wrong:
         raise UserError(
-            f"its weights do not fit the recipe's network: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''}",
+            f"its weights do not fit the recipe's network: {shortened(wrong, rest=' ...')}",
             where,
             "leave --set space.* and model.pooled_stages as they were when the supernet was trained",
         )

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from filelock import FileLock
 
+from autospikformer_cli.atomic_files import explaining_refusal
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
@@ -93,11 +94,8 @@ def require_writable(run: Path) -> None:
 @contextmanager
 def _lock(run: Path) -> Iterator[None]:
     lock = FileLock(run / EVALUATIONS_LOCK)
-    try:
+    with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "results cannot be stored"):
         lock.acquire()
-    except OSError as error:
-        fix = "allow writing there, or copy the run elsewhere"
-        raise UserError(f"results cannot be stored: {error.strerror}", str(run), fix) from error
     try:
         yield
     finally:

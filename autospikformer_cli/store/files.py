@@ -1,8 +1,7 @@
-"""HDF5 files that are whole or absent: atomic writing, and a SHA-256 for every array, checked on reading.
+"""HDF5 files that are whole or absent, with a SHA-256 for every array, checked on reading.
 
-A file is built in memory, written under a temporary name in its folder, synced and renamed. So a reader sees the old
-file or the new one. Every dataset has an attribute `sha256`, the hash of its dtype, shape and bytes. Nothing is
-pickled: numbers are arrays, texts are UTF-8 strings, structures are JSON texts.
+A file is built in memory and written as `atomic_files` does. Every dataset has an attribute `sha256`, the hash of its
+dtype, shape and bytes. Nothing is pickled: numbers are arrays, texts are UTF-8 strings, structures are JSON texts.
 """
 
 from __future__ import annotations
@@ -10,19 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 
 Array = NDArray[Any]
@@ -59,55 +56,8 @@ def write_h5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     image = io.BytesIO()
     with h5py.File(image, "w", libver=("v110", "v110")) as file:  # since 1.10, HDF5 has checksums of its own structures
         fill(file)
-    try:
+    with explaining_refusal(path, "make room or allow writing there, then run the same command again"):
         write_whole(path, image.getbuffer())
-    except OSError as error:
-        raise UserError(
-            f"cannot be written: {error.strerror or error}",
-            str(path),
-            "make room or allow writing there, then run the same command again",
-        ) from error
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file atomically: write a temporary file, sync it, rename it, sync the folder."""
-    _remove_orphans(path)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _remove_orphans(path: Path) -> None:
-    """Delete the temporary files that killed processes of this host left next to `path`."""
-    prefix = f".{path.name}.{socket.gethostname()}."
-    orphans = [file for file in path.parent.iterdir() if file.name.startswith(prefix) and file.suffix == ".tmp"]
-    for orphan in orphans:
-        pid = orphan.name.removeprefix(prefix).split(".")[0]
-        if pid.isdigit() and not process_lives(int(pid)):
-            orphan.unlink(missing_ok=True)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether this host has a process with that number."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def put_header(file: h5py.File, kind: str, recipe_toml: str) -> None:

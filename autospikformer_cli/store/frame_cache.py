@@ -3,7 +3,7 @@
 A row is a recording's counts (F, H, W, C) as uint16. It is one chunk of HDF5's shuffle and gzip filters, and the
 process that made it has packed it. Each row has a SHA-256 of its packed bytes, its largest count, and whether its
 events were sorted. A reader unpacks and checks only the rows that it wants. It gets uint8 if no count of the file is
-above 255. The file is written row by row under a temporary name, and renamed when it is whole.
+above 255. The file is written row by row, as `atomic_files` does.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from autospikformer_cli.atomic_files import explaining_refusal, replacing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import REMEDIES, Array, get, get_group, get_json, open_h5, put, put_header, put_json
 
 KIND = "frames"
+_FIX = "make room or allow writing there, or set data.cache to another folder"
 
 COMPRESSION_LEVEL = 1
 ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])
@@ -61,15 +62,13 @@ def lock_frames(path: Path, waiting: Callable[[], AbstractContextManager[object]
     The operating system frees the lock of a process that dies. Raises UserError if the folder cannot be written.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
+    with explaining_refusal(path, _FIX):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             with waiting():
                 lock.acquire()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     try:
         yield
     finally:
@@ -84,29 +83,17 @@ def write_frames(
     made_from: what the frames were made from, in JSON types. shape: (F, H, W, C). Raises UserError if writing fails,
     and what `rows` raises.
     """
-    prefix = f".{path.name}."
-    for orphan in path.parent.glob(
-        f"{prefix}*.tmp"
-    ):  # left by killed processes: no live one writes, the caller has the lock
-        orphan.unlink(missing_ok=True)
-    temporary = path.with_name(f"{prefix}{os.getpid()}.{uuid4().hex[:8]}.tmp")
-    try:
-        with _disk_errors(path):
-            file = h5py.File(temporary, "x", libver=("v110", "v110"))
-            try:
-                put_header(file, KIND, "")
-                put_json(file, "made_from", dict(made_from))
-                _put_rows(file, shape, rows, num_rows)
-            except BaseException:
-                with suppress(OSError):
-                    _close(file)
-                raise
-            _close(file)
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explaining_refusal(path, _FIX), replacing(path, locked=True) as temporary:
+        file = h5py.File(temporary, "x", libver=("v110", "v110"))
+        try:
+            put_header(file, KIND, "")
+            put_json(file, "made_from", dict(made_from))
+            _put_rows(file, shape, rows, num_rows)
+        except BaseException:
+            with suppress(OSError):
+                _close(file)
+            raise
+        _close(file)
 
 
 def _close(file: h5py.File) -> None:
@@ -125,30 +112,6 @@ def _put_rows(file: h5py.File, shape: tuple[int, int, int, int], rows: Iterable[
         about[number] = (row.sha256, row.largest, row.reordered)
     for name in ROW.fields or ():
         put(file, name, about[name])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
-        str(path),
-        "make room or allow writing there, or set data.cache to another folder",
-    )
 
 
 def read_frames(

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import evaluations, population, supernet
-from autospikformer_cli.store.files import write_whole
 
 RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
@@ -118,16 +118,16 @@ def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
     """
     lock = FileLock(run / RUN_LOCK)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
-    try:
-        lock.acquire(timeout=0)
-        write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
-    except Timeout:
-        fix = "wait until it ends, or choose another run with --run"
-        raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
-    except OSError as error:
-        lock.release()
-        fix = "allow writing there, or copy the run elsewhere"
-        raise UserError(f"the run cannot be locked: {error.strerror}", str(run), fix) from error
+    with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "the run cannot be locked"):
+        try:
+            lock.acquire(timeout=0)
+            write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
+        except Timeout:
+            fix = "wait until it ends, or choose another run with --run"
+            raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
+        except OSError:
+            lock.release()
+            raise
     try:
         yield
     finally:

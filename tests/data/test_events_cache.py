@@ -62,7 +62,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(tree: Path) -> list[str]:
-    return sorted(path.name for path in (tree / "aspk-frames").glob("*.h5"))
+    return sorted(path.name for path in (tree / "aspk-frames").glob("[!.]*.h5"))
 
 
 def failure(settings: Any) -> str:
@@ -303,11 +303,11 @@ def test_a_process_that_is_ended_leaves_nothing_half(
     assert process.returncode != 0
     if ending == signal.SIGINT:
         assert said.count("Traceback") == 1  # of this program, which does not catch it
-        assert list((gestures / "aspk-frames").glob(".*.tmp")) == []
+        assert list((gestures / "aspk-frames").glob(".*.tmp.*")) == []
     assert kept(gestures) == []
     assert len(load_split(config(dataset="dvs128-gesture", root=str(gestures), image_size=16), 0, "train")) == 22
     assert len(kept(gestures)) == 1
-    assert list((gestures / "aspk-frames").glob(".*.tmp")) == []
+    assert list((gestures / "aspk-frames").glob(".*.tmp.*")) == []
 
 
 def processes_of(group: int) -> list[int]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from importlib import metadata
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.data.events import framing as cutting
 from autospikformer_cli.data.events.framing import Framing, count_events
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET, Listing, Recording
@@ -27,6 +27,7 @@ from autospikformer_cli.data.folders import WHERE, absolute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
+from autospikformer_cli.wording import shortened
 
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
 """A function progress(description, total), such as `Say.progress`."""
@@ -135,11 +136,10 @@ def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress)
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        lines = [f"{fault.where} {fault.what}" for fault in faults[:MOST_FAULTS]]
-        if len(faults) > MOST_FAULTS:
-            lines.append(f"and {len(faults) - MOST_FAULTS:,} more")
+        lines = [f"{fault.where} {fault.what}" for fault in faults]
+        named = shortened(lines, "\n    ", MOST_FAULTS, rest="\n    and {:,} more")
         raise UserError(
-            "\n    ".join([f"{len(faults):,} of {total:,} recordings of {title} cannot be used:", *lines]),
+            f"{len(faults):,} of {total:,} recordings of {title} cannot be used:\n    {named}",
             WHERE,
             "replace these files by whole copies, or remove them",
         )
@@ -154,11 +154,11 @@ def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) ->
             yield packed_recording(dataset, recording.path, framing)
         return
     # Start processes with `spawn`: a fork may hang, because threads of this process compute (torch, numba, HDF5).
-    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=end_with_parent)
     ahead: deque[Future[list[BuiltRow]]] = deque()
     try:
         for task in _tasks(recordings):
-            with _interrupts_held():
+            with held_back({signal.SIGINT}):
                 ahead.append(pool.submit(_packed_recordings, dataset, [recording.path for recording in task], framing))
             if len(ahead) >= TASKS_AHEAD * num_processes:
                 yield from ahead.popleft().result()
@@ -186,31 +186,6 @@ def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
             task, size = [], 0
     if task:
         yield task
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the context. Processes started in the context never receive it.
-
-    A terminal sends Ctrl-C to all processes. One that is still starting would print a traceback.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """Make this process end when its parent ends, in whatever way."""
-    parent = parent_process()
-
-    def wait_and_end() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait_and_end, daemon=True).start()
 
 
 def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[BuiltRow]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autospikformer_cli.errors import UserError
+from autospikformer_cli.atomic_files import explaining_refusal, replacing
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.store.population import Population
 
@@ -82,19 +80,8 @@ def _row(candidate: Candidate) -> dict[str, object]:
 
 def write_table(table: pa.Table, file: Path) -> None:
     """Write the file whole or not at all. Raises UserError where its folder refuses."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as part:
-            temporary = Path(part.name)
-            try:
-                pq.write_table(table, part)
-                part.flush()
-                os.fsync(part.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(file)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise UserError(
-            f"the file cannot be written: {error.strerror or error}", str(file), "choose another with --to"
-        ) from error
+    with (
+        explaining_refusal(file, "choose another with --to", "the file cannot be written"),
+        replacing(file) as temporary,
+    ):
+        pq.write_table(table, temporary)
