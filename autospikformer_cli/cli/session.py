@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from autospikformer_cli.cli.progress import show_progress
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.say import SILENT, Progress
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     import torch
@@ -123,8 +123,7 @@ def checked_session(
         faults.append(UserError(f"{precision!r} is not a precision", "--precision", f"write {' or '.join(PRECISIONS)}"))
     named = next((known for known in ENGINES if known == engine), None)
     if engine is not None and named is None:
-        near = get_close_matches(engine, ENGINES, n=1)
-        fix = f"did you mean {near[0]}?" if near else f"write {' or '.join(ENGINES)}"
+        fix = did_you_mean(nearest_names(engine, ENGINES)) or f"write {' or '.join(ENGINES)}"
         faults.append(UserError(f"{engine!r} is not an engine", "--engine", fix))
     if faults:
         raise Faults(faults)
