@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 DISTRIBUTION = "autospikformer-cli"
 """This distribution. Its components take precedence over a plugin's of the same name; if one fails, it is our bug."""
@@ -68,8 +68,7 @@ class Registry:
             raise unusable(self._noun, point, f"{type(error).__name__}: {error}", where) from error
 
     def _unknown(self, name: str, where: str | None) -> UserError:
-        nearest = get_close_matches(name, self.names(), n=1)
-        fix = f"did you mean {nearest[0]}?" if nearest else f"the {self.kind} are {', '.join(self.names())}"
+        fix = did_you_mean(nearest_names(name, self.names())) or f"the {self.kind} are {', '.join(self.names())}"
         return UserError(f"{name!r} is not one of the {self.kind}", where, fix)
 
     @property

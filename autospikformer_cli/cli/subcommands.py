@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +12,7 @@ from typer.main import get_command
 
 from autospikformer_cli.cli.options import with_option_groups
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -46,8 +46,7 @@ class DefaultGroup(TyperGroup):
         """Raises UserError for a word that is neither a command nor an argument of the default one."""
         takes_words = any(each.param_type_name == "argument" for each in self.commands[self.default].params)
         if args and not args[0].startswith("-") and not takes_words:
-            near = get_close_matches(args[0], self.commands, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"its commands are {', '.join(self.commands)}"
+            fix = did_you_mean(args[0], self.commands) or f"its commands are {', '.join(self.commands)}"
             raise UserError(f"{args[0]!r} is not a command of aspk {self.name}", None, fix)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from autospikformer_cli.energy.counts import InputRate
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.layers import read_layer
 from autospikformer_cli.spiking.layout import Operation
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
 
 _KeyPath = tuple[str, ...]
 _ROUNDED = 1 + 1e-9
@@ -39,8 +38,7 @@ def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, In
     for key, value in given.items():
         name, where = ".".join(key), layer.where(key)
         if name not in readers:
-            near = get_close_matches(name, readers, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"those that read spikes are {', '.join(readers)}"
+            fix = did_you_mean(nearest_names(name, readers)) or f"those that read spikes are {', '.join(readers)}"
             faults.append(UserError(f"{name} reads no spikes in this subnet", where, fix))
             continue
         try:

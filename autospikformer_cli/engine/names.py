@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Literal
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean
 
 EngineName = Literal["event_driven", "dense"]
 PRECISIONS = ("float32", "float64")
@@ -21,6 +21,5 @@ def name_faults(device: str, precision: str, engine: str | None = None) -> Itera
     if precision not in PRECISIONS:
         yield UserError(f"{precision!r} is not a precision", "--precision", f"write {' or '.join(PRECISIONS)}")
     if engine not in (None, *ENGINES):
-        near = get_close_matches(str(engine), ENGINES, n=1)
-        fix = f"did you mean {near[0]}?" if near else f"write {' or '.join(ENGINES)}"
+        fix = did_you_mean(str(engine), ENGINES) or f"write {' or '.join(ENGINES)}"
         yield UserError(f"{engine!r} is not an engine", "--engine", fix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,6 +16,7 @@ from autospikformer_cli.recipe.source import Path
 from autospikformer_cli.recipe.toml_text import toml_key, toml_value
 from autospikformer_cli.recipe.whole import SECTIONS, known_keys
 from autospikformer_cli.space import plain
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 _LONGEST_VALUE = 60
 _KEY_TAG = "[key]"
@@ -99,8 +99,8 @@ def _literal_wording(path: Path, expected: str, value: str) -> tuple[str, str | 
         names.append("none")
     listed = [f'"{name}"' for name in names]
     allowed = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-    near = difflib.get_close_matches(value.strip('"'), names, n=1)
-    return f"{shown_key(path)} must be {allowed}, not {value}", f'did you mean "{near[0]}"?' if near else None
+    near = [f'"{name}"' for name in nearest_names(value.strip('"'), names)]
+    return f"{shown_key(path)} must be {allowed}, not {value}", did_you_mean(near)
 
 
 def _or_none(path: Path) -> str:
@@ -135,15 +135,13 @@ def _nearest_key(path: Path) -> str | None:
     *outer, last = (str(part) for part in path)
     tables = known_keys()
     own = tables.get(".".join(outer), [])
-    near = [".".join([*outer, name]) for name in difflib.get_close_matches(last, own, n=1)]
+    near = [".".join([*outer, name]) for name in nearest_names(last, own)]
     if not near and len(outer) < 2:
         near = [f"{section}.{last}" for section in SECTIONS if last in tables[section]] or [
-            f"{section}.{name}"
-            for section in SECTIONS
-            for name in difflib.get_close_matches(last, tables[section], n=1, cutoff=0.8)
+            f"{section}.{name}" for section in SECTIONS for name in nearest_names(last, tables[section], cutoff=0.8)
         ]
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        return did_you_mean(near)
     if not own:
         return None
     table = ".".join(outer)

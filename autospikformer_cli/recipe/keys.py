@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import broken_rule
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 
 class Keys(BaseModel):
@@ -30,7 +30,6 @@ class Keys(BaseModel):
 def one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
     """The name itself. Raises a broken rule if it is none of the names. otherwise: the remedy if none is near."""
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        fix = f'did you mean "{near[0]}"?' if near else otherwise
+        fix = did_you_mean([f'"{near}"' for near in nearest_names(name, names)]) or otherwise
         raise broken_rule(f": {toml_value(name)} is not one of {', '.join(names)}", fix)
     return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from autospikformer_cli.recipe.shipped import shipped_recipes
 from autospikformer_cli.recipe.source import Path as KeyPath
 from autospikformer_cli.recipe.source import key_lines, key_parts
 from autospikformer_cli.recipe.toml_text import toml_string, toml_value
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 LAID_BY_KEY = {("search", "limits")}
 """Tables in a section that are merged key by key."""
@@ -162,10 +162,9 @@ def _is_path(name_or_path: str) -> bool:
 
 
 def _names_near(name: str) -> str:
-    near = difflib.get_close_matches(name, shipped_recipes(), n=3)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
+    near = nearest_names(name, shipped_recipes(), most=3)
+    otherwise = "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
+    return did_you_mean(near) or otherwise
 
 
 def _with_bases(path: Path, extended_at: str | None) -> list[TomlLayer]:

@@ -290,7 +290,6 @@ def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:
         ("energy", "--subnet", "baseline"),
         ("analyze", "--images", "20"),
         ("report",),
-        ("runs",),
     ):
         done = aspk(*command, "--run", run)
         assert done.exit_code == 0, done.stderr

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 FACTORY = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 OPTION = "aspk energy module"
@@ -76,8 +76,7 @@ def _attribute(module: object, name: str, path: str) -> object:
     for part in path.split("."):
         if not hasattr(value, part):
             public = [each for each in dir(value) if not each.startswith("_") and callable(getattr(value, each, None))]
-            near = get_close_matches(part, public, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(public) or 'nothing to call'}"
+            fix = did_you_mean(nearest_names(part, public)) or f"it has {', '.join(public) or 'nothing to call'}"
             raise UserError(f"{name} has no {part}", OPTION, fix)
         value, name = getattr(value, part), f"{name}.{part}"
     return value
