@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.space import Subnet
 
 
@@ -94,3 +95,32 @@ class Candidate:
     subnet: Subnet
     generation: int
     measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How every number of a store was obtained.
+
+    split, split_hash, images: the images measured on. calibration_*: the images that recalibrated BatchNorm.
+    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash`. epochs: epochs of training.
+    frames: number of frames of a recording of events; a subnet with T steps reads T of them, evenly; 0 for images.
+    engine: what ran the network; dense in files of an aspk before 0.2, which had no other.
+    switches: each switch of fidelity and energy convention and its value; they follow from the recipe.
+    computed_with: versions, and all else that the last bits depend on; empty in files of an aspk before 0.2.
+    """
+
+    split: str
+    split_hash: str
+    images: int
+    calibration_hash: str
+    calibration_images: int
+    batchnorm: str
+    fidelity: str
+    weights_hash: str
+    precision: str
+    device: str
+    epochs: int
+    frames: int = 0
+    engine: str = "dense"
+    switches: dict[str, Value] = field(default_factory=dict, compare=False)
+    computed_with: dict[str, str] = field(default_factory=dict, compare=False)

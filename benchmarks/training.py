@@ -15,7 +15,7 @@ from timing import machine, medians
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import make_supernet
+from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.training.loop import make_optimizer
 

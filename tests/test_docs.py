@@ -8,6 +8,7 @@ import re
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import tomli
@@ -50,9 +51,23 @@ def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone()
     assert len({len(row) for row in rows}) == 3, "a | in a cell"
 
 
-def test_what_computes_a_settled_reading_exists() -> None:
-    settled = tomli.loads((ROOT / "docs" / "settled.toml").read_text(encoding="utf-8"))["reading"]
-    for place in (place for reading in settled for place in reading["computed"]):
+def readings() -> list[dict[str, Any]]:
+    """Every reading of the paper, as the page is made of them."""
+    found: list[dict[str, Any]] = tomli.loads(pages_module().READINGS.read_text(encoding="utf-8"))["reading"]
+    return found
+
+
+def test_every_switch_has_one_reading_and_every_reading_with_a_key_one_switch() -> None:
+    keys = [reading["key"] for reading in readings() if "key" in reading]
+    assert sorted(keys) == sorted(switch.key for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES))
+
+
+@pytest.mark.parametrize("reading", readings(), ids=lambda reading: f"{reading['number']}, {reading['title']}")
+def test_a_reading_has_every_field_of_its_kind_and_what_computes_it_exists(reading: dict[str, Any]) -> None:
+    fields = {"key", "changes", "why"} if "key" in reading else {"paper", "authors", "ours"}
+    assert reading.keys() - {"silent"} == {"number", "title", "computed"} | fields
+    assert "key" in reading or "silent" not in reading
+    for place in reading["computed"]:
         module, _, attribute = place.partition(":")
         reduce(getattr, attribute.split("."), importlib.import_module(module))
 

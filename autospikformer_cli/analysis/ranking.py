@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
+from math import factorial
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autospikformer_cli.analysis.correlation import kendall_tau
+from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.space import Subnet
 
 Integers = NDArray[np.int64]
 
@@ -112,3 +115,133 @@ def ranks(values: Sequence[float]) -> list[float]:
     return [
         sum(other > value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
     ]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A subnet's correct answers with inherited weights, and after it was retrained alone."""
+
+    id: str
+    subnet: Subnet
+    inherited: int
+    retrained: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A sample of an archive, retrained.
+
+    images: measured on, of split. calibration_images: None where BatchNorm was not recalibrated. epochs, train_images,
+    from_scratch: of the retraining. archive: candidates that were sampled from, of so many searches. seed: of
+    sample, retraining and bootstrap.
+    """
+
+    subnets: tuple[Retrained, ...]
+    split: str
+    images: int
+    batchnorm: str
+    calibration_images: int | None
+    engine: str
+    epochs: int
+    train_images: int
+    from_scratch: bool
+    archive: int
+    searches: int
+    seed: int
+
+    @cached_property
+    def columns(self) -> tuple[list[int], list[int]]:
+        """Correct answers, inherited and retrained."""
+        return [each.inherited for each in self.subnets], [each.retrained for each in self.subnets]
+
+    @cached_property
+    def tau(self) -> float | None:
+        """Kendall's tau-b; None where all subnets of a column are equally accurate."""
+        return kendall_tau(*self.columns)
+
+    @cached_property
+    def interval(self) -> TauInterval | None:
+        """Bootstrapped over the subnets of the sample."""
+        return bootstrap_tau(*self.columns, self.seed)
+
+    @cached_property
+    def pairs(self) -> PairCounts:
+        """How the two columns order each pair of subnets."""
+        return pair_counts(*self.columns)
+
+    @cached_property
+    def moves(self) -> list[tuple[float, float, float]]:
+        """Of each subnet its rank as inherited and as retrained, and by how many it rose."""
+        return [(before, after, before - after) for before, after in zip(*map(ranks, self.columns), strict=True)]
+
+    @property
+    def meaning(self) -> str:
+        """What tau and its interval say about the supernet, in a sentence."""
+        num, interval = len(self.subnets), self.interval
+        if self.tau is None or interval is None:
+            flat = [
+                name for name, column in zip(("inherited", "retrained"), self.columns, strict=True) if _flat(column)
+            ]
+            return (
+                f"These {num} subnets do not tell how the supernet ranks: in {' and in '.join(flat)} accuracy they are "
+                "all equal. Take a larger --sample, or search on more images."
+            )
+        if interval.low == interval.high:
+            order = "the same order" if self.tau > 0 else "the opposite order"
+            return (
+                f"All pairs are in {order}, so all resamples agree and the interval is no measure of doubt: by chance "
+                f"{num} subnets fall so once in {factorial(num):,} times. A larger --sample puts it to the test."
+            )
+        if interval.low <= 0 <= interval.high:
+            return (
+                f"So {num} subnets do not tell whether the supernet ranks better than chance: 0 lies in the interval. "
+                "About 4 times as many would halve it."
+            )
+        how = "better" if interval.low > 0 else "worse"
+        return (
+            f"So the supernet ranks {how} than chance; by how much, {num} subnets tell only to within the interval. "
+            "About 4 times as many would halve it."
+        )
+
+    def to_document(self) -> dict[str, object]:
+        """The sample as JSON, in the order in which it was drawn; accuracies in percent, what is undefined is null."""
+        interval, pairs = self.interval, self.pairs
+        return {
+            "kendall_tau": self.tau,
+            "tau_interval": None if interval is None else [interval.low, interval.high],
+            "confidence": CONFIDENCE,
+            "resamples": RESAMPLES,
+            "resamples_with_an_order": 0 if interval is None else interval.resamples,
+            "pairs": {"alike": pairs.alike, "reversed": pairs.reversed, "tied": pairs.tied},
+            "meaning": self.meaning,
+            "split": self.split,
+            "images": self.images,
+            "batchnorm": self.batchnorm,
+            "calibration_images": self.calibration_images,
+            "engine": self.engine,
+            "epochs": self.epochs,
+            "train_images": self.train_images,
+            "from_scratch": self.from_scratch,
+            "seed": self.seed,
+            "num_candidates": self.archive,
+            "num_searches": self.searches,
+            "subnets": [
+                {
+                    "id": each.id,
+                    "subnet": each.subnet.to_numbers(),
+                    "inherited": _accuracy_document(each.inherited, self.images, move[0]),
+                    "retrained": _accuracy_document(each.retrained, self.images, move[1]),
+                    "moved": move[2],
+                }
+                for each, move in zip(self.subnets, self.moves, strict=True)
+            ],
+        }
+
+
+def _flat(column: Sequence[int]) -> bool:
+    return len(set(column)) < 2
+
+
+def _accuracy_document(correct: int, images: int, rank: float) -> dict[str, object]:
+    interval = list(binomial_interval(correct, images))
+    return {"top1": 100.0 * correct / images, "top1_interval": interval, "correct": correct, "rank": rank}

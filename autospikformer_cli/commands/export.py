@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption
 from autospikformer_cli.cli.session import Session
 
 
 def export(
     session: Session,
+    compute: ComputeOptions,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Ends in .safetensors, .pt2 or .onnx.")],
-    subnet: Annotated[
-        str, typer.Option("--subnet", help="best, largest, smallest, baseline, a candidate's id, or the paper's tuple.")
-    ] = "best",
+    subnet: SubnetOption = "best",
     fold: Annotated[bool, typer.Option("--fold", help="Fold BatchNorm into the weights before it.")] = False,
     images: Annotated[int, typer.Option("--images", min=1, help="Validation images to compare it on.")] = 100,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
+    run: RunOption = None,
+    overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Write one subnet alone, with BatchNorm statistics of its own, to a file for another runtime.
 
@@ -29,10 +31,12 @@ def export(
 
     Example: aspk export --subnet best --to best.onnx
     """
-    from autospikformer_cli.exchange.exporting import Export
+    from autospikformer_cli.exchange.exporting import Export, require_format
+    from autospikformer_cli.runs.trained_run import open_run
 
-    begun = Export.open(session, subnet, to, fold=fold, overwrite=overwrite)
-    exported = begun.write(images)
+    file_format = require_format(to, compute.precision, overwrite)
+    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    exported = Export.open(opened, subnet, to, file_format, fold).write(images)
     for line in exported.lines():
         session.console.print(line, markup=False, soft_wrap=True)
-    session.emit({**exported.to_document(), **begun.run.recipe.fidelity_document()})
+    session.emit({**exported.to_document(), **opened.recipe.fidelity_document()})

@@ -18,7 +18,7 @@ from threading import Thread
 
 import torch
 
-from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload, refuse_address
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
 
@@ -154,7 +154,7 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
     """A worker's life: read the workload, say so, then measure shard after shard until the pipe closes."""
     Thread(target=_end_with_parent, daemon=True).start()
-    set_up(seat.device, seat.threads)
+    own_process(seat.device, threads=seat.threads)
     workload = seat.of(torch.load(file, mmap=True, weights_only=False))
     evaluator = workload.evaluator()
     connection.send(None)

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from autospikformer_cli.cli.session import Session, checked_session
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
-from autospikformer_cli.report.units import format_count
-from autospikformer_cli.runs.assembly import TrainedRun, open_searched
-from autospikformer_cli.runs.searching.search import provenance, select_subnet
+from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
-from autospikformer_cli.store.runs import resolve_run
+from autospikformer_cli.units import format_count
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,16 +38,14 @@ SAME_SHARE = 0.99
 """Of the predictions that must be the same in float32, in which a potential that rounds otherwise may flip a spike."""
 
 
-def load_subnet(run: Path, subnet: str = "best", *, precision: str = "float32") -> ExtractedSubnet:
+def extract(run: TrainedRun, subnet: str) -> ExtractedSubnet:
     """A subnet of a run as a module, with its BatchNorm statistics measured or taken as the run's recipe says.
 
     subnet: as --subnet. Raises UserError.
     """
-    session = checked_session(run, [], "cpu", None, precision, None, json=False, quiet=True)
-    opened = open_searched(resolve_run(session.run), session)
-    chosen = select_subnet(subnet, opened.recipe, opened.path)
-    _require_own_statistics(opened)
-    return _extracted(opened, chosen, opened.evaluator().statistics(chosen), fold=False)
+    chosen = select(subnet, run.recipe, run.path).subnet
+    _require_own_statistics(run)
+    return _extracted(run, chosen, run.evaluator().statistics(chosen), fold=False)
 
 
 def _require_own_statistics(run: TrainedRun) -> None:
@@ -143,14 +139,10 @@ class Export:
     fold: bool = False
 
     @classmethod
-    def open(cls, session: Session, subnet: str, file: Path, *, fold: bool, overwrite: bool) -> Export:
-        """From the command line's words, nothing being computed. Raises UserError."""
-        file_format = format_of(file)
-        file_format.require(session.precision)
-        _require_place(file, overwrite)
-        run = open_searched(resolve_run(session.run), session)
+    def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
+        """A subnet by its name, nothing being computed. Raises UserError."""
         _require_own_statistics(run)
-        return cls(run, select_subnet(subnet, run.recipe, run.path), file, file_format, fold)
+        return cls(run, select(subnet, run.recipe, run.path).subnet, file, file_format, fold)
 
     def write(self, first: int) -> Exported:
         """Write the file, and put it at its place once its runtime agrees on the first validation images.
@@ -158,21 +150,23 @@ class Export:
         Raises UserError where it does not agree, or cannot be written.
         """
         images = self.run.images("validation", first)
-        self.run.session.remark(f"extracting {self.subnet}")
+        self.run.say.remark(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator)
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
-        self.run.session.remark(f"writing {self.file}")
+        self.run.say.remark(f"writing {self.file}")
         with _replaced(self.file) as temporary:
             self.format.write(network, inputs.new_zeros(2, *inputs.shape[1:]), temporary, metadata)
-            comparison = self._compare(self.format.read(network, temporary), inputs.split(evaluator.batch), expected)
-            if not comparison.passes(self.run.session.precision):
+            comparison = self._compare(
+                self.format.read(network, temporary, self.run.compute.threads), inputs.split(evaluator.batch), expected
+            )
+            if not comparison.passes(self.run.compute.precision):
                 raise self._disagreement(comparison)
             digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        precision = self.run.session.precision
+        precision = self.run.compute.precision
         return Exported(
             self.run.path, self.subnet, self.file, self.format.runtime, self.fold, precision, parameters, comparison,
             digest,
@@ -183,7 +177,7 @@ class Export:
         from autospikformer_cli.engine.dense import Dense
 
         in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
-        with self.run.session.progress("evaluating", len(images)) as progress:
+        with self.run.say.progress("evaluating", len(images)) as progress:
             expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
@@ -194,8 +188,7 @@ class Export:
         """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) of events."""
         from autospikformer_cli.data.frames import to_frames
 
-        _, dtype = self.run.session.torch_device()
-        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", dtype)
+        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", self.run.compute.dtype)
         frames_BFCHW = frames_FBHWC.permute(1, 0, 4, 2, 3)
         return (frames_BFCHW[:, 0] if self.run.description.num_frames is None else frames_BFCHW).contiguous()
 
@@ -203,7 +196,7 @@ class Export:
         import torch
 
         logits = []
-        with self.run.session.progress("comparing", len(expected)) as progress, torch.no_grad():
+        with self.run.say.progress("comparing", len(expected)) as progress, torch.no_grad():
             for batch in batches:
                 logits.append(predict(batch))
                 progress.advance(len(batch))
@@ -213,7 +206,7 @@ class Export:
         return Agreement(len(expected), float((found - expected).abs().max()), same, len(wanted.unique()))
 
     def _disagreement(self, comparison: Agreement) -> UserError:
-        if self.run.session.precision == "float64":
+        if self.run.compute.precision == "float64":
             wanted = f"logits must be within {LARGEST_DIFFERENCE:g}"
             fix = "please report this: float64 leaves no room for a flipped spike"
         else:
@@ -228,7 +221,7 @@ class Export:
     def _metadata(self, images: ImageSet) -> Mapping[str, str]:
         """What is in the file and how it came about, as texts."""
         run, recipe = self.run, self.run.recipe
-        obtained = provenance(run, images)
+        obtained = run.provenance(images)
         facts = {
             "subnet": str(self.subnet),
             "time_step": self.subnet.time_step,
@@ -243,6 +236,14 @@ class Export:
             "compared_images": obtained.images,
         }
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
+
+
+def require_format(file: Path, precision: str, overwrite: bool) -> Format:
+    """The format that a file's suffix asks for. Raises UserError if it, its precision or its place cannot be had."""
+    file_format = format_of(file)
+    file_format.require(precision)
+    _require_place(file, overwrite)
+    return file_format
 
 
 def _require_place(file: Path, overwrite: bool) -> None:

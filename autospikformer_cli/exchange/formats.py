@@ -44,7 +44,7 @@ class Format(Protocol):
         """Write the network; example: an input of two images, of any values."""
         ...
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
         """The file as its runtime loads it. Raises UserError where it holds other weights than the network."""
         ...
 
@@ -66,7 +66,7 @@ class SafetensorsFile:
         tensors = {name: tensor.contiguous() for name, tensor in published_state(network).items()}
         path.write_bytes(save(tensors, dict(metadata)))
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
         """A copy of the network with the file's tensors, which must be its own to the last bit."""
         from safetensors.torch import load_file
 
@@ -99,7 +99,7 @@ class ProgramFile:
         torch.export.save(_exported_program(network, example), archive, extra_files=dict(metadata))
         path.write_bytes(archive.getbuffer())
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
         """The program, run by torch."""
         import torch
 
@@ -143,13 +143,13 @@ class OnnxFile:
         model.model.metadata_props.update(metadata)
         model.save(path, external_data=False)
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        """A session of ONNX Runtime on the CPU, with as many threads as torch."""
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        """A session of ONNX Runtime on the CPU."""
         import onnxruntime
         import torch
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda x: torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
 

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.exchange.state_dict_file import read_state_dict, shortened
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
-from autospikformer_cli.runs.assembly import environment, make_supernet
+from autospikformer_cli.runs.building import environment, make_supernet
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
 from autospikformer_cli.store.runs import is_run, new_run, prepared_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
 
 if TYPE_CHECKING:
     import torch
+
+    from autospikformer_cli.engine.compute import Compute
 
 IMPORTED = TrainState(epoch=0, step=0, finished=True, history=(), loss_sum=0.0, images=0, seconds=0.0)
 """Nothing was trained here, and nothing is left to train."""
@@ -40,7 +41,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 class Imported:
     """A checkpoint that fits its recipe. num_params: of the whole network, without running statistics.
 
-    remarks: what a user should know of the file beside what was left out.
+    remarks: what a user should know of the file besides what was left out. compute: whose precision the weights have.
     """
 
     recipe: Recipe
@@ -48,20 +49,21 @@ class Imported:
     weights: dict[str, np.ndarray[Any, Any]]
     num_params: int
     remarks: tuple[str, ...]
+    compute: Compute
 
-    def save(self, session: Session, name: str) -> Path:
-        """Write it as a new run: the session's, else one of that name under runs/, numbered where that is taken.
+    def save(self, run: Path | None, name: str) -> Path:
+        """Write it as a new run in a folder, else in one of that name under runs/, numbered if that is taken.
 
-        Raises UserError where the session's folder is a run already, or cannot be written. The splits stay empty,
+        Raises UserError if the folder is a run already, or cannot be written. The splits stay empty,
         since nobody knows which images the checkpoint was trained with: any split of the data set is taken later.
         """
-        path = new_run(runs_folder() / name) if session.run is None else prepared_run(session.run)
+        path = new_run(runs_folder() / name) if run is None else prepared_run(run)
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
             recipe_toml=self.recipe.to_toml(),
             state=IMPORTED,
             splits={},
-            environment=environment(session),
+            environment=environment(self.compute),
             origin=self.origin,
             weights=self.weights,
             optimizer={},
@@ -87,12 +89,11 @@ def run_name(file: Path) -> str:
     return Path(file.name.removesuffix(".tar")).stem
 
 
-def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
-    """A checkpoint's weights for a recipe's network, in the session's precision; no data set is read.
+def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
+    """A checkpoint's weights for a recipe's network, in a precision; no data set is read.
 
     Raises UserError, or Faults, for a file that cannot be read or trusted, does not fit, or holds impossible values.
     """
-    require_no_run(session.run)
     state = read_state_dict(file)
     exported = _switches(state.metadata)
     if exported.get("model.network") == "transformer":
@@ -104,12 +105,12 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
             f"recipe {recipe.name}",
             "import with --set 'model.network=\"spikformer\"'",
         )
-    supernet = make_supernet(recipe, describe(recipe.data), session)
+    supernet = make_supernet(recipe, describe(recipe.data), compute)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
     _require_fit(file, found, expected, recipe)
     ordered = {name: found.entries[name] for name in expected}
-    weights, rounded = _values(file, state.tensors, ordered, session)
+    weights, rounded = _values(file, state.tensors, ordered, compute)
     remarks = list(state.remarks)
     if recipe.model.neuron == "plif" and not exported:
         remarks.append(
@@ -117,9 +118,11 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
             "where they were trained as 1 / tau = sigmoid(w), they are the same at tau 2 only"
         )
     if rounded:
-        remarks.append(f"rounded to {session.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
+        remarks.append(f"rounded to {compute.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
     num_params = sum(parameter.numel() for parameter in supernet.parameters())
-    return Imported(recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks))
+    return Imported(
+        recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks), compute
+    )
 
 
 def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
@@ -247,15 +250,14 @@ def _channels_remedy(found: Architecture, recipe: Recipe) -> str:
 
 
 def _values(
-    file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], session: Session
+    file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], compute: Compute
 ) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
-    """Arrays by our names, in the session's precision, and the names of those that had more digits.
+    """Arrays by our names, in a precision, and the names of those that had more digits.
 
     Raises Faults for values that no network can have.
     """
     import torch
 
-    dtype = torch.float64 if session.precision == "float64" else torch.float32
     arrays, odd, infinite, negative, rounded = {}, [], [], [], []
     for name, entry in entries.items():
         source = tensors[entry.source].detach()
@@ -263,7 +265,7 @@ def _values(
         if kind not in _FLOATS or source.layout is not torch.strided or source.device.type != "cpu":
             odd.append(f"{entry.source} ({kind if source.device.type == 'cpu' else 'without values'})")
             continue
-        tensor = source.reshape(entry.shape).to(dtype).contiguous()
+        tensor = source.reshape(entry.shape).to(compute.dtype).contiguous()
         if not tensor.isfinite().all():
             infinite.append(entry.source)
         elif name.endswith("running_var") and (tensor < 0).any():
@@ -273,7 +275,7 @@ def _values(
         arrays[name] = tensor.numpy()
     kinds = {
         f"tensors that are no plain arrays of {', '.join(_FLOATS)}": odd,
-        f"values that are not finite in {session.precision}": infinite,
+        f"values that are not finite in {compute.precision}": infinite,
         "negative variances": negative,
     }
     faults = [

@@ -1,4 +1,4 @@
-"""What a validation error is called: our wording for each kind, and the key that was probably meant."""
+"""Our wording for each kind of validation error, and the key that was probably meant."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def shown_key(path: Path) -> str:
 def wording(error: ErrorDetails, tree: Mapping[str, Any]) -> tuple[str, str | None]:
     """What is wrong, in a sentence that names the key, and the remedy if one is known.
 
-    tree: the keys as written, to show the value that is wrong as it was typed.
+    tree: the keys as written, so that a wrong value is shown as it was typed
     """
     path = key_path(error)
     key, kind, context = shown_key(path), error["type"], error.get("ctx", {})
@@ -131,7 +131,7 @@ def _remedy_for_missing(path: Path) -> str:
 
 
 def _nearest_key(path: Path) -> str | None:
-    """The known key nearest to an unknown one: of its own table, else of another section."""
+    """The known key nearest to an unknown one, in its own table, else in another section."""
     *outer, last = (str(part) for part in path)
     tables = known_keys()
     own = tables.get(".".join(outer), [])

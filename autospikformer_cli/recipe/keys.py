@@ -1,4 +1,4 @@
-"""What the sections of a recipe are made of: a table of keys, and a name that must be one of several."""
+"""What the sections of a recipe consist of: a table of keys, and a name that must be one of several."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autospikformer_cli.recipe.values import broken_rule
 
 
 class Keys(BaseModel):
-    """A table of keys. While a recipe is loaded, the validation context collects every value that is right."""
+    """A table of keys. While a recipe is loaded, the validation context collects every valid value."""
 
     prefix: ClassVar[str] = ""
-    """What stands before a key in its path."""
+    """The beginning of a key's path, such as search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
@@ -28,7 +28,7 @@ class Keys(BaseModel):
 
 
 def one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
-    """The name itself. Raises a broken rule with the nearest of the names, or else another remedy."""
+    """The name itself. Raises a broken rule if it is none of the names. otherwise: the remedy if none is near."""
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         fix = f'did you mean "{near[0]}"?' if near else otherwise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.energy_layout import groups_of, is_spikformer, part_of
-from autospikformer_cli.report.units import energy_unit
+from autospikformer_cli.units import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

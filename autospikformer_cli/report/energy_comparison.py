@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.table import Table
 
 from autospikformer_cli.energy.comparison import Comparison, LayerComparison
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.report.energy_layout import (
     PARTS,
     SnugTable,
@@ -21,17 +21,7 @@ from autospikformer_cli.report.energy_layout import (
 )
 from autospikformer_cli.report.energy_table import priced_energy
 from autospikformer_cli.report.tables import table_of
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, format_energy, format_share
-
-
-@dataclass(frozen=True, slots=True)
-class ConventionRow:
-    """One convention: its name, what it stands for, and the report under it; None where `missing` says what lacks."""
-
-    name: str
-    about: str
-    report: EnergyReport | None
-    missing: str = ""
+from autospikformer_cli.units import ABSENT, EnergyUnit, format_energy, format_share
 
 
 def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), paper_ann_j: float | None = None) -> Table:

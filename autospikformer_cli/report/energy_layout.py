@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
 
 PARTS = {"patch_embed": "stem", "block": "blocks", "head": "head"}
 """How the first word of an operation's name (Spikformer's state dict) says which part it belongs to."""

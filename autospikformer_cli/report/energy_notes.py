@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.results import Work
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
-from autospikformer_cli.report.units import format_count, format_energy, format_share
-
-
-class Work(Protocol):
-    """What an operator of a module did."""
-
-    @property
-    def operator(self) -> str: ...
-    @property
-    def module(self) -> str: ...
-    @property
-    def calls(self) -> int: ...
-    @property
-    def elements(self) -> int: ...
+from autospikformer_cli.units import format_count, format_energy, format_share
 
 
 def energy_notes(

@@ -10,7 +10,7 @@ from rich.table import Table
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.report.energy_layout import Group, SnugTable, groups_of, share_percent, short_count
 from autospikformer_cli.report.tables import table_of
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_share
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_share
 
 
 def energy_table(

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from autospikformer_cli.report.rows import CandidateRow
 from autospikformer_cli.report.tables import candidate_table
-from autospikformer_cli.report.units import EnergyUnit, energy_unit
 from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
+from autospikformer_cli.units import EnergyUnit, energy_unit
 
 TABLES = ("neurons", "small", "large")
 """Table 2, and parts A and B of Table 3."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.table import Table
 
 from autospikformer_cli.report.tables import plain_table
-from autospikformer_cli.report.units import ABSENT, format_count, format_share
+from autospikformer_cli.units import ABSENT, format_count, format_share
 
 TIMES = ("Events\n(ms)", "Dense\n(ms)", "Dense/\nevents")
 WORK = ("Mean\ninput", "Non-\nzeros", "Synaptic\nevents", "Passes", "Spikes")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.report.rows import CandidateRow
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
 
 BASELINE_MARK = "*"
 MAX_WIDTH = 100

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
     Array,
@@ -32,7 +32,6 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
-from autospikformer_cli.store.population import Provenance
 
 EVALUATIONS_FILE = "evaluations.h5"
 EVALUATIONS_LOCK = ".evaluations.lock"

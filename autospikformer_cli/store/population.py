@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -21,8 +21,7 @@ import h5py
 import numpy as np
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
     get,
     get_group,
@@ -40,35 +39,6 @@ from autospikformer_cli.store.files import (
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 
 POPULATION_FILE = "population.h5"
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How every number of a store was obtained.
-
-    split, split_hash, images: the images measured on. calibration_*: the images that recalibrated BatchNorm.
-    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash`. epochs: epochs of training.
-    frames: number of frames of a recording of events; a subnet with T steps reads T of them, evenly; 0 for images.
-    engine: what ran the network; dense in files of an aspk before 0.2, which had no other.
-    switches: each switch of fidelity and energy convention and its value; they follow from the recipe.
-    computed_with: versions, and all else that the last bits depend on; empty in files of an aspk before 0.2.
-    """
-
-    split: str
-    split_hash: str
-    images: int
-    calibration_hash: str
-    calibration_images: int
-    batchnorm: str
-    fidelity: str
-    weights_hash: str
-    precision: str
-    device: str
-    epochs: int
-    frames: int = 0
-    engine: str = "dense"
-    switches: dict[str, Value] = field(default_factory=dict, compare=False)
-    computed_with: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -78,13 +78,18 @@ def _made(run: Path, *, exist_ok: bool) -> Path:
     return run
 
 
-def resolve_run(path: Path | None) -> Path:
-    """The run at `path`; without a path, the run with the newest supernet.h5. Raises UserError if there is none."""
-    if path is None:
+RunPath = str | os.PathLike[str] | None
+"""A run's folder; None for the newest run."""
+
+
+def resolve_run(run: RunPath) -> Path:
+    """The run in a folder, or without one the run whose supernet.h5 is newest. Raises UserError where there is none."""
+    if run is None:
         runs = _run_folders()
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
         return max(runs, key=lambda run: (run / supernet.SUPERNET_FILE).stat().st_mtime_ns)
+    path = Path(run)
     if is_run(path):
         return path
     named = runs_folder() / path

@@ -224,7 +224,7 @@ def test_what_cannot_be_written_is_said_first(
 ) -> None:
     Path("folder.pt2").mkdir()
     Path("there.pt2").write_text("mine")
-    monkeypatch.delattr("autospikformer_cli.exchange.exporting.open_searched")
+    monkeypatch.setattr("autospikformer_cli.runs.trained_run.open_run", None)  # nothing is opened before
     done = aspk("export", "--to", file, "--precision", "float64")
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {REFUSED[file]}\n")
     assert Path("there.pt2").read_text() == "mine"
@@ -285,8 +285,8 @@ def test_a_network_of_no_numbers_is_not_exported(aspk: Aspk, trained: Path) -> N
 class Disagreeing(SafetensorsFile):
     """Its reader predicts the opposite."""
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        predict = super().read(network, path)
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        predict = super().read(network, path, threads)
         return lambda x: -predict(x)
 
 

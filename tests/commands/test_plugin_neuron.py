@@ -52,7 +52,13 @@ def aspk(*arguments: str, plugin: Path | None = None) -> subprocess.CompletedPro
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     if plugin is not None:
         environment["PYTHONPATH"] = str(plugin)
-    command = [sys.executable, "-m", "autospikformer_cli", *arguments, "--threads", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "autospikformer_cli",
+        *arguments,
+        *(["--threads", "1"] if arguments[0] not in ("report", "runs") else []),
+    ]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
 

@@ -15,9 +15,10 @@ import pytest
 from scipy.stats import kendalltau
 
 from autospikformer_cli.cli.interruption import STOPPING
+from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
-from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import Population, load_population, read_search, save_population
 from autospikformer_cli.store.supernet import load_weights, weights_hash
 
@@ -31,7 +32,8 @@ DOCUMENT_KEYS = {"candidates", "pareto", "baseline", "kendall_tau", "alpha"}
 def test_the_document_holds_every_candidate(searched_once: Once) -> None:
     run, document = searched_once
     population = load_population(run)
-    energy = energy_model(load_recipe("tiny.toml"))
+    recipe = load_recipe("tiny.toml")
+    energy = energy_model(recipe, describe(recipe.data))
 
     assert set(document) >= DOCUMENT_KEYS
     assert document["alpha"] == 0.5

@@ -16,7 +16,7 @@ from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.evaluation.processes import Processes
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import recipe_from_toml
-from autospikformer_cli.runs.searching.archive import Conditions
+from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import load_population, save_population, searches
 

@@ -10,7 +10,7 @@ import pytest
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import network_shape
+from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.spiking.layout import operations
 
 Aspk = Callable[..., Any]

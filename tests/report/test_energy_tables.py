@@ -15,16 +15,17 @@ from autospikformer_cli.energy.comparison import Comparison, LayerComparison
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport, LayerEnergy
 from autospikformer_cli.energy.rates import uniform_rates
+from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
-from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
+from autospikformer_cli.report.energy_comparison import ann_table, conventions_table
 from autospikformer_cli.report.energy_csv import energy_csv
 from autospikformer_cli.report.energy_layout import groups_of
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.provenance import fidelity_notes
-from autospikformer_cli.report.units import EnergyUnit
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, operations
+from autospikformer_cli.units import EnergyUnit
 
 Render = Callable[[RenderableType, int], list[str]]
 

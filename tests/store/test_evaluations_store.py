@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import files
 from autospikformer_cli.store.evaluations import (
@@ -22,7 +22,6 @@ from autospikformer_cli.store.evaluations import (
     load_evaluations,
     write_predictions,
 )
-from autospikformer_cli.store.population import Provenance
 
 RECIPE = "seed = 3\n"
 

@@ -58,7 +58,7 @@ def module_inputs(
     if file is None:
         if shape is None:
             fix = "write --input-shape 1,3,32,32, or give an array: --input FILE.npy"
-            raise UserError("a module needs an input", "--module", fix)
+            raise UserError("a module needs an input", "aspk energy module", fix)
         generator = torch.Generator().manual_seed(SEED)
         numbers = torch.rand(shape, generator=generator, dtype=torch.float32)
         return numbers.to(device, dtype), f"random numbers from 0 to 1, seed {SEED}, of shape {_shown(shape)}"

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from autospikformer_cli.errors import UserError
 
 FACTORY = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
-OPTION = "--module"
+OPTION = "aspk energy module"
 
 
 def load_module(name: str) -> nn.Module:

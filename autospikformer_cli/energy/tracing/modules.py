@@ -83,7 +83,7 @@ class ModuleStack:
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
             if threading.get_ident() != self._thread:
                 what = f"{name} runs in a thread of its own, where nothing can be counted"
-                raise UserError(what, "--module", "call it in forward itself")
+                raise UserError(what, "aspk energy module", "call it in forward itself")
             inputs = list(tensors_in((args, kwargs)))
             self._open.append((name, tuple(inputs[0].shape) if inputs else ()))
             if self._last is not None and inputs:

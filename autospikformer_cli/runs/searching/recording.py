@@ -10,7 +10,6 @@ from typing import Self
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.fidelity import Value
-from autospikformer_cli.report.units import format_energy
 from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.fronts import pareto_front
@@ -18,6 +17,7 @@ from autospikformer_cli.search.hypervolume import reference_of, shares_by_genera
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
+from autospikformer_cli.units import format_energy
 
 
 @dataclass

@@ -13,12 +13,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload
 from autospikformer_cli.evaluation.processes import Seat, seats
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
-from autospikformer_cli.runs.assembly import versions
+from autospikformer_cli.runs.building import versions
 
 SECONDS_UNTIL_TOLD = 10
 SECONDS_TO_ANSWER = 5
@@ -38,7 +38,7 @@ class Measuring:
     """What runs in a worker."""
 
     def __init__(self, workload: Workload, seat: Seat) -> None:
-        set_up(seat.device, seat.threads)
+        own_process(seat.device, threads=seat.threads)
         self._workload = seat.of(workload)
         self._evaluator = self._workload.evaluator()
 

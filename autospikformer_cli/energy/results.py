@@ -1,0 +1,134 @@
+"""What `aspk energy` finds of one network: its energy under any convention, next to its ANN, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Protocol
+
+from autospikformer_cli.energy.comparison import Comparison
+from autospikformer_cli.energy.counts import MissingCounts
+from autospikformer_cli.energy.networks import CountedNetwork
+from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.recipe import EnergyConfig, Recipe
+from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
+from autospikformer_cli.space import Subnet
+
+
+class Work(Protocol):
+    """What an operator of a module did."""
+
+    @property
+    def operator(self) -> str: ...
+    @property
+    def module(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def elements(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConventionRow:
+    """One convention: its name, what it stands for, and the report under it; None where `missing` says what lacks."""
+
+    name: str
+    about: str
+    report: EnergyReport | None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class ModuleWork:
+    """What a user's module does beside the operations that are counted: at no cost, and what may have a cost."""
+
+    not_counted: tuple[Work, ...]
+    unattributed: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class NetworkEnergy:
+    """A network's energy, and what it rests on.
+
+    source: where its input rates are from. subnet, recipe: None for a user's module, whose other work is in module.
+    engine: what ran the subnet, None where rates were given. selected_on: the split of the search that chose it.
+    """
+
+    title: str
+    network: CountedNetwork
+    energy: EnergyConfig
+    source: str
+    subnet: Subnet | None = None
+    recipe: Recipe | None = None
+    engine: str | None = None
+    module: ModuleWork | None = None
+    selected_on: str = ""
+
+    @property
+    def rules(self) -> Convention:
+        """The convention in force, with a name of its own where keys beside it change it."""
+        named, rules = self.energy.named_convention, self.energy.rules
+        changed = {"name": f"{named.name}, changed", "about": "with the keys beside it"}
+        return rules if rules == named else rules.model_copy(update=changed)
+
+    @cached_property
+    def report(self) -> EnergyReport:
+        """Every operation's costs under the convention in force. Raises MissingCounts."""
+        return self.network.report(self.energy.rules, self.energy.hardware)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Beside the ANN of the same shape. Raises MissingCounts."""
+        return self.network.against_ann(self.energy.rules, self.energy.hardware)
+
+    def under_all_conventions(self) -> Iterator[ConventionRow]:
+        """Every convention that comes with aspk, then the one in force where it is another."""
+        conventions = [shipped_convention(name) for name in shipped_names("conventions")]
+        if self.rules not in conventions:
+            conventions.append(self.rules)
+        for convention in conventions:
+            yield self._row(convention)
+
+    def _row(self, convention: Convention) -> ConventionRow:
+        try:
+            report = self.network.report(convention, self.energy.hardware)
+        except MissingCounts as missing:
+            return ConventionRow(convention.name, convention.about, None, missing.what)
+        return ConventionRow(convention.name, convention.about, report)
+
+    def to_document(self) -> dict[str, object]:
+        """The energy as JSON: MACs of a time step, SOPs and joules of an image; what is not there is null."""
+        report, against = self.report, self.comparison
+        layers = [{**asdict(layer), "energy_j": layer.energy_j} for layer in report.layers]
+        rows = self.under_all_conventions()
+        document: dict[str, object] = {
+            "subnet": None if self.subnet is None else self.subnet.to_numbers(),
+            "module": None if self.module is None else self.title,
+            "params": report.params,
+            "macs": report.macs,
+            "sops": report.sops,
+            "energy_j": report.energy_j,
+            "ann_energy_j": against.ann_j,
+            "layers": layers,
+            "against_ann": asdict(against),
+            "conventions": {row.name: None if row.report is None else row.report.energy_j for row in rows},
+            "rates": self.source,
+            "input_rates": {name: asdict(rate) for name, rate in self.network.counts.rates.items()},
+            "step_rates": {layer: list(rates) for layer, rates in self.network.step_rates},
+            "engine": self.engine,
+            "selected_on": self.selected_on or None,
+            "convention": self.energy.named_convention.name,
+            "rules": self.energy.rules.rules(),
+            "profile": self.energy.hardware.name,
+            "hardware": self.energy.hardware.model_dump(exclude_none=True),
+            "unpriced": list(report.unpriced),
+        }
+        if self.module is not None:
+            document["not_counted"] = [_work_document(work) for work in self.module.not_counted]
+            document["unattributed"] = [_work_document(work) for work in self.module.unattributed]
+        return document | (self.recipe.fidelity_document() if self.recipe is not None else {})
+
+
+def _work_document(work: Work) -> dict[str, object]:
+    return {"operator": work.operator, "module": work.module, "calls": work.calls, "elements": work.elements}
