@@ -119,7 +119,7 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Retrained:
-    """A subnet's correct answers with inherited weights, and after it was retrained alone."""
+    """A subnet's numbers of correct answers, with inherited weights and after retraining it alone."""
 
     id: str
     subnet: Subnet
@@ -129,11 +129,11 @@ class Retrained:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A sample of an archive, retrained.
+    """A retrained sample of an archive.
 
-    images: measured on, of split. calibration_images: None where BatchNorm was not recalibrated. epochs, train_images,
-    from_scratch: of the retraining. archive: candidates that were sampled from, of so many searches. seed: of
-    sample, retraining and bootstrap.
+    images: number of images of the split. calibration_images: None if BatchNorm was not recalibrated. epochs,
+    train_images, from_scratch: of the retraining. archive: number of candidates to sample from. searches: number of
+    searches that measured them. seed: of sample, retraining and bootstrap.
     """
 
     subnets: tuple[Retrained, ...]
@@ -151,17 +151,17 @@ class Ranking:
 
     @cached_property
     def columns(self) -> tuple[list[int], list[int]]:
-        """Correct answers, inherited and retrained."""
+        """Numbers of correct answers: inherited, and retrained."""
         return [each.inherited for each in self.subnets], [each.retrained for each in self.subnets]
 
     @cached_property
     def tau(self) -> float | None:
-        """Kendall's tau-b; None where all subnets of a column are equally accurate."""
+        """Kendall's tau-b; None if all subnets of a column are equally accurate."""
         return kendall_tau(*self.columns)
 
     @cached_property
     def interval(self) -> TauInterval | None:
-        """Bootstrapped over the subnets of the sample."""
+        """The interval of tau, bootstrapped over the subnets of the sample."""
         return bootstrap_tau(*self.columns, self.seed)
 
     @cached_property
@@ -171,7 +171,7 @@ class Ranking:
 
     @cached_property
     def moves(self) -> list[tuple[float, float, float]]:
-        """Of each subnet its rank as inherited and as retrained, and by how many it rose."""
+        """For each subnet: its inherited rank, its retrained rank, and the number of ranks that it rose."""
         return [(before, after, before - after) for before, after in zip(*map(ranks, self.columns), strict=True)]
 
     @property
@@ -204,7 +204,7 @@ class Ranking:
         )
 
     def to_document(self) -> dict[str, object]:
-        """The sample as JSON, in the order in which it was drawn; accuracies in percent, what is undefined is null."""
+        """The sample as JSON, in the order drawn. Accuracies are in percent; undefined values are null."""
         interval, pairs = self.interval, self.pairs
         return {
             "kendall_tau": self.tau,

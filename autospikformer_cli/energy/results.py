@@ -1,4 +1,4 @@
-"""What `aspk energy` finds of one network: its energy under any convention, next to its ANN, and as JSON."""
+"""Results of `aspk energy` for one network: its energy under any convention, next to its ANN, and as JSON."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ from autospikformer_cli.space import Subnet
 
 
 class Work(Protocol):
-    """What an operator of a module did."""
+    """What an operator in a module did."""
 
     @property
-    def operator(self) -> str: ...
+    def operator(self) -> str:
+        """Name of the operator."""
+
     @property
-    def module(self) -> str: ...
+    def module(self) -> str:
+        """Name of the module that called it."""
+
     @property
-    def calls(self) -> int: ...
+    def calls(self) -> int:
+        """Number of calls."""
+
     @property
-    def elements(self) -> int: ...
+    def elements(self) -> int:
+        """Elements written, over all images."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConventionRow:
-    """One convention: its name, what it stands for, and the report under it; None where `missing` says what lacks."""
+    """One convention: its name, its description, and the report under it; None if counts are missing (`missing`)."""
 
     name: str
     about: str
@@ -41,7 +48,10 @@ class ConventionRow:
 
 @dataclass(frozen=True)
 class ModuleWork:
-    """What a user's module does beside the operations that are counted: at no cost, and what may have a cost."""
+    """Uncounted work of a user's module.
+
+    not_counted: operators that cost nothing. unattributed: operators that may have a cost.
+    """
 
     not_counted: tuple[Work, ...]
     unattributed: tuple[Work, ...]
@@ -49,10 +59,11 @@ class ModuleWork:
 
 @dataclass(frozen=True)
 class NetworkEnergy:
-    """A network's energy, and what it rests on.
+    """A network's energy, and what it depends on.
 
-    source: where its input rates are from. subnet, recipe: None for a user's module, whose other work is in module.
-    engine: what ran the subnet, None where rates were given. selected_on: the split of the search that chose it.
+    source: the origin of its input rates. subnet, recipe: None for a user's module. engine: what ran the subnet; None
+    for given rates. module: uncounted work of a user's module. selected_on: the split of the search that chose the
+    subnet.
     """
 
     title: str
@@ -67,23 +78,23 @@ class NetworkEnergy:
 
     @property
     def rules(self) -> Convention:
-        """The convention in force, with a name of its own where keys beside it change it."""
+        """The convention in force. It has another name if further keys of the recipe change it."""
         named, rules = self.energy.named_convention, self.energy.rules
         changed = {"name": f"{named.name}, changed", "about": "with the keys beside it"}
         return rules if rules == named else rules.model_copy(update=changed)
 
     @cached_property
     def report(self) -> EnergyReport:
-        """Every operation's costs under the convention in force. Raises MissingCounts."""
+        """The costs of all operations under the convention in force. Raises MissingCounts if counts are missing."""
         return self.network.report(self.energy.rules, self.energy.hardware)
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Beside the ANN of the same shape. Raises MissingCounts."""
+        """The comparison with the ANN of the same shape. Raises MissingCounts if counts are missing."""
         return self.network.against_ann(self.energy.rules, self.energy.hardware)
 
     def under_all_conventions(self) -> Iterator[ConventionRow]:
-        """Every convention that comes with aspk, then the one in force where it is another."""
+        """All conventions that come with aspk, then the one in force, if it is another."""
         conventions = [shipped_convention(name) for name in shipped_names("conventions")]
         if self.rules not in conventions:
             conventions.append(self.rules)
@@ -98,7 +109,7 @@ class NetworkEnergy:
         return ConventionRow(convention.name, convention.about, report)
 
     def to_document(self) -> dict[str, object]:
-        """The energy as JSON: MACs of a time step, SOPs and joules of an image; what is not there is null."""
+        """The energy as JSON: MACs of a time step, SOPs and joules of an image. Absent values are null."""
         report, against = self.report, self.comparison
         layers = [{**asdict(layer), "energy_j": layer.energy_j} for layer in report.layers]
         rows = self.under_all_conventions()

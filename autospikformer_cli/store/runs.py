@@ -83,7 +83,7 @@ RunPath = str | os.PathLike[str] | None
 
 
 def resolve_run(run: RunPath) -> Path:
-    """The run in a folder, or without one the run whose supernet.h5 is newest. Raises UserError where there is none."""
+    """The run in a folder; without one, the run with the newest supernet.h5. Raises UserError if there is none."""
     if run is None:
         runs = _run_folders()
         if not runs:
