@@ -1,4 +1,4 @@
-"""How loops are compiled: once on a machine, kept between runs."""
+"""How loops are compiled: once on a machine, and cached between runs."""
 
 from __future__ import annotations
 
@@ -20,33 +20,35 @@ LOOP_FILES = (
     "engine/kernels.py",
     "engine/attention.py",
 )
-"""Whose code is in compiled loops."""
+"""Files whose code ends up in compiled loops."""
 UNCOUNTED = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}
-"""Without counting references to arrays: an option that numba has, but does not promise to keep."""
+"""Switches off numba's counts of references to arrays. numba has this option, but does not promise to keep it."""
 
 
 def inlined(function: Loop) -> Loop:
-    """Compiled as part of the loop that calls it; makes no arrays."""
-    part: Loop = njit(forceinline=True, **UNCOUNTED)(function)
-    return part
+    """Compile a function as part of the loop that calls it. It must not allocate arrays."""
+    loop: Loop = njit(forceinline=True, **UNCOUNTED)(function)
+    return loop
 
 
 def compiled(*, parallel: bool = False, allocates: bool = True) -> Callable[[Loop], Loop]:
-    """A compiled loop that lets other threads run.
+    """Compile a loop that lets other threads run.
 
-    It is kept beside the package, or where that cannot be written in the user's cache folder, or in NUMBA_CACHE_DIR if
-    that is set; where nothing can be written it is compiled anew in every process. parallel: it has a `prange`.
-    allocates: it makes arrays; one that does not need not count references, most of a short loop's time.
+    numba caches it next to the package, or in the user's cache folder if the package is not writable. NUMBA_CACHE_DIR
+    overrides both. If no folder is writable, every process compiles the loop anew.
+    parallel: the loop has a `prange`.
+    allocates: the loop makes arrays. A loop that makes none need not count references, most of a short loop's time.
     """
     options = {"nogil": True, "parallel": parallel} | ({} if allocates else UNCOUNTED)
 
     def compile_loop(function: Loop) -> Loop:
         try:
             loop = njit(cache=True, **options)(function)
-            kept = loop._cache._cache_file
-            kept._source_stamp = (kept._source_stamp, _sources())
-            kept._load_index = _forgiving(kept._load_index)
-        except (RuntimeError, AttributeError):  # no place for a cache, or one that would not notice new sources
+            cache_file = loop._cache._cache_file
+            # numba compares this stamp with the index's, and compiles anew if they differ.
+            cache_file._source_stamp = (cache_file._source_stamp, _sources())
+            cache_file._load_index = _forgiving(cache_file._load_index)
+        except (RuntimeError, AttributeError):  # no writable folder, or a cache that would not notice new sources
             loop = njit(**options)(function)
         return loop  # type: ignore[no-any-return]
 
@@ -54,12 +56,12 @@ def compiled(*, parallel: bool = False, allocates: bool = True) -> Callable[[Loo
 
 
 def _forgiving(load_index: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]:
-    """An index that cannot be read is an empty one. Its types may have gone with the sources that it was made from."""
+    """Treat an unreadable index as empty. Its types may have gone with the sources that it was made from."""
 
     def load() -> dict[Any, Any]:
         try:
             return load_index()
-        except Exception:  # unpickling what another version wrote fails in any way
+        except Exception:  # unpickling the index of another version can raise anything
             return {}
 
     return load
@@ -67,6 +69,6 @@ def _forgiving(load_index: Callable[[], dict[Any, Any]]) -> Callable[[], dict[An
 
 @cache
 def _sources() -> str:
-    """A hash of all files that loops are made of: numba itself looks at a loop's own alone."""
+    """A hash of all files that loops are made of. numba itself only watches a loop's own file."""
     package = Path(__file__).parents[1]
     return hashlib.sha256(b"".join((package / name).read_bytes() for name in LOOP_FILES)).hexdigest()

@@ -13,7 +13,7 @@ from autospikformer_cli.spiking.layout import KERNEL
 
 
 class ElasticLinear(nn.Module):
-    """A linear layer of which a subnet uses the first outputs and inputs."""
+    """A linear layer. A subnet uses its first outputs and inputs."""
 
     def __init__(self, inputs: int, outputs: int, name: str, bias: bool = True) -> None:
         super().__init__()
@@ -22,6 +22,7 @@ class ElasticLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
+        """The first outputs (..., outputs) of x (..., inputs)."""
         bias = None if self.bias is None else self.bias[:outputs]
         weight = self.weight[:outputs, : x.shape[-1]]
         if x.ndim == 4 and not torch.is_grad_enabled() and _has_fast_convolution(x):
@@ -30,9 +31,9 @@ class ElasticLinear(nn.Module):
 
 
 class ElasticConvolution(nn.Module):
-    """A 3 x 3 convolution, of which a subnet uses the first outputs and inputs; channels last.
+    """A 3 x 3 convolution, channels last. A subnet uses its first outputs and inputs.
 
-    It has no bias until a BatchNorm is folded into it.
+    It has a bias only if a BatchNorm was folded into it.
     """
 
     def __init__(self, inputs: int, outputs: int, name: str) -> None:
@@ -42,6 +43,7 @@ class ElasticConvolution(nn.Module):
         self.bias: nn.Parameter | None = None
 
     def forward(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
+        """The first outputs (T, B, H, W, outputs) of x."""
         x_BCHW = x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
         weight = self.weight[:outputs, : x_BCHW.shape[1]]
         bias = None if self.bias is None else self.bias[:outputs]
@@ -51,12 +53,12 @@ class ElasticConvolution(nn.Module):
 
 
 def _has_fast_convolution(x: Tensor) -> bool:
-    """Whether oneDNN convolves: on a CPU, which it uses better than torch's own products do by a sixth."""
+    """Whether oneDNN convolves. On a CPU it is faster than torch's own products by a sixth."""
     return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
 def _as_convolution(x_TBND: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer as a convolution of one position."""
+    """Compute a linear layer as a 1 x 1 convolution."""
     x_BDN1 = x_TBND.flatten(0, 1)[:, :, None].permute(0, 3, 1, 2)
     kernel = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
     y_BCN1 = functional.conv2d(x_BDN1, kernel, bias)
@@ -64,7 +66,7 @@ def _as_convolution(x_TBND: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
 
 
 def max_pool(x_TBHWC: Tensor) -> Tensor:
-    """Maxima of 3 x 3 windows at a distance of 2, which halves the side (rounded up)."""
+    """Maxima of 3 x 3 windows with stride 2. The side is halved and rounded up."""
     pooled_BCHW = functional.max_pool2d(x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2), 3, stride=2, padding=1)
     pooled_BHWC = pooled_BCHW.permute(0, 2, 3, 1)
     return pooled_BHWC.reshape(*x_TBHWC.shape[:2], *pooled_BHWC.shape[1:])

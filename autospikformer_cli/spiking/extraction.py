@@ -1,4 +1,4 @@
-"""A subnet alone: its own slices of the supernet's weights, with BatchNorm statistics of its own.
+"""A subnet taken out of the supernet, with its own slices of the weights and its own BatchNorm statistics.
 
 Dimension legend: F frames, B images, H W rows and columns, C channels, D embedding dimension.
 """
@@ -25,11 +25,12 @@ ExtractedLayer = ElasticConvolution | ElasticLinear
 
 
 class ExtractedSubnet(Supernet):
-    """One subnet of a supernet, without the rest: `network(x)` are its logits. It shares no memory with the supernet.
+    """One subnet as a network of its own: `network(x)` returns its logits. It shares no memory with the supernet.
 
-    subnet: its genome. mean, std: of each channel; an image is read as (pixel / 255 - mean) / std, events as counts.
+    subnet: its genome.
+    mean, std: of each channel. An image is read as (pixel / 255 - mean) / std, events as counts.
     Parameters have the names of Spikformer's published state dict. The stem's first three convolutions keep the
-    supernet's width (weight entanglement). BatchNorm has fixed statistics, in train mode too, and no gradient flows.
+    supernet's width (weight entanglement). BatchNorm has fixed statistics, in train mode too. No gradient flows.
     """
 
     def __init__(
@@ -42,14 +43,18 @@ class ExtractedSubnet(Supernet):
         std: tuple[float, ...],
         fold: bool = False,
     ) -> None:
-        """statistics: the subnet's, of its running or its recalibrated moments. fold: BatchNorm into the weights."""
+        """Copy a subnet's slices.
+
+        statistics: the subnet's running or recalibrated moments.
+        fold: whether BatchNorm is folded into the weights.
+        """
         nn.Module.__init__(self)
         self.config, self.subnet, self.mean, self.std = supernet.config, subnet, mean, std
         self.patch_embed = deepcopy(supernet.patch_embed)
         self.block = deepcopy(supernet.block[: subnet.depth])
         self.head = deepcopy(supernet.head)
         widths = layer_widths(self.config.shape, subnet)
-        channels = {_norm_behind(name): outputs for name, (_, outputs) in widths.items()}
+        channels = {_norm_after(name): outputs for name, (_, outputs) in widths.items()}
         for module in self.modules():
             if isinstance(module, ExtractedLayer):
                 _slice_layer(module, *widths[module.name])
@@ -62,7 +67,7 @@ class ExtractedSubnet(Supernet):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Logits (B, classes) of normalised images (B, C, H, W), or of counts of events (B, F, C, H, W).
 
-        Of F frames the subnet's T are taken evenly. Raises ValueError for another number of axes, and for F < T.
+        The subnet reads T of the F frames, evenly. Raises ValueError for another number of axes, and for F < T.
         """
         axes = 5 if self.config.shape.reads_events else 4
         if x.ndim != axes:
@@ -75,13 +80,13 @@ class ExtractedSubnet(Supernet):
 
     @property
     def input_axes(self) -> str:
-        """What the axes of its input are."""
+        """The axes of its input, in words."""
         shape = self.config.shape
         sizes = f"{shape.in_channels}, {shape.image_size}, {shape.image_size}"
         return f"(batch, frames, {sizes})" if shape.reads_events else f"(batch, {sizes})"
 
     def _fold(self) -> None:
-        layers = {_norm_behind(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
+        layers = {_norm_after(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
         norms = [module for module in self.modules() if isinstance(module, ElasticBatchNorm)]
         folded = {norm.name: FoldedBatchNorm(norm.name) for norm in norms}
         for norm in norms:
@@ -105,16 +110,16 @@ def layer_widths(shape: NetworkShape, subnet: Subnet) -> dict[str, tuple[int, in
     return widths | {"head": (dim, shape.num_classes)}
 
 
-def _norm_behind(layer: str) -> str:
-    """The name of the BatchNorm behind a layer."""
+def _norm_after(layer: str) -> str:
+    """The name of the BatchNorm after a layer."""
     return layer.replace("conv", "bn").replace("linear", "bn")
 
 
 def published_state(network: ExtractedSubnet) -> dict[str, Tensor]:
-    """Its tensors under the names and in the shapes of Spikformer's published checkpoints.
+    """Its tensors, with the names and shapes of Spikformer's published checkpoints.
 
-    Spikformer without q, k, v biases (for ImageNet and event cameras) has convolutions of one position for linear
-    layers, `..._conv`: weights are (out, in, 1), but (out, in, 1, 1) in the MLP of the model for ImageNet.
+    Without q, k, v biases (for ImageNet and event cameras), Spikformer has 1 x 1 convolutions, `..._conv`, for linear
+    layers. Their weights are (out, in, 1), but (out, in, 1, 1) in the MLP of the model for ImageNet.
     """
     state, shape = network.state_dict(), network.config.shape
     if shape.qkv_bias:
@@ -135,7 +140,7 @@ def _slice_layer(layer: ExtractedLayer, inputs: int, outputs: int) -> None:
 
 
 def _slice_norm(norm: ElasticBatchNorm, channels: int, statistics: Statistics) -> None:
-    """Its first channels, with the subnet's own moments in the place of training's."""
+    """Keep the first channels, with the subnet's own moments instead of training's."""
     norm.weight, norm.bias = _copied(norm.weight[:channels]), _copied(norm.bias[:channels])
     moments = statistics.moments(norm, channels, _no_batch)
     norm.running_mean, norm.running_var = (moment.to(norm.weight).clone() for moment in moments)

@@ -16,6 +16,8 @@ from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Mome
 
 
 class _Scalars(NamedTuple):
+    """A layer's constants as the compiled loops take them, in the precision of its currents."""
+
     tau: Any
     leak: Any
     threshold: Any
@@ -27,14 +29,14 @@ class _Scalars(NamedTuple):
 def _scalars(neuron: Neuron, dynamics: Dynamics, x: Tensor) -> _Scalars:
     import numpy as np
 
-    kind = np.float32 if x.dtype == torch.float32 else np.float64
+    dtype = np.float32 if x.dtype == torch.float32 else np.float64
     leak = 1 - 1 / neuron.tau
     reach, hard = dynamics.fires_at == "reach", dynamics.reset == "hard"
-    return _Scalars(kind(neuron.tau), kind(leak), kind(neuron.threshold), dynamics.decay_input, reach, hard)
+    return _Scalars(dtype(neuron.tau), dtype(leak), dtype(neuron.threshold), dynamics.decay_input, reach, hard)
 
 
 class _TrainedFiring(torch.autograd.Function):
-    """Normalise with the batch's moments and fire; only the layer's input is kept for the backward pass."""
+    """Normalise with the batch's moments, then fire. Only the layer's input is saved for the backward pass."""
 
     @staticmethod
     def forward(
@@ -48,6 +50,7 @@ class _TrainedFiring(torch.autograd.Function):
             mean, inverse_std = torch.zeros(channels), torch.ones(channels)
         else:
             mean, inverse_std = moments.mean, (moments.variance + EPS).rsqrt()
+        # The batch's moments are float64: scale and shift are rounded once.
         scale = (weight * inverse_std).to(x_TMC.dtype)
         shift = (bias - mean * weight * inverse_std).to(x_TMC.dtype)
         spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
@@ -76,17 +79,18 @@ class _TrainedFiring(torch.autograd.Function):
             )
         else:
             grad *= scale
-        sums = sums.to(x_TMC.dtype)
+        sums = sums.to(x_TMC.dtype)  # of the gradient: bias; of gradient times normalised input: weight
         return grad, sums[1], sums[0], None, None, None, None
 
 
-def _compiled(x: Tensor) -> bool:
+def _can_compile(x: Tensor) -> bool:
+    """Whether the compiled loops can run on x."""
     suited = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
     return suited and not torch.compiler.is_compiling()
 
 
 def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Neuron, dynamics: Dynamics) -> Tensor:
-    """Spikes (T, M, C) of LIF neurons from currents x scale + shift: compiled, without gradient."""
+    """Spikes (T, M, C) of LIF neurons from currents x scale + shift, by compiled loops, without gradient."""
     from autospikformer_cli.spiking import lif_kernels
 
     spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
@@ -106,12 +110,12 @@ def _train_compiled(
 
 
 def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
-    """x (T, B, P, C), normalised with its own moments, as (T, M, C), with gradient; the running statistics follow.
+    """Normalise x (T, B, P, C) with its own moments, and update the running statistics.
 
-    One row alone is its own mean: what is left is the bias.
+    Returns (T, M, C), with gradient. A single row is its own mean: only the bias is left.
     """
     channels = x_TBPC.shape[-1]
-    if x_TBPC.numel() == channels:
+    if x_TBPC.numel() == channels:  # torch refuses to normalise a single row
         norm.track(batch_moments(x_TBPC), 1)
         return norm.bias[:channels].expand(1, 1, -1)
     mean, variance, weight, bias = (
@@ -121,55 +125,55 @@ def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
     return normalised.view_as(x_TBPC).flatten(1, 2)
 
 
-def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, node: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
-    same = _as_lif(node, neuron, x_TBPC, learning=True)
-    if same is None:
-        spikes: Tensor = node(normalise_in_training(x_TBPC, norm), time_step, neuron)
+def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, kind: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
+    lif = _as_lif(kind, neuron, x_TBPC, learning=True)
+    if lif is None:
+        spikes: Tensor = kind(normalise_in_training(x_TBPC, norm), time_step, neuron)
         return spikes
     channels = x_TBPC.shape[-1]
     moments = batch_moments(x_TBPC)
     norm.track(moments, x_TBPC.numel() // channels)
     weight, bias = norm.weight[:channels], norm.bias[:channels]
-    return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, same, node.dynamics)
+    return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, lif, kind.dynamics)
 
 
-def _as_lif(node: NeuronKind, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
-    """The LIF neuron that compiled loops run instead; None where torch must, as for what the node itself learns."""
-    if not _compiled(x) or (learning and next(node.parameters(), None) is not None):
+def _as_lif(kind: NeuronKind, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
+    """The LIF neuron that compiled loops run. None if torch must run instead: it trains the neurons' own parameters."""
+    if not _can_compile(x) or (learning and next(kind.parameters(), None) is not None):
         return None
-    return node.as_lif(neuron)
+    return kind.as_lif(neuron)
 
 
-def scale_and_fire(x_TMC: Tensor, scale: float, node: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
-    """Spikes (T, M, C) of x times a constant, with gradient where one is wanted."""
+def scale_and_fire(x_TMC: Tensor, scale: float, kind: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
+    """Spikes (T, M, C) of x times a constant, with gradient if gradients are enabled."""
     learning = torch.is_grad_enabled()
-    same = _as_lif(node, neuron, x_TMC, learning=learning)
-    if same is None:
-        spikes: Tensor = node(x_TMC * scale, time_step, neuron)
+    lif = _as_lif(kind, neuron, x_TMC, learning=learning)
+    if lif is None:
+        spikes: Tensor = kind(x_TMC * scale, time_step, neuron)
         return spikes
     scales = torch.full((x_TMC.shape[-1],), scale, dtype=x_TMC.dtype)
     zeros = torch.zeros_like(scales)
     if not learning:
-        return fire(x_TMC, scales, zeros, time_step, same, node.dynamics)
-    return _train_compiled(x_TMC, scales, zeros, None, time_step, same, node.dynamics)
+        return fire(x_TMC, scales, zeros, time_step, lif, kind.dynamics)
+    return _train_compiled(x_TMC, scales, zeros, None, time_step, lif, kind.dynamics)
 
 
 def normalise_and_fire(
     x_TBPC: Tensor,
     norm: ElasticBatchNorm,
-    node: NeuronKind,
+    kind: NeuronKind,
     statistics: Statistics | None,
     time_step: int,
     neuron: Neuron,
 ) -> Tensor:
-    """Spikes (T, B, P, C): BatchNorm with the given statistics, or as in training (None), then the neurons."""
+    """Spikes (T, B, P, C) of BatchNorm and the neurons after it. statistics: of BatchNorm; None to train."""
     if statistics is None:
-        spikes = _train_and_fire(x_TBPC, norm, node, time_step, neuron)
+        spikes = _train_and_fire(x_TBPC, norm, kind, time_step, neuron)
     else:
-        same = _as_lif(node, neuron, x_TBPC, learning=False)
-        if same is None:
-            spikes = node(norm.normalised(x_TBPC, statistics).flatten(1, 2), time_step, neuron)
+        lif = _as_lif(kind, neuron, x_TBPC, learning=False)
+        if lif is None:
+            spikes = kind(norm.normalised(x_TBPC, statistics).flatten(1, 2), time_step, neuron)
         else:
             scale, shift = norm.scale_and_shift(x_TBPC, statistics)
-            spikes = fire(x_TBPC.flatten(1, 2), scale, shift, time_step, same, node.dynamics)
+            spikes = fire(x_TBPC.flatten(1, 2), scale, shift, time_step, lif, kind.dynamics)
     return spikes.reshape(time_step, *x_TBPC.shape[1:])

@@ -1,4 +1,4 @@
-"""The shape of a Spikformer as values: its operations with their multiply-accumulates and parameters. No torch."""
+"""The shape of a Spikformer as values: its operations, their multiply-accumulates and parameters. No torch."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ STEM_FRACTIONS = (8, 4, 2, 1)
 """The stem's four convolutions have 1/8, 1/4, 1/2 and all of the embedding dimension."""
 KERNEL = 3
 NEURON_LAYERS = 7
-"""Of a block: q, k, v, behind attention, the projection, fc1, fc2."""
+"""Of a block: after q, k, v, attention, the projection, fc1 and fc2."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """What the data set and the supernet fix: image side in pixels, channels, classes, the widest dimension.
+    """What the data set and the supernet fix.
 
-    pooled_stages: which of the stem's stages 1 to 4 end in a 3 x 3 max-pool of stride 2, which halves the side.
-    fixed_heads: the head count of every block where the subnet's own has no effect; None where it has.
-    qkv_bias: whether q, k and v have biases. reads_events: frames are counts of events, one for each time step.
-    network: "transformer" is the ANN of the same shape, whose layers all read real values once. neuron_params: learned
-    numbers of one layer's neurons. stem_dim: what the stem's first three convolutions have an eighth, a quarter and a
-    half of; 0 for widest_dim.
+    image_size: side in pixels.
+    widest_dim: the largest embedding dimension.
+    pooled_stages: the stages 1 to 4 of the stem that end in a 3 x 3 max-pool of stride 2, which halves the side.
+    fixed_heads: the head count of every block, instead of the subnet's; None for the subnet's own.
+    qkv_bias: whether q, k and v have biases.
+    reads_events: whether frames are counts of events, one frame for each time step.
+    network: "transformer" is the ANN of the same shape; all its layers read real values once.
+    neuron_params: learned numbers of one layer's neurons.
+    stem_dim: the stem's first three convolutions have an eighth, a quarter and a half of it; 0 for widest_dim.
     """
 
     image_size: int
@@ -46,7 +49,7 @@ class NetworkShape:
     stem_dim: int = 0
 
     def stage_size(self, stage: int) -> int:
-        """Side of the feature map that stage 1 to 4 convolves, or that leaves the stem (stage 5), in positions."""
+        """Side, in positions, of the feature map that stage 1 to 4 convolves; stage 5 is what leaves the stem."""
         size = self.image_size
         for _ in range(sum(pooled < stage for pooled in self.pooled_stages)):
             size = (size + 1) // 2
@@ -54,30 +57,34 @@ class NetworkShape:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens that the encoder sees: positions of the embedding."""
+        """Tokens that the encoder reads: positions of the stem's last map."""
         return self.stage_size(5) ** 2
 
     def num_heads(self, subnet: Subnet, block: int) -> int:
-        """Heads that a block of a subnet computes with."""
+        """Heads of one block of a subnet."""
         return subnet.num_heads[block] if self.fixed_heads is None else self.fixed_heads
 
     def stem_widths(self, embed_dim: int) -> tuple[int, int, int, int]:
-        """Output channels of the four convolutions: only the last follows the subnet (weight entanglement)."""
+        """Output channels of the four convolutions. Only the last follows the subnet (weight entanglement)."""
         first, second, third, _ = ((self.stem_dim or self.widest_dim) // fraction for fraction in STEM_FRACTIONS)
         return first, second, third, embed_dim
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation that has multiply-accumulates.
+    """One operation with multiply-accumulates (MACs).
 
-    macs: of one time step and image; reached_macs: without those of a convolution's border that multiply padding.
-    params: weights and biases, with those of the BatchNorm behind it.
-    reads: the name under which its input is counted (a linear layer's own; the two attention products read q and v).
-    inputs, outputs: elements of one time step and image. runs: at every time step, once an image, or, "repeated", at
-    every step on the same values. largest_input: of whole-numbered inputs. stored: what the input meets, weights or an
-    attention product's other factor, spikes or sums. norm: the BatchNorm behind it, "" for none. fires: whether its
-    outputs are the inputs of so many neurons. analog: whether it is an ANN's, whose neurons keep no potential.
+    macs: of one time step and image.
+    reached_macs: macs without those at a convolution's border that multiply padding.
+    params: weights and biases, with those of the BatchNorm after it.
+    reads: the name under which its input is counted: a layer's own, or q and v for the two attention products.
+    inputs, outputs: elements of one time step and image.
+    runs: at every time step, once an image, or "repeated": at every step on the same values.
+    largest_input: of inputs that are whole numbers.
+    stored: what the input meets: weights, or the spikes or sums of an attention product's other factor.
+    norm: the BatchNorm after it; "" for none.
+    fires: whether its outputs feed as many neurons.
+    analog: whether it belongs to an ANN, whose neurons have no potential.
     """
 
     name: str
@@ -112,7 +119,7 @@ def stem_names() -> tuple[str, ...]:
 
 
 def norm_name(operation: str) -> str:
-    """The BatchNorm behind a convolution or linear layer (Spikformer's state dict).
+    """The BatchNorm after a convolution or linear layer (Spikformer's state dict).
 
     >>> norm_name("patch_embed.proj_conv1")
     'patch_embed.proj_bn1'
@@ -132,7 +139,7 @@ def _stem(shape: NetworkShape, subnet: Subnet) -> Iterator[Operation]:
             name,
             "convolution",
             macs=weights * side**2,
-            # A row of 3 taps loses one at each of the two ends of a side.
+            # Along a side of n positions, 3 taps read 3 n - 2 inputs: one at each end would be padding.
             reached_macs=inputs * outputs * (KERNEL * side - 2) ** 2,
             params=weights + 2 * outputs,
             reads=name,
@@ -188,10 +195,10 @@ def _attention(prefix: str, tokens: int, dim: int, heads: int, order: Order) -> 
 
 
 def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> list[Operation]:
-    """Every operation of a subnet, in the order of execution, the head last (names: Spikformer's state dict)."""
+    """All operations of a subnet in execution order, the head last. Names are those of Spikformer's state dict."""
     dim, tokens = subnet.embed_dim, shape.num_tokens
     if shape.network == "transformer":
-        order = "qk_v"  # softmax wants the whole product of q and k
+        order = "qk_v"  # softmax needs the whole product of q and k
     found = list(_stem(shape, subnet))
     for block in range(subnet.depth):
         attention, mlp = f"block.{block}.attn", f"block.{block}.mlp"
@@ -215,11 +222,11 @@ def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> li
 
 
 def num_params(shape: NetworkShape, subnet: Subnet) -> int:
-    """Parameters of a subnet taken alone: weights, biases, BatchNorm's affine part, what neurons learn."""
+    """Parameters of a subnet alone: weights, biases, BatchNorm's affine part, and what neurons learn."""
     neuron_layers = len(STEM_FRACTIONS) + 1 + NEURON_LAYERS * subnet.depth
     return sum(operation.params for operation in operations(shape, subnet)) + shape.neuron_params * neuron_layers
 
 
 def num_neurons(shape: NetworkShape, subnet: Subnet) -> int:
-    """LIF neurons of a subnet; of the ANN, its activations."""
+    """LIF neurons of a subnet; for the ANN, its activations."""
     return sum(operation.outputs for operation in operations(shape, subnet) if operation.fires)

@@ -1,8 +1,8 @@
 """Compiled loops for a CPU: BatchNorm's affine part and LIF in one pass over memory, forward and backward.
 
-Rows are (image, position) pairs; a row's channels are contiguous, so its potentials stay in cache over all time steps.
-Every sum is taken over fixed chunks of rows, in order: results do not depend on the number of threads.
-The equations are those of `neuron.lif`, operation by operation, without fused or reordered arithmetic.
+Rows are (image, position) pairs. A row's channels are contiguous: its potentials stay in cache over all time steps.
+Every sum runs over fixed chunks of rows, in order: results do not depend on the number of threads.
+The equations are those of `neuron.lif`, operation by operation. No arithmetic is fused or reordered.
 """
 
 from __future__ import annotations
@@ -18,29 +18,32 @@ from autospikformer_cli.spiking.compiled import compiled, inlined
 
 Array = NDArray[Any]
 CHUNKS = 32
+"""Fixed, whatever the number of threads: it decides the order of sums."""
 SURROGATES = {"sigmoid": 0, "arctan": 1, "rectangular": 2}
+"""Numbers that stand for `neuron.Surrogate` in compiled loops."""
 
 
 @inlined
 def _integrated(u: Any, current: Any, tau: Any, leak: Any, decay_input: bool) -> Any:
-    """A potential one step later."""
+    """The potential one step later."""
     return u + (current - u) / tau if decay_input else u * leak + current
 
 
 @inlined
 def _fires(u: Any, threshold: Any, reach: bool) -> bool:
-    """Whether a neuron fires at a potential."""
+    """Whether a neuron fires at potential u."""
     return bool(u > threshold or (reach and u == threshold))
 
 
 @inlined
 def _bounds(chunk: int, rows: int) -> tuple[int, int]:
+    """First and last row of a chunk."""
     return chunk * rows // CHUNKS, (chunk + 1) * rows // CHUNKS
 
 
 @compiled(parallel=True)
 def image_sums(x_TBPC: Array) -> Array:
-    """Sum and sum of squares of every channel of every image in float64, shape (2, B, C)."""
+    """Sum and sum of squares of every channel of every image, in float64. Shape (2, B, C)."""
     steps, images, positions, channels = x_TBPC.shape
     sums = np.zeros((2, images, channels))
     for b in prange(images):
@@ -56,6 +59,7 @@ def image_sums(x_TBPC: Array) -> Array:
 @inlined
 def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shift: Array, tau: Any, leak: Any,
                decay_input: bool) -> None:  # fmt: skip
+    """Integrate one row's currents x * scale + shift into its potentials. A single input step repeats."""
     t_in = min(t, x_TMC.shape[0] - 1)
     for c in range(x_TMC.shape[2]):
         current = x_TMC[t_in, m, c] * scale[c] + shift[c]
@@ -64,6 +68,7 @@ def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shi
 
 @inlined
 def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
+    """Reset the potentials that reach the threshold."""
     zero = potential.dtype.type(0)
     for c in range(len(potential)):
         u = potential[c]
@@ -73,7 +78,7 @@ def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
 @compiled(parallel=True)
 def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
          decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
-    """Spikes from x * scale + shift; x has T steps or one that repeats. Scalars have x's precision."""
+    """Spikes from currents x * scale + shift. x has T steps, or one that repeats. Scalars have x's precision."""
     steps, rows, channels = spikes_TMC.shape
     zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)
     for chunk in prange(CHUNKS):
@@ -90,13 +95,14 @@ def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, 
 
 @inlined
 def _exp_float32(x: Array, result: Array) -> None:
-    """exp of float32 values in -80..0, to 2 units in the last place: 2^n p(r) in loops that vectorise (libm's do not).
+    """exp of float32 values in -80..0, to 2 units in the last place: 2^n p(r). These loops vectorise, libm's do not.
 
-    n = round(x / ln 2), r = x - n ln 2 in two parts; p is Taylor's polynomial to degree 7, |r| <= 0.35.
+    n = round(x / ln 2); r = x - n ln 2, subtracted in two parts; p is Taylor's polynomial of degree 7, |r| <= 0.35.
     """
     bits = result.view(np.int32)
     f = np.float32
     for c in range(len(x)):
+        # x <= 0, so cutting off x / ln 2 - 0.5 rounds to the nearest. The exponent's bits are those of 2^n.
         power = np.int32(x[c] * f(1.4426950408889634) - f(0.5))
         bits[c] = (power + np.int32(127)) << np.int32(23)
     for c in range(len(x)):
@@ -115,10 +121,12 @@ def _exp_float32(x: Array, result: Array) -> None:
 
 @inlined
 def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, surrogate: int) -> None:
+    """The surrogate's slopes at the potentials, `neuron.surrogate_gradient`. work: memory for a row."""
     kind = potential.dtype.type
     four, one, pi, half, lowest = kind(4), kind(1), kind(math.pi), kind(0.5), kind(-80)
     if surrogate == 0:
         for c in range(len(slopes)):
+            # Below -80 the slope is practically 0, and 2^n would leave float32's range.
             work[c] = max(-abs(four * (potential[c] - threshold)), lowest)
         if potential.itemsize == 4:
             _exp_float32(work, slopes)
@@ -141,9 +149,9 @@ def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, sur
 def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Array, grad_TMC: Array, mean: Array,
                   inverse_std: Array, tau: Any, leak: Any, threshold: Any, decay_input: bool, reach: bool, hard: bool,
                   detach: bool, surrogate: int) -> Array:  # fmt: skip
-    """Gradient at the affine part's output, written to grad (as many steps as x).
+    """Gradient at the output of the affine part, written to grad, which has as many steps as x.
 
-    Returns its sum and its sum with the normalised input for every channel, float64, shape (2, C).
+    Returns for every channel its sum, and its sum with the normalised input: float64, shape (2, C).
     """
     steps, rows, channels = grad_spikes_TMC.shape
     partial: Array = np.zeros((CHUNKS, 2, channels))
@@ -170,13 +178,13 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
                     u = before[t, c]
                     fired = _fires(u, threshold, reach)
                     grad_spike = grad_spikes_TMC[t, m, c]
-                    if not detach:
+                    if not detach:  # the next potential also depends on the spike, through the reset
                         grad_spike -= carried[c] * (u if hard else threshold)
-                    kept = zero if hard and fired else one
-                    grad_u = grad_spike * slopes[c] + carried[c] * kept
+                    survives = zero if hard and fired else one
+                    grad_u = grad_spike * slopes[c] + carried[c] * survives
                     grad_current = grad_u / tau if decay_input else grad_u
                     carried[c] = grad_u - grad_current if decay_input else grad_u * leak
-                    if constant:
+                    if constant:  # all steps read the same current: their gradients add up
                         total[c] += grad_current
                     else:
                         total[c] = grad_current

@@ -8,38 +8,43 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params
 
 NUMBERS_A_BYTE = 4
-"""Of tokens, which are 0, 1 or 2."""
+"""Tokens are 0, 1 or 2: two bits each."""
 COPIES_OF_WEIGHTS = 4
 """Weight, gradient and AdamW's two moments."""
 TENSORS_OF_A_NEURON = 3
-"""Kept for the backward pass: current, spike, and on average one more (a sum, a pooled map, an operand)."""
+"""Saved for the backward pass: current, spike, and on average one more (a sum, a pooled map, an operand)."""
 TENSORS_OF_A_LAYER = 4
 """Alive at once in an evaluation, at most: input, its rearranged copy, current, spikes."""
 
 
 class MemoryBudget(NamedTuple):
-    """Bytes for what stems give, kept, and for spikes that wait."""
+    """How an evaluation divides its memory.
+
+    stems: bytes for cached outputs of stems.
+    waiting: bytes for spikes that wait.
+    """
 
     stems: int
     waiting: int
 
 
 def memory_budget(memory: int) -> MemoryBudget:
-    """How the memory of an evaluation of many subnets is divided: less for spikes that wait costs it least."""
+    """Divide the memory of an evaluation of many subnets. Waiting spikes get less: that costs the least time."""
     waiting = memory // 5
     return MemoryBudget(memory - waiting, waiting)
 
 
 def training_bytes(shape: NetworkShape, subnet: Subnet, batch: int, item_bytes: int) -> int:
-    """Bytes of a training step of one subnet, the data set and the libraries aside."""
+    """Bytes of a training step of one subnet, without the data set and the libraries."""
     weights = COPIES_OF_WEIGHTS * num_params(shape, subnet)
     return item_bytes * (weights + TENSORS_OF_A_NEURON * num_neurons(shape, subnet) * _steps(shape, subnet) * batch)
 
 
 def evaluation_bytes(shape: NetworkShape, subnet: Subnet, images: int, item_bytes: int, spike_bytes: int) -> int:
-    """Bytes of evaluating a subnet on so many images at once, the data set and the libraries aside.
+    """Bytes of evaluating a subnet on n images at once, without the data set and the libraries.
 
-    item_bytes: of a weight. spike_bytes: of a spike, as the engine holds it.
+    item_bytes: of a weight.
+    spike_bytes: of a spike, as the engine stores it.
     """
     widths = shape.stem_widths(subnet.embed_dim)
     largest = max(width * shape.stage_size(stage) ** 2 for stage, width in enumerate(widths, 1))
@@ -48,7 +53,7 @@ def evaluation_bytes(shape: NetworkShape, subnet: Subnet, images: int, item_byte
 
 
 def stem_bytes(shape: NetworkShape, embed_dim: int, time_step: int, images: int, item_bytes: int) -> int:
-    """Bytes of the tokens that a stem gives for so many images, as an evaluation keeps them: sums of spikes, packed."""
+    """Bytes of a stem's tokens of n images as an evaluation caches them: sums of spikes, packed."""
     numbers = shape.num_tokens * embed_dim
     if shape.network == "transformer":
         return item_bytes * numbers * images
@@ -56,13 +61,13 @@ def stem_bytes(shape: NetworkShape, embed_dim: int, time_step: int, images: int,
 
 
 def stems_bytes(shape: NetworkShape, space: SearchSpace, images: int, memory: int, item_bytes: int) -> int:
-    """Bytes of the stems that a search of a space keeps within so much memory, or of the largest."""
+    """Bytes of the stems that a search of a space caches within its memory; at least the largest stem."""
     sizes = [stem_bytes(shape, dim, step, images, item_bytes) for dim in space.embed_dim for step in space.time_step]
     return min(sum(sizes), max(*sizes, memory))
 
 
 def waiting_bytes(shape: NetworkShape, space: SearchSpace, subnets: int, images: int, spike_bytes: int) -> int:
-    """Bytes, at most, of the spikes of all layers of the largest subnet, for each setting that so many subnets have."""
+    """Most bytes of spikes of all layers of the largest subnet, for every neuron setting that n subnets can have."""
     settings, largest = min(len(space.tau) * len(space.threshold), subnets), space.largest()
     channels = sum(6 * largest.embed_dim + largest.hidden_dim(block) for block in range(largest.depth))
     return spike_bytes * settings * channels * shape.num_tokens * _steps(shape, largest) * images

@@ -19,7 +19,11 @@ RECTANGLE_WIDTH = 1.0
 
 
 class Neuron(NamedTuple):
-    """A layer's own neuron: membrane time constant in time steps, and threshold."""
+    """A layer's own neuron.
+
+    tau: membrane time constant in time steps.
+    threshold: potential at which it fires.
+    """
 
     tau: float
     threshold: float
@@ -27,11 +31,12 @@ class Neuron(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dynamics:
-    """How every LIF neuron of a network integrates, fires and resets; tau and threshold are a layer's own.
+    """How every LIF neuron of a network integrates, fires and resets. tau and threshold are a layer's own.
 
     decay_input: u <- u + (I - u) / tau (Spikformer's code), else u <- (1 - 1/tau) u + I (paper, Equation 1).
     fires_at: "reach" for u >= threshold, "exceed" for u > threshold.
-    reset: "hard" sets u to 0 after a spike, "soft" subtracts the threshold; detach_reset keeps it out of the gradient.
+    reset: "hard" sets u to 0 after a spike, "soft" subtracts the threshold.
+    detach_reset: whether the reset stays out of the gradient.
     """
 
     decay_input: bool = True
@@ -42,7 +47,7 @@ class Dynamics:
 
 
 def surrogate_gradient(distance: Tensor, surrogate: Surrogate) -> Tensor:
-    """Derivative that stands for the step function's, at distance = u - threshold.
+    """The derivative that replaces the step function's, at distance = u - threshold.
 
     sigmoid: a s (1 - s), s = sigmoid(a x), a = 4; arctan: (a/2) / (1 + (pi a x / 2)^2), a = 2;
     rectangular: 1 / w for |x| < w / 2, w = 1.
@@ -60,6 +65,7 @@ class Spike(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, potential: Tensor, threshold: float, dynamics: Dynamics) -> Tensor:
+        """1 at potentials that fire, else 0."""
         ctx.save_for_backward(potential)
         ctx.threshold, ctx.dynamics = threshold, dynamics
         fired = potential >= threshold if dynamics.fires_at == "reach" else potential > threshold
@@ -67,6 +73,7 @@ class Spike(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient times the surrogate's slope."""
         (potential,) = ctx.saved_tensors
         slope = surrogate_gradient(potential - ctx.threshold, ctx.dynamics.surrogate)
         return gradients[0] * slope, None, None
@@ -75,10 +82,10 @@ class Spike(torch.autograd.Function):
 def lif(current_TMC: Tensor, *, time_step: int, tau: float | Tensor, threshold: float, dynamics: Dynamics) -> Tensor:
     """Spikes of LIF neurons over time, from a potential of 0.
 
-    u <- u + (I - u) / tau;  y = 1 where u >= u_th, else 0;  u <- 0 where y = 1
+    u <- u + (I - u) / tau;  y = 1 if u >= u_th, else 0;  u <- 0 if y = 1
     (Spikformer, Zhou et al. 2022; Auto-Spikformer, Equation 1; the other forms: see Dynamics).
     Shapes: current (T, M, C), or (1, M, C) for a current that stays the same; spikes (T, M, C), 0 or 1.
-    Units: tau in time steps; u, I and u_th without dimension.
+    Units: tau in time steps; u, I and u_th dimensionless.
     """
     potential = torch.zeros_like(current_TMC[0])
     spikes = []

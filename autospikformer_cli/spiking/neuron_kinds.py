@@ -1,6 +1,6 @@
-"""Kinds of neuron: what stands behind a layer's normalisation, chosen by `model.neuron`.
+"""Kinds of neuron: what follows a layer's normalisation. `model.neuron` chooses one.
 
-A plugin adds a kind by a subclass of NeuronKind under the entry-point group `aspk.neurons`.
+A plugin adds a kind: a subclass of NeuronKind in the entry-point group `aspk.neurons`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
 
 
 class NeuronKind(nn.Module, ABC):
-    """The neurons of one layer; its parameters, where it has any, are learned, and shared by all subnets."""
+    """The neurons of one layer: a module from currents to spikes.
+
+    Its parameters, if it has any, are learned. All subnets share them.
+    """
 
     def __init__(self, dynamics: Dynamics) -> None:
         super().__init__()
@@ -22,15 +25,15 @@ class NeuronKind(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
-        """Spikes (T, M, C), 0 or 1, from currents (T, M, C), or (1, M, C) for one that stays the same; differentiable.
+        """Spikes (T, M, C), 0 or 1, with gradient. current: (T, M, C), or (1, M, C) for one that stays the same.
 
-        neuron: the subnet's own tau and threshold for this layer. Potentials start at 0 and live in this call.
+        neuron: the subnet's own tau and threshold for this layer. Potentials start at 0 and last for this call only.
         """
 
     def as_lif(self, neuron: Neuron) -> Neuron | None:
-        """The LIF neuron whose spikes are the same, for compiled loops; None where there is none.
+        """The LIF neuron with the same spikes, for compiled loops. None if there is none.
 
-        One without parameters is then trained by compiled loops too.
+        Compiled loops also train a kind that has such a neuron and no parameters.
         """
         return None
 
@@ -43,14 +46,14 @@ class LIFKind(NeuronKind):
         return lif(current_TMC, time_step=time_step, dynamics=self.dynamics, **neuron._asdict())
 
     def as_lif(self, neuron: Neuron) -> Neuron:
-        """Itself."""
+        """The neuron itself."""
         return neuron
 
 
 class ParametricLIFKind(NeuronKind):
     """LIF with a learnable tau (PLIF; Fang et al., ICCV 2021): 1 / tau = sigmoid(w - log(tau_0 - 1)).
 
-    tau_0 is the subnet's own. w is one number a layer, 0 at first, when tau = tau_0; a tau_0 of 1 stays 1.
+    tau_0 is the subnet's own. w is one number a layer. It starts at 0, where tau = tau_0. A tau_0 of 1 stays 1.
     """
 
     def __init__(self, dynamics: Dynamics) -> None:
@@ -64,7 +67,7 @@ class ParametricLIFKind(NeuronKind):
         return 1 + (neuron.tau - 1) * torch.exp(-self.w)
 
     def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
-        """As `neuron.lif` with the time constant in force."""
+        """As `neuron.lif`, with the time constant in force."""
         return lif(
             current_TMC, time_step=time_step, tau=self.tau(neuron), threshold=neuron.threshold, dynamics=self.dynamics
         )
@@ -75,4 +78,4 @@ class ParametricLIFKind(NeuronKind):
 
 
 OURS = (LIFKind, ParametricLIFKind)
-"""Kinds that are known to spike and to be traced by torch; any other is a plugin's."""
+"""Kinds that are known to spike and that torch can trace. Any other kind comes from a plugin."""

@@ -1,4 +1,4 @@
-"""BatchNorm whose statistics come from elsewhere.
+"""BatchNorm that takes its statistics from elsewhere.
 
 Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels.
 """
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 EPS = 1e-5
 """Added to a variance inside the root."""
 MOMENTUM = 0.1
+"""Weight of a batch's moments in the running statistics."""
 
 
 class Moments(NamedTuple):
@@ -24,14 +25,14 @@ class Moments(NamedTuple):
     variance: Tensor
 
     def first(self, channels: int) -> Moments:
-        """Those of the first channels."""
+        """The moments of the first channels."""
         return Moments(self.mean[:channels], self.variance[:channels])
 
 
 class ElasticBatchNorm(nn.Module):
-    """Parameters and running statistics of the widest layer; a subnet uses its first channels.
+    """Parameters and running statistics of the widest layer. A subnet uses its first channels.
 
-    is_sliced: whether subnets differ in how many.
+    is_sliced: whether subnets differ in the number of channels.
     """
 
     running_mean: Tensor
@@ -53,17 +54,20 @@ class ElasticBatchNorm(nn.Module):
         return scale.to(self.weight.dtype), shift.to(self.weight.dtype)
 
     def scale_and_shift(self, x_TBPC: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
-        """What normalises x under the given statistics."""
+        """Scale and shift that normalise x with the given statistics."""
         return self.affine(statistics.moments(self, x_TBPC.shape[-1], lambda: batch_moments(x_TBPC)))
 
     def normalised(self, x_TBPC: Tensor, statistics: Statistics) -> Tensor:
-        """x normalised under the given statistics."""
+        """x, normalised with the given statistics."""
         scale, shift = self.scale_and_shift(x_TBPC, statistics)
         return x_TBPC * scale + shift
 
     @torch.no_grad()
     def track(self, moments: Moments, count: int) -> None:
-        """Move the running statistics of the first channels towards a batch's (variance unbiased, as torch's)."""
+        """Move the running statistics of the first channels towards a batch's. The variance is unbiased, as torch's.
+
+        count: values of a channel in the batch.
+        """
         channels = len(moments.mean)
         unbiased = moments.variance * (count / max(count - 1, 1))
         self.running_mean[:channels].lerp_(moments.mean.to(self.running_mean), MOMENTUM)
@@ -71,7 +75,7 @@ class ElasticBatchNorm(nn.Module):
 
 
 class FoldedBatchNorm(ElasticBatchNorm):
-    """What is left of a BatchNorm that was folded into the layer before it: nothing to compute, no parameters."""
+    """What is left of a BatchNorm that was folded into the layer before it: no parameters, nothing to compute."""
 
     def __init__(self, name: str) -> None:
         nn.Module.__init__(self)
@@ -88,17 +92,20 @@ class FoldedBatchNorm(ElasticBatchNorm):
 
 
 class Statistics(Protocol):
-    """Where a forward pass without gradient takes a layer's moments from."""
+    """Where a forward pass without gradient gets a layer's moments."""
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
-        """Moments to normalise the first channels with; measure computes those of the batch."""
+        """Moments that normalise the first channels.
+
+        measure: computes the batch's.
+        """
         ...
 
 
 def batch_moments(x_TBPC: Tensor) -> Moments:
     """Moments over steps, images and positions, from sums by image in float64.
 
-    The variance is biased, as normalisation in training uses it, and not below 0.
+    The variance is biased, as normalisation in training uses it, and at least 0.
     """
     if x_TBPC.device.type == "cpu":
         from autospikformer_cli.spiking import lif_kernels
@@ -108,33 +115,36 @@ def batch_moments(x_TBPC: Tensor) -> Moments:
         sums_BC, squares_BC = x_TBPC.double().sum((0, 2)), x_TBPC.double().square().sum((0, 2))
     count = x_TBPC.numel() // x_TBPC.shape[-1]
     mean, square = sums_BC.sum(0) / count, squares_BC.sum(0) / count
-    return Moments(mean, (square - mean.square()).clamp_min(0))
+    return Moments(mean, (square - mean.square()).clamp_min(0))  # rounding can make the difference negative
 
 
 class RunningStatistics:
     """Statistics gathered in training."""
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """Training's moments."""
         return Moments(norm.running_mean[:channels], norm.running_var[:channels])
 
 
 class BatchStatistics:
-    """Statistics of the very batch where subnets slice, training's elsewhere: as in Auto-Spikformer's published code.
+    """The batch's statistics in layers that subnets slice, training's elsewhere.
 
-    A prediction depends on the images beside it.
+    Auto-Spikformer's published code does so. A prediction depends on the other images of the batch.
     """
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """The batch's moments, or training's."""
         return measure() if norm.is_sliced else RunningStatistics().moments(norm, channels, measure)
 
 
 @dataclass
 class RecordedStatistics:
-    """Statistics of the batch, kept by layer: one pass over the calibration images measures a subnet's own."""
+    """The batch's statistics, recorded by layer. One pass over the calibration images measures a subnet's own."""
 
     by_layer: dict[str, Moments] = field(default_factory=dict)
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """The batch's moments, which are recorded."""
         self.by_layer[norm.name] = measure()
         return self.by_layer[norm.name]
 
@@ -146,4 +156,5 @@ class FixedStatistics:
     by_layer: Mapping[str, Moments]
 
     def moments(self, norm: ElasticBatchNorm, channels: int, measure: Callable[[], Moments]) -> Moments:
+        """The layer's first moments."""
         return self.by_layer[norm.name].first(channels)

@@ -1,4 +1,4 @@
-"""How a forward pass goes from layer to layer: as spikes over time, or as the values of an ANN; and who watches it.
+"""How a forward pass executes a network's stages: as spikes over time, or as the values of an ANN.
 
 Dimension legend: T time steps, B images, H W rows and columns, P positions, N tokens, D dimension, C channels.
 """
@@ -19,7 +19,7 @@ from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistic
 
 
 class Layer(NamedTuple):
-    """A convolution or a linear layer with what follows it."""
+    """A convolution or a linear layer, with the BatchNorm and the neurons (or activation) after it."""
 
     weights: ElasticConvolution | ElasticLinear
     norm: ElasticBatchNorm
@@ -27,7 +27,10 @@ class Layer(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """Attention of one block. product: of q, k and v by head, all (T, B, N, D)."""
+    """Attention of one block.
+
+    product: a module that multiplies q, k and v by head, all (T, B, N, D).
+    """
 
     name: str
     product: nn.Module
@@ -35,17 +38,17 @@ class Attention(NamedTuple):
 
 
 class ForwardPass(Protocol):
-    """The stages of a network, in the order of execution, each on what the one before gave.
+    """Executes the stages of a network in order, each on the result of the one before.
 
-    What goes between stages is channels last, (T, B, H, W, C) or (T, B, N, D); residual sums are plain additions.
+    Values between stages are channels last, (T, B, H, W, C) or (T, B, N, D). Residual sums are plain additions.
     """
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """What layers that read the same x give, of each its first outputs: a tuple for each setting of neurons.
+        """Run layers that read the same x. Returns a tuple for each neuron setting: the first outputs of each layer.
 
-        Without neurons the statistics are told the moments, and nothing else is computed.
+        Without neurons it only hands the moments to the statistics, and computes nothing else.
         """
         ...
 
@@ -54,7 +57,7 @@ class ForwardPass(Protocol):
         ...
 
     def pool(self, x: Tensor) -> Tensor:
-        """Maxima of 3 x 3 windows at a distance of 2, (T, B, rows, columns, C)."""
+        """Maxima of 3 x 3 windows with stride 2, (T, B, rows, columns, C)."""
         ...
 
     def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
@@ -85,7 +88,7 @@ class _TorchPass:
 
 @dataclass(frozen=True)
 class SpikingPass(_TorchPass):
-    """Spikes over T steps as floating-point numbers; statistics: where moments come from, None in training."""
+    """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train."""
 
     time_step: int
     attention_scale: float
@@ -112,7 +115,7 @@ class SpikingPass(_TorchPass):
         ]  # fmt: skip
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
-        """Spikes (T, B, N, D) of the scaled product: there is no softmax."""
+        """Spikes (T, B, N, D) of the scaled product. There is no softmax."""
         mixed: Tensor = attention.product(q, k, v, heads)
         spikes = scale_and_fire(
             mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
@@ -122,14 +125,14 @@ class SpikingPass(_TorchPass):
 
 @dataclass(frozen=True)
 class AnalogPass(_TorchPass):
-    """The ANN's values, of one step."""
+    """Values of the ANN, which has one step."""
 
     statistics: Statistics | None
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """Real values, whatever the neurons."""
+        """Real values, the same for every neuron setting."""
         if not neurons:
             self._measure_moments(layers, x, outputs)
             return []
@@ -146,15 +149,15 @@ class AnalogPass(_TorchPass):
         return activated
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
-        """The product, whatever the neuron."""
+        """The product; the neuron is ignored."""
         mixed: Tensor = attention.product(q, k, v, heads)
         return mixed
 
 
 def multiply_heads(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Product of q, k^T and v for each head, in the cheaper order: exact for spikes, so the order cannot be seen.
+    """Product of q, k^T and v for each head, in the cheaper order. It is exact for spikes: both orders give the same.
 
-    Shapes: all (T, B, N, D); the result is not scaled.
+    Shapes: all (T, B, N, D). The result is not scaled.
     """
     tokens, head_dim = q.shape[2], q.shape[3] // heads
     q, k, v = (x.unflatten(-1, (heads, head_dim)).transpose(2, 3) for x in (q, k, v))

@@ -1,8 +1,8 @@
-"""Names and shapes of published Spikformer state dicts, as ours. Values only, no torch.
+"""Translates names and shapes of published Spikformer state dicts into ours. Values only, no torch.
 
 The model for CIFAR calls its linear layers `..._linear`, as we do. The models for ImageNet and for event cameras have
-convolutions of one position in their place, `..._conv`: nn.Conv1d with weights (out, in, 1), but nn.Conv2d with
-(out, in, 1, 1) in ImageNet's MLP. All of them carry layers that their forward pass never calls.
+1 x 1 convolutions instead, `..._conv`. These are nn.Conv1d with weights (out, in, 1), but nn.Conv2d with
+(out, in, 1, 1) in ImageNet's MLP. All models contain layers that their forward pass never calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 Shape = tuple[int, ...]
 
 _WRAPPERS = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every name."""
+"""Prefixes that DataParallel and torch.compile put before every name."""
 _POINTWISE = re.compile(r"(block\.\d+\.(?:attn\.(?:q|k|v|proj)|mlp\.fc[12]))_conv\.(weight|bias)")
 _UNUSED = re.compile(r"norm\..+|block\.\d+\.norm[12]\..+|pos_embed")
 _COUNTER = "num_batches_tracked"
@@ -26,7 +26,11 @@ _QKV_BIAS = re.compile(r"block\.\d+\.attn\.[qkv]_linear\.bias")
 
 
 class Entry(NamedTuple):
-    """A tensor of a file: its name there, and the shape that it has here."""
+    """A tensor of a file.
+
+    source: its name in the file.
+    shape: its shape in our network.
+    """
 
     source: str
     shape: Shape
@@ -34,7 +38,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A state dict's tensors by our names, and those left out because no forward pass reads them."""
+    """A state dict's tensors under our names, and those left out because no forward pass reads them."""
 
     entries: dict[str, Entry]
     left_out: tuple[str, ...]
@@ -46,9 +50,9 @@ class Translation:
 
 
 def translate(shapes: Mapping[str, Shape]) -> Translation:
-    """A state dict in our names; a name that is nobody's stays as it is.
+    """Translate a state dict into our names. An unknown name stays as it is.
 
-    BatchNorm's counters of batches are dropped without a word.
+    BatchNorm's counters of batches are dropped, and not reported.
 
     >>> translate({"module.block.0.attn.q_conv.weight": (8, 8, 1)}).shapes
     {'block.0.attn.q_linear.weight': (8, 8)}
@@ -72,7 +76,7 @@ def translate(shapes: Mapping[str, Shape]) -> Translation:
 
 
 def _wrapper(names: Collection[str]) -> str:
-    """What stands before every name; nothing where one lacks it."""
+    """The prefix of every name; empty if a name lacks it."""
     prefix = ""
     while found := [
         wrapper for wrapper in _WRAPPERS if names and all(name.startswith(prefix + wrapper) for name in names)
@@ -83,10 +87,11 @@ def _wrapper(names: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What the shapes of a state dict say of its network; None where the tensor that says it is absent.
+    """What the shapes of a state dict say about its network. A field is None if its tensor is absent.
 
-    stem_dim: twice the stem's third convolution's channels. hidden_dims: sizes that the blocks' MLPs have, ascending,
-    each once. learnable_tau: whether neurons have a weight.
+    stem_dim: twice the channels of the stem's third convolution.
+    hidden_dims: sizes of the blocks' MLPs, ascending, each once.
+    learnable_tau: whether neurons have a weight.
     """
 
     in_channels: int | None
@@ -100,7 +105,7 @@ class Architecture:
 
 
 def architecture(shapes: Mapping[str, Shape]) -> Architecture:
-    """Read off a state dict in our names.
+    """Read the architecture off a state dict in our names.
 
     >>> architecture({"block.3.attn.q_linear.weight": (384, 384), "head.weight": (10, 384)}).num_classes
     10

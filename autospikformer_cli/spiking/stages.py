@@ -1,4 +1,4 @@
-"""A network as the sequence of its stages: values, equal where two subnets compute the same of the same input.
+"""A network as a sequence of stages. Stages are values: equal if two subnets compute the same from the same input.
 
 Dimension legend: T time steps, B images, H W rows and columns, N tokens, D dimension, C channels.
 """
@@ -17,9 +17,10 @@ from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
 
 
 class State(NamedTuple):
-    """What goes from stage to stage, (T, B, H, W, C) in the stem and (T, B, N, D) behind it, at the end logits (B, C).
+    """What one stage hands to the next: (T, B, H, W, C) in the stem, (T, B, N, D) after it, logits (B, C) at the end.
 
-    stream: the network's. branch: inside a residual branch what its last stage gave, one tensor or q, k and v.
+    stream: the network's main path.
+    branch: inside a residual branch, the result of its last stage: one tensor, or q, k and v.
     """
 
     stream: Tensor
@@ -33,9 +34,10 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """Layers that read the same, each with its neurons; what they give is the stream, a branch, or added to the stream.
+    """Layers that read the same input, each with its neurons.
 
-    outputs: channels of each layer. Subnets that differ in these and in the neuron alone can share the layers' sums.
+    outputs: channels of each layer. Subnets that differ only in these and in the neuron can share the weighted sums.
+    gives: whether the result becomes the stream, becomes a branch, or is added to the stream.
     """
 
     layers: tuple[Layer, ...]
@@ -45,16 +47,16 @@ class Fire:
 
     @property
     def shared(self) -> Hashable:
-        """Equal for stages that can be computed together, from one input."""
+        """Equal for stages whose weighted sums can be computed together from one input."""
         return self.layers, self.gives
 
     def run(self, state: State, run: ForwardPass) -> State:
-        """The state behind it."""
+        """Execute the stage; returns the next state."""
         (spikes,) = run.fire(self.layers, state.read, self.outputs, [self.neuron])
         return self.after(state, spikes)
 
     def after(self, state: State, spikes: tuple[Tensor, ...]) -> State:
-        """The state behind it, from the spikes of each layer."""
+        """The next state, from the spikes of each layer."""
         if self.gives == "branch":
             return State(state.stream, spikes)
         (given,) = spikes
@@ -70,41 +72,41 @@ class Attend:
     neuron: Neuron
 
     def run(self, state: State, run: ForwardPass) -> State:
-        """The state behind it."""
+        """Execute the stage; returns the next state."""
         q, k, v = state.branch
         return State(state.stream, (run.attend(self.attention, q, k, v, self.heads, self.neuron),))
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Maxima of 3 x 3 windows at a distance of 2. stage: of the stem, from 1."""
+    """Maxima of 3 x 3 windows with stride 2. stage: of the stem, from 1."""
 
     stage: int
 
     def run(self, state: State, run: ForwardPass) -> State:
-        """The state behind it."""
+        """Execute the stage; returns the next state."""
         return State(run.pool(state.stream))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The positions of the map become tokens."""
+    """Turns the positions of the map into tokens."""
 
     def run(self, state: State, run: ForwardPass) -> State:
-        """The state behind it."""
+        """Execute the stage; returns the next state."""
         return State(state.stream.flatten(2, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """Logits, of the means over tokens and the first so many steps: neurons look back only."""
+    """Logits of the means over tokens and the first time steps. Later steps cannot change earlier ones."""
 
     head: ElasticLinear
     classes: int
     time_step: int
 
     def run(self, state: State, run: ForwardPass) -> State:
-        """The state behind it."""
+        """Execute the stage; returns the next state."""
         return State(run.classify(self.head, state.stream[: self.time_step], self.classes))
 
 

@@ -1,4 +1,4 @@
-"""The supernet: the weights of every subnet of a space, entangled, and one forward pass for any of them.
+"""The supernet: entangled weights of every subnet of a space, and one forward pass for any of them.
 
 Dimension legend: T time steps, B images, H W rows and columns, N tokens, D embedding dimension, C channels.
 Parameters have the names of Spikformer's published state dict.
@@ -31,15 +31,17 @@ from autospikformer_cli.spiking.passes import (
 from autospikformer_cli.spiking.stages import Attend, Classify, Fire, Pool, Stage, State, Tokens
 
 STEM_TAU = 2.0
+"""tau of the stem's neurons, in time steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """What all subnets of a supernet share.
 
-    threshold_scope: "block" gives a block's threshold to all its neurons but those behind attention, "fc1" to fc1's
-    alone; the others then have stem_threshold. attention_threshold: of those behind the attention product.
-    neuron: makes the neurons of a layer.
+    threshold_scope: "block" gives a block's threshold to all its neurons except those after attention. "fc1" gives it
+    to fc1's neurons only; the others have stem_threshold.
+    attention_threshold: of the neurons after the attention product.
+    neuron: class that makes the neurons of a layer.
     """
 
     shape: NetworkShape
@@ -52,7 +54,7 @@ class NetworkConfig:
     neuron: type[NeuronKind] = LIFKind
 
     def activation(self, layer: str) -> nn.Module:
-        """What stands behind a layer: neurons, or in the ANN ReLU (stem), GELU (fc1) or nothing."""
+        """What follows a layer: neurons; in the ANN ReLU (stem), GELU (fc1) or nothing."""
         if self.shape.network == "spikformer":
             return self.neuron(self.dynamics)
         return {"stem": nn.ReLU(), "fc1": nn.GELU()}.get(layer, nn.Identity())
@@ -78,7 +80,7 @@ class PatchEmbed(nn.Module):
             self.convolutions.append(Layer(convolution, norm, activation))
 
     def stages(self, embed_dim: int) -> Iterator[Stage]:
-        """What it does, to tokens of whole numbers 0 to 2."""
+        """Its stages. They end in tokens that are whole numbers 0 to 2."""
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
             yield Fire((self.convolutions[stage - 1],), outputs, self.neuron, "stream")
             if stage in self.shape.pooled_stages:
@@ -95,7 +97,7 @@ class NormalisedLinear(nn.Module):
         self.config, self.prefix = config, prefix
 
     def add(self, name: str, inputs: int, outputs: int, bias: bool = True) -> None:
-        """A layer under Spikformer's names: NAME_linear, NAME_bn, NAME_lif."""
+        """Add a layer under Spikformer's names: NAME_linear, NAME_bn, NAME_lif."""
         self.add_module(f"{name}_linear", ElasticLinear(inputs, outputs, f"{self.prefix}.{name}_linear", bias))
         self.add_module(f"{name}_bn", ElasticBatchNorm(outputs, f"{self.prefix}.{name}_bn"))
         self.add_module(f"{name}_lif", self.config.activation(name))
@@ -108,7 +110,7 @@ class NormalisedLinear(nn.Module):
 
 
 class SpikingSelfAttention(NormalisedLinear):
-    """Spiking self-attention (SSA): q, k, v are spikes, there is no softmax. The ANN's has one."""
+    """Spiking self-attention (SSA): q, k and v are spikes. There is no softmax, except in the ANN."""
 
     def __init__(self, config: NetworkConfig, prefix: str) -> None:
         super().__init__(config, prefix)
@@ -124,7 +126,7 @@ class SpikingSelfAttention(NormalisedLinear):
         return Attention(self.prefix, self, self.attn_lif)
 
     def stages(self, dim: int, heads: int, neuron: Neuron) -> Iterator[Stage]:
-        """What it does, added to the stream at the end."""
+        """Its stages. The last adds its result to the stream."""
         yield Fire(tuple(self.layer(name) for name in "qkv"), dim, neuron, "branch")
         yield Attend(self.attention, heads, Neuron(neuron.tau, self.config.attention_threshold))
         yield Fire((self.layer("proj"),), dim, neuron, "sum")
@@ -146,7 +148,7 @@ class SpikingMLP(NormalisedLinear):
         self.add("fc2", hidden, dim)
 
     def stages(self, dim: int, hidden: int, fc1: Neuron, fc2: Neuron) -> Iterator[Stage]:
-        """What it does, added to the stream at the end."""
+        """Its stages. The last adds its result to the stream."""
         yield Fire((self.layer("fc1"),), hidden, fc1, "branch")
         yield Fire((self.layer("fc2"),), dim, fc2, "sum")
 
@@ -161,7 +163,7 @@ class EncoderBlock(nn.Module):
         self.mlp = SpikingMLP(config, f"block.{index}.mlp")
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
-        """What it does for a subnet."""
+        """Its stages, for a subnet."""
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
         ungoverned = Neuron(searched.tau, self.config.stem_threshold)
         others = searched if self.config.threshold_scope == "block" else ungoverned
@@ -171,10 +173,10 @@ class EncoderBlock(nn.Module):
 
 
 class Supernet(nn.Module):
-    """Weights of all subnets; `supernet(frames, subnet)` is that subnet, and keeps nothing between calls.
+    """Weights of all subnets. `supernet(frames, subnet)` runs that subnet, and stores nothing between calls.
 
     Subnets share weights by entanglement: the first channels, the first blocks (AutoFormer). Neurons have no weights:
-    their threshold, decay and time step are the subnet's (alternate choice).
+    their threshold, decay and time steps are the subnet's own (alternate choice).
     """
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
@@ -186,7 +188,7 @@ class Supernet(nn.Module):
         self._initialise(torch.Generator().manual_seed(seed))
 
     def _initialise(self, generator: torch.Generator) -> None:
-        """Linear weights normal with deviation 0.02 cut at 2, convolutions uniform in +-1/sqrt(fan-in) (Spikformer)."""
+        """Linear weights: normal, deviation 0.02, cut at 2. Convolutions: uniform in +-1/sqrt(fan-in) (Spikformer)."""
         for module in self.modules():
             if isinstance(module, ElasticLinear):
                 nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
@@ -201,18 +203,18 @@ class Supernet(nn.Module):
         return SpikingPass(subnet.time_step, self.config.attention_scale, statistics)
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
-        """All that a subnet does, from frames to logits."""
+        """All stages of a subnet, from frames to logits."""
         yield from self.patch_embed.stages(subnet.embed_dim)
         yield from self.encoder_stages(subnet)
 
     def encoder_stages(self, subnet: Subnet) -> Iterator[Stage]:
-        """What a subnet does behind the stem, from tokens to logits."""
+        """The stages of a subnet after the stem, from tokens to logits."""
         for block in self.block[: subnet.depth]:
             yield from cast(EncoderBlock, block).stages(subnet)
         yield Classify(self.head, self.config.shape.num_classes, subnet.time_step)
 
     def read_frames(self, frames_FBHWC: Tensor, time_step: int) -> Tensor:
-        """The frames that so many time steps read; frames as in `forward`."""
+        """The frames that `time_step` steps read; frames as in `forward`."""
         if self.config.shape.network == "transformer":
             return frames_FBHWC.mean(0, keepdim=True)
         if len(frames_FBHWC) > 1 and len(frames_FBHWC) != time_step:
@@ -229,8 +231,9 @@ class Supernet(nn.Module):
     def forward(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics | None = None) -> Tensor:
         """Logits (B, classes) of one subnet, in torch.
 
-        frames: (1, B, H, W, C) for images, which are convolved once; (F, B, H, W, C) for events, of which T are taken
-        evenly (`even_frames`), and by the ANN their mean. statistics: where BatchNorm's moments come from; None is
-        training: the batch's, with gradient, and the running statistics follow.
+        frames: (1, B, H, W, C) for images, which are convolved once; (F, B, H, W, C) for events. A spiking subnet
+        reads T of the F frames, evenly (`even_frames`); the ANN reads their mean.
+        statistics: where BatchNorm gets its moments. None trains: it uses the batch's, with gradient, and updates the
+        running statistics.
         """
         return self.run(frames_FBHWC, subnet, self.in_torch(subnet, statistics))

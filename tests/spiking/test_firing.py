@@ -169,7 +169,7 @@ def test_the_plain_path_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> 
     x_TBPC, towards = noise(2, IMAGES, POSITIONS, CHANNELS), noise(2, IMAGES * POSITIONS, CHANNELS, seed=9)
     results = []
     for compiled in (True, False):
-        monkeypatch.setattr(firing, "_compiled", lambda x, compiled=compiled: compiled)
+        monkeypatch.setattr(firing, "_can_compile", lambda x, compiled=compiled: compiled)
         norm, x = wide_norm(torch.float64), x_TBPC.clone().requires_grad_()
         spikes = train_and_fire(x, norm, 2, Neuron(2.0, 0.8), Dynamics())
         scaled = scale_and_fire(x.flatten(1, 2), 1.5, LIFKind(Dynamics()), 2, Neuron(2.0, 0.8))
