@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from autospikformer_cli.cli.options import with_option_groups
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import did_you_mean
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -46,7 +46,7 @@ class DefaultGroup(TyperGroup):
         """Raises UserError for a word that is neither a command nor an argument of the default one."""
         takes_words = any(each.param_type_name == "argument" for each in self.commands[self.default].params)
         if args and not args[0].startswith("-") and not takes_words:
-            fix = did_you_mean(args[0], self.commands) or f"its commands are {', '.join(self.commands)}"
+            fix = did_you_mean(nearest_names(args[0], self.commands)) or f"its commands are {', '.join(self.commands)}"
             raise UserError(f"{args[0]!r} is not a command of aspk {self.name}", None, fix)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import did_you_mean
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 EngineName = Literal["event_driven", "dense"]
 PRECISIONS = ("float32", "float64")
@@ -21,5 +21,5 @@ def name_faults(device: str, precision: str, engine: str | None = None) -> Itera
     if precision not in PRECISIONS:
         yield UserError(f"{precision!r} is not a precision", "--precision", f"write {' or '.join(PRECISIONS)}")
     if engine not in (None, *ENGINES):
-        fix = did_you_mean(str(engine), ENGINES) or f"write {' or '.join(ENGINES)}"
+        fix = did_you_mean(nearest_names(str(engine), ENGINES)) or f"write {' or '.join(ENGINES)}"
         yield UserError(f"{engine!r} is not an engine", "--engine", fix)
