@@ -23,6 +23,7 @@ from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
     Array,
+    as_dataclass,
     get_group,
     get_texts,
     open_h5,
@@ -115,9 +116,9 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
             Evaluation(
                 subnet=row.subnet,
                 split=split,
-                provenance=Provenance(**json.loads(provenance)),
+                provenance=as_dataclass(Provenance, json.loads(provenance), file),
                 measurement=row.measurement,
-                finetuned=FineTuning(**fields) if (fields := json.loads(finetuned)) else None,
+                finetuned=as_dataclass(FineTuning, fields, file) if (fields := json.loads(finetuned)) else None,
                 date=date,
                 recipe_toml=recipe,
             )

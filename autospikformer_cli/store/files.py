@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
 import numpy as np
@@ -21,8 +22,13 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import shortened
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Array = NDArray[Any]
+Stored = TypeVar("Stored", bound="DataclassInstance")
 
 SCHEMA_VERSION = 1
 """Add one if a reader of the old layout would misread the new one."""
@@ -203,6 +209,27 @@ def put_json(group: h5py.Group, name: str, value: object) -> None:
 def get_json(group: h5py.Group, name: str) -> Any:
     """A stored structure. Raises UserError if it is missing or damaged."""
     return json.loads(get_text(group, name))
+
+
+def as_dataclass(kind: type[Stored], values: Mapping[str, Any], group: h5py.Group) -> Stored:
+    """A stored structure as the data class that it was. Raises UserError if this aspk does not know all of it.
+
+    group: where it is stored. A field that an older aspk did not write has its default.
+    """
+    known = {field.name: field for field in fields(kind)}
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        writer = group.file.attrs["aspk_version"]
+        raise UserError(
+            f"aspk {writer} wrote it with {shortened(unknown)}, which this aspk {aspk_version()} does not know",
+            str(group.file.filename),
+            "read it with the aspk that wrote it, or with a newer one",
+        )
+    required = [name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise _damage(group, kind.__name__, f"has no {shortened(missing)}")
+    return kind(**values)
 
 
 def _require_json(value: object, place: str) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
+    as_dataclass,
     get,
     get_group,
     get_json,
@@ -110,7 +111,7 @@ def load_population(run: Path, name: str = POPULATION_FILE) -> Population:
         return Population(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
-            provenance=Provenance(**get_json(file, "provenance")),
+            provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             candidates=tuple(_get_candidates(file)),
             baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
             state=get_json(file, "state"),
@@ -126,7 +127,7 @@ def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
         return SearchProgress(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
-            provenance=Provenance(**get_json(file, "provenance")),
+            provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             state=get_json(file, "state"),
             num_candidates=len(correct),
             best_top1=float((100.0 * correct / images).max()) if len(correct) else None,

@@ -19,6 +19,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import (
     Array,
     array_hash,
+    as_dataclass,
     get,
     get_group,
     get_json,
@@ -174,7 +175,7 @@ def _get_state(file: h5py.File) -> TrainState:
     table = get_group(file, "history")
     columns = [get(table, field.name).tolist() for field in fields(EpochRecord)]
     history = tuple(EpochRecord(*values) for values in zip(*columns, strict=True))
-    return TrainState(**get_json(file, "state"), history=history)
+    return as_dataclass(TrainState, {**get_json(file, "state"), "history": history}, file)
 
 
 def _put_arrays(file: h5py.File, name: str, arrays: Mapping[str, Array]) -> None:
