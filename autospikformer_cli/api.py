@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
+from autospikformer_cli.space import Number, Subnet
 from autospikformer_cli.store.runs import RunPath, is_run, new_run, prepared_run, resolve_run, run_lock, runs_folder
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
 
-SubnetName = str | Sequence[float]
-"""best, largest, smallest, baseline, a candidate's id, or the paper's tuple as text or as numbers."""
+SubnetName = str | Subnet | Sequence[Number | float]
+"""best, largest, smallest, baseline, a candidate's id, a Subnet, or the paper's tuple as text or as numbers."""
 
 
 def train_supernet(
@@ -137,12 +139,16 @@ def evaluate_subnet(
 ) -> EvaluationResult:  # fmt: skip
     """Measure one subnet on a split, and store the result in the run.
 
-    subnet: best, largest, smallest, baseline, a candidate's id, or the paper's tuple. images: the first n of the split.
-    finetune: retrain it alone for n epochs before; from_scratch: from first weights. Raises UserError.
+    subnet: a SubnetName. images: the first n of the split. finetune: retrain it alone for n epochs before;
+    from_scratch: from first weights. Raises UserError.
     """
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
 
+    if images is not None and images < 1:
+        raise UserError(f"{images} images measure nothing", "images", "write a whole number from 1 on, or None for all")
+    if from_scratch and finetune is None:
+        raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
     opened = open_run(run, overrides, compute=compute, say=say)
     evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
     return evaluation.inherited() if finetune is None else evaluation.finetuned(finetune, from_scratch)
@@ -179,7 +185,8 @@ def load_subnet(run: RunPath = None, subnet: SubnetName = "best", *, precision: 
 
 
 def _text(subnet: SubnetName) -> str:
-    return subnet if isinstance(subnet, str) else str(tuple(subnet))
+    """A subnet's name as the commands take it."""
+    return str(subnet) if isinstance(subnet, str | Subnet) else f"({', '.join(map(str, subnet))})"
 
 
 def _rescored(recipe_toml: str, name: str, overrides: Overrides) -> Recipe:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
+from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 import tomli
 
+import autospikformer_cli
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES
+from autospikformer_cli.say import SILENT, uninterrupted
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
@@ -84,3 +88,58 @@ def test_the_architecture_page_names_every_part() -> None:
     package = ROOT / "autospikformer_cli"
     parts = {path.stem for path in package.iterdir() if not path.stem.startswith("__")}
     assert not {part for part in parts if f"`{part}`" not in text}
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def table_rows(text: str, head: str) -> list[list[str]]:
+    """The cells of the table with this head."""
+    lines = text[text.index(head) :].splitlines()[2:]
+    end = next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))
+    return [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines[:end]]
+
+
+def in_backticks(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_examples_of_the_python_page_run() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page("python.md"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 5
+    names: dict[str, Any] = {"__name__": "examples"}
+    for number, block in enumerate(blocks, 1):
+        exec(compile(block, f"docs/python.md, example {number}", "exec"), names)  # noqa: S102
+
+
+def test_the_python_page_names_the_whole_api() -> None:
+    named = [in_backticks(row[0])[0] for row in table_rows(page("python.md"), "| name | what it does | returns |")]
+    assert sorted(named) == sorted(autospikformer_cli.__all__)
+
+
+def default_as_written(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return ""
+    known = {id(SILENT): "SILENT", id(uninterrupted): "uninterrupted"}
+    return known.get(id(value), repr(value).replace("'", '"'))
+
+
+def api_parameters() -> Iterator[tuple[str, str, str]]:
+    """Function, parameter and default of all that the API takes."""
+    for name in autospikformer_cli.__all__:
+        function = getattr(autospikformer_cli, name)
+        if inspect.isfunction(function):
+            for parameter in inspect.signature(function).parameters.values():
+                yield name, parameter.name, default_as_written(parameter.default)
+
+
+def test_the_python_page_has_every_parameter_with_its_default() -> None:
+    rows = table_rows(page("python.md"), "| parameter | default | of | meaning |")
+    described = [
+        (function, in_backticks(row[0])[0], "".join(in_backticks(row[1])))
+        for row in rows
+        for function in in_backticks(row[2])
+    ]
+    assert sorted(described) == sorted(api_parameters())

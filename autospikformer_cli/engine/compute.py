@@ -49,9 +49,13 @@ def make_compute(
 
     threads: None takes torch's number and changes nothing. A number sets torch's and numba's in the whole process.
     A CUDA device turns TF32 off and deterministic algorithms of cuDNN on, in the whole process.
-    Raises Faults for a name that there is not, UserError if there is no such device.
+    Raises Faults for a wrong name or number, UserError if there is no such device.
     """
     faults = list(name_faults(device, precision, engine))
+    if threads is not None and threads < 1:
+        faults.append(
+            UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
+        )
     if faults:
         raise Faults(faults)
     chosen = threads or torch.get_num_threads()

@@ -113,8 +113,8 @@ def _run_folders() -> list[Path]:
 def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
     """Lock a run for writing. Raises UserError at once if another process has locked it.
 
-    command: what other processes report as the holder; by default this process's subcommand. The operating system
-    frees the lock of a process that dies.
+    command: what other processes report as the holder; by default this process's subcommand or script. The operating
+    system frees the lock of a process that dies.
     """
     lock = FileLock(run / RUN_LOCK)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
@@ -136,9 +136,12 @@ def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
 
 
 def _command_line() -> str:
-    """The program and its subcommand: 'aspk search'."""
-    words = [word for word in sys.argv[1:2] if not word.startswith("-")]
-    return " ".join(["aspk", *words])
+    """The program and its subcommand, 'aspk search', or the script that uses the Python API, 'study.py'."""
+    program, *words = sys.argv[:2] or [""]
+    path = Path(program)
+    if path.stem != "aspk" and path.parts[-2:] != (__name__.partition(".")[0], "__main__.py"):
+        return "python" if program in ("", "-c") else path.name
+    return " ".join(["aspk", *(word for word in words if not word.startswith("-"))])
 
 
 def _holder(run: Path) -> str:
