@@ -9,14 +9,14 @@ from autospikformer_cli.errors import UserError
 
 
 def set_up(name: str, threads: int | None = None) -> torch.device:
-    """Make this process ready to compute on a device, so that it repeats itself to the last bit; None: torch's threads.
+    """Prepare this process to compute on a device, so that results repeat to the last bit. threads: None for torch's.
 
-    Raises UserError where there is no such device.
+    Raises UserError if there is no such device.
     """
     import numba
 
     keep_freed_memory()
-    # Both may share one OpenMP, whose number of threads numba overwrites when it starts: torch's comes second.
+    # Both may share one OpenMP. numba overwrites its number of threads at its start, so torch's is set second.
     threads = threads or torch.get_num_threads()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(threads)
