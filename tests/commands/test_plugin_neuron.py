@@ -53,7 +53,7 @@ def aspk(*arguments: str, plugin: Path | None = None) -> subprocess.CompletedPro
     if plugin is not None:
         environment["PYTHONPATH"] = str(plugin)
     command = [sys.executable, "-m", "autospikformer_cli", *arguments, "--threads", "1"]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_a_plugins_neuron_is_trained_and_searched_and_its_absence_is_told(plugin: Path) -> None:
