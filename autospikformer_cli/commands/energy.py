@@ -26,7 +26,7 @@ def energy_of_subnet(
     session: Session,
     compute: ComputeOptions,
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe, for given rates; without it a run is read.")
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe, with given rates. Without it, a run is read.")
     ] = None,
     subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS)] = None,
     firing_rate: Annotated[
@@ -45,9 +45,10 @@ def energy_of_subnet(
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show MACs, input rates, synaptic operations and joules of every layer for one image.
+    """Show where the joules of a subnet go, layer by layer.
 
-    Of a run's subnet from the counts that it measured; or at given rates from the shapes alone.
+    The table has each layer's MACs, input rate, synaptic operations and joules for one image. They come from the counts
+    of a run's subnet, or from given rates and the network's shape alone.
 
     Example: aspk energy cifar10-small --subnet baseline --firing-rate 0.2 --ann
     """

@@ -28,7 +28,7 @@ Predict = Callable[["Tensor"], "Tensor"]
 OPSET = 18
 """Version of ONNX's operators: what torch's exporter writes without a conversion."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-INPUT, OUTPUT = "x", "logits"
+INPUT_NAME, OUTPUT_NAME = "x", "logits"
 
 
 class Format(Protocol):
@@ -130,8 +130,8 @@ class OnnxFile:
         with _without_warnings_of_the_exporter():
             model = torch.onnx.export(
                 program,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
@@ -151,7 +151,7 @@ class OnnxFile:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return lambda x: torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
+        return lambda x: torch.from_numpy(session.run([OUTPUT_NAME], {INPUT_NAME: x.numpy()})[0])
 
 
 FORMATS: dict[str, Format] = {".safetensors": SafetensorsFile(), ".pt2": ProgramFile(), ".onnx": OnnxFile()}
@@ -172,10 +172,10 @@ def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export
 
     from autospikformer_cli.spiking.neuron_kinds import OURS
 
-    batch, neuron = torch.export.Dim("batch"), network.config.neuron
+    neuron, any_batch = network.config.neuron, {INPUT_NAME: {0: torch.export.Dim("batch")}}
     try:
         with torch.no_grad():
-            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
+            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes=any_batch)
     except Exception as error:  # a plugin may do anything
         if neuron in OURS:
             raise
