@@ -57,7 +57,8 @@ def energy_of_subnet(
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import load_recipe
     from autospikformer_cli.runs.energy import given_energy
-    from autospikformer_cli.runs.trained_run import open_run
+    from autospikformer_cli.runs.trained_run import stored_recipe
+    from autospikformer_cli.store.runs import resolve_run
 
     output = EnergyOutput(session, compare, ann, chart, heatmap, csv)
     output.require_possible()
@@ -71,8 +72,8 @@ def energy_of_subnet(
         output.show(price_subnet(run, subnet, given, compute=compute.set_up(), say=session))
         return
     if recipe is None:
-        opened = open_run(run, given, compute=compute.set_up(), say=session)
-        output.show(given_energy(opened.recipe, opened.path, subnet, firing_rate, rates))
+        path = resolve_run(run)
+        output.show(given_energy(stored_recipe(path, given), path, subnet, firing_rate, rates))
     else:
         output.show(given_energy(load_recipe(recipe, given), None, subnet, firing_rate, rates))
 
