@@ -100,7 +100,7 @@ def heat_map(
     """Draw firing rates, layer by time step, first layer on top. Steps that a layer does not have stay empty.
 
     Values are printed in the cells, if they fit. path: .png or .svg. rates: each layer's name, and its rate at each
-    step. scale: label of the colours, for other rates. Raises UserError as bar_chart does, and if there is no rate.
+    step. scale: what the colours stand for. Raises UserError as bar_chart does, and if there is no rate at all.
     """
     import numpy as np
 

@@ -137,7 +137,7 @@ class RayExecutor(WorkerPool[Worker]):
     def _seats_of_cluster(self) -> list[Seat]:
         """A seat for each worker that fits into the cluster, or as many as the user asks for. Extra workers join later.
 
-        A worker gets the memory divided by the number of workers on the largest machine.
+        A worker gets the memory divided by the most workers that one machine runs.
         """
         seat = Seat(_kind(self.workload), self.workload.threads, self.workload.memory)
         machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
@@ -153,8 +153,8 @@ class RayExecutor(WorkerPool[Worker]):
                 "a worker has as many CPUs as --threads says",
             )
         workers = self.options.workers or sum(rooms)
-        beside = min(workers, max(rooms))
-        return [replace(seat, memory=self.workload.memory // beside)] * workers
+        most_on_one = min(workers, max(rooms))
+        return [replace(seat, memory=self.workload.memory // most_on_one)] * workers
 
     def _let_in(self, worker: Worker, answer: object) -> None:
         """Let a ready worker join. Raises UserError if it has other versions of packages than this process."""
