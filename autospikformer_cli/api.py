@@ -121,15 +121,15 @@ def read_results(run: RunPath = None, overrides: Overrides = ()) -> SearchResult
     return score_population(path, population, _rescored(population.recipe_toml, population.recipe_name, overrides))
 
 
-def sweep_alpha(run: RunPath = None, overrides: Overrides = (), *, say: Say = SILENT) -> AlphaSweep:
+def read_alpha_sweep(run: RunPath = None, overrides: Overrides = (), *, say: Say = SILENT) -> AlphaSweep:
     """The best subnet for each alpha from 0 to 1, of all that a run's searches measured. Raises as `read_results`."""
-    from autospikformer_cli.runs import results
+    from autospikformer_cli.runs.results import sweep_alpha
     from autospikformer_cli.store.population import load_population
 
     path = resolve_run(run)
     population = load_population(path)
     recipe = _rescored(population.recipe_toml, population.recipe_name, overrides)
-    return results.sweep_alpha(path, population, recipe, say)
+    return sweep_alpha(path, population, recipe, say)
 
 
 def evaluate_subnet(

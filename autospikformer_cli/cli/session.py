@@ -47,7 +47,7 @@ class Session:
         return Console(stderr=True, quiet=self.quiet, highlight=False, emoji=False)
 
     def emit(self, document: Mapping[str, object]) -> None:
-        """The one document on standard output, if --json asks for it. Not-a-number is no JSON: write None."""
+        """Write the one document to standard output, if --json asks for it. JSON has no not-a-number: write None."""
         if self.json:
             sys.stdout.write(json_text.dumps(document, indent=2, allow_nan=False) + "\n")
 

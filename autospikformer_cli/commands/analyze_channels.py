@@ -15,13 +15,16 @@ def channels(
     compute: ComputeOptions,
     subnet: SubnetOption = "largest",
     images: Annotated[int, typer.Option("--images", min=1, help="The first N validation images.")] = 64,
-    channels: Annotated[int, typer.Option("--channels", min=1, help="Most and least redundant channels shown.")] = 20,
+    channels: Annotated[
+        int, typer.Option("--channels", min=1, help="Show N most and N least redundant channels.")
+    ] = 20,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show the structural similarity (SSIM) between the channels of the embedding, as in Figure 1 of the paper.
+    """Show how redundant the embedding's channels are, as in the paper's Figure 1.
 
-    A channel's map is its mean over time, scaled to 0..1; a channel's redundancy is its mean SSIM with all others.
+    A channel's map is its mean over time, scaled to 0..1. Two maps are compared by their structural similarity (SSIM).
+    A channel's redundancy is its mean SSIM with all others.
 
     Example: aspk analyze channels --subnet baseline --images 128
     """

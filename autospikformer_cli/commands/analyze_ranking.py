@@ -14,16 +14,16 @@ def ranking(
     session: Session,
     compute: ComputeOptions,
     finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
-    sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain so many subnets.")] = 12,
+    sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets.")] = 12,
     from_scratch: FromScratchOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Retrain a sample of the subnets that the run's searches measured, each alone, and compare the two orders.
+    """Retrain some of the searched subnets, each alone, and compare the two orders.
 
-    Shows Kendall's tau-b between inherited and retrained accuracy with its interval: does the supernet rank truly? The
-    sample is stratified by inherited accuracy. What was retrained is kept, so an interrupted or a larger sample does
-    only the rest.
+    Does the supernet rank its subnets truly? The answer is Kendall's tau-b between inherited and retrained accuracy,
+    with its interval. The sample, of all that the run's searches measured, is stratified by inherited accuracy.
+    Retrained subnets are kept: after an interruption, or for a larger sample, only the rest is retrained.
 
     Example: aspk analyze ranking --sample 12 --finetune 5
     """

@@ -26,7 +26,7 @@ def energy_of_subnet(
     session: Session,
     compute: ComputeOptions,
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe, for given rates; without it a run is read.")
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe, with given rates. Without it, a run is read.")
     ] = None,
     subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS)] = None,
     firing_rate: Annotated[
@@ -45,9 +45,10 @@ def energy_of_subnet(
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show MACs, input rates, synaptic operations and joules of every layer for one image.
+    """Show where the joules of a subnet go, layer by layer.
 
-    Of a run's subnet from the counts that it measured; or at given rates from the shapes alone.
+    The table has each layer's MACs, input rate, synaptic operations and joules for one image. They come from the counts
+    of a run's subnet, or from given rates and the network's shape alone.
 
     Example: aspk energy cifar10-small --subnet baseline --firing-rate 0.2 --ann
     """
@@ -56,7 +57,8 @@ def energy_of_subnet(
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import load_recipe
     from autospikformer_cli.runs.energy import given_energy
-    from autospikformer_cli.runs.trained_run import open_run
+    from autospikformer_cli.runs.trained_run import stored_recipe
+    from autospikformer_cli.store.runs import resolve_run
 
     output = EnergyOutput(session, compare, ann, chart, heatmap, csv)
     output.require_possible()
@@ -70,8 +72,8 @@ def energy_of_subnet(
         output.show(price_subnet(run, subnet, given, compute=compute.set_up(), say=session))
         return
     if recipe is None:
-        opened = open_run(run, given, compute=compute.set_up(), say=session)
-        output.show(given_energy(opened.recipe, opened.path, subnet, firing_rate, rates))
+        path = resolve_run(run)
+        output.show(given_energy(stored_recipe(path, given), path, subnet, firing_rate, rates))
     else:
         output.show(given_energy(load_recipe(recipe, given), None, subnet, firing_rate, rates))
 

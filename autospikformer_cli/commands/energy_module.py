@@ -15,19 +15,24 @@ from autospikformer_cli.commands.energy_output import AnnOption, ChartOption, Co
 def energy_of_module(
     session: Session,
     device: DeviceOptions,
-    target: Annotated[str, typer.Argument(metavar="PACKAGE.MODULE:FACTORY", help="What makes a PyTorch module.")],
+    target: Annotated[
+        str, typer.Argument(metavar="PACKAGE.MODULE:FACTORY", help="A PyTorch module, or what returns one.")
+    ],
     input_shape: Annotated[
         str | None, typer.Option("--input-shape", metavar="N,C,H,W", help="Shape of the module's input.")
     ] = None,
     input_layout: Annotated[
         str | None,
-        typer.Option("--input-layout", metavar="LETTERS", help="Its dimensions: N images, T time steps, as TNCHW."),
+        typer.Option(
+            "--input-layout", metavar="LETTERS", help="Its dimensions, such as TNCHW: N images, T time steps."
+        ),
     ] = None,
     inputs: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="The module's input, .npy; else random numbers.")
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="The module's input, .npy; by default random numbers."),
     ] = None,
     time_steps: Annotated[
-        int | None, typer.Option("--time-steps", min=1, help="Steps that the module makes of an input without T.")
+        int | None, typer.Option("--time-steps", min=1, help="Time steps that the module runs, if its input has no T.")
     ] = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
@@ -38,7 +43,9 @@ def energy_of_module(
     csv: CsvOption = False,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show MACs, input rates, synaptic operations and joules of a PyTorch module of yours, which runs once.
+    """Show where the joules of your own PyTorch module go, layer by layer.
+
+    The module runs once. The table has each layer's MACs, input rate, synaptic operations and joules.
 
     Example: aspk energy module mynets.small:make --input-shape 1,3,32,32
     """

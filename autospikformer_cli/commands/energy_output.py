@@ -1,4 +1,4 @@
-"""What `aspk energy` shows of any network: tables, a CSV table, pictures, a document."""
+"""What `aspk energy` shows of a network: tables, a CSV table, pictures, a JSON document."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from autospikformer_cli.errors import UserError
 if TYPE_CHECKING:
     from autospikformer_cli.energy.results import NetworkEnergy
 
-CompareOption = Annotated[bool, typer.Option("--compare", help="Under all conventions, side by side.")]
-AnnOption = Annotated[bool, typer.Option("--ann", help="Beside the ANN of the same shape, layer by layer.")]
+CompareOption = Annotated[bool, typer.Option("--compare", help="Show all conventions, side by side.")]
+AnnOption = Annotated[bool, typer.Option("--ann", help="Compare with the ANN of the same shape, layer by layer.")]
 ChartOption = Annotated[
     Path | None, typer.Option("--chart", metavar="FILE", help="Draw the joules by layer: .png or .svg.")
 ]
@@ -24,12 +24,14 @@ HeatmapOption = Annotated[
     Path | None,
     typer.Option("--heatmap", metavar="FILE", help="Draw the firing rate by layer and time step: .png or .svg."),
 ]
-CsvOption = Annotated[bool, typer.Option("--csv", help="One CSV table on standard output, and nothing else there.")]
+CsvOption = Annotated[
+    bool, typer.Option("--csv", help="Print one CSV table on standard output, and nothing else there.")
+]
 
 
 @dataclass(frozen=True)
 class EnergyOutput:
-    """What was asked to be shown."""
+    """What the user asked to see, and where it is shown."""
 
     session: Session
     compare: bool
@@ -49,7 +51,7 @@ class EnergyOutput:
         require_pictures(self.chart, self.heatmap)
 
     def show(self, found: NetworkEnergy) -> None:
-        """Everything that was asked for."""
+        """Show everything that the user asked for."""
         from autospikformer_cli.report.energy_csv import energy_csv
         from autospikformer_cli.report.energy_report import draw, energy_tables
 

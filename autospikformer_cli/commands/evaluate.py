@@ -22,7 +22,9 @@ def evaluate(
     timing: Annotated[
         bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
     ] = False,
-    predictions: Annotated[Path | None, typer.Option("--predictions", help="Write every image's logits here.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
+    ] = None,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:

@@ -14,20 +14,20 @@ from autospikformer_cli.cli.session import Session
 def export(
     session: Session,
     compute: ComputeOptions,
-    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Ends in .safetensors, .pt2 or .onnx.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The file to write: .safetensors, .pt2 or .onnx.")],
     subnet: SubnetOption = "best",
     fold: Annotated[bool, typer.Option("--fold", help="Fold BatchNorm into the weights before it.")] = False,
-    images: Annotated[int, typer.Option("--images", min=1, help="Validation images to compare it on.")] = 100,
+    images: Annotated[int, typer.Option("--images", min=1, help="Compare the file on N validation images.")] = 100,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Write one subnet alone, with BatchNorm statistics of its own, to a file for another runtime.
 
-    The suffix chooses: .safetensors holds weights under Spikformer's names, .pt2 a program of torch.export, .onnx a
-    model for ONNX Runtime and others. The file is read again by its runtime and compared before it takes its place.
-    A folded .safetensors is for other programs: aspk import wants BatchNorm's own parameters, all MLPs of one size, and
-    a spiking network.
+    The suffix decides the format: .safetensors holds weights under Spikformer's names, .pt2 a program of torch.export,
+    .onnx a model for ONNX Runtime and others. Its runtime reads the file again. The file takes its place if the
+    predictions agree. aspk import needs BatchNorm's own parameters, MLPs of one size and a spiking network. So a folded
+    .safetensors is for other programs.
 
     Example: aspk export --subnet best --to best.onnx
     """

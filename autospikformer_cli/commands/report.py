@@ -1,4 +1,4 @@
-"""Show a run's Pareto tables, beside the paper's."""
+"""Show a run's Pareto tables, next to the paper's."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def report(
     session: Session,
     alpha: AlphaOption = None,
     top: Annotated[
-        int, typer.Option("--top", min=1, help="Most subnets in the list of top accuracy (of the best 20 %).")
+        int, typer.Option("--top", min=1, help="List at most N of the most accurate subnets (of the best 20 %).")
     ] = 10,
     alpha_sweep: Annotated[
         bool,
         typer.Option(
-            "--alpha-sweep", help="The best subnet for alpha 0 to 1, of all that the run's searches measured."
+            "--alpha-sweep",
+            help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
         ),
     ] = False,
     profile: ProfileOption = None,
@@ -34,14 +35,14 @@ def report(
     run: RunOption = None,
     overrides: ScoreSetOption = [],  # noqa: B006
 ) -> None:
-    """Show what a run's search found; nothing is measured again.
+    """Show what a run's search found. Nothing is measured again.
 
-    --alpha, --profile, --convention and --set with search.alpha, normalise, bounds, percentile, limits, objectives or
-    energy.* score and price it anew, from the stored counts.
+    --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
+    --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
 
     Example: aspk report --alpha 0.3 --convention strict
     """
-    from autospikformer_cli.api import read_results, sweep_alpha
+    from autospikformer_cli.api import read_alpha_sweep, read_results
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
     from autospikformer_cli.report.paper import paper_table_for
@@ -52,7 +53,7 @@ def report(
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     given = overrides_of(overrides, by_key)
     if alpha_sweep:
-        sweep = sweep_alpha(run, given, say=session)
+        sweep = read_alpha_sweep(run, given, say=session)
         session.console.print(alpha_sweep_report(sweep))
         session.emit(sweep.to_document())
         return

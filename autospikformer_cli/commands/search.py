@@ -1,4 +1,4 @@
-"""Search a supernet's subnets for accuracy and little energy."""
+"""Search a supernet's subnets for high accuracy and little energy."""
 
 from __future__ import annotations
 
@@ -22,59 +22,68 @@ if TYPE_CHECKING:
     from autospikformer_cli.recipe import Overrides
     from autospikformer_cli.runs.results import SearchResults
 
+AlgorithmOption = Annotated[
+    str | None,
+    typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
+]
+MaxParamsOption = Annotated[
+    float | None, typer.Option("--max-params", help="Limit on a subnet's parameters (search.limits.params).")
+]
+MaxEnergyOption = Annotated[
+    float | None, typer.Option("--max-energy", help="Limit on joules an image, such as 1e-6 (search.limits.energy).")
+]
+MaxSopsOption = Annotated[
+    float | None, typer.Option("--max-sops", help="Limit on synaptic operations an image (search.limits.sops).")
+]
+MaxTimeStepOption = Annotated[
+    int | None, typer.Option("--max-time-step", help="Limit on time steps (search.limits.time_step).")
+]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who measures subnets: in-process, processes, or ray (plugin aspk-ray).")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Number of processes that measure, with --executor.")
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
+]
+FreshSearchOption = Annotated[
+    bool, typer.Option("--fresh", help="Search and measure from the start; the old population is kept.")
+]
+RecountOption = Annotated[
+    bool, typer.Option("--recount", help="Measure again what an older aspk stored with fewer counts; search nothing.")
+]
+
 
 def search(
     session: Session,
     compute: ComputeOptions,
     alpha: AlphaOption = None,
-    algorithm: Annotated[
-        str | None,
-        typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
-    ] = None,
-    max_params: Annotated[
-        float | None, typer.Option("--max-params", help="Most parameters of a subnet (search.limits.params).")
-    ] = None,
-    max_energy: Annotated[
-        float | None, typer.Option("--max-energy", help="Most joules an image, as 1e-6 (search.limits.energy).")
-    ] = None,
-    max_sops: Annotated[
-        float | None, typer.Option("--max-sops", help="Most synaptic operations an image (search.limits.sops).")
-    ] = None,
-    max_time_step: Annotated[
-        int | None, typer.Option("--max-time-step", help="Most time steps (search.limits.time_step).")
-    ] = None,
+    algorithm: AlgorithmOption = None,
+    max_params: MaxParamsOption = None,
+    max_energy: MaxEnergyOption = None,
+    max_sops: MaxSopsOption = None,
+    max_time_step: MaxTimeStepOption = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
-    executor: Annotated[
-        str,
-        typer.Option("--executor", help="in-process, processes, ray (plugin aspk-ray): where subnets are measured."),
-    ] = "in-process",
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="How many processes measure, with --executor.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Search and measure anew; the old population is kept.")
-    ] = False,
-    recount: Annotated[
-        bool,
-        typer.Option("--recount", help="Measure again what an older aspk stored with fewer counts; search nothing."),
-    ] = False,
+    executor: ExecutorOption = "in-process",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+    fresh: FreshSearchOption = False,
+    recount: RecountOption = False,
     dry_run: DryRunOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Search a run's supernet by evolution under F_AEB, or otherwise; a search that has begun goes on where it stopped.
+    """Search a run's supernet by evolution under F_AEB, or otherwise. A search that has begun goes on where it
+    stopped.
 
-    Another search of the same run, as with another --alpha, keeps the one before, and takes what was measured before
-    under the same conditions.
+    Another search of the same run, for example with another --alpha, keeps the earlier one. It takes over what was
+    measured under the same conditions.
 
     Example: aspk search --alpha 0.5
     """
     from autospikformer_cli.api import recount_subnets, search_subnets
-    from autospikformer_cli.errors import UserError
     from autospikformer_cli.evaluation.executors import require_executor
 
     given = overrides_of(
@@ -91,9 +100,8 @@ def search(
         },
     )
     require_executor(executor)
-    if recount and (fresh or dry_run):
-        other = "--fresh" if fresh else "--dry-run"
-        raise UserError("--recount measures again what is there", other, "leave one of the two out")
+    if recount:
+        _require_neither(fresh, dry_run)
     if dry_run:
         _plan(session, compute, run, given, fresh)
         return
@@ -104,6 +112,15 @@ def search(
     else:
         results = search_subnets(run, given, fresh=fresh, **where, **how)
     _show(session, results)
+
+
+def _require_neither(fresh: bool, dry_run: bool) -> None:
+    """Raises UserError if --recount is not alone."""
+    from autospikformer_cli.errors import UserError
+
+    if fresh or dry_run:
+        other = "--fresh" if fresh else "--dry-run"
+        raise UserError("--recount measures again what is there", other, "leave one of the two out")
 
 
 def _plan(session: Session, compute: ComputeOptions, run: RunOption, overrides: Overrides, fresh: bool) -> None:

@@ -22,9 +22,9 @@ def train(
     run: NewRunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Train a recipe's supernet in runs/RECIPE (or --run); a run that has begun goes on where it stopped.
+    """Train a recipe's supernet in runs/RECIPE, or in --run. A run that has begun goes on where it stopped.
 
-    Without RECIPE: the run's own, that is the newest run's or that of --run.
+    Without RECIPE, the newest run, or that of --run, goes on with its own recipe.
 
     Example: aspk train quickstart --set train.epochs=5
     """

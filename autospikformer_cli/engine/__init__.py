@@ -1,1 +1,1 @@
-"""The event-driven engine: a spiking network run as one, spikes visited instead of multiplied (docs/engine.md)."""
+"""The engines that run subnets. The event-driven one visits spikes instead of multiplying them (docs/engine.md)."""

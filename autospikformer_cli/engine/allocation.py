@@ -1,4 +1,4 @@
-"""The memory of freed tensors: how much of it stays with the process."""
+"""How much freed memory stays with the process."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pathlib import Path
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 LARGEST_C_INT = 2**31 - 1
-"""Bytes: the parameters are C ints."""
+"""Bytes. glibc takes these parameters as C ints."""
 IDLE = 2**27
-"""Bytes by which a process may have grown before it gives back what it does not use."""
+"""Bytes by which a process may grow before it returns memory that it does not use."""
 
 _most_used: int | None = None
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to reuse large blocks. A training step allocates the same tensors again and again, and fetching their
-    pages anew from the system each time costs a third of it. Does nothing where there is no glibc.
+    """Ask glibc to reuse large blocks. Does nothing without glibc.
+
+    A training step allocates the same tensors again and again. Getting their pages anew from the system costs a third
+    of the step.
     """
     global _most_used
     libc = _glibc()
@@ -31,8 +33,9 @@ def keep_freed_memory() -> None:
 
 
 def give_back_idle_memory() -> None:
-    """Return freed memory where the process is IDLE bytes larger than it ever was behind the last times: blocks of ever
-    different sizes leave pieces behind that fit nothing. Does nothing where freed memory is not kept.
+    """Return freed memory once the process is IDLE bytes larger than after any earlier return.
+
+    Blocks of ever different sizes leave pieces that fit nothing. Does nothing unless `keep_freed_memory` was called.
     """
     global _most_used
     libc = _glibc()

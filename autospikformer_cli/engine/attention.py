@@ -1,7 +1,7 @@
-"""Compiled loops for the two products of spiking self-attention: whole numbers, so their order cannot be seen.
+"""Compiled loops for the two products of spiking self-attention. They add whole numbers, so the order does not matter.
 
 Dimension legend: T time steps, B images, N tokens, D embedding dimension, W width of a head.
-q (k^T v) and (q k^T) v are each two sums of rows: for every active channel, or token, a row of a matrix of integers.
+q (k^T v) and (q k^T) v are two sums of rows each: every active channel, or token, selects a row of integers to add.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ BITS_PER_WORD = 64
 
 
 class Spikes(NamedTuple):
-    """One head's spikes of one image and step: (rows, most in a row) indices, of which the first num[row] count.
+    """One head's spikes of one image and step.
 
-    bits: (words, rows), the same as bits of words.
+    indices: (rows, most in a row); the first num[row] of each row count.
+    bits: (words, rows), the same spikes as bits of words.
     """
 
     indices: Array
@@ -33,7 +34,7 @@ class Spikes(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """Spikes of one image, of all heads. nexts: of each step and token, the first of no head that is done."""
+    """Spikes of one image, of all heads. nexts: for each step and token, the first spike of the next head."""
 
     lists: Lists
     nexts: Array
@@ -42,8 +43,11 @@ class Heads(NamedTuple):
 class AttentionScratch(NamedTuple):
     """Memory for one image, and for one head of it at one step.
 
-    between: q k^T or k^T v; mixed: the product of all three. indices, values: of the non-zero products of one token.
-    scales to spikes: of one token's neurons; potentials: of all tokens'.
+    between: q k^T or k^T v.
+    mixed: the product of all three.
+    indices, values: the non-zero products of one token.
+    scales, shifts, spikes: of one token's neurons.
+    potentials: of all tokens' neurons.
     """
 
     q_heads: Heads
@@ -70,14 +74,14 @@ class AttentionScratch(NamedTuple):
 
 
 def make_attention_scratch(q_TBND: Array, heads: int, scale: float, neurons: Neurons) -> AttentionScratch:
-    """Memory for so many heads; scale: of the product, before the neurons."""
+    """Allocate the memory. scale: factor of the product, before the neurons."""
     tokens, width = q_TBND.shape[2], q_TBND.shape[3] // heads
     padded, padded_tokens = _up(width, LANES), _up(tokens, LANES)
     dtype = neurons.tau.dtype
     columns = _up(width, lanes(dtype.itemsize))
     between = (tokens, padded_tokens) if tokens <= width else (width, padded)
     shifts = np.zeros((1, columns), dtype)
-    shifts[:, width:] = np.nan
+    shifts[:, width:] = np.nan  # columns that pad the last vector never fire
     return AttentionScratch(
         q_heads=_heads(q_TBND),
         k_heads=_heads(q_TBND),
@@ -104,23 +108,25 @@ def make_attention_scratch(q_TBND: Array, heads: int, scale: float, neurons: Neu
 
 
 def _heads(x_TBND: Array) -> Heads:
+    """Memory for one image's spikes."""
     lists = make_lists(x_TBND, np.int32, is_binary=True)
     return Heads(lists, np.empty(len(lists.starts) - 1, np.int64))
 
 
 def _spikes(rows: int, most: int) -> Spikes:
+    """Memory for one head's spikes, at most `most` in a row."""
     words = _up(most, BITS_PER_WORD) // BITS_PER_WORD
     return Spikes(np.empty((rows, most), np.int32), np.empty(rows, np.int64), np.empty((words, rows), np.uint64))
 
 
 def _up(number: int, step: int) -> int:
-    """The next multiple."""
+    """The next multiple of step."""
     return -(-number // step) * step
 
 
 @inlined
 def _list(x_TBND: Array, b: int, heads: Heads, counts_BT4: Array) -> None:
-    """Spikes of one image."""
+    """List the spikes of one image."""
     list_image(x_TBND, b, True, x_TBND.shape[2], 1, heads.lists, counts_BT4)
     for place in range(len(heads.nexts)):
         heads.nexts[place] = heads.lists.starts[place]
@@ -128,7 +134,7 @@ def _list(x_TBND: Array, b: int, heads: Heads, counts_BT4: Array) -> None:
 
 @inlined
 def _take(heads: Heads, t: int, low: int, high: int, rows: Spikes, columns: Spikes) -> None:
-    """The next head's spikes at one step, of channels low to high, by token and by channel, ascending."""
+    """Take the next head's spikes at one step, channels low to high: by token and by channel, ascending."""
     columns.num[:] = 0
     columns.bits[:] = 0
     rows.bits[:] = 0
@@ -151,7 +157,7 @@ def _take(heads: Heads, t: int, low: int, high: int, rows: Spikes, columns: Spik
 
 @inlined
 def _fill(spikes: Spikes, matrix_RC: Array) -> None:
-    """Spikes as a matrix of 0 and 1."""
+    """Write spikes as a matrix of 0 and 1."""
     matrix_RC[:] = 0
     for r in range(len(spikes.num)):
         for j in range(spikes.num[r]):
@@ -160,7 +166,7 @@ def _fill(spikes: Spikes, matrix_RC: Array) -> None:
 
 @inlined
 def _add_listed(out_RC: Array, spikes: Spikes, matrix_RC: Array, ones: Array) -> None:
-    """out[r] = sum of the matrix's rows that spikes of r name; columns are whole vectors."""
+    """out[r] = sum of the matrix rows that the spikes of r select. Columns are whole vectors."""
     columns, most = matrix_RC.shape[1], spikes.indices.shape[1]
     for r in range(len(spikes.num)):
         for c in range(0, columns, TILE):
@@ -171,7 +177,7 @@ def _add_listed(out_RC: Array, spikes: Spikes, matrix_RC: Array, ones: Array) ->
 
 @inlined
 def _add_weighted(scratch: AttentionScratch) -> None:
-    """mixed = between v: of each token, its non-zero products with the others times their v."""
+    """mixed = between v: for each token, its non-zero products with the others, times their v."""
     tokens, padded = scratch.mixed.shape
     for n in range(tokens):
         num = 0
@@ -190,7 +196,7 @@ def _add_weighted(scratch: AttentionScratch) -> None:
 
 @inlined
 def _common(spikes: Spikes, row: int, others: Spikes, shared: Array) -> int:
-    """How many of the others' rows share a spike with one row."""
+    """How many rows of the others share a spike with one row."""
     num = len(others.num)
     for r in range(num):
         shared[r] = spikes.bits[0, row] & others.bits[0, r]
@@ -235,9 +241,10 @@ def _multiply(scratch: AttentionScratch) -> None:
 def attend_images(q_TBND: Array, k_TBND: Array, v_TBND: Array, heads: int, neurons: Neurons, spikes_TBND: Array,
            read_3BT4: Array, events_BT4: Array, fired_BT: Array, scratch: AttentionScratch, first: int,
            last: int) -> None:  # fmt: skip
-    """Spikes of images first to last: the product of q, k^T and v of each head, scaled.
+    """Spikes of images first to last, from the scaled product of q, k^T and v of each head.
 
-    read: of q, k and v, as `kernels.fire`. events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
+    read: counts of q, k and v, as in `kernels.list_image`.
+    events: synaptic events of q k^T, (q k^T) v, k^T v and q (k^T v).
     """
     steps, images, tokens, dim = q_TBND.shape
     width, columns, stride = dim // heads, len(scratch.spikes), scratch.mixed.shape[1]

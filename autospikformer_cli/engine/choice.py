@@ -1,4 +1,4 @@
-"""Which engine runs a supernet's subnets."""
+"""Chooses the engine that runs a supernet's subnets."""
 
 from __future__ import annotations
 
@@ -18,39 +18,42 @@ from autospikformer_cli.spiking.passes import ForwardPass, Layer
 from autospikformer_cli.spiking.supernet import Supernet
 
 MAX_DEPTH = 126
-"""Blocks whose residual sums, at most 2 and 2 more a block, fit a byte."""
+"""Blocks whose residual sums fit a byte: they are at most 2, and 2 more for each block."""
 
 
 class EnginePass(ForwardPass, Protocol):
-    """A forward pass whose stages can be those of several subnets."""
+    """A forward pass whose stages several subnets can share."""
 
     def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
-        """What the layer gives with its first outputs only, from what it gave with more."""
+        """The first outputs of a layer's spikes, as if the layer were that narrow."""
         ...
 
 
 class Engine(Protocol):
-    """Runs subnets of one supernet, without gradient; it only reads the weights, which must stay as they are."""
+    """Runs subnets of one supernet, without gradient. It only reads the weights, which must not change."""
 
     @property
     def supernet(self) -> Supernet:
-        """Whose subnets it runs."""
+        """The supernet whose subnets it runs."""
         ...
 
     @property
     def name(self) -> str:
-        """Of the kind."""
+        """The engine's name in `--engine`."""
         ...
 
     @property
     def batch_matters(self) -> bool:
-        """Whether last bits depend on how many images, and how many outputs of a layer, are computed at once."""
+        """Whether last bits depend on how many images, or how many outputs of a layer, are computed at once."""
         ...
 
     def forward_pass(
         self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
     ) -> EnginePass:
-        """Executes the stages of one subnet, or those that subnets share. images: the first that count; None: all."""
+        """A pass that executes the stages of one subnet, or those that subnets share.
+
+        images: how many images of the batch count, the first ones; None for all.
+        """
         ...
 
     def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
@@ -58,12 +61,12 @@ class Engine(Protocol):
         ...
 
     def computing(self) -> AbstractContextManager[None]:
-        """Held while stages are executed."""
+        """A context to hold while stages are executed."""
         ...
 
 
 def make_engine(supernet: Supernet, threads: int, name: EngineName | None = None) -> Engine:
-    """The engine of that name, or the one that suits device and network. Raises UserError where the named one can't."""
+    """The named engine, or the one that suits device and network. Raises UserError if the named one cannot run it."""
     obstacle = _obstacle(supernet)
     if name == "event_driven" and obstacle is not None:
         raise UserError(f"the event-driven engine cannot run {obstacle}", "--engine", "leave it out, or choose dense")
@@ -75,7 +78,7 @@ def make_engine(supernet: Supernet, threads: int, name: EngineName | None = None
 
 
 def _obstacle(supernet: Supernet) -> str | None:
-    """What keeps a network from being run event by event, None where nothing does."""
+    """Why the event-driven engine cannot run a network; None if it can."""
     config = supernet.config
     if config.shape.network != "spikformer":
         return "an ANN, which has no events"

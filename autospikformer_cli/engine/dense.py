@@ -25,11 +25,11 @@ from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
-NOTHING: Integers = np.zeros(0, np.int64)
+NO_COUNTS: Integers = np.zeros(0, np.int64)
 
 
 class Dense:
-    """Runs subnets in torch, whose last bits depend on the size of the batch."""
+    """Runs subnets in torch. Last bits depend on the size of the batch."""
 
     name = "dense"
     batch_matters = True
@@ -40,16 +40,16 @@ class Dense:
     def forward_pass(
         self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
     ) -> CountedPass:
-        """Executes stages of one subnet. images: the first so many are counted; None: all."""
+        """As Engine."""
         counting = Counting(self.supernet.config, subnet, tally, images)
         return CountedPass(self.supernet.in_torch(subnet, statistics), counting)
 
     def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
-        """Logits (B, classes) of one subnet."""
+        """As Engine."""
         return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
 
     def computing(self) -> AbstractContextManager[None]:
-        """Nothing has to be prepared."""
+        """As Engine. torch needs no preparation."""
         return nullcontext()
 
 
@@ -63,7 +63,7 @@ class CountedPass:
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """As ForwardPass. A pass without neurons only measures moments, and is not counted."""
+        """As ForwardPass. A pass without neurons only measures moments: it is not counted."""
         if neurons:
             for layer in layers:
                 self.counting.reads(layer.weights.name, x)
@@ -97,50 +97,53 @@ class CountedPass:
 
 
 class Counting:
-    """An observer that counts in whole numbers what a dense pass computes, of the first so many images."""
+    """Counts what a dense pass computes, in whole numbers, and reports it to a tally.
+
+    images: how many images of each batch count, the first ones; None for all.
+    """
 
     def __init__(self, config: NetworkConfig, subnet: Subnet, tally: Tally, images: int | None = None) -> None:
         self.tally, self.images = tally, images
         self.kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
         self.widths = layer_widths(config.shape, subnet)
-        self.stranger = None if config.neuron in OURS else config.neuron.__name__
+        self.plugin_neuron = None if config.neuron in OURS else config.neuron.__name__
         self.spiking = config.shape.network == "spikformer"
         self._emitted: Tensor | None = None
         self._read: Tensor | None = None
-        self._values = Values(NOTHING, NOTHING)
-        self._reached = Synapses(NOTHING, NOTHING)
+        self._values = Values(NO_COUNTS, NO_COUNTS)
+        self._reached = Synapses(NO_COUNTS, NO_COUNTS)
         self._by_position = torch.empty(0)
 
     def reads(self, name: str, x: Tensor) -> None:
-        """A layer reads x."""
+        """Count the input of one layer."""
         kind = self.kinds[name]
         size = x[0, : self.images].numel()
         if kind == "real":
             self.tally.reads(name, size, None)
             return
-        if x is not self._read:  # q, k and v read the same
+        if x is not self._read:  # q, k and v read the same tensor
             self._read, self._values, self._reached = x, *self._count(x, kind)
         outputs = self.widths[name][1]
         self.tally.reads(name, size, self._values)
         self.tally.executes(name, Synapses(self._reached.events * outputs, self._reached.passes * outputs))
 
     def _count(self, x: Tensor, kind: InputKind) -> tuple[Values, Synapses]:
-        """An input's values, and what it does for one output channel."""
-        is_counted = x is self._emitted  # many layers read what the one before emitted
+        """An input's values, and its synapses for one output channel."""
+        is_counted = x is self._emitted  # emits() has summed it: many layers read what the one before emitted
         x = x[:, : self.images]
-        exact = x.double() if kind == "events" else x  # events know no limit
+        exact = x.double() if kind == "events" else x  # counts of events may be too large for exact sums in float32
         sums, events = _totals(self._by_position if is_counted else exact.sum(-1), x.ndim)
         nonzeros, passes = (sums, events) if kind == "binary" else _totals(_nonzero(x).sum(-1), x.ndim)
         return Values(sums, nonzeros), Synapses(events, passes)
 
     def emits(self, name: str, spikes: Tensor) -> None:
-        """A layer's neurons emitted these spikes. Raises UserError for a plugin's that are none."""
-        if not self.spiking:
+        """Count a layer's spikes. Raises UserError if a plugin's neurons emit other values than 0 and 1."""
+        if not self.spiking:  # the ANN emits values, not spikes
             return
         self._emitted, spikes = spikes, spikes[:, : self.images]
-        if self.stranger is not None and not ((spikes == 0) | (spikes == 1)).all():
+        if self.plugin_neuron is not None and not ((spikes == 0) | (spikes == 1)).all():
             raise UserError(
-                f"the neuron {self.stranger} emits other values than 0 and 1",
+                f"the neuron {self.plugin_neuron} emits other values than 0 and 1",
                 "model.neuron",
                 "choose another, or mend the plugin that adds it",
             )
@@ -148,7 +151,7 @@ class Counting:
         self.tally.emits(name, _whole(self._by_position.flatten(1))[None], spikes[0, 0].numel())
 
     def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
-        """Self-attention multiplies q, k and v."""
+        """Count what self-attention reads, and the events of its products."""
         q, k, v = (x[:, : self.images] for x in (q, k, v))
         for part, x in (("q", q), ("v", v)):
             spikes = _whole(x.sum(-1).flatten(1)) if self.spiking else None
@@ -159,18 +162,18 @@ class Counting:
 
 
 def _nonzero(values: Tensor) -> Tensor:
-    """1 where whole numbers from 0 on are not 0: several times as fast as a comparison, whose sum is of integers."""
+    """1 for whole numbers above 0, else 0. Several times as fast as a comparison, whose sum is one of integers."""
     return values.clamp(max=1)
 
 
 def _whole(values_TM: Tensor) -> Integers:
-    """Sum by time step, int64. Exact where each value is: whole numbers below 2^24 in float32."""
+    """Sum by time step, int64. Exact if every value is: in float32, whole numbers below 2^24."""
     sums: Integers = values_TM.to(torch.int64).sum(1).cpu().numpy()
     return sums
 
 
 def _totals(values_TBP: Tensor, axes: int) -> tuple[Integers, Integers]:
-    """Sums by time step, and the same with every value times the positions that it reaches.
+    """Sums by time step, and the same sums with every value times the output positions that it reaches.
 
     values: sums over channels, (T, B, N) of a linear layer (axes: 4), (T, B, H, W) of a convolution's map (axes: 5).
     """
@@ -183,7 +186,7 @@ def _totals(values_TBP: Tensor, axes: int) -> tuple[Integers, Integers]:
 
 
 def _reach(size: int, device: torch.device) -> Tensor:
-    """Of each position along an axis, how many outputs it reaches: neighbours and itself, none beyond the border."""
+    """For each position along an axis, how many outputs it reaches: itself and its neighbours within the border."""
     places = torch.arange(size, device=device)
     return (places[:, None] - places).abs().le(KERNEL // 2).sum(1)
 
@@ -194,7 +197,7 @@ def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, Integers
     q k^T: sum over heads and channels of (sum of q)(sum of k); then for each spike of v the non-zeros of its column.
     k^T v: sum over tokens and heads of |k||v|; then for each spike of q the non-zeros of its row.
     """
-    # Many times as fast as multiplying transposed views.
+    # Contiguous copies multiply many times as fast as transposed views.
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(2, 3).contiguous() for x in (q, k, v))
     similar = (k @ q.transpose(-2, -1)).clamp_(max=1).sum(-1)
     mixed = (k.transpose(-2, -1) @ v).clamp_(max=1).sum(-1)

@@ -1,4 +1,4 @@
-"""The engine for a CPU: stages over bytes that visit spikes, as a forward pass of the supernet.
+"""The engine for a CPU: a forward pass over bytes that visits spikes only.
 
 Dimension legend: T time steps, B images, P positions, C channels, S settings of neurons, G layers that read one input.
 """
@@ -35,13 +35,13 @@ from autospikformer_cli.spiking.supernet import Supernet
 
 Array = NDArray[Any]
 IMAGES_PER_CHUNK = 64
-"""At most: an interruption waits for the chunks that have begun."""
+"""At most. Ctrl-C waits for the chunks that have begun."""
 
 
 class EventDriven:
-    """A supernet's weights as the engine adds them, packed on first use, and the threads that images are shared among.
+    """Holds a supernet's weights, packed on first use, and the threads that share images.
 
-    The supernet's weights must not change while the engine lives.
+    The supernet's weights must not change while the engine exists.
     """
 
     name = "event_driven"
@@ -58,18 +58,18 @@ class EventDriven:
     def forward_pass(
         self, subnet: Subnet, statistics: Statistics, tally: Tally, images: int | None = None
     ) -> EventDrivenPass:
-        """Executes stages of one subnet, or of subnets that share them. images: all, as nothing is ever padded."""
+        """As Engine. All images count: nothing is ever padded."""
         scale = self.supernet.config.attention_scale
         return EventDrivenPass(self, subnet.time_step, scale, self._kinds, statistics, tally)
 
     def logits(self, frames_FBHWC: Tensor, subnet: Subnet, statistics: Statistics, tally: Tally) -> Tensor:
-        """Logits (B, classes) of one subnet."""
+        """As Engine."""
         with self.computing():
             return self.supernet.run(frames_FBHWC, subnet, self.forward_pass(subnet, statistics, tally))
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """torch's threads wait busily for more work after each of its operations, where the engine's could compute."""
+        """Limit torch to one thread: its threads busily wait after each operation, on cores that the engine needs."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -78,14 +78,14 @@ class EventDriven:
             torch.set_num_threads(threads)
 
     def packed(self, layers: Sequence[ElasticConvolution | ElasticLinear]) -> PackedLayers:
-        """The weights of layers that read the same input."""
+        """The packed weights of layers that read the same input."""
         names = tuple(layer.name for layer in layers)
         if names not in self._packed:
             self._packed[names] = PackedLayers([layer.weight for layer in layers])
         return self._packed[names]
 
     def finite(self, layer: ElasticConvolution | ElasticLinear, inputs: int, outputs: int) -> Tensor:
-        """Which outputs have finite weights only: one that is not may lie behind an input that never fires."""
+        """Which outputs have finite weights only. The loops would not notice others at inputs that never fire."""
         if layer.name not in self._finite:
             self._finite[layer.name] = bool(layer.weight.isfinite().all())
         if self._finite[layer.name]:
@@ -95,10 +95,10 @@ class EventDriven:
     def for_images(
         self, loop: Callable[..., None], images: int, *arguments: Any, scratch: Callable[[], tuple[Any, ...]] = tuple
     ) -> None:
-        """Run a compiled loop over images, in chunks of them, on all threads. scratch: memory of a thread's own."""
+        """Run a compiled loop over images, in chunks, on all threads. scratch: allocates memory for one thread."""
         chunks = max(1, min(images, max(self.threads, -(-images // IMAGES_PER_CHUNK))))
         bounds = [chunk * images // chunks for chunk in range(chunks + 1)]
-        pending = iter(list(pairwise(bounds)))
+        pending = iter(list(pairwise(bounds)))  # the threads share it: each takes the next chunk
 
         def run() -> None:
             own = scratch()
@@ -110,16 +110,16 @@ class EventDriven:
             run()
             for others in running:
                 others.result()
-        finally:  # after an error or an interruption nothing begins any more
+        finally:  # after an error or Ctrl-C no thread begins another chunk
             for _ in pending:
                 pass
 
 
 @dataclass(frozen=True)
 class EventDrivenPass:
-    """The stages of one subnet, (T, B, H, W, C) or (T, B, N, D), as bytes; the first layer reads numbers.
+    """Executes the stages of one subnet on bytes, (T, B, H, W, C) or (T, B, N, D). The first layer reads numbers.
 
-    Every number computed from an image is a function of the image alone: sums run over its non-zero inputs, ascending.
+    What it computes of an image depends on that image only: sums run over its non-zero inputs, ascending.
     """
 
     engine: EventDriven
@@ -132,7 +132,7 @@ class EventDrivenPass:
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
-        """Spikes of each setting and layer: one accumulation feeds all settings; without any, moments are taken."""
+        """Spikes of each setting and layer; all settings share the sums. Without settings it only measures moments."""
         kind = self.kinds[layers[0].weights.name]
         rows = self.engine.packed([layer.weights for layer in layers]).rows(outputs)
         if x.shape[-1] > rows.inputs:
@@ -161,7 +161,7 @@ class EventDrivenPass:
         return [tuple(each) for each in spikes]
 
     def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
-        """The first channels of a layer's spikes, counted."""
+        """As EnginePass."""
         steps, images = spikes.shape[:2]
         first = torch.empty((*spikes.shape[:-1], outputs), dtype=torch.uint8)
         fired_BT = np.zeros((images, steps), np.int64)
@@ -174,6 +174,7 @@ class EventDrivenPass:
     def _tally(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, kind: InputKind, read_T4: Array, fired_SGT: Array
     ) -> None:
+        """Report what the layers read, did and emitted."""
         sums, nonzeros, events, passes = read_T4.T
         for group, layer in enumerate(layers):
             self.tally.reads(layer.weights.name, x[0].numel(), None if kind == "real" else Values(sums, nonzeros))
@@ -184,7 +185,7 @@ class EventDrivenPass:
     def _affine(
         self, layers: Sequence[Layer], x_TBPC: Array, side: int, kind: InputKind, rows: kernels.Rows, outputs: int
     ) -> tuple[Array, Array]:
-        """Scale and shift of the sums, by tile: BatchNorm with the layer's bias."""
+        """Scale and shift of the sums, by tile: BatchNorm and the layer's bias."""
         measured: list[Moments] = []
 
         def measure(group: int) -> Moments:
@@ -206,7 +207,7 @@ class EventDrivenPass:
     def _moments(
         self, layers: Sequence[Layer], x_TBPC: Array, side: int, kind: InputKind, rows: kernels.Rows, outputs: int
     ) -> list[Moments]:
-        """Moments of the layers' outputs over steps, images and positions: the same in whatever order images come."""
+        """Moments of the layers' outputs over steps, images and positions: the same for any order of images."""
         steps, images, positions, _ = x_TBPC.shape
         sums_B2GC, uncounted = np.zeros((images, 2, len(layers), outputs)), np.zeros((images, steps, 4), np.int64)
         is_binary = kind == "binary"
@@ -214,7 +215,8 @@ class EventDrivenPass:
             kernels.moments, images, x_TBPC, side, is_binary, rows, uncounted, sums_B2GC,
             scratch=lambda: (kernels.make_layer_scratch(x_TBPC, rows, is_binary),),
         )  # fmt: skip
-        with np.errstate(invalid="ignore"):  # infinities: the moments are then no numbers
+        with np.errstate(invalid="ignore"):  # of infinite sums the moments are not-a-number
+            # Sorted by size: the same sum for any order of images.
             in_order = np.sort(np.ascontiguousarray(sums_B2GC.reshape(images, -1).T)).sum(1)
         mean_GC, square_GC = torch.from_numpy(in_order.reshape(sums_B2GC.shape[1:]) / (steps * images * positions))
         variance_GC = (square_GC - mean_GC.square()).clamp_min(0)
@@ -225,16 +227,18 @@ class EventDrivenPass:
         return [Moments(mean.detach(), variance) for mean, variance in zip(shifted, variance_GC, strict=True)]
 
     @staticmethod
-    def _settings(nodes: Sequence[nn.Module], neurons: Sequence[Neuron], dtype: Any) -> kernels.Neurons:
-        as_lif = [[_as_lif(node, neuron) for node in nodes] for neuron in neurons]
+    def _settings(kinds: Sequence[nn.Module], neurons: Sequence[Neuron], dtype: Any) -> kernels.Neurons:
+        """The constants of every neuron setting and layer, as the loops take them."""
+        as_lif = [[_as_lif(kind, neuron) for kind in kinds] for neuron in neurons]
         tau, threshold = (np.array([[getattr(lif, key) for lif in row] for row in as_lif]) for key in Neuron._fields)
-        dynamics: Dynamics = nodes[0].dynamics  # type: ignore[assignment]
+        dynamics: Dynamics = kinds[0].dynamics  # type: ignore[assignment]
         tau, leak, threshold = (each.astype(dtype) for each in (tau, 1 - 1 / tau, threshold))
+        # Compiled loops ask u >= reaches: u > threshold is u >= the next larger number.
         reaches = threshold if dynamics.fires_at == "reach" else np.nextafter(threshold, dtype(np.inf))
         return kernels.Neurons(tau, leak, reaches, threshold, dynamics.decay_input, dynamics.reset == "hard")
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
-        """Spikes (T, B, N, D): both products are sums of whole numbers."""
+        """Spikes (T, B, N, D). Both products are sums of whole numbers."""
         name = attention.name
         steps, images, tokens, dim = q.shape
         if dim % heads:
@@ -258,7 +262,7 @@ class EventDrivenPass:
         return spikes
 
     def pool(self, x: Tensor) -> Tensor:
-        """Maxima of 3 x 3 windows at a distance of 2."""
+        """Maxima of 3 x 3 windows with stride 2."""
         steps, images, height, width, channels = x.shape
         pooled = torch.empty((steps, images, -(-height // 2), -(-width // 2), channels), dtype=torch.uint8)
         frames, pooled_frames = x.flatten(0, 1).contiguous().numpy(), pooled.flatten(0, 1).numpy()
@@ -266,7 +270,7 @@ class EventDrivenPass:
         return pooled
 
     def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
-        """Logits (B, classes) of the means over steps and tokens, which are sums of whole numbers."""
+        """Logits (B, classes) of the means over steps and tokens. The means come from sums of whole numbers."""
         rows = self.engine.packed([head]).rows(classes)
         logits = torch.empty((x.shape[1], classes), dtype=head.weight.dtype)
         images, dim = x.shape[1], x.shape[-1]
@@ -284,18 +288,19 @@ class EventDrivenPass:
 
 
 def _by_tile(rows: kernels.Rows, groups: list[Array], beyond: float) -> Array:
-    """Numbers of every column of each group, as rows of the tiles' columns; beyond: of those that do not count."""
+    """Lay out each group's numbers as rows of the tiles' columns. beyond: the value of columns that do not count."""
     by_tile = np.full((len(rows.tiles), rows.tiles[:, 1].max()), beyond, groups[0].dtype)
     for row, (_, _, _, columns, group, column) in zip(by_tile, rows.tiles, strict=True):
         row[:columns] = groups[group][column : column + columns]
     return by_tile
 
 
-def _as_lif(node: nn.Module, neuron: Neuron) -> Neuron:
-    lif = node.as_lif(neuron) if isinstance(node, NeuronKind) else None
+def _as_lif(kind: nn.Module, neuron: Neuron) -> Neuron:
+    """The neuron that the loops run. Raises UserError if there is none."""
+    lif = kind.as_lif(neuron) if isinstance(kind, NeuronKind) else None
     if lif is None:
         raise UserError(
-            f"the neuron {type(node).__name__} has no form for compiled loops with tau {neuron.tau:g}",
+            f"the neuron {type(kind).__name__} has no form for compiled loops with tau {neuron.tau:g}",
             "--engine",
             "choose --engine dense",
         )

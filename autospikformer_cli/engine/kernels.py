@@ -1,7 +1,7 @@
 """Compiled loops over the spikes of a layer: lists of non-zero inputs, sums of weight rows, neurons.
 
-Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels, S settings of neurons,
-G groups of outputs (layers that read the same input), K tiles. Every number is computed from one image's own, in a
+Dimension legend: T time steps (1: the same at every step), B images, P positions, C channels. S settings of
+neurons, G groups of outputs (layers that read the same input), K tiles. Every number is computed from one image, in a
 fixed order: the non-zero inputs of an output position, ascending.
 """
 
@@ -17,15 +17,16 @@ from autospikformer_cli.spiking.compiled import compiled, inlined
 
 Array = NDArray[Any]
 OVERSHOOT = lanes(4) - 1
-"""What `copy_shifted` may read and write beyond a list."""
+"""Numbers that `copy_shifted` may read and write after a list."""
 
 
 class Rows(NamedTuple):
     """A layer's weights, a row for every input, cut into tiles of columns (`packing`).
 
-    numbers: all tiles. tiles: of each its first number, its stride, its vectors, how many columns count, their group,
-    and the first's place in the group. kernel: 3 of a convolution, 1 of a linear layer. inputs: channels, of the widest
-    layer; the row of tap k and channel c is k * inputs + c.
+    numbers: all tiles.
+    tiles: for each, its first number, stride, vectors, columns that count, group, and first column in the group.
+    kernel: 3 of a convolution, 1 of a linear layer.
+    inputs: channels, of the widest layer; the row of tap k and channel c is k * inputs + c.
     """
 
     numbers: Array
@@ -37,7 +38,8 @@ class Rows(NamedTuple):
 class Neurons(NamedTuple):
     """Settings of neurons that read the same input, (S, G) each, and what they share (`neuron.Dynamics`).
 
-    reaches: the lowest potential that fires. threshold: what the potential falls by in a soft reset.
+    reaches: the lowest potential that fires.
+    threshold: what a soft reset subtracts from the potential.
     """
 
     tau: Array
@@ -49,7 +51,7 @@ class Neurons(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """One image's non-zero inputs: those of position p at step t are numbered starts[t * P + p] to the next start.
+    """One image's non-zero inputs. Position p at step t has those from starts[t * P + p] up to the next start.
 
     tail: a position's last inputs, filled up with zeros to a BLOCK.
     """
@@ -61,10 +63,11 @@ class Lists(NamedTuple):
 
 
 class LayerScratch(NamedTuple):
-    """Memory for one image's lists, and for those of one output position.
+    """Memory for one image's lists, and for the list of one output position.
 
-    near_*: the rows that reach one output position of a convolution. ones: values of spikes. sums: of one tile's
-    columns.
+    near_indices, near_values: the rows that reach one output position of a convolution.
+    ones: values of spikes.
+    sums: of one tile's columns.
     """
 
     lists: Lists
@@ -75,7 +78,7 @@ class LayerScratch(NamedTuple):
 
 
 def make_layer_scratch(x_TBPC: Array, rows: Rows, is_binary: bool) -> LayerScratch:
-    """Memory for one image after the other."""
+    """Allocate memory that serves one image after the other."""
     near, dtype = rows.kernel * rows.kernel * x_TBPC.shape[-1], rows.numbers.dtype
     return LayerScratch(
         make_lists(x_TBPC, dtype, is_binary),
@@ -87,7 +90,7 @@ def make_layer_scratch(x_TBPC: Array, rows: Rows, is_binary: bool) -> LayerScrat
 
 
 def make_lists(x_TBPC: Array, dtype: Any, is_binary: bool) -> Lists:
-    """Memory for the lists of one image after the other; dtype: of their values, which binary inputs do not have."""
+    """Allocate lists that serve one image after the other. dtype: of their values; binary inputs need none."""
     steps, _, positions, channels = x_TBPC.shape
     size = steps * positions * channels
     return Lists(
@@ -101,9 +104,12 @@ def make_lists(x_TBPC: Array, dtype: Any, is_binary: bool) -> Lists:
 @inlined
 def list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, kernel: int, lists: Lists,
                counts_BT4: Array) -> None:  # fmt: skip
-    """Lists of an image; counts by step: values, non-zeros, and both times the outputs' positions that they reach."""
+    """List an image's non-zero inputs.
+
+    counts: by step, the values, the non-zeros, and both times the output positions that they reach.
+    """
     steps, images, positions, channels = x_TBPC.shape
-    whole = channels // BLOCK * BLOCK
+    whole = channels // BLOCK * BLOCK  # list_nonzeros reads whole blocks; the rest is copied to a padded one
     values = x_TBPC.reshape(-1)
     end = 0
     for t in range(steps):
@@ -143,7 +149,7 @@ def _reached(p: int, positions: int, side: int, kernel: int) -> int:
 
 @inlined
 def _gather(scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows, is_binary: bool) -> int:
-    """List the rows that reach output position p, of its neighbours in reading order: ascending; how many."""
+    """List the rows that reach output position p, ascending: neighbours in reading order. Returns how many."""
     num = 0
     y, x = p // side, p % side
     for row in range(max(y - 1, 0), min(y + 2, positions // side)):
@@ -162,7 +168,7 @@ def _gather(scratch: LayerScratch, t: int, p: int, positions: int, side: int, ro
 @inlined
 def _sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows,
               is_binary: bool, offset: int, stride: int, vectors: int) -> None:  # fmt: skip
-    """One position's sums of weights, for the columns of a tile."""
+    """One position's weighted sums, for the columns of a tile."""
     if rows.kernel == 1:
         first = scratch.lists.starts[t * positions + p]
         num = scratch.lists.starts[t * positions + p + 1] - first
@@ -181,10 +187,12 @@ def _sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int
 def fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array, shift_KC: Array,
                 neurons: Neurons, spikes_SGTBPC: Array, read_BT4: Array, fired_BSGT: Array, scratch: LayerScratch,
                 potential_SC: Array, spikes_C: Array, first: int, last: int) -> None:  # fmt: skip
-    """Spikes of images first to last: sums of rows, times scale, plus shift, as the neurons' currents.
+    """Spikes of images first to last. The neurons' currents are sums of rows, times scale, plus shift.
 
-    scale, shift: by tile, its columns that do not count with a shift of not-a-number, which fires no neuron. read: see
-    `list_image`. fired: spikes. is_binary: the input's values are 0 and 1.
+    is_binary: whether all values of the input are 0 or 1.
+    scale, shift: by tile. In columns that do not count, shift is not-a-number, so that no neuron fires.
+    read: see `list_image`.
+    fired: number of spikes.
     """
     settings, groups, steps, images, positions, outputs = spikes_SGTBPC.shape
     inputs_steps, width, sums = len(x_TBPC), scale_KC.shape[1], scratch.sums
@@ -211,7 +219,7 @@ def fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC:
 @compiled(allocates=False)
 def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Array, sums_B2GC: Array,
             scratch: LayerScratch, first: int, last: int) -> None:  # fmt: skip
-    """Of images first to last: sums, and sums of squares, of every output over steps and positions, in float64."""
+    """For images first to last, sums and sums of squares of every output over steps and positions, in float64."""
     steps, _, positions, _ = x_TBPC.shape
     sums = scratch.sums
     for b in range(first, last):
@@ -231,7 +239,7 @@ def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Arr
 
 @compiled(allocates=False)
 def pool(x_BHWC: Array, pooled_BHWC: Array, first: int, last: int) -> None:
-    """Maxima of 3 x 3 windows at a distance of 2, of frames first to last."""
+    """Maxima of 3 x 3 windows with stride 2, of frames first to last."""
     _, height, width, channels = x_BHWC.shape
     for b in range(first, last):
         for y in range(pooled_BHWC.shape[1]):
@@ -247,7 +255,7 @@ def pool(x_BHWC: Array, pooled_BHWC: Array, first: int, last: int) -> None:
 @compiled(allocates=False)
 def classify(x_TBND: Array, rows: Rows, means_BD: Array, logits_BK: Array, totals_D: Array, indices_D: Array,
              sums_K: Array, first: int, last: int) -> None:  # fmt: skip
-    """Means over steps and tokens of images first to last, from exact sums, times the classifier's weights."""
+    """For images first to last, means over steps and tokens, from exact sums, times the classifier's weights."""
     steps, _, tokens, dim = x_TBND.shape
     for b in range(first, last):
         totals_D[:] = 0
@@ -267,7 +275,7 @@ def classify(x_TBND: Array, rows: Rows, means_BD: Array, logits_BK: Array, total
 
 @compiled(allocates=False)
 def narrow(wide_TBPC: Array, narrow_TBPC: Array, fired_BT: Array, first: int, last: int) -> None:
-    """The first channels of images first to last, and how many spikes they are."""
+    """Copy the first channels of images first to last, and count their spikes."""
     steps, images, positions, channels = wide_TBPC.shape
     outputs = narrow_TBPC.shape[3]
     spikes = narrow_TBPC.reshape(-1)
@@ -277,7 +285,7 @@ def narrow(wide_TBPC: Array, narrow_TBPC: Array, fired_BT: Array, first: int, la
             for p in range(positions):
                 place = (t * images + b) * positions + p
                 copy(narrow_TBPC, place * outputs, wide_TBPC, place * channels, outputs)
-                in_row = np.uint32(0)
+                in_row = np.uint32(0)  # 32 bits hold a row's sum, and its loop vectorises
                 for c in range(outputs):
                     in_row = np.uint32(in_row + spikes[place * outputs + c])
                 total += np.int64(in_row)
@@ -286,7 +294,7 @@ def narrow(wide_TBPC: Array, narrow_TBPC: Array, fired_BT: Array, first: int, la
 
 @compiled(allocates=False)
 def pack(x_TBX: Array, packed_BTY: Array, first: int, last: int) -> None:
-    """Whole numbers 0 to 3 of images first to last, four in a byte."""
+    """Pack whole numbers 0 to 3 of images first to last, four in a byte."""
     steps, images, numbers = x_TBX.shape
     size = packed_BTY.shape[2]
     x, packed = x_TBX.reshape(-1), packed_BTY.reshape(-1)
@@ -304,7 +312,7 @@ def pack(x_TBX: Array, packed_BTY: Array, first: int, last: int) -> None:
 
 @compiled(allocates=False)
 def unpack(packed_BTY: Array, x_TBX: Array, first: int, last: int) -> None:
-    """What `pack` packed; steps beyond those asked for are left out."""
+    """Undo `pack`. Only the first steps are unpacked if x has fewer."""
     steps, images, numbers = x_TBX.shape
     size, packed_steps = packed_BTY.shape[2], packed_BTY.shape[1]
     x, packed = x_TBX.reshape(-1), packed_BTY.reshape(-1)

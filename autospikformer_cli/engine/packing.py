@@ -1,4 +1,4 @@
-"""Weights as the engine adds them: a row for every input, in tiles of columns whose sums stay in registers."""
+"""Packs weights as the engine adds them: a row for every input, in tiles of columns whose sums stay in registers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Array = NDArray[Any]
 
 
 class PackedLayers:
-    """Weights of layers that read the same input, packed once: a subnet uses the first rows and the first columns.
+    """Weights of layers that read the same input, packed once. A subnet uses the first rows and the first columns.
 
-    weights: of each layer (outputs, inputs), or (outputs, inputs, 3, 3).
+    weights: of each layer, (outputs, inputs) or (outputs, inputs, 3, 3).
     """
 
     def __init__(self, weights: list[torch.Tensor]) -> None:
@@ -29,18 +29,18 @@ class PackedLayers:
         self.numbers = np.concatenate([part.ravel() for tiles in parts for part in tiles])
         ends = np.cumsum([part.size for tiles in parts for part in tiles])
         offsets = iter([0, *ends.tolist()])
-        self._places = [[(next(offsets), part.shape[1]) for part in tiles] for tiles in parts]
+        self._tile_starts = [[(next(offsets), part.shape[1]) for part in tiles] for tiles in parts]
 
     def _tiles(self, group: Array) -> list[Array]:
-        """Columns cut into tiles, the last with columns of 0 up to a whole vector."""
+        """Cut columns into tiles. The last tile gets columns of 0 up to a whole vector."""
         parts = (group[:, column : column + self.tile] for column in range(0, group.shape[1], self.tile))
         return [np.pad(part, ((0, 0), (0, -part.shape[1] % self.lanes))) for part in parts]
 
     def rows(self, outputs: int) -> Rows:
-        """What sums the first outputs of each layer."""
+        """The rows that sum the first outputs of each layer."""
         tiles = []
-        for group, places in enumerate(self._places):
-            for column, (offset, stride) in zip(range(0, outputs, self.tile), places, strict=False):
+        for group, starts in enumerate(self._tile_starts):
+            for column, (offset, stride) in zip(range(0, outputs, self.tile), starts, strict=False):
                 columns = min(self.tile, outputs - column)
                 tiles.append((offset, stride, -(-columns // self.lanes), columns, group, column))
         return Rows(self.numbers, np.array(tiles, np.int64), self.kernel, self.inputs)

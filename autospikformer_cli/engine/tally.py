@@ -1,4 +1,4 @@
-"""Who is told the exact counts of a forward pass."""
+"""What a forward pass counts while it computes, and who takes the counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ Integers = NDArray[np.int64]
 
 
 class Values(NamedTuple):
-    """What one layer read, by time step, over all images, (T,) each: the sum of the values, and how many are not 0."""
+    """What one layer read, by time step, over all images, (T,) each.
+
+    sums: of the values.
+    nonzeros: how many values are not 0.
+    """
 
     sums: Integers
     nonzeros: Integers
@@ -20,8 +24,8 @@ class Values(NamedTuple):
 class Synapses(NamedTuple):
     """What one operation did, by time step, over all images, (T,) each.
 
-    events: synaptic events, each input value times the outputs that it reaches (fewer at the border of a convolution).
-    passes: weights visited, a value n once; of attention products the events.
+    events: synaptic events: each input value times the outputs that it reaches (fewer at a convolution's border).
+    passes: weights visited: a value n visits each once. For attention products, the events.
     """
 
     events: Integers
@@ -33,29 +37,37 @@ PRODUCTS = ("q@k", "(q@k)@v", "k@v", "q@(k@v)")
 
 
 class Tally(Protocol):
-    """Counts by layer."""
+    """Takes the exact counts of a forward pass, by layer."""
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
-        """A layer read an input of so many elements a step, over all images; values: None for real ones."""
+        """A layer read an input.
+
+        size: elements of one time step, over all images.
+        values: None for real ones.
+        """
         ...
 
     def executes(self, operation: str, synapses: Synapses) -> None:
-        """An operation was executed; the attention products of both orders, though one order is."""
+        """An operation was executed. Attention reports the products of both orders, though it executes one."""
         ...
 
     def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
-        """A layer's neurons, so many an image, emitted spikes, by setting and time step, over all images."""
+        """A layer's neurons emitted spikes.
+
+        spikes_ST: spikes by setting and time step, over all images.
+        neurons: of one image.
+        """
         ...
 
 
 class Untallied:
-    """Is told nothing."""
+    """A tally that ignores everything."""
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
-        """Nothing is kept."""
+        """Ignored."""
 
     def executes(self, operation: str, synapses: Synapses) -> None:
-        """Nothing is kept."""
+        """Ignored."""
 
     def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
-        """Nothing is kept."""
+        """Ignored."""

@@ -1,4 +1,4 @@
-"""Where a network's time goes: every stage executed event by event, and densely on the same spikes.
+"""Where a network's time goes: every stage is run event by event, and densely on the same spikes.
 
 Dimension legend: T time steps, B images, F frames, H W rows and columns, N tokens, D embedding dimension, C channels.
 """
@@ -27,11 +27,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """One stage of a network, of one image.
+    """One stage of a network, per image.
 
-    event_driven_s, dense_s: medians over the passes, in seconds. input_rate: mean input value, nonzero_rate: share of
-    inputs that are not 0 (None: real values, or values that are not counted). synaptic_events, passes: as in
-    `tally.Synapses`, of the products in the order executed (None: real values). spikes: emitted (None: no neurons).
+    event_driven_s, dense_s: medians over the passes, in seconds.
+    input_rate: mean input value; None for real values, or values that are not counted.
+    nonzero_rate: share of inputs that are not 0; None as for input_rate.
+    synaptic_events, passes: as in `tally.Synapses`, of the products in the order executed; None for real values.
+    spikes: emitted; None without neurons.
     """
 
     name: str
@@ -50,31 +52,31 @@ def time_stages(
     batches_FBHWC: Sequence[Tensor],
     subnet: Subnet,
     statistics: Statistics,
-    passes: int,
+    num_passes: int,
     advance: Callable[[int], None] = lambda passes: None,
 ) -> list[StageTiming]:
-    """A subnet's stages in the order of execution, by the event-driven engine, on batches of one size in turn.
+    """Time a subnet's stages in execution order, on batches of one size in turn.
 
-    The pass before the first is not timed: memory and torch's own layers are made ready in it.
+    num_passes: passes that are timed. One more pass before them is not: it prepares memory and torch's own layers.
     """
     supernet = engine.supernet
 
-    def execute(frames_FBHWC: Tensor, taken: _Taken) -> None:
-        sparse = engine.forward_pass(subnet, statistics, taken)
-        both = _BothPasses(sparse, supernet.in_torch(subnet, statistics), supernet.head.weight.dtype, taken)
+    def execute(frames_FBHWC: Tensor, tally: _StageTally) -> None:
+        sparse = engine.forward_pass(subnet, statistics, tally)
+        both = _BothPasses(sparse, supernet.in_torch(subnet, statistics), supernet.head.weight.dtype, tally)
         supernet.run(frames_FBHWC, subnet, both)
-        taken.images += frames_FBHWC.shape[1]
+        tally.images += frames_FBHWC.shape[1]
         advance(1)
 
-    execute(batches_FBHWC[0], _Taken())
-    taken = _Taken()
-    for number in range(passes):
-        execute(batches_FBHWC[number % len(batches_FBHWC)], taken)
-    return [stage.profile(name, taken.images) for name, stage in taken.stages.items()]
+    execute(batches_FBHWC[0], _StageTally())
+    tally = _StageTally()
+    for number in range(num_passes):
+        execute(batches_FBHWC[number % len(batches_FBHWC)], tally)
+    return [stage.timing(name, tally.images) for name, stage in tally.stages.items()]
 
 
 @dataclass
-class _Stage:
+class _StageSums:
     """What one stage took and did, over all passes."""
 
     event_driven_s: list[float] = field(default_factory=list)
@@ -86,7 +88,8 @@ class _Stage:
     passes: int = 0
     spikes: int | None = None
 
-    def profile(self, name: str, images: int) -> StageTiming:
+    def timing(self, name: str, images: int) -> StageTiming:
+        """The medians and means of one image."""
         return StageTiming(
             name=name,
             event_driven_s=median(self.event_driven_s),
@@ -99,88 +102,89 @@ class _Stage:
         )
 
 
-class _Taken:
+class _StageTally:
     """A tally by stage, with the images of all passes."""
 
     def __init__(self) -> None:
-        self.stages: dict[str, _Stage] = {}
+        self.stages: dict[str, _StageSums] = {}
         self.images = 0
-        self.name, self.stage = "", _Stage()
+        self.name, self.stage = "", _StageSums()
         self.executed: Sequence[str] = ()
 
     def begin(self, name: str, executed: Sequence[str] = ()) -> None:
-        """What is told from now on is this stage's. executed: of all attention products."""
+        """Count for this stage from now on. executed: the attention products that the engine executes."""
         self.name, self.executed = name, executed
-        self.stage = self.stages.setdefault(name, _Stage())
+        self.stage = self.stages.setdefault(name, _StageSums())
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
-        """A layer read an input."""
+        """Add a layer's input."""
         if values is not None:
             self.stage.values += int(values.sums.sum())
             self.stage.nonzeros += int(values.nonzeros.sum())
             self.stage.size += size * len(values.sums)
 
     def executes(self, operation: str, synapses: Synapses) -> None:
-        """An operation was executed, or was not, in the other order."""
+        """Add an operation, unless it is an attention product of the order that was not executed."""
         product = operation.rpartition("attn.")[2]
         if product not in PRODUCTS or product in self.executed:
             self.stage.events += int(synapses.events.sum())
             self.stage.passes += int(synapses.passes.sum())
 
     def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
-        """A layer's neurons emitted spikes."""
+        """Add a layer's spikes."""
         self.stage.spikes = (self.stage.spikes or 0) + int(spikes_ST.sum())
 
 
 @dataclass(frozen=True)
 class _BothPasses:
-    """Executes every stage twice on the same input, and goes on with what the first gave."""
+    """Executes every stage twice on the same input, and continues with the event-driven result."""
 
     sparse: ForwardPass
     dense: ForwardPass
     dtype: torch.dtype
-    taken: _Taken
+    tally: _StageTally
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """As ForwardPass."""
-        self.taken.begin(_name_of(layers))
+        self.tally.begin(_name_of(layers))
         return self._timed(lambda run, x: run.fire(layers, x, outputs, neurons), x)
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """As ForwardPass."""
         tokens, width = q.shape[2], q.shape[3] // heads
-        self.taken.begin(f"{attention.name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
+        self.tally.begin(f"{attention.name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
         spikes: Tensor = self._timed(lambda run, *qkv: run.attend(attention, *qkv, heads, neuron), q, k, v)
         return spikes
 
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""
-        self.taken.begin(self.taken.name.replace("proj_conv", "maxpool"))
+        self.tally.begin(self.tally.name.replace("proj_conv", "maxpool"))
         pooled: Tensor = self._timed(lambda run, x: run.pool(x), x)
         return pooled
 
     def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
         """As ForwardPass."""
-        self.taken.begin(head.name)
+        self.tally.begin(head.name)
         logits: Tensor = self._timed(lambda run, x: run.classify(head, x, classes), x)
         return logits
 
     def _timed(self, execute: Callable[..., T], *inputs: Tensor) -> T:
+        """Run a stage in both ways, each timed."""
         images = inputs[0].shape[1]
         begun = perf_counter()
         result = execute(self.sparse, *inputs)
-        self.taken.stage.event_driven_s.append((perf_counter() - begun) / images)
+        self.tally.stage.event_driven_s.append((perf_counter() - begun) / images)
         as_numbers = [x.to(self.dtype) for x in inputs]
         begun = perf_counter()
         execute(self.dense, *as_numbers)
-        self.taken.stage.dense_s.append((perf_counter() - begun) / images)
+        self.tally.stage.dense_s.append((perf_counter() - begun) / images)
         return result
 
 
 def _name_of(layers: Sequence[Layer]) -> str:
-    """block.0.attn.qkv_linear of the three that read one input, else the layer's own."""
+    """The layer's own name; block.0.attn.qkv_linear for three layers that read one input."""
     names = [layer.weights.name for layer in layers]
     if len(names) == 1:
         return names[0]

@@ -1,11 +1,11 @@
-"""The loops that the engine's time goes into, written as vectors so that sums stay in registers.
+"""The innermost loops of the engine, written as vectors so that sums stay in registers.
 
-numba would keep a row of sums in memory: LLVM cannot see that it may live in registers. Hence LLVM's own language here,
-with generic vectors: any processor runs it, with the widest registers it has. No fast-math flag is set: every operation
-is rounded as written, and a multiplication is never fused with an addition.
+numba would store a row of sums in memory, because LLVM cannot see that it may stay in registers. So these loops are
+written in LLVM's own language, with generic vectors: any processor runs them, in its widest registers. No fast-math
+flag is set: every operation is rounded as written, and a multiplication is never fused with an addition.
 
-Arrays are contiguous and counted from their first number, whatever their shape: a view for every short loop would cost
-more than the loop.
+Arrays are contiguous. Loops address them from their first number, whatever their shape: making a view for every short
+loop would cost more than the loop.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ VECTOR_BYTES = 64
 MAX_VECTORS = 6
 """Of one tile of sums: 12 of AVX2's 16 registers, 6 of AVX-512's 32."""
 BLOCK = 64
-"""Inputs that are looked at together for non-zeros: the bits of one word."""
+"""Inputs searched together for non-zeros: the bits of one word."""
 INT64, INT32, INT8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 ALIGNMENTS = {"float": 4, "double": 8, "i32": 4, "i8": 1}
-"""Of vectors' elements: arrays begin anywhere."""
+"""Alignment of a vector is that of its elements, since arrays begin anywhere."""
 
 
 def lanes(itemsize: int) -> int:
-    """Numbers of a vector."""
+    """Numbers in a vector."""
     return VECTOR_BYTES // itemsize
 
 
@@ -38,8 +38,9 @@ def add_rows(typingctx: Any, out: Any, start: Any, rows: Any, offset: Any, strid
              values: Any, first_value: Any, num: Any, vectors: Any) -> Any:  # fmt: skip
     """out[start + c] = sum over j < num, in this order, of values[first_value + j] * row_j[c].
 
-    row_j: from rows[offset + indices[first + j] * stride] on. c < vectors * lanes, of 1 to MAX_VECTORS vectors. out,
-    rows and values are of one type, indices int32.
+    row_j: starts at rows[offset + indices[first + j] * stride].
+    c: below vectors * lanes, with 1 to MAX_VECTORS vectors.
+    out, rows and values are of one type, indices int32.
     """
     place = types.intp
     signature = types.void(out, place, rows, place, place, indices, place, values, place, place, place)
@@ -87,10 +88,12 @@ def _sum_loop(builder: Any, vector: Any, rows: Any, stride: Any, indices: Any, v
 def fire_row(typingctx: Any, sums: Any, start: Any, scales: Any, shifts: Any, place: Any, potentials: Any, row: Any,
              spikes: Any, tau: Any, leak: Any, reaches: Any, threshold: Any, decay_input: Any, hard: Any,
              vectors: Any) -> Any:  # fmt: skip
-    """One time step of vectors of neurons, `neuron.lif`; returns how many fire.
+    """One time step of vectors of neurons, `neuron.lif`. Returns how many fire.
 
-    I = sums[start + c] * scales[place + c] + shifts[place + c]; u = potentials[row + c]; spikes[c] = u >= reaches, a
-    byte. threshold: what u falls by in a soft reset. sums: of the others' type, or int32.
+    I = sums[start + c] * scales[place + c] + shifts[place + c]; u = potentials[row + c].
+    spikes[c] = u >= reaches, a byte.
+    threshold: what a soft reset subtracts from u.
+    sums: of the others' type, or int32.
     """
     flag, size = types.boolean, types.intp
     numbers = [scales.dtype] * 4
@@ -132,9 +135,10 @@ def _generate_fire_row(context: Any, builder: Any, signature: Any, arguments: Se
 
 @intrinsic  # type: ignore[untyped-decorator]
 def list_nonzeros(typingctx: Any, x: Any, start: Any, num: Any, indices: Any, first: Any, shift: Any) -> Any:
-    """indices[first + j] = shift + the place of the j-th non-zero of x[start], ..., x[start + num - 1]; their number.
+    """indices[first + j] = shift + the place of the j-th non-zero of x[start], ..., x[start + num - 1].
 
     num: a multiple of BLOCK.
+    Returns the number of non-zeros.
     """
     size = types.intp
     return types.intp(x, size, size, indices, size, types.int32), _generate_list_nonzeros
@@ -168,7 +172,7 @@ def _generate_list_nonzeros(context: Any, builder: Any, signature: Any, argument
 
 @intrinsic  # type: ignore[untyped-decorator]
 def copy_shifted(typingctx: Any, out: Any, start: Any, source: Any, first: Any, num: Any, shift: Any) -> Any:
-    """out[start + j] = source[first + j] + shift for j < num, of int32; copies whole vectors, so up to 15 more."""
+    """out[start + j] = source[first + j] + shift for j < num, of int32. Copies whole vectors: up to 15 numbers more."""
     signature = types.void(out, types.intp, source, types.intp, types.intp, types.int32)
     return signature, _generate_copy_shifted
 
@@ -206,7 +210,7 @@ def _generate_copy(context: Any, builder: Any, signature: Any, arguments: Sequen
 def _loop(
     builder: Any, end: Any, step: int, first: list[Any], body: Callable[[Any, list[Any]], list[Any]]
 ) -> list[Any]:
-    """for j in range(0, end, step): carried = body(j, carried); the last carried values."""
+    """for j in range(0, end, step): carried = body(j, carried). Returns the last carried values."""
     before = builder.block
     loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
     builder.cbranch(builder.icmp_signed(">", end, INT64(0)), loop, done)
@@ -229,20 +233,23 @@ def _loop(
 
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Sequence[Any], place: int, at: Any) -> Any:
-    """To a number of an array among the arguments."""
+    """Pointer to element `at` of the array that is argument number `place`."""
     array = context.make_array(signature.args[place])(context, builder, arguments[place])
     return builder.gep(array.data, [at])
 
 
 def _splat(builder: Any, value: Any, count: int) -> Any:
+    """A vector with `count` copies of a number."""
     undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
     first = builder.insert_element(undefined, value, INT32(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, count), None))
 
 
 def _load(builder: Any, vector: Any, pointer: Any) -> Any:
+    """Load a vector from any address."""
     return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=ALIGNMENTS[str(vector.element)])
 
 
 def _store(builder: Any, value: Any, pointer: Any) -> None:
+    """Store a vector at any address."""
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=ALIGNMENTS[str(value.type.element)])

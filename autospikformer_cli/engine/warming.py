@@ -1,4 +1,4 @@
-"""The engine's loops made ready before work begins: compiled the first time on a machine, loaded from then on."""
+"""Makes the engine's loops ready before work begins: compiled the first time on a machine, loaded later."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ LOOPS = (
     kernels.narrow, kernels.pack, kernels.unpack,
 )  # fmt: skip
 NUM_COMPILED = 10
-"""Of one precision: `fire` and `moments` read numbers in the first layer, and bytes in the others."""
+"""For one precision. `fire` and `moments` compile twice: for numbers in the first layer, for bytes in the others."""
 
 Show = Callable[[int], AbstractContextManager[Progress]]
 
 
 @torch.no_grad()
 def warm(engine: Engine, show: Show) -> None:
-    """Run an event-driven engine's smallest subnet on a blank image, so that every loop is there.
+    """Run an event-driven engine's smallest subnet on a blank image, so that every loop is ready.
 
-    show: begins to tell how many of so many loops are compiled; called only where one is missing from numba's cache.
+    show: starts a progress display of n loops. It is called only if numba's cache lacks one.
     """
     config, weight = engine.supernet.config, engine.supernet.head.weight
     subnet, shape = config.space.smallest(), config.shape
@@ -44,7 +44,7 @@ def warm(engine: Engine, show: Show) -> None:
 
 
 def _share() -> None:
-    """Run what only subnets evaluated together need."""
+    """Run the loops that only subnets evaluated together need."""
     numbers, packed = np.zeros((1, 1, 4), np.uint8), np.zeros((1, 1, 1), np.uint8)
     kernels.pack(numbers, packed, 0, 1)
     kernels.unpack(packed, numbers, 0, 1)
@@ -52,7 +52,7 @@ def _share() -> None:
 
 
 class _Compiling(Listener):  # type: ignore[misc]
-    """Told by numba when it compiles, which it does not where its cache has the loop."""
+    """numba notifies this listener when it compiles a loop, but not when it loads one from its cache."""
 
     def __init__(self, show: Show, until_done: ExitStack) -> None:
         self._show, self._until_done = show, until_done
@@ -60,7 +60,7 @@ class _Compiling(Listener):  # type: ignore[misc]
         self._compiled = 0
 
     def on_start(self, event: Event) -> None:
-        """A function begins to be compiled."""
+        """A function begins to compile."""
         if event.data["dispatcher"] in LOOPS and self._progress is None:
             self._progress = self._until_done.enter_context(self._show(NUM_COMPILED))
 
@@ -71,6 +71,6 @@ class _Compiling(Listener):  # type: ignore[misc]
             self._progress.advance(1)
 
     def finish(self) -> None:
-        """The other loops were in the cache, or the network has no use for them."""
+        """Complete the display: other loops came from the cache, or the network does not need them."""
         if self._progress is not None:
             self._progress.advance(NUM_COMPILED - self._compiled)

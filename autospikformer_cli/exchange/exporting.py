@@ -1,4 +1,4 @@
-"""A subnet of a run, alone: as a module, and as a file that its own runtime has read again.
+"""One subnet of a run, alone: as a module, or as a file that its runtime reads again and agrees with.
 
 Dimension legend: B images, F frames, H W rows and columns, C channels.
 """
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _FIX = "make room or allow writing there, or name another file"
 LARGEST_DIFFERENCE = 1e-9
-"""That logits may have in float64."""
+"""The largest difference of logits that an export in float64 may have."""
 SAME_SHARE = 0.99
-"""Of the predictions that must be the same in float32, in which a potential that rounds otherwise may flip a spike."""
+"""The least share of equal predictions in float32. There, another rounding of a potential may flip a spike."""
 
 
 def extract(run: TrainedRun, subnet: str) -> ExtractedSubnet:
-    """A subnet of a run as a module, with its BatchNorm statistics measured or taken as the run's recipe says.
+    """A subnet of a run as a module. The recipe decides whether its BatchNorm statistics are measured or training's.
 
     subnet: as --subnet. Raises UserError.
     """
@@ -65,9 +65,10 @@ def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold:
 
 
 class Agreement(NamedTuple):
-    """What a file's runtime predicts beside what the run's supernet does, on the same images.
+    """Predictions of a file's runtime, compared with those of the run's supernet on the same images.
 
-    max_difference: the largest of two logits. same: images with the same prediction. classes: that are predicted.
+    max_difference: the largest between two logits. same: number of equal predictions. classes: number of predicted
+    classes.
     """
 
     images: int
@@ -76,20 +77,20 @@ class Agreement(NamedTuple):
     classes: int
 
     def passes(self, precision: str) -> bool:
-        """Whether they agree as far as the precision allows."""
+        """Whether they agree, as far as the precision allows."""
         if precision == "float64":
             return self.max_difference <= LARGEST_DIFFERENCE
         return self.same >= SAME_SHARE * self.images and isfinite(self.max_difference)
 
     def __str__(self) -> str:
-        warning = "; all are of one class, so they tell little" if self.classes == 1 else ""
+        warning = "; all are of one class, which is weak evidence" if self.classes == 1 else ""
         logits = f"logits within {self.max_difference:.2g}"
         return f"{self.same} of {self.images} predictions are the same{warning}, {logits}"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was exported, and how it compares with the network."""
+    """An exported file, and how it compares with the network."""
 
     run: Path
     subnet: Subnet
@@ -102,7 +103,7 @@ class Exported:
     sha256: str
 
     def lines(self) -> Iterator[str]:
-        """For a reader."""
+        """Lines of text for a reader."""
         folded = ", BatchNorm folded into its weights" if self.folded else ""
         size = format_count(self.file.stat().st_size)
         yield f"{self.file}: {self.subnet} of {self.run}, {self.precision}{folded}"
@@ -129,7 +130,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Export:
-    """One subnet of one run, on its way to a file."""
+    """The export of one subnet of a run to a file."""
 
     run: TrainedRun
     subnet: Subnet
@@ -139,14 +140,14 @@ class Export:
 
     @classmethod
     def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
-        """A subnet by its name, nothing being computed. Raises UserError."""
+        """The export of a subnet by its name. Nothing is computed yet. Raises UserError."""
         _require_own_statistics(run)
         return cls(run, select(subnet, run.recipe, run.path).subnet, file, file_format, fold)
 
     def write(self, first: int) -> Exported:
-        """Write the file, and put it at its place once its runtime agrees on the first validation images.
+        """Write the file. It takes its place if its runtime agrees on the first validation images.
 
-        Raises UserError where it does not agree, or cannot be written.
+        first: number of these images. Raises UserError if the runtime does not agree, or the file cannot be written.
         """
         images = self.run.images("validation", first)
         self.run.say.remark(f"extracting {self.subnet}")
@@ -172,7 +173,7 @@ class Export:
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
-        """The supernet's logits of this subnet in torch, as the file's are. Raises UserError for not-a-number."""
+        """The subnet's logits, computed by the supernet in torch. Raises UserError if some are not finite."""
         from autospikformer_cli.engine.dense import Dense
 
         in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
@@ -184,7 +185,7 @@ class Export:
         return expected
 
     def _inputs(self, images: ImageSet) -> Tensor:
-        """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) of events."""
+        """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) for events."""
         from autospikformer_cli.data.frames import to_frames
 
         frames_FBHWC = to_frames(images.images, self.run.description, "cpu", self.run.compute.dtype)
@@ -218,7 +219,7 @@ class Export:
         return UserError(what, str(self.file), fix)
 
     def _metadata(self, images: ImageSet) -> Mapping[str, str]:
-        """What is in the file and how it came about, as texts."""
+        """What is in the file and how it was made, as texts."""
         run, recipe = self.run, self.run.recipe
         obtained = run.provenance(images)
         facts = {
@@ -238,7 +239,7 @@ class Export:
 
 
 def require_format(file: Path, precision: str, overwrite: bool) -> Format:
-    """The format that a file's suffix asks for. Raises UserError if it, its precision or its place cannot be had."""
+    """The format of a file's suffix. Raises UserError if it, the precision or the place is impossible."""
     file_format = format_of(file)
     file_format.require(precision)
     _require_place(file, overwrite)
@@ -246,7 +247,7 @@ def require_format(file: Path, precision: str, overwrite: bool) -> Format:
 
 
 def _require_place(file: Path, overwrite: bool) -> None:
-    """Raises UserError where a file cannot be written at this place, or is there already."""
+    """Raises UserError if the file cannot be written there, or exists and may not be overwritten."""
     with explaining_refusal(file, _FIX):
         if file.is_dir():
             raise UserError(f"{file} is a folder", "--to", "name a file in it")

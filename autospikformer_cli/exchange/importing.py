@@ -1,6 +1,6 @@
-"""A published Spikformer checkpoint as a run: read without running anything in it, checked, and stored.
+"""Makes a run from a published Spikformer checkpoint: reads it without running its code, checks it, stores it.
 
-The names and shapes that it must have are those of the recipe's own network.
+Its names and shapes must be those of the recipe's network.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
     from autospikformer_cli.engine.compute import Compute
 
 IMPORTED = TrainState(epoch=0, step=0, finished=True, history=(), loss_sum=0.0, images=0, seconds=0.0)
-"""Nothing was trained here, and nothing is left to train."""
+"""The state of an imported run: nothing was trained here, and nothing is left to train."""
 MOST_NAMES, MOST_SHAPES = 100, 10
-"""Tensors that a refusal names at most: those missing or left over, and those of another shape."""
+"""The most tensors that an error names: those that are missing or left over, and those of another shape."""
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A checkpoint that fits its recipe. num_params: of the whole network, without running statistics.
+    """A checkpoint that fits its recipe.
 
-    remarks: what a user should know of the file besides what was left out. compute: whose precision the weights have.
+    num_params: of the whole network, without running statistics. remarks: what a user should know, besides what was
+    left out. compute: decides the precision of the weights.
     """
 
     recipe: Recipe
@@ -53,10 +54,10 @@ class Imported:
     compute: Compute
 
     def save(self, run: Path | None, name: str) -> Path:
-        """Write it as a new run in a folder, else in one of that name under runs/, numbered if that is taken.
+        """Write it as a new run: in the folder `run`, or in runs/NAME, which gets a number if it exists.
 
-        Raises UserError if the folder is a run already, or cannot be written. The splits stay empty,
-        since nobody knows which images the checkpoint was trained with: any split of the data set is taken later.
+        The splits stay empty, since the training images of the checkpoint are unknown. Later commands accept any split
+        of the data set. Raises UserError if the folder is a run already, or cannot be written.
         """
         path = new_run(runs_folder() / name) if run is None else prepared_run(run)
         checkpoint = Checkpoint(
@@ -76,7 +77,7 @@ class Imported:
 
 
 def require_no_run(path: Path | None) -> None:
-    """Raises UserError where the folder is a run: its supernet would be lost."""
+    """Raises UserError if the folder is a run, whose supernet would be lost."""
     if path is not None and is_run(path):
         raise UserError(
             f"{path} is a run already, and would be overwritten",
@@ -91,9 +92,9 @@ def run_name(file: Path) -> str:
 
 
 def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
-    """A checkpoint's weights for a recipe's network, in a precision; no data set is read.
+    """Read a checkpoint's weights for a recipe's network, in the precision of `compute`. No data set is read.
 
-    Raises UserError, or Faults, for a file that cannot be read or trusted, does not fit, or holds impossible values.
+    Raises UserError or Faults if the file cannot be read or trusted, does not fit, or holds impossible values.
     """
     state = read_state_dict(file)
     exported = _switches(state.metadata)
@@ -127,7 +128,7 @@ def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
 
 
 def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
-    """Those that `aspk export` wrote; none where another program wrote the file."""
+    """The switches that `aspk export` wrote; none if another program wrote the file."""
     try:
         switches = json.loads(metadata.get("switches", ""))
     except ValueError:
@@ -136,7 +137,7 @@ def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
 
 
 def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], recipe: Recipe) -> None:
-    """Raises UserError that tells all missing, left over and misshapen tensors, and the recipe keys that mend it."""
+    """Raises UserError with all missing, left over and misshapen tensors, and the recipe keys that help."""
     shapes = found.shapes
     if not shapes.keys() & expected.keys():
         raise UserError(
@@ -173,7 +174,7 @@ def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], 
 
 
 def _require_one_hidden_size(file: Path, found: Architecture) -> None:
-    """Raises UserError for a subnet whose blocks have MLPs of several sizes: no recipe describes it."""
+    """Raises UserError for a subnet with MLPs of several sizes, which no recipe describes."""
     *others, largest = found.hidden_dims or (0,)
     if others:
         sizes = f"{', '.join(map(str, others))} and {largest} hidden neurons"
@@ -186,7 +187,7 @@ def _require_one_hidden_size(file: Path, found: Architecture) -> None:
 
 
 def _filled(names: Sequence[str]) -> str:
-    """Names of tensors in indented lines; a name is never broken."""
+    """Names of tensors in indented lines, none broken across lines."""
     text = shortened(names, "; ", MOST_NAMES)
     return textwrap.fill(
         text, 110, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
@@ -194,7 +195,7 @@ def _filled(names: Sequence[str]) -> str:
 
 
 def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> Iterator[str]:
-    """For each way in which two networks differ, the recipe key that decides it and the value that it needs."""
+    """For each difference of two networks: the recipe key that decides it, and the value that it needs."""
 
     def differ(gene: str) -> bool:
         return getattr(found, gene) not in (None, getattr(expected, gene))
@@ -237,7 +238,7 @@ def _width_remedies(found: Architecture, expected: Architecture, recipe: Recipe)
 
 
 def _ratio(embed_dim: int, hidden_dim: int) -> Decimal:
-    """The shortest mlp_ratio that gives so many hidden neurons: floor(embed_dim x ratio)."""
+    """The shortest mlp_ratio that gives `hidden_dim` hidden neurons: floor(embed_dim x ratio)."""
     exact = Decimal(hidden_dim) / embed_dim
     rounded = (exact.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING) for digits in range(12))
     return next((ratio for ratio in rounded if int(embed_dim * ratio) == hidden_dim), exact)
@@ -253,9 +254,9 @@ def _channels_remedy(found: Architecture, recipe: Recipe) -> str:
 def _values(
     file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], compute: Compute
 ) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
-    """Arrays by our names, in a precision, and the names of those that had more digits.
+    """Arrays by our names in the precision of `compute`, and the file's names of those that were rounded.
 
-    Raises Faults for values that no network can have.
+    Raises Faults for values that a network cannot have.
     """
     import torch
 

@@ -111,7 +111,7 @@ def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
 
 
 def named_keys(overrides: Overrides) -> list[str]:
-    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Skips what is no key."""
+    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped."""
     names: list[str] = []
     for override in listed(overrides):
         try:

@@ -152,7 +152,7 @@ class DataConfig(Keys):
     polarity: Annotated[Literal["separate", "merged"], NETWORK] = "separate"
     """Events of rising and of falling light counted in two channels, or together in one."""
     cache: Annotated[Text | None, NoneAsText, NOTHING] = None
-    """The folder that keeps the frames once made; "none": aspk-frames in data.root."""
+    """The folder that caches frames of events; "none": aspk-frames in data.root."""
 
 
 class ModelConfig(Keys):
@@ -165,15 +165,15 @@ class ModelConfig(Keys):
     neuron: Annotated[Text, AfterValidator(_known_neuron), NETWORK | MEASUREMENT] = "lif"
     """The kind of neuron: lif, plif (LIF with a learnable tau), or one that a plugin adds."""
     batchnorm: Annotated[Literal["recalibrate", "running", "batch"], TRAINING | MEASUREMENT] = "recalibrate"
-    """Statistics of a subnet's BatchNorm: recalibrated for it, the supernet's running ones, or, in every layer that
-    subnets slice, those of each evaluated batch, on whose size results then depend."""
+    """Statistics of a subnet's BatchNorm: recalibrated for it, or the supernet's running ones. "batch" takes those of
+    each evaluated batch in every layer that subnets slice, so results depend on the size of the batch."""
     calibration_images: Annotated[PositiveWhole, TRAINING | IMAGES] = 256
-    """Training images, without augmentation, that recalibration uses; they go through at once."""
+    """Training images that recalibrate BatchNorm, without augmentation, all in one batch."""
     evaluation_batch: Annotated[PositiveWhole, TRAINING | MEASUREMENT] = 64
-    """Images that an evaluation runs at once; with --engine dense the last bits depend on it, under batchnorm = "batch"
-    the results."""
+    """Images of an evaluation's batch. With --engine dense the last bits depend on it; with batchnorm = "batch" the
+    results do."""
     evaluation_memory: Annotated[PositiveWhole, NOTHING] = 500
-    """Megabytes of spikes that an evaluation of many subnets may keep and hold waiting; no result depends on it."""
+    """Megabytes for the spikes that an evaluation of many subnets caches or holds back. No result depends on it."""
     decay_input: Annotated[Flag, TRAINING | MEASUREMENT] = True
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
     threshold_scope: Annotated[Literal["block", "fc1"], TRAINING | MEASUREMENT] = "block"
@@ -183,7 +183,7 @@ class ModelConfig(Keys):
     attention_threshold: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.5
     """Threshold of the neurons after attention."""
     searched_heads: Annotated[Flag, TRAINING | MEASUREMENT] = True
-    """Whether num_heads acts; false: always the largest."""
+    """Whether num_heads acts; false: every subnet has the largest."""
     fires_at: Annotated[Literal["reach", "exceed"], TRAINING | MEASUREMENT] = "reach"
     """A neuron fires when its potential reaches, or exceeds, the threshold."""
     reset: Annotated[Literal["hard", "soft"], TRAINING | MEASUREMENT] = "hard"
@@ -195,7 +195,7 @@ class ModelConfig(Keys):
     attention_scale: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.125
     """Factor of the attention product (Spikformer: 0.125, its model for CIFAR10-DVS 0.25)."""
     stem_dim: Annotated[PositiveWhole | None, NoneAsText, NETWORK | MEASUREMENT] = None
-    """Channels of which the stem's first three convolutions have an eighth, a quarter and a half; "none": the largest
+    """Width of the stem: its first three convolutions have an eighth, a quarter and a half of it. "none": the largest
     embed_dim."""
     qkv_bias: Annotated[Flag, NETWORK | MEASUREMENT] = True
     """Whether q, k and v have biases (Spikformer's for CIFAR: yes; for ImageNet and CIFAR10-DVS: no)."""
@@ -306,11 +306,11 @@ class EnergyConfig(Keys):
 
     @property
     def named_convention(self) -> Convention:
-        """The convention that is named, without the keys beside it."""
+        """The named convention, without the keys next to it."""
         return shipped_convention(self.convention) if isinstance(self.convention, str) else self.convention
 
     @property
     def rules(self) -> Convention:
-        """The convention with the keys beside it laid over."""
+        """The convention, with the keys next to it laid over it."""
         given = {rule: getattr(self, rule) for rule in RULES if getattr(self, rule) is not None}
         return self.named_convention.model_copy(update=given)

@@ -30,7 +30,7 @@ class Recipe(Keys):
     """Seed of every random choice."""
     fidelity: Annotated[Fidelity, NOTHING] = "sound"
     """Readings of the paper in force: ours, the text as printed, or the authors' published code. It sets the keys of
-    fidelity.md; one that is written beside it, or by --set, overrides."""
+    fidelity.md; a key written next to it, or given by --set, overrides it."""
     data: DataConfig
     model: ModelConfig
     space: SpaceConfig

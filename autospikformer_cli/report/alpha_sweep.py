@@ -1,4 +1,4 @@
-"""The best subnet of an archive for every weight of energy: what a sweep of alpha finds, and what it cannot."""
+"""The report of a sweep of alpha: the best subnet for each weight of energy, and what a sweep cannot find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autospikformer_cli.units import EnergyUnit, energy_unit, format_count, form
 
 
 def alpha_sweep_report(sweep: AlphaSweep) -> RenderableType:
-    """The best of each alpha, the front that they are chosen from, and how the numbers were obtained; in one unit."""
+    """The best subnet for each alpha, the archive's Pareto front, and how the numbers were obtained; in one unit."""
     results = sweep.results
     ours = None if results.baseline is None else replace(candidate_row(results.baseline, BASELINE_LABEL), fitness=None)
     front = [replace(candidate_row(scored), fitness=None) for scored in results.front]
@@ -61,5 +61,5 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
     remarks = [f"A sweep of alpha finds points of the front's convex hull only: here {hull}."]
     if any("/" in scored.id for scored in sweep.archive):
-        remarks.append("2/c0001: candidate c0001 of population-2.h5; --subnet takes it, too")
+        remarks.append("2/c0001: candidate c0001 of population-2.h5; --subnet takes this id")
     return remarks

@@ -1,4 +1,4 @@
-"""What `aspk energy` tells of one network: tables, a JSON document, pictures."""
+"""What `aspk energy` reports of one network: tables and pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autospikformer_cli.runs.selection import selection_notes
 
 
 def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Table]:
-    """The layers; then, if asked for, the conventions side by side and the ANN. Raises MissingCounts."""
+    """The table of layers, then, if asked for, those of all conventions and of the ANN. Raises MissingCounts."""
     notes = list(_notes(found))
     partial = found.module is not None and found.module.unattributed
     title = f"Energy of {found.title}{', of what could be counted' if partial else ''}"
@@ -49,7 +49,7 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
 
 
 def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None:
-    """The pictures that are asked for. Raises UserError where one cannot be made."""
+    """Draw the pictures that are asked for. Raises UserError if one cannot be made."""
     if heatmap is not None and not any(rates for _, rates in found.network.step_rates):
         if found.module is not None:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What single subnets measure: the table of `evaluate`."""
+"""The table of `aspk evaluate`: what single subnets measure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTE_WIDTH = 80
 def evaluation_table(
     title: str, evaluations: Sequence[EvaluationResult], unit: EnergyUnit | None = None
 ) -> RenderableType:
-    """Evaluations side by side, one a column, one property a line; below them every switch in force."""
+    """Evaluations side by side: one a column, one property a line. The switches in force are printed below."""
     unit = unit or energy_unit(evaluation.energy_j for evaluation in evaluations)
     table = plain_table(title)
     table.add_column("", no_wrap=True)
@@ -52,7 +52,7 @@ def evaluation_table(
 
 
 def _lines(evaluations: Sequence[EvaluationResult], unit: EnergyUnit) -> Iterator[tuple[str, list[str]]]:
-    """Each property's name, and its value of every evaluation."""
+    """Each property's name, and its value in each evaluation."""
     columns = [dict(_properties(each, unit)) for each in evaluations]
     for name in columns[0]:
         yield name, [column[name] for column in columns]

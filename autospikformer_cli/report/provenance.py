@@ -1,4 +1,4 @@
-"""How numbers were obtained: what every report says beside them."""
+"""How numbers were obtained: what each report says next to them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from autospikformer_cli.search.fitness import Bounds
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
 
 _FRAME = len("│ BatchNorm  ") + len(" │")
-"""Columns of the panel beside its text."""
+"""Columns of the panel that are not its text."""
 
 
 def fidelity_text(fidelity: str, switches: Sequence[str]) -> str:
-    """A fidelity with the switches that differ from it.
+    """A fidelity, with the switches that differ from it.
 
     >>> fidelity_text("sound", ["model.decay_input = false", "search.alpha = 0.3"])
     'sound, but model.decay_input = false, search.alpha = 0.3'
@@ -31,7 +31,7 @@ def fidelity_text(fidelity: str, switches: Sequence[str]) -> str:
 
 
 def switches_text(resolved: Mapping[str, Value]) -> str:
-    """Every switch's value, section by section.
+    """The value of each switch, section by section.
 
     >>> switches_text({"model.reset": "hard", "model.decay_input": True, "search.alpha": 0.5})
     'model: reset hard, decay_input true; search: alpha 0.5'
@@ -44,7 +44,7 @@ def switches_text(resolved: Mapping[str, Value]) -> str:
 
 
 def of_the_network(switches: Sequence[str]) -> list[str]:
-    """The switches that one network's own result depends on, without those of training and search.
+    """The switches that decide the result of one network, without those of training and search.
 
     >>> of_the_network(["model.decay_input = false", "search.alpha = 0.3"])
     ['model.decay_input = false']
@@ -53,19 +53,19 @@ def of_the_network(switches: Sequence[str]) -> list[str]:
 
 
 def network_switches_text(resolved: Mapping[str, Value]) -> str:
-    """The values of the switches that one network's own result depends on."""
+    """The values of the switches that decide the result of one network."""
     return f"switches: {switches_text({key: resolved[key] for key in of_the_network(list(resolved))})}"
 
 
 def fidelity_notes(fidelity: str, switches: Sequence[str], resolved: Mapping[str, Value]) -> list[str]:
-    """What stands under one network's table: the fidelity with what differs from it, and the switches in force."""
+    """Notes under the table of one network: the fidelity with what differs from it, and the switches in force."""
     return [f"fidelity: {fidelity_text(fidelity, of_the_network(switches))}", network_switches_text(resolved)]
 
 
 def batchnorm_text(
     batchnorm: str, images: int, resolved: Mapping[str, Value], calibration_images: int | None = None
 ) -> str:
-    """Whose statistics normalised; where results depend on the batch size, on how many images at once.
+    """Whose statistics normalise, and of how many images; with those of a batch, results depend on its size.
 
     >>> batchnorm_text("batch", 1000, {"model.evaluation_batch": 64})
     'batch (statistics of each batch of 64 images: results depend on its size)'
@@ -83,7 +83,7 @@ def _fitness_text(alpha: float | None, normalise: str) -> str:
 
 
 def provenance_panel(results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False) -> Panel:
-    """The panel 'How these numbers were obtained', one fact a line. sweep: alpha is not one number."""
+    """The panel 'How these numbers were obtained', one fact a line. sweep: whether alpha has several values."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)

@@ -1,4 +1,4 @@
-"""Inherited beside retrained accuracy: whether the supernet ranks its subnets truly."""
+"""Inherited and retrained accuracy side by side: whether the supernet ranks its subnets truly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("Id", "Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)
 
 
 def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Table:
-    """The sample, best inherited accuracy first, with every move in rank; below it tau and what it rests on."""
+    """The sample, best inherited accuracy first, with each move in rank. Below are tau and its conditions."""
     table = plain_table(title, "\n".join([*_findings(ranking), *_conditions(ranking), *notes]))
     for name in COLUMNS:
         justified: Literal["left", "right"] = "left" if name in ("Id", "Candidates") else "right"

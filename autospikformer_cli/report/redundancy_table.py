@@ -1,4 +1,4 @@
-"""Redundant channels of the embedding (paper, Figure 1B)."""
+"""The table of redundant channels of the embedding (paper, Figure 1B)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autospikformer_cli.runs.redundancy import Redundancy
 
 
 def redundancy_table(found: Redundancy) -> Table:
-    """The most and the least redundant channels side by side, each from its extreme, with its mean SSIM."""
+    """The most and the least redundant channels side by side, each list from its extreme, with the mean SSIM."""
     recipe, num = found.recipe, len(found.mean_ssim)
     notes = [
         f"mean over all {num} channels: {found.mean:.3f}; {len(found.images)} {found.images.split} images",

@@ -1,4 +1,4 @@
-"""The report of a search as one renderable: front, top accuracy, correlation, the paper's rows, provenance."""
+"""The report of a search: Pareto front, top accuracy, correlation, the paper's rows, provenance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASELINE_LABEL = "baseline, no part of the population"
 
 
 def search_report(results: SearchResults, paper: PaperTable | None = None, top: int = 10) -> RenderableType:
-    """Everything that `aspk report` prints, energies in one unit. top: how many of the most accurate are listed."""
+    """Everything that `aspk report` prints, energies in one unit. top: the most rows of the list of top accuracy."""
     scores, hypervolume = results.scores, results.hypervolume
     ours = None if results.baseline is None else candidate_row(results.baseline, BASELINE_LABEL)
     front = [candidate_row(scored) for scored in results.front]
@@ -41,13 +41,13 @@ def search_report(results: SearchResults, paper: PaperTable | None = None, top: 
 
 
 def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> EnergyUnit:
-    """One unit for all the energies of a report."""
+    """One unit for all energies of a report."""
     printed = [] if paper is None else [*paper.rows, paper.baseline]
     return energy_unit(row.energy_j for row in (*rows, *printed))
 
 
 def hypervolume_lines(hypervolume: Hypervolumes) -> Iterator[str]:
-    """How the dominated share of the box grew, and what the box is; nothing where no generation is done."""
+    """How the dominated share of the box grew, and the box's corners; nothing before the first generation is done."""
     if not hypervolume.shares:
         return
     box, last = hypervolume.reference, len(hypervolume.shares) - 1

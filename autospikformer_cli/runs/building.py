@@ -49,7 +49,7 @@ def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
 
 
 def _neuron_params(recipe: Recipe) -> int:
-    """Learned numbers of one layer's neurons; our LIF's are none, known without torch."""
+    """Learned numbers of one layer's neurons. LIF has none, which is known without torch."""
     if recipe.model.neuron == "lif" or recipe.model.network == "transformer":
         return 0
     from autospikformer_cli.spiking.neuron import Dynamics
@@ -83,7 +83,7 @@ def make_supernet(recipe: Recipe, description: DataDescription, compute: Compute
 
 
 def neuron_kind(name: str) -> type[NeuronKind]:
-    """A kind of neuron by its name. Raises UserError where a plugin gives something else."""
+    """A kind of neuron by its name. Raises UserError if a plugin gives something else."""
     from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
     kind = NEURONS.get(name, "model.neuron")
@@ -107,7 +107,7 @@ def load_images(recipe: Recipe, seed: int, split: Split, say: Say) -> ImageSet:
 
 
 def warm_engine(engine: Engine, say: Say) -> None:
-    """Make the engine's compiled loops ready, and say so where they have to be compiled; not beside other progress."""
+    """Load the engine's compiled loops. Shows a bar if they must be compiled, so call it outside any other bar."""
     if engine.name != "event_driven":
         return
     from autospikformer_cli.engine.warming import warm
@@ -118,7 +118,7 @@ def warm_engine(engine: Engine, say: Say) -> None:
 def make_evaluator(
     engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, say: Say
 ) -> Evaluator:
-    """Measures subnets as a recipe asks for it; a warning where the results depend on the batch size."""
+    """What measures subnets as a recipe asks for it. Warns if the results depend on the batch size."""
     from autospikformer_cli.evaluation.evaluator import Evaluator
 
     batch = recipe.model.evaluation_batch
@@ -129,7 +129,7 @@ def make_evaluator(
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
-    """Put a store's weights into a network. Raises UserError where the recipe's network has another shape."""
+    """Put a store's weights into a network. Raises UserError if the recipe's network has another shape."""
     import torch
 
     state = supernet.state_dict()
@@ -149,7 +149,7 @@ def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def versions() -> dict[str, str]:
-    """Of what the last bits of a result depend on."""
+    """Versions of everything that the last bits of a result depend on, by name."""
     packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
     return {"python": platform.python_version(), **packages}
 

@@ -1,4 +1,4 @@
-"""The evaluation of one subnet of a run, as inherited from the supernet or retrained alone, kept in the run's store."""
+"""The evaluation of one subnet of a run: with inherited weights, or retrained alone. The run stores the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.supernet import Supernet
 
 FOLDER = "finetuned"
-"""Where retrained subnets are kept in a run."""
+"""The folder of a run that holds its retrained subnets."""
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
 TIMING_PASSES = 5
@@ -132,7 +132,7 @@ class EvaluationRun:
         return self._measure("inherited", self.run.supernet, None)
 
     def require_timing(self) -> None:
-        """Raises UserError where there are no two engines to compare."""
+        """Raises UserError unless there are two engines to compare."""
         if self.run.compute.engine == "dense":
             what, fix = "the dense engine alone has nothing to be compared with", "leave out --engine dense"
             raise UserError(what, "--timing", fix)
@@ -166,15 +166,15 @@ class EvaluationRun:
         return Timing(stages, notes)
 
     def finetuned(self, epochs: int, from_scratch: bool) -> EvaluationResult:
-        """Measured after retraining alone, with the recipe's loop; warm-up and cool-down shortened in proportion.
+        """Measured after retraining it alone. Warm-up and cool-down are shortened in proportion to the epochs.
 
-        The weights are kept as a run of their own under the run's finetuned/, and go on from there when interrupted.
+        The weights are a run of their own under the run's finetuned/. An interrupted retraining resumes there.
         """
         label = tuning_label(epochs, from_scratch)
         return self._measure(label, *self._finetune(epochs, from_scratch, label))
 
     def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
-        """Correct answers after the same retraining; neither it nor its measurement is done a second time."""
+        """Correct answers after the same retraining. Neither it nor its measurement is repeated."""
         supernet, tuning = self._finetune(epochs, from_scratch, f"retraining {label}")
         conditions = Conditions.of(self._provenance(tuning), self.run.recipe)
         for known in load_evaluations(self.run.path):
@@ -199,7 +199,7 @@ class EvaluationRun:
         return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
 
     def _tuning_recipe(self, epochs: int) -> Recipe:
-        """The run's with so many epochs; what changes no retraining is as in the supernet's, whatever was searched."""
+        """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training."""
         run, train = self.run, self.run.recipe.train
         warmup = train.warmup_epochs * epochs / train.epochs
         cooldown = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
@@ -211,7 +211,7 @@ class EvaluationRun:
         return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
     def _tuning_name(self, recipe: Recipe, from_scratch: bool) -> str:
-        """A folder's name for a retraining: its genes, and a hash of all that its result depends on."""
+        """A retraining's folder: its genes, and a hash of everything that its result depends on."""
         start = "" if from_scratch else self.run.weights_hash
         rests_on = "\n".join([str(self.subnet), start, self.run.compute.precision, *training_identity(recipe)])
         genes = "_".join(str(self.subnet).strip("()").split(", "))[:LONGEST_GENES]
@@ -246,7 +246,7 @@ class EvaluationRun:
         )
 
     def _synaptic_events(self, measured: Measurement) -> float | None:
-        """Of one image, of the operations that the energy counts; None for an ANN."""
+        """Events of one image, summed over the operations that the energy counts. None for an ANN."""
         model = self.run.energy
         counted = {each.name for each in operations(model.shape, self.subnet, model.convention.order)}
         events = [sum(count.events) for count in measured.synapses if count.operation in counted]

@@ -1,4 +1,4 @@
-"""What a command would do, counted without doing it: the answers of --dry-run."""
+"""What a command would do, counted without doing it, for --dry-run."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
 def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     """Sizes of a search: subnets, parameters, images, evaluations, bytes. engine: the name of the one that measures.
 
-    recalibration_bytes, evaluation_bytes: of the largest layer, for all calibration images or one batch. stems_bytes:
-    of what stems give, kept. waiting_bytes: of what several settings of neurons give, waiting for their turn.
+    recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
+    stems_bytes: the cache of stems. waiting_bytes: spikes that wait while the walk goes on.
     """
     from autospikformer_cli.data.images import num_images
 

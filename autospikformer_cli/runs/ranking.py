@@ -1,4 +1,4 @@
-"""A sample of a run's archive, retrained subnet by subnet: does its supernet rank truly?"""
+"""A sample of a run's archive, retrained subnet by subnet: does the supernet rank its subnets truly?"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RankingRun:
         return cls(run, images, archive._replace(candidates=finite), interruptible)
 
     def sample(self, num: int) -> list[Candidate]:
-        """So many candidates, stratified by accuracy; a larger sample begins with a smaller one. Raises UserError."""
+        """`num` candidates, stratified by accuracy. A larger sample begins with the smaller one. Raises UserError."""
         candidates = self.archive.candidates
         if num > len(candidates):
             raise UserError(
@@ -65,7 +65,7 @@ class RankingRun:
         return [candidates[row] for row in stratified_order(accuracies, names, self.run.recipe.seed)[:num]]
 
     def retrain(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Ranking:
-        """Retrain what was not before, each kept as soon as it is done. Raises KeyboardInterrupt when stopped."""
+        """Retrain the subnets that were not yet, and store each at once. Raises KeyboardInterrupt when stopped."""
         recipe = self.run.recipe
         recalibrated = recipe.model.batchnorm == "recalibrate"
         return Ranking(

@@ -65,15 +65,10 @@ class TrainedRun:
     def open(
         cls, path: Path, compute: Compute, say: Say, overrides: Overrides = (), *, searched: bool = True
     ) -> TrainedRun:
-        """A run under the recipe of its present search, or of its training if there is none, with overrides.
-
-        searched: False takes the training's in any case. Raises UserError if overrides change what its weights are.
-        """
+        """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
         training = read_training(path)
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
-        has_search = searched and (path / POPULATION_FILE).is_file()
-        recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
-        recipe = with_fixed_keys(trained, recipe_toml, overrides, path)
+        recipe = stored_recipe(path, overrides, searched=searched)
         state = training.state
         return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say)
 
@@ -181,6 +176,18 @@ class TrainedRun:
             device=self.compute.device,
             threads=self.compute.threads,
         )
+
+
+def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = True) -> Recipe:
+    """The recipe of a run's present search, or of its training if there is none, with overrides.
+
+    searched: False takes the training's in any case. Raises UserError if overrides change what its weights are.
+    """
+    training = read_training(path)
+    trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+    has_search = searched and (path / POPULATION_FILE).is_file()
+    recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
+    return with_fixed_keys(trained, recipe_toml, overrides, path)
 
 
 def open_run(

@@ -1,5 +1,4 @@
-"""Training that is kept in a run's folder: starts, resumes, saves every minute or so, after every epoch and when
-interrupted."""
+"""A training in a run's folder. It saves about once a minute, after every epoch and when interrupted, and resumes."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 TRAINING_SPLITS: tuple[Split, ...] = ("train", "validation")
 SECONDS_UNSAVED = 60.0
-"""Between two saves of an epoch under way."""
+"""Seconds between two saves inside an epoch."""
 START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
 
 
@@ -68,7 +67,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training, kept in the folder that it is run in. paths: each step's subnets. shown: the two that are followed.
+    """A training, stored in the folder that it runs in. paths: each step's subnets. shown: two subnets to follow.
 
     interruptible: asked after each step. first_weights: what a new training starts from; None for the seed's.
     split_seed: what cuts the data set; None for the recipe's seed.
@@ -94,9 +93,9 @@ class TrainingRun:
         return describe(self.recipe.data)
 
     def run(self, path: Path, label: str) -> tuple[Supernet, TrainState]:
-        """Train to the end, or go on with what the folder holds.
+        """Train to the end, or resume what the folder holds.
 
-        Raises UserError for a folder begun otherwise, KeyboardInterrupt when stopped (everything done is saved then).
+        Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
         from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
 

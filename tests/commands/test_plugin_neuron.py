@@ -59,7 +59,7 @@ def aspk(*arguments: str, plugin: Path | None = None) -> subprocess.CompletedPro
         *arguments,
         *(["--threads", "1"] if arguments[0] not in ("report", "runs") else []),
     ]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_a_plugins_neuron_is_trained_and_searched_and_its_absence_is_told(plugin: Path) -> None:

@@ -14,6 +14,7 @@ from autospikformer_cli.runs.ranking import RankingRun
 from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.supernet import load_checkpoint
 
 Aspk = Callable[..., Any]
 RANKING = ("analyze", "ranking", "--finetune", "1")
@@ -95,10 +96,10 @@ def test_killed_and_gone_on_with_it_is_the_same(
     whole = shutil.copytree(searched, tmp_path / "whole")
     expected = aspk(*words, "--run", whole, "--json").document
 
-    process = background(*words, "--run", searched)
-    process.wait_until(lambda: len(written(searched)) == 2)
-    process.kill()
-    first = dict(sorted(written(searched).items(), key=lambda item: item[1])[:1])
+    background(*words, "--run", searched, at="supernet.h5", file=2).kill()
+    finished = {path.name: load_checkpoint(path).state.finished for path in (searched / "finetuned").iterdir()}
+    assert sorted(finished.values()) == [False, True]
+    first = {name: when for name, when in written(searched).items() if finished[name]}
     assert len(load_evaluations(searched)) == 1
     resumed = aspk(*words, "--run", searched, "--json").document
     assert {**resumed, "run": ""} == {**expected, "run": ""}

@@ -169,7 +169,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     )
 
 
-def test_who_must_wait_is_told(tmp_path: Path) -> None:
+def test_who_must_wait_is_told(tmp_path: Path, patience: float) -> None:
     """A second holder comes to `waiting` at once, and goes on when the first lets go."""
     path, told = tmp_path / "frames.h5", Event()
 
@@ -185,6 +185,6 @@ def test_who_must_wait_is_told(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with lock_frames(path):
             other = pool.submit(second)
-            assert told.wait(30)
+            assert told.wait(patience)
             assert not other.done()
-        assert other.result(30)
+        assert other.result(patience)

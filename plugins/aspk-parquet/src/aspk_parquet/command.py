@@ -19,7 +19,7 @@ def parquet(
     ] = None,
     run: RunOption = None,
 ) -> None:
-    """Write a run's candidates as a Parquet file, one row a candidate.
+    """Write a run's candidates as a Parquet file, one row for each.
 
     Example: aspk parquet --to candidates.parquet
     """

@@ -1,4 +1,4 @@
-"""The table of candidates: its columns, its rows, and its file."""
+"""The table of candidates: its columns, its rows and its file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
 
 
 def candidates_table(population: Population) -> pa.Table:
-    """One row a candidate, in the archive's order; how they were obtained is in the table's metadata."""
+    """One row for each candidate, in the archive's order. The metadata has the recipe and the provenance."""
     table = pa.Table.from_pylist([_row(candidate) for candidate in population.candidates], schema=SCHEMA)
     return table.replace_schema_metadata(
         {"aspk.recipe": population.recipe_toml, "aspk.provenance": json.dumps(asdict(population.provenance))}
@@ -79,7 +79,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
 
 
 def write_table(table: pa.Table, file: Path) -> None:
-    """Write the file whole or not at all. Raises UserError where its folder refuses."""
+    """Write the file, whole or not at all. Raises UserError if its folder refuses."""
     with (
         explaining_refusal(file, "choose another with --to", "the file cannot be written"),
         replacing(file) as temporary,
