@@ -26,7 +26,7 @@ def make_step(name: str) -> tuple[Callable[[], None], str, int]:
     """A training step of a recipe's largest subnet on random images, that subnet, and the batch."""
     recipe = load_recipe(name)
     description, subnet = describe(recipe.data), recipe.space.search_space().largest()
-    supernet = make_supernet(recipe, description, Session())
+    supernet = make_supernet(recipe, Session())
     optimizer = make_optimizer(supernet, recipe.train.weight_decay)
     size, batch = description.image_size, recipe.train.batch
     frames = torch.randn(1, batch, size, size, description.in_channels)

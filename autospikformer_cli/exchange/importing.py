@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.exchange.state_dict_file import read_state_dict
 from autospikformer_cli.recipe import Recipe
@@ -107,7 +106,7 @@ def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
             f"recipe {recipe.name}",
             "import with --set 'model.network=\"spikformer\"'",
         )
-    supernet = make_supernet(recipe, describe(recipe.data), compute)
+    supernet = make_supernet(recipe, compute)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
     _require_fit(file, found, expected, recipe)

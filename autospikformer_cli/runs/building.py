@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 BYTES_A_MEGABYTE = 10**6
 
 
-def network_shape(recipe: Recipe, description: DataDescription) -> NetworkShape:
-    """The shape that all subnets of a recipe share."""
+def network_shape(recipe: Recipe) -> NetworkShape:
+    """The shape that all subnets of a recipe share. Raises UserError if the data set's classes cannot be counted."""
+    description = describe(recipe.data)
     return NetworkShape(
         image_size=description.image_size,
         in_channels=description.in_channels,
@@ -58,19 +59,19 @@ def _neuron_params(recipe: Recipe) -> int:
     return sum(parameter.numel() for parameter in node.parameters())
 
 
-def energy_model(recipe: Recipe, description: DataDescription) -> EnergyModel:
+def energy_model(recipe: Recipe) -> EnergyModel:
     """How a recipe prices its subnets."""
-    return EnergyModel(network_shape(recipe, description), recipe.energy.rules, recipe.energy.hardware)
+    return EnergyModel(network_shape(recipe), recipe.energy.rules, recipe.energy.hardware)
 
 
-def make_supernet(recipe: Recipe, description: DataDescription, compute: Compute) -> Supernet:
+def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
     """The recipe's network with its first weights, on a device and in a precision."""
     from autospikformer_cli.spiking.neuron import Dynamics
     from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
     model = recipe.model
     config = NetworkConfig(
-        shape=network_shape(recipe, description),
+        shape=network_shape(recipe),
         space=recipe.space.search_space(),
         dynamics=Dynamics(model.decay_input, model.fires_at, model.reset, model.detach_reset, model.surrogate),
         threshold_scope=model.threshold_scope,

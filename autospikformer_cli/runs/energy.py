@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann, counted_subnet
 from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
@@ -36,7 +35,7 @@ def given_energy(
     path: the run whose searches know candidates; None for a recipe alone.
     """
     chosen = select(subnet or "baseline", recipe, path).subnet
-    shape = network_shape(recipe, describe(recipe.data))
+    shape = network_shape(recipe)
     counted = operations(shape, chosen)
     given = rates_from_file(rates, counted) if rates else uniform_rates(rate or 0.0, counted)
     source = f"given by {rates}" if rates else f"{rate:g} for every layer, given"

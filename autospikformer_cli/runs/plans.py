@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape
 from autospikformer_cli.runs.selection import recipe_problem
@@ -79,7 +78,7 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
 
 
 def _space_and_shape(recipe: Recipe) -> tuple[SearchSpace, NetworkShape]:
-    return recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
+    return recipe.space.search_space(), network_shape(recipe)
 
 
 def _sizes(space: SearchSpace, shape: NetworkShape) -> dict[str, int]:

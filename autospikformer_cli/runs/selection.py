@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Measurement
@@ -83,7 +82,7 @@ def selection_notes(split: str) -> tuple[str, ...]:
 
 def recipe_problem(recipe: Recipe) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it."""
-    energy = energy_model(recipe, describe(recipe.data))
+    energy = energy_model(recipe)
     priced: dict[str, tuple[Measurement, Price]] = {}
 
     def price_of(candidate: Candidate) -> Price:

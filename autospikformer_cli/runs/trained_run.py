@@ -90,7 +90,7 @@ class TrainedRun:
     @cached_property
     def supernet(self) -> Supernet:
         """The trained network."""
-        supernet = make_supernet(self.recipe, self.description, self.compute)
+        supernet = make_supernet(self.recipe, self.compute)
         load_arrays(supernet, self.weights, str(self.path))
         return supernet
 
@@ -129,7 +129,7 @@ class TrainedRun:
     @cached_property
     def energy(self) -> EnergyModel:
         """How the run's subnets are priced."""
-        return energy_model(self.recipe, self.description)
+        return energy_model(self.recipe)
 
     def provenance(self, images: ImageSet) -> Provenance:
         """How the run's subnets are measured on some images."""

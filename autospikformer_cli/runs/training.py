@@ -84,7 +84,7 @@ class TrainingRun:
 
     def require_startable(self) -> None:
         """Raises UserError if the data set is missing or the engine cannot run: before anything is written."""
-        self.compute.engine_for(make_supernet(self.recipe, self.description, self.compute))
+        self.compute.engine_for(make_supernet(self.recipe, self.compute))
         _ = self.images
 
     @cached_property
@@ -100,7 +100,7 @@ class TrainingRun:
         from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
 
         begun = self._begun(path)
-        supernet = make_supernet(self.recipe, self.description, self.compute)
+        supernet = make_supernet(self.recipe, self.compute)
         optimizer = make_optimizer(supernet, self.recipe.train.weight_decay)
         state = START
         if begun is not None:

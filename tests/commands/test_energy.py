@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.rates import uniform_rates
 from autospikformer_cli.recipe import load_recipe
@@ -210,7 +209,7 @@ def test_a_trained_run_shows_its_baseline(aspk: Aspk, trained: Path) -> None:
 def test_a_runs_recipe_at_one_rate(aspk: Aspk, trained: Path) -> None:
     document = aspk("energy", "--subnet", "largest", "--firing-rate", "0.3", "--json").document
     recipe = load_recipe("tiny.toml")
-    model, largest = energy_model(recipe, describe(recipe.data)), recipe.space.search_space().largest()
+    model, largest = energy_model(recipe), recipe.space.search_space().largest()
     counts = OperationCounts.given(uniform_rates(0.3, model.operations(largest)))
     assert document["energy_j"] == model.from_counts(largest, counts).energy_j
 

@@ -16,7 +16,6 @@ import pytest
 from numba import njit
 from torch import Tensor
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine import warming
 from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.errors import UserError
@@ -45,7 +44,7 @@ class Stranger(NeuronKind):
 def supernet(neuron: type[NeuronKind] | None = None) -> Supernet:
     """The tiny recipe's network, its neurons perhaps of another kind."""
     recipe = load_recipe("tiny.toml")
-    network = make_supernet(recipe, describe(recipe.data), make_compute())
+    network = make_supernet(recipe, make_compute())
     return network if neuron is None else Supernet(replace(network.config, neuron=neuron))
 
 
@@ -219,7 +218,7 @@ def compiled():
     return sum(len(loop.signatures) for loop in warming.LOOPS)
 
 compute, recipe = make_compute(threads=1), load_recipe(NAME)
-engine = compute.engine_for(make_supernet(recipe, describe(recipe.data), compute))
+engine = compute.engine_for(make_supernet(recipe, compute))
 warm_engine(engine, SILENT)
 warmed, shape = compiled(), engine.supernet.config.shape
 frames = torch.ones(4 if shape.reads_events else 1, 3, shape.image_size, shape.image_size, shape.in_channels)

@@ -267,7 +267,7 @@ def test_predictions_are_those_of_the_network_itself(aspk: Aspk, state: State) -
 
     recipe = load_recipe("tiny.toml")
     description, session = describe(recipe.data), make_compute(precision="float64")
-    supernet = make_supernet(recipe, description, session)
+    supernet = make_supernet(recipe, session)
     load_arrays(supernet, {name: tensor.numpy() for name, tensor in doubled.items()}, "here")
     images = load_split(recipe.data, recipe.seed, "test").first(32)
     frames = to_frames(images.images, description, "cpu", torch.float64)
@@ -425,7 +425,7 @@ def test_the_remedies_for_biases_and_learnable_tau_work(aspk: Aspk, state: State
     plif = ("--set", 'model.neuron="plif"')
     assert fix_of(refused(aspk, *IMPORT, *plif)) == ["its neurons have no weight: --set 'model.neuron=\"lif\"'"]
     recipe = load_recipe("tiny.toml", plif[1:])
-    network = make_supernet(recipe, describe(recipe.data), make_compute()).state_dict()
+    network = make_supernet(recipe, make_compute()).state_dict()
     torch.save(state | {name: tensor for name, tensor in network.items() if name.endswith(".w")}, "model.pth")
     assert fix_of(refused(aspk)) == ["its neurons have a weight: --set 'model.neuron=\"plif\"'"]
     done = aspk(*IMPORT, *plif)

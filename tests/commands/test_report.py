@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
@@ -97,7 +96,7 @@ def test_energy_rules_price_the_counts_again(aspk: Aspk, searched: Path, searche
     assert (searched / "population.h5").read_bytes() == before
 
     recipe = load_recipe("tiny.toml", [override])
-    energy = energy_model(recipe, describe(recipe.data))
+    energy = energy_model(recipe)
     priced = {
         candidate.id: energy.of(candidate.subnet, candidate.measurement).energy_j
         for candidate in load_population(searched).candidates

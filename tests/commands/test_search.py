@@ -13,7 +13,6 @@ import pytest
 from scipy.stats import kendalltau
 
 from autospikformer_cli.cli.interruption import STOPPING
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model
@@ -31,7 +30,7 @@ def test_the_document_holds_every_candidate(searched_once: Once) -> None:
     run, document = searched_once
     population = load_population(run)
     recipe = load_recipe("tiny.toml")
-    energy = energy_model(recipe, describe(recipe.data))
+    energy = energy_model(recipe)
 
     assert set(document) >= DOCUMENT_KEYS
     assert document["alpha"] == 0.5

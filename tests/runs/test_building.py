@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.errors import UserError
@@ -37,19 +36,19 @@ def quickstart(*overrides: str) -> Recipe:
 
 def network(recipe: Recipe, **options: str) -> Supernet:
     """Its network with first weights."""
-    return make_supernet(recipe, describe(recipe.data), make_compute(**options))  # type: ignore[arg-type]
+    return make_supernet(recipe, make_compute(**options))  # type: ignore[arg-type]
 
 
 def test_the_shape_is_the_data_sets_and_the_widest() -> None:
     recipe = quickstart()
-    assert network_shape(recipe, describe(recipe.data)) == NetworkShape(8, 1, 10, 24, (4,))
+    assert network_shape(recipe) == NetworkShape(8, 1, 10, 24, (4,))
     cifar = load_recipe("cifar100-large")
-    assert network_shape(cifar, describe(cifar.data)) == NetworkShape(32, 3, 100, 480, (3, 4))
+    assert network_shape(cifar) == NetworkShape(32, 3, 100, 480, (3, 4))
 
 
 def test_energy_rules_are_the_recipes() -> None:
     recipe = quickstart('energy.convention="paper"', 'energy.residual="mac"')
-    model = energy_model(recipe, describe(recipe.data))
+    model = energy_model(recipe)
     assert (model.convention.head, model.convention.residual) == (False, "mac")
     assert (model.hardware.name, model.hardware.mac, model.hardware.ac) == ("cmos45", 4.6, 0.9)
 
