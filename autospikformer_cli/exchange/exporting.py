@@ -67,8 +67,8 @@ def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold:
 class Agreement(NamedTuple):
     """Predictions of a file's runtime, compared with those of the run's supernet on the same images.
 
-    max_difference: the largest between two logits. same: number of equal predictions. classes: number of predicted
-    classes.
+    max_difference: the largest difference of two logits. same: number of equal predictions. classes: number of classes
+    that are predicted.
     """
 
     images: int

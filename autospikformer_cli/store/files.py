@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Array = NDArray[Any]
-Stored = TypeVar("Stored", bound="DataclassInstance")
+AnyDataclass = TypeVar("AnyDataclass", bound="DataclassInstance")
 
 SCHEMA_VERSION = 1
 """Add one if a reader of the old layout would misread the new one."""
@@ -211,7 +211,7 @@ def get_json(group: h5py.Group, name: str) -> Any:
     return json.loads(get_text(group, name))
 
 
-def as_dataclass(kind: type[Stored], values: Mapping[str, Any], group: h5py.Group) -> Stored:
+def as_dataclass(kind: type[AnyDataclass], values: Mapping[str, Any], group: h5py.Group) -> AnyDataclass:
     """A stored structure as the data class that it was. Raises UserError if this aspk does not know all of it.
 
     group: where it is stored. A field that an older aspk did not write has its default.
