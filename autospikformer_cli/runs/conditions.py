@@ -14,7 +14,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.recipe.load import named_keys
-from autospikformer_cli.recipe.whole import effects
+from autospikformer_cli.recipe.whole import SECTIONS, effects
 from autospikformer_cli.store.supernet import Training
 
 if TYPE_CHECKING:
@@ -129,8 +129,20 @@ def _acts(key: str, *recipes: Recipe) -> bool:
 
 
 def training_identity(recipe: Recipe) -> list[str]:
-    """One line for each key that decides a training, as text."""
-    return [f"{key} = {recipe.value(key)!r}" for key, effect in effects().items() if effect & OF_A_TRAINING]
+    """One line for each key that decides a training and differs from its default.
+
+    A key that a later aspk adds has the old behaviour as its default, so it changes no identity.
+    """
+    defaults = {
+        f"{section}.{key}": each.default
+        for section, model in SECTIONS.items()
+        for key, each in model.model_fields.items()
+    }
+    return [
+        f"{key} = {recipe.value(key)!r}"
+        for key, effect in effects().items()
+        if effect & OF_A_TRAINING and recipe.value(key) != defaults.get(key)
+    ]
 
 
 def other_search_keys(before: Recipe, recipe: Recipe) -> tuple[str, ...]:
