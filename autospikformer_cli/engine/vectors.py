@@ -121,7 +121,7 @@ def _generate_fire_row(context: Any, builder: Any, signature: Any, arguments: Se
         current = builder.fadd(builder.fmul(x, scale), shift)
         decayed = builder.fadd(u, builder.fdiv(builder.fsub(current, u), tau))
         u = builder.select(decay_input, decayed, builder.fadd(builder.fmul(u, leak), current))
-        fires = builder.fcmp_ordered(">=", u, reaches)
+        fires = builder.fcmp_ordered(">=", u, reaches)  # ordered: not-a-number never fires
         after = builder.select(hard, ir.Constant(vector, None), builder.fsub(u, threshold))
         _store(builder, builder.select(fires, after, u), builder.gep(potential_p, [c]))
         _store(builder, builder.zext(fires, ir.VectorType(INT8, vector.count)), builder.gep(spike_p, [c]))
@@ -150,6 +150,7 @@ def _generate_list_nonzeros(context: Any, builder: Any, signature: Any, argument
     indices = _pointer(context, builder, signature, arguments, 3, first)
     kind = signature.args[0].dtype
     vector = ir.VectorType(context.get_value_type(kind), BLOCK)
+    # unordered: not-a-number is a non-zero
     compare = builder.icmp_unsigned if isinstance(kind, types.Integer) else builder.fcmp_unordered
 
     def block(place: Any, carried: list[Any]) -> list[Any]:

@@ -1,1 +1,1 @@
-"""Evaluation: what a subnet measures on images, with BatchNorm statistics of its own."""
+"""Evaluation: what a subnet measures on images, with its own BatchNorm statistics."""

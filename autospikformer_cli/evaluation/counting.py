@@ -1,4 +1,4 @@
-"""Exact counts of what layers read and do and neurons emit, gathered over batches, and put together for a subnet."""
+"""Adds up the exact counts of a subnet's layers over batches of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autospikformer_cli.spiking.layout import Operation
 
 
 class Counter:
-    """A tally that adds up by layer and time step, for one setting of neurons."""
+    """A tally that adds up counts by layer and time step, for one setting of neurons."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
@@ -47,7 +47,7 @@ class Counter:
         return whole
 
     def inputs(self, operations: Iterable[Operation], time_step: int) -> tuple[InputCount, ...]:
-        """The counts of every layer's input in the first so many steps, in the order of execution."""
+        """The counts of every layer's input in the first `time_step` steps, in execution order."""
         macs = {operation.reads: operation.macs for operation in operations}
         nothing = Values((), ())  # type: ignore[arg-type]
         return tuple(
@@ -62,18 +62,19 @@ class Counter:
         )
 
     def executed(self, time_step: int) -> tuple[SynapseCount, ...]:
-        """The synaptic events of every operation in the first so many steps, in the order of execution."""
+        """The synaptic events of every operation in the first `time_step` steps, in execution order."""
         return tuple(
             SynapseCount(operation, _whole(events, time_step), _whole(passes, time_step))
             for operation, (events, passes) in self.synapses.items()
         )
 
     def emitted(self, time_step: int) -> tuple[SpikeCount, ...]:
-        """The spikes of every LIF layer in the first so many steps, in the order of execution."""
+        """The spikes of every LIF layer in the first `time_step` steps, in execution order."""
         return tuple(
             SpikeCount(name, _whole(spikes, time_step), self.neurons[name]) for name, spikes in self.spikes.items()
         )
 
 
 def _whole(counts_T: Iterable[int], time_step: int) -> tuple[int, ...]:
+    """The first steps' counts, as integers of Python."""
     return tuple(map(int, list(counts_T)[:time_step]))

@@ -1,4 +1,4 @@
-"""Where subnets are measured: in this process, in several, or where a plugin takes them."""
+"""Where subnets are measured: in this process, in several, or by a plugin."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 
 IN_PROCESS = "in-process"
 EXECUTORS = Registry("executors")
-"""Each a Callable[[Workload, ExecutorOptions], Executor]; plugins add theirs by the entry-point group."""
+"""Each entry is a Callable[[Workload, ExecutorOptions], Executor]. Plugins add theirs by the entry-point group."""
 OUR_PLUGINS = {"ray": "aspk-ray"}
+"""Executors that a plugin of ours adds, with the plugin."""
 
 Measurements = Mapping[Subnet, Measurement]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """All that measuring a supernet's subnets takes, fit to be sent to another process.
+    """All that is needed to measure a supernet's subnets. It can be sent to another process.
 
-    weights: the network's state, on the CPU. images: what is measured on. engine: its name. memory: see Evaluator.
+    weights: the network's state, on the CPU.
+    images: what subnets are measured on.
+    engine: the engine's name.
+    memory: see Evaluator.
     """
 
     config: NetworkConfig
@@ -51,11 +55,11 @@ class Workload:
 
     @property
     def num_images(self) -> int:
-        """That one subnet runs, those of the calibration too."""
+        """Images that one subnet runs, with those of the calibration."""
         return len(self.images) + len(self.calibration or ())
 
     def evaluator(self) -> Evaluator:
-        """Measures as this asks for it, with the weights where they lie. Raises UserError as `make_engine` does."""
+        """An evaluator that uses the weights without a copy if it can. Raises UserError as `make_engine` does."""
         import torch
 
         from autospikformer_cli.engine.choice import make_engine
@@ -71,9 +75,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """workers: how many processes; None for the executor's own choice. address: of a cluster; None for none.
+    """What the user asks of an executor.
 
-    say: tells the user a remark, as of a worker that was lost.
+    workers: number of processes; None for the executor's own choice.
+    address: of a cluster; None for none.
+    say: shows a remark to the user, for example about a lost worker.
     """
 
     workers: int | None = None
@@ -82,10 +88,10 @@ class ExecutorOptions:
 
 
 class Executor(Protocol):
-    """Measures subnets, inside its context; what it holds ends with that.
+    """Measures subnets inside its context, and releases what it holds at the context's end.
 
-    What a subnet measures depends neither on the executor nor on who else is measured, with the event-driven engine to
-    the last bit; with the dense one as far as `Evaluator` says.
+    A measurement does not depend on the executor or on the other subnets: with the event-driven engine to the last bit,
+    with the dense one as far as `Evaluator` says.
     """
 
     def __enter__(self) -> Self: ...
@@ -95,12 +101,12 @@ class Executor(Protocol):
     ) -> None: ...
 
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
-        """Measurements of distinct subnets, part by part as they are finished, in any order."""
+        """Yield measurements of distinct subnets, some at a time as they are finished, in any order."""
         ...
 
 
 class InProcess:
-    """All subnets in this process."""
+    """Measures all subnets in this process."""
 
     def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
         if options.workers not in (None, 1):
@@ -119,19 +125,19 @@ class InProcess:
         pass
 
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
-        """As `Evaluator.measure_many` goes on."""
-        for part in self._evaluator.measure_many(subnets, self._images):
-            yield {subnet: result.measurement for subnet, result in part.items()}
+        """Yield as `Evaluator.measure_many` does."""
+        for batch in self._evaluator.measure_many(subnets, self._images):
+            yield {subnet: result.measurement for subnet, result in batch.items()}
 
 
 def refuse_address(options: ExecutorOptions) -> None:
-    """Raises UserError where an executor of this machine alone is given an address."""
+    """Raises UserError if an executor of this machine only is given an address."""
     if options.address is not None:
         raise UserError("only a cluster has an address", "--address", "leave it out, or add --executor ray")
 
 
 def require_executor(name: str) -> Callable[[Workload, ExecutorOptions], Executor]:
-    """What makes executors of that name. Raises UserError where there is none."""
+    """The function that makes executors of that name. Raises UserError if there is none."""
     where = f"--executor {name}"
     if name in OUR_PLUGINS and name not in EXECUTORS:
         plugin = OUR_PLUGINS[name]
@@ -143,7 +149,7 @@ def require_executor(name: str) -> Callable[[Workload, ExecutorOptions], Executo
 
 
 def make_executor(name: str, workload: Workload, options: ExecutorOptions) -> Executor:
-    """The executor of that name, not yet entered. Raises UserError where there is none, or options do not fit it."""
+    """The executor of that name, not yet entered. Raises UserError if there is none, or if options do not fit it."""
     make = require_executor(name)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"{options.workers} workers measure nothing", "--workers", "write a whole number from 1 on")

@@ -1,4 +1,4 @@
-"""Subnets measured by several processes of this machine, one a device, or with the CPU's threads divided among them."""
+"""Measures subnets in several processes of this machine: one a device, or with the CPU's threads divided among them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurement
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
 
 THREADS_A_WORKER = 4
-"""What a worker of the CPU has where nobody says how many there are, and threads are enough for two of them."""
+"""Threads of a CPU worker, if the user names no number of workers and there are threads for two of them."""
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-"""Ctrl-C, and the end of a cluster's job, reach every process at once; workers leave them to who started them."""
+"""Ctrl-C, and the end of a cluster's job, reach every process at once. Workers leave them to their parent."""
 
 
 @dataclass(frozen=True)
 class Seat:
-    """What a worker computes with. memory: as of an Evaluator."""
+    """What a worker computes with. memory: see Evaluator."""
 
     device: str
     threads: int
@@ -41,7 +41,7 @@ class Seat:
 
 
 def seats(workload: Workload, workers: int | None) -> list[Seat]:
-    """One a worker: devices in turn, threads and memory divided. workers: None for as many as suit."""
+    """One seat a worker: devices in turn, threads and memory divided. workers: None for as many as suit."""
     num_devices = torch.cuda.device_count() if workload.device == "cuda" else 1
     if workers is None:
         on_cpu = min(workload.threads, max(2, workload.threads // THREADS_A_WORKER))
@@ -69,7 +69,7 @@ class Worker:
 
 
 class Processes(WorkerPool[Worker]):
-    """Starts anew what measures (spawn); weights and images are written once, and mapped by all."""
+    """Starts new processes that measure (spawn). Weights and images are written once; all workers map the file."""
 
     name = "processes"
 
@@ -79,7 +79,7 @@ class Processes(WorkerPool[Worker]):
         self._started: list[Worker] = []
 
     def start(self) -> None:
-        """Return when every worker has what it needs."""
+        """Start the workers. Return when every worker has what it needs."""
         with tempfile.TemporaryDirectory(prefix="aspk-") as folder:
             file = Path(folder) / "workload.pt"
             torch.save(self.workload, file)
@@ -88,11 +88,11 @@ class Processes(WorkerPool[Worker]):
                     self._started.append(_start(number, file, seat))
             self.workers = list(self._started)
             for worker in self._started:
-                with suppress(EOFError, ConnectionError):  # `replies` tells of it
+                with suppress(EOFError, ConnectionError):  # `replies` reports its death
                     worker.connection.recv()
 
     def stop(self) -> None:
-        """At once: they hold nothing that is worth waiting for."""
+        """Kill the workers at once: they hold nothing that is worth waiting for."""
         for worker in self._started:
             worker.connection.close()
             worker.process.kill()
@@ -102,12 +102,12 @@ class Processes(WorkerPool[Worker]):
         self._started.clear()
 
     def send(self, worker: Worker, shard: Shard) -> None:
-        """Through its pipe."""
+        """Send a shard through the worker's pipe."""
         with suppress(ConnectionError):
             worker.connection.send(shard)
 
     def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
-        """From the pipes; one that ends is a worker's death."""
+        """Read replies from the pipes. A pipe that ends means that its worker died."""
         by_connection = {worker.connection: worker for worker in workers}
         for connection in wait(list(by_connection)):
             assert isinstance(connection, Connection)
@@ -118,7 +118,7 @@ class Processes(WorkerPool[Worker]):
             yield by_connection[connection], reply
 
     def why_lost(self, worker: Worker) -> str:
-        """With the signal or the exit code."""
+        """The signal or the exit code."""
         worker.process.join()
         code = worker.process.exitcode or 0
         ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -126,6 +126,7 @@ class Processes(WorkerPool[Worker]):
 
 
 def _start(number: int, file: Path, seat: Seat) -> Worker:
+    """Start one worker."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(file, seat, theirs), name=f"aspk worker {number}", daemon=True)
@@ -159,7 +160,7 @@ def _work(file: Path, seat: Seat, connection: Connection) -> None:
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error with its traceback as a note; its text alone where it cannot be pickled."""
+    """The error with its traceback as a note; only its text if it cannot be pickled."""
     error.add_note(traceback.format_exc())
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301

@@ -1,4 +1,4 @@
-"""What the stems of subnets give, kept packed: every subnet with the same dimension and time steps reads it."""
+"""Caches what subnets' stems return, packed. All subnets with the same dimension and time steps read it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from autospikformer_cli.evaluation.tree import TreeNode
 from autospikformer_cli.spiking.memory import NUMBERS_A_BYTE
 
 
-class KeptSpikes:
-    """Tokens (T, B, N, D) of a set of images, four in a byte, filled batch by batch in the images' order."""
+class CachedSpikes:
+    """Tokens (T, B, N, D) of a set of images, four in a byte. Filled batch by batch, in the images' order."""
 
     def __init__(self, images: int) -> None:
         self.images, self._filled = images, 0
@@ -26,7 +26,7 @@ class KeptSpikes:
         self._like = torch.empty(0)
 
     def append(self, x_TBND: Tensor) -> None:
-        """Keep the next images'."""
+        """Add the tokens of the next images."""
         steps, images, tokens, dim = x_TBND.shape
         if self._packed is None:
             self._packed = np.empty((self.images, steps, -(-tokens * dim // NUMBERS_A_BYTE)), np.uint8)
@@ -36,7 +36,7 @@ class KeptSpikes:
         self._filled += images
 
     def batch(self, first: int, last: int, time_step: int) -> Tensor:
-        """The first steps of images first to last, as they came."""
+        """The first steps of images first to last, in the dtype and on the device that they came with."""
         assert self._packed is not None
         tokens, dim = self._like.shape[1:]
         x = np.empty((time_step, last - first, tokens * dim), np.uint8)
@@ -44,42 +44,46 @@ class KeptSpikes:
         return torch.from_numpy(x.reshape(*x.shape[:2], tokens, dim)).to(self._like)
 
 
-class KeptNumbers:
-    """What the stem of an ANN gives for a set of images, (1, B, N, D)."""
+class CachedNumbers:
+    """Tokens (1, B, N, D) that an ANN's stem returns for a set of images."""
 
     def __init__(self, images: int) -> None:
         self._batches: list[Tensor] = []
 
     def append(self, x_TBND: Tensor) -> None:
-        """Keep the next images'."""
+        """Add the tokens of the next images."""
         self._batches = [torch.cat([*self._batches, x_TBND], 1)]
 
     def batch(self, first: int, last: int, time_step: int) -> Tensor:
-        """Of images first to last."""
+        """The tokens of images first to last."""
         return self._batches[0][:, first:last]
 
 
-Kept = KeptSpikes | KeptNumbers
+Cached = CachedSpikes | CachedNumbers
 
 
 @dataclass(frozen=True)
 class Stem:
-    """What subnets of one dimension share: counts and moments on the path to the node, tokens of both image sets."""
+    """What subnets of one dimension share.
+
+    node: the leaf with the counts and moments on its path.
+    images, calibration: tokens of both image sets.
+    """
 
     node: TreeNode
-    images: Kept
-    calibration: Kept | None
+    images: Cached
+    calibration: Cached | None
 
 
 class StemKey(NamedTuple):
-    """What makes a stem of the same images another."""
+    """What stems of the same images differ in."""
 
     time_step: int
     embed_dim: int
 
 
-class StemStore:
-    """Stems of the last subnets evaluated on one set of images, as many as memory allows."""
+class StemCache:
+    """Stems of the latest subnets evaluated on one set of images, as many as memory allows."""
 
     def __init__(self) -> None:
         self._stems: dict[StemKey, tuple[Stem, int]] = {}
@@ -87,12 +91,15 @@ class StemStore:
         self._backwards = True
 
     def turn(self) -> bool:
-        """Whether to go backwards this time: what was used last is then needed first, and has not been given up."""
+        """Alternate the direction: whether to go backwards this time.
+
+        The stems used last are then needed first, before they are evicted.
+        """
         self._backwards = not self._backwards
         return self._backwards
 
     def begin(self, images: ImageSet) -> None:
-        """What is kept of others is given up."""
+        """Evict the stems of any other set of images."""
         if self._images is not images:
             self._stems.clear()
             self._images = images
@@ -101,18 +108,21 @@ class StemStore:
         return key in self._stems
 
     def get(self, key: StemKey) -> Stem:
-        """A stem that is kept; it becomes the last to be given up."""
-        self._stems[key] = entry = self._stems.pop(key)
+        """A cached stem. It becomes the last to be evicted."""
+        self._stems[key] = entry = self._stems.pop(key)  # dictionaries are ordered: the oldest comes first
         return entry[0]
 
     def add(self, key: StemKey, stem: Stem, size: int) -> None:
-        """Keep a stem of so many bytes."""
+        """Cache a stem. size: its bytes."""
         self._stems[key] = stem, size
 
-    def give_up(self, memory: int, needed: Iterable[StemKey]) -> None:
-        """Drop those used longest ago, but none that is needed, until so many bytes are enough for the rest."""
-        keep = set(needed)
-        for key in [key for key in self._stems if key not in keep]:
+    def evict(self, memory: int, needed: Iterable[StemKey]) -> None:
+        """Evict the stems used longest ago until the rest fits in memory. Needed stems stay.
+
+        memory: bytes for all cached stems.
+        """
+        needed = set(needed)
+        for key in [key for key in self._stems if key not in needed]:
             if sum(size for _, size in self._stems.values()) <= memory:
                 return
             del self._stems[key]

@@ -1,4 +1,4 @@
-"""Subnets as a tree of stages: what two of them compute of the same input, with the same parameters, is one node."""
+"""Subnets as a tree of stages. What two subnets compute with the same parameters and input is one node."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from autospikformer_cli.spiking.stages import Fire, Stage
 
 @dataclass(eq=False)
 class StageGroup:
-    """Stages that read the same and differ in outputs and neurons alone: one pass of the engine computes them.
+    """Stages with the same input and weights, which differ only in outputs and neurons.
 
-    moments: of its layers' outputs, by BatchNorm, for the widest stage; those of the others are their first.
+    One pass of the engine computes them all.
+    moments: of its layers' outputs, by BatchNorm, for the widest stage. Narrower stages use the first of them.
     """
 
     children: dict[Stage, TreeNode] = field(default_factory=dict)
@@ -26,8 +27,10 @@ class StageGroup:
 class TreeNode:
     """What subnets with the same stages up to here share.
 
-    example: one of them, with the most time steps of all: those of the others are the first of its own. stage: None at
-    the root. subnets: that end here. counts: of this stage.
+    stage: None at the root.
+    example: the subnet with the most time steps; the others' steps are the first of its own.
+    subnets: those that end here.
+    counts: of this stage.
     """
 
     stage: Stage | None
@@ -44,37 +47,37 @@ class TreeNode:
         return self.example.time_step
 
     def path(self) -> list[TreeNode]:
-        """From the first stage to this."""
+        """The nodes from the first stage to this one."""
         before = self.parent.path() if self.parent else []
         return [*before, self] if self.stage else before
 
     def moments(self) -> Iterator[tuple[str, Moments]]:
-        """The moments that this stage's BatchNorms normalise with, by name, where they were measured."""
+        """The moments of this stage's BatchNorms by name, if they were measured."""
         if isinstance(self.stage, Fire) and self.group is not None:
             for norm, moments in self.group.moments.items():
                 yield norm, moments.first(self.stage.outputs)
 
     def children(self) -> Iterator[TreeNode]:
-        """Of all groups."""
+        """The children of all groups."""
         for group in self.groups.values():
             yield from group.children.values()
 
     def leaves(self) -> Iterator[TreeNode]:
-        """Where subnets end."""
+        """The nodes where subnets end."""
         if self.subnets:
             yield self
         for child in self.children():
             yield from child.leaves()
 
     def measures_below(self) -> bool:
-        """Whether any stage below has statistics to be measured."""
+        """Whether any stage below has statistics to measure."""
         return any(isinstance(child.stage, Fire) or child.measures_below() for child in self.children())
 
 
 def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool) -> TreeNode:
-    """The tree of subnets, each with its stages. merges_outputs: narrower layers are computed as part of wider ones.
+    """The tree of subnets, each with its stages. Raises ValueError without subnets.
 
-    Raises ValueError without subnets.
+    merges_outputs: whether narrower layers are computed as part of wider ones.
     """
     root: TreeNode | None = None
     for subnet, stages in subnets:
@@ -94,18 +97,20 @@ def grow(subnets: Iterable[tuple[Subnet, Iterable[Stage]]], merges_outputs: bool
 
 
 def _deepen(node: TreeNode, subnet: Subnet) -> None:
+    """Make the subnet the node's example if it has more time steps."""
     if subnet.time_step > node.time_step:
         node.example = subnet
 
 
 def _group_key(stage: Stage, merges_outputs: bool) -> Hashable:
+    """Equal for stages of one group."""
     if isinstance(stage, Fire):
         return stage.shared, None if merges_outputs else stage.outputs
     return stage
 
 
 def in_order(subnets: Iterable[Subnet]) -> list[Subnet]:
-    """Sorted so that neighbours share most: by the genes that the first stages depend on."""
+    """Sort subnets so that neighbours share most: by the genes that the first stages depend on."""
 
     def genes(subnet: Subnet) -> tuple[object, ...]:
         blocks = zip(subnet.tau, subnet.threshold, subnet.num_heads, subnet.mlp_ratio, strict=True)
@@ -115,5 +120,5 @@ def in_order(subnets: Iterable[Subnet]) -> list[Subnet]:
 
 
 def with_steps(subnet: Subnet, time_step: int) -> Subnet:
-    """The same with other time steps."""
+    """The same subnet with other time steps."""
     return replace(subnet, time_step=time_step)
