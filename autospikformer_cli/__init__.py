@@ -1,31 +1,42 @@
-"""One-shot architecture search for spiking vision transformers."""
+"""One-shot architecture search for spiking vision transformers. `docs/python.md` shows these functions at work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from os import PathLike
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
+    from autospikformer_cli.api import (
+        evaluate_subnet,
+        load_subnet,
+        price_subnet,
+        read_results,
+        search_subnets,
+        train_supernet,
+    )
+    from autospikformer_cli.engine.compute import make_compute
+    from autospikformer_cli.errors import UserError
+    from autospikformer_cli.recipe import load_recipe
 
-__all__ = ["load_subnet"]
+__all__ = [
+    "UserError",
+    "evaluate_subnet",
+    "load_recipe",
+    "load_subnet",
+    "make_compute",
+    "price_subnet",
+    "read_results",
+    "search_subnets",
+    "train_supernet",
+]
+
+_ELSEWHERE = {"UserError": "errors", "load_recipe": "recipe", "make_compute": "engine.compute"}
+"""Modules of the names that are not in `api`."""
 
 
-def load_subnet(
-    run: str | PathLike[str], subnet: str | Sequence[float] = "best", *, precision: str = "float32"
-) -> nn.Module:
-    """One subnet of a run, alone, as `aspk evaluate` measures it.
-
-    run: its folder, such as runs/quickstart. subnet: best, largest, smallest, baseline, a candidate's id, or the
-    paper's tuple, as text or as numbers. precision: float32 or float64.
-    Returns a module: images (B, C, H, W), pixels scaled to 0..1 and normalised by its `mean` and `std`, or counts of
-    events (B, F, C, H, W), to logits (B, classes). It is for inference: BatchNorm's statistics stay, no gradient flows.
-    Raises autospikformer_cli.errors.UserError.
-    """
+def __getattr__(name: str) -> object:
+    """A name of the API, imported when it is first used: the command line starts in a tenth of a second."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
-    from pathlib import Path
 
-    exporting = import_module(f"{__name__}.exchange.exporting")  # what is heavy is imported when a subnet is loaded
-    text = subnet if isinstance(subnet, str) else str(tuple(subnet))
-    return cast("nn.Module", exporting.load_subnet(Path(run), text, precision=precision))
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'api')}"), name)

@@ -1,13 +1,13 @@
-"""Errors that a user can repair: what is wrong, where, and what to do about it."""
+"""Mistakes that a user can repair: what is wrong, where, and how to repair it."""
 
 from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """One mistake that the user can repair; shown once, without a traceback, exit code 2.
+    """One mistake that the user can repair. It is shown once, without a traceback; the exit code is 2.
 
-    what: the mistake in a sentence. where: file and line, key path or option, if there is one.
-    fix: what to type or change, if it is known.
+    what: the mistake in a sentence. where: file and line, key path or option, if known. fix: what to type or change,
+    if known.
     """
 
     def __init__(self, what: str, where: str | None = None, fix: str | None = None) -> None:
@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class Faults(UserError):
-    """Several mistakes found together, each shown on its own."""
+    """Several mistakes that were found together. Each is shown on its own."""
 
     def __init__(self, faults: Sequence[UserError]) -> None:
         self.faults = tuple(faults)

@@ -1,9 +1,10 @@
-"""What a subnet measures on real images: raw counts, from which accuracy, energy and fitness are computed."""
+"""A subnet's raw counts on real images. Accuracy, energy and fitness are computed from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.space import Subnet
 
 
@@ -11,9 +12,9 @@ from autospikformer_cli.space import Subnet
 class InputCount:
     """What one layer read, over all images.
 
-    layer: the layer's name. sums, nonzeros: by time step, the sum of the input's values and how many are not 0
-    (a layer that runs once an image, on real values, has no steps to count: both are empty).
-    size: input elements a step, over all images. macs: multiply-accumulates a step of one image.
+    layer: the layer's name. sums: sum of the input's values at each time step. nonzeros: number of values that are not
+    0, at each time step. Both are empty for a layer that runs once an image, on real values.
+    size: input elements in a step, over all images. macs: multiply-accumulates of one image in a step.
     """
 
     layer: str
@@ -30,10 +31,10 @@ class InputCount:
 
 @dataclass(frozen=True, slots=True)
 class SynapseCount:
-    """What one operation that reads spikes did, by time step, over all images: exact, borders included.
+    """What one operation that reads spikes did at each time step, over all images. Exact, also at borders.
 
-    operation: a layer, or an attention product of either order. events: synaptic events, each input value times the
-    outputs that it reaches. passes: weights visited, a value n once; of attention products the events.
+    operation: a layer, or an attention product of either order. events: synaptic events: each input value, times the
+    number of outputs that it reaches. passes: weights visited, each value n once; for attention products, the events.
     """
 
     operation: str
@@ -43,7 +44,10 @@ class SynapseCount:
 
 @dataclass(frozen=True, slots=True)
 class SpikeCount:
-    """Spikes that one LIF layer emitted, by time step, over all images; neurons: of one image."""
+    """Spikes of one LIF layer.
+
+    spikes: emitted at each time step, over all images. neurons: number of neurons, of one image.
+    """
 
     layer: str
     spikes: tuple[int, ...]
@@ -52,7 +56,7 @@ class SpikeCount:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Raw results of one subnet on one split: nothing here depends on an energy convention or on a fitness."""
+    """Raw results of one subnet on one split. They depend neither on an energy convention nor on a fitness."""
 
     correct: int
     images: int
@@ -60,11 +64,11 @@ class Measurement:
     inputs: tuple[InputCount, ...]
     spikes: tuple[SpikeCount, ...]
     silent_channels: int
-    """Channels whose calibration variance is below BatchNorm's eps, over all layers."""
+    """Number of channels whose calibration variance is below BatchNorm's eps, in all layers."""
     non_finite: int = 0
-    """Images whose logits, or the statistics behind them, are not finite."""
+    """Number of images whose logits, or the statistics that they depend on, are not finite."""
     synapses: tuple[SynapseCount, ...] = ()
-    """Empty in what an aspk before 0.2 stored, and of an ANN."""
+    """Empty for an ANN, and in files of an aspk before 0.2."""
 
     @property
     def top1(self) -> float:
@@ -73,7 +77,7 @@ class Measurement:
 
     @property
     def firing_rate(self) -> float | None:
-        """Spikes emitted over neurons x time steps, all LIF layers together; None for an ANN."""
+        """Emitted spikes divided by neurons x time steps, over all LIF layers; None for an ANN."""
         if not self.spikes:
             return None
         emitted = sum(sum(layer.spikes) for layer in self.spikes)
@@ -82,9 +86,41 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A measured subnet of a search: its number in the archive, and the generation that asked for it first."""
+    """A measured subnet of a search.
+
+    id: its number in the archive. generation: the first generation that asked for it.
+    """
 
     id: str
     subnet: Subnet
     generation: int
     measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How every number of a store was obtained.
+
+    split, split_hash, images: the images measured on. calibration_*: the images that recalibrated BatchNorm.
+    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash`. epochs: epochs of training.
+    frames: number of frames of a recording of events; a subnet with T steps reads T of them, evenly; 0 for images.
+    engine: what ran the network; dense in files of an aspk before 0.2, which had no other.
+    switches: each switch of fidelity and energy convention and its value; they follow from the recipe.
+    computed_with: versions, and all else that the last bits depend on; empty in files of an aspk before 0.2.
+    """
+
+    split: str
+    split_hash: str
+    images: int
+    calibration_hash: str
+    calibration_images: int
+    batchnorm: str
+    fidelity: str
+    weights_hash: str
+    precision: str
+    device: str
+    epochs: int
+    frames: int = 0
+    engine: str = "dense"
+    switches: dict[str, Value] = field(default_factory=dict, compare=False)
+    computed_with: dict[str, str] = field(default_factory=dict, compare=False)

@@ -1,20 +1,20 @@
-"""Name -> component, from the entry points of installed distributions, resolved on first use."""
+"""Components by name, from the entry points of installed distributions; loaded on first use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 DISTRIBUTION = "autospikformer-cli"
-"""Our own: its components win over a stranger's of the same name, and its faults are bugs, with a traceback."""
+"""This distribution. Its components take precedence over a plugin's of the same name; if one fails, it is our bug."""
 
 
 class Registry:
-    """The components of one kind, such as the "commands". Their names are known without importing any of them.
+    """The components of one kind, such as "commands". Their names are known without importing any of them.
 
     kind: a plural noun. Every distribution, ours too, adds components through the entry-point group `aspk.<kind>`.
     """
@@ -26,7 +26,7 @@ class Registry:
 
     @cached_property
     def providers(self) -> Mapping[str, tuple[EntryPoint, ...]]:
-        """Name -> the entry points that give it. More than one: strangers who chose the same name."""
+        """Name -> the entry points that provide it. Several, if plugins chose the same name."""
         ours: dict[str, list[EntryPoint]] = {}
         strangers: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
@@ -34,14 +34,14 @@ class Registry:
         return {name: tuple(points) for name, points in (strangers | ours).items()}
 
     def names(self) -> tuple[str, ...]:
-        """Every name, sorted."""
+        """All names, sorted."""
         return tuple(sorted(self.providers))
 
     def __contains__(self, name: object) -> bool:
         return name in self.providers
 
     def get(self, name: str, where: str | None = None) -> object:
-        """The component. Raises UserError, located at `where`, for an unknown name or a plugin that cannot give it."""
+        """The component. Raises UserError, located at `where`, if the name is unknown or its plugin does not load."""
         if name not in self._resolved:
             self._resolved[name] = self._load(self._provider(name, where), where)
         return self._resolved[name]
@@ -68,8 +68,7 @@ class Registry:
             raise unusable(self._noun, point, f"{type(error).__name__}: {error}", where) from error
 
     def _unknown(self, name: str, where: str | None) -> UserError:
-        nearest = get_close_matches(name, self.names(), n=1)
-        fix = f"did you mean {nearest[0]}?" if nearest else f"the {self.kind} are {', '.join(self.names())}"
+        fix = did_you_mean(nearest_names(name, self.names())) or f"the {self.kind} are {', '.join(self.names())}"
         return UserError(f"{name!r} is not one of the {self.kind}", where, fix)
 
     @property
@@ -78,17 +77,17 @@ class Registry:
 
 
 def owner_of(point: EntryPoint) -> str:
-    """The name of the distribution that gives an entry point."""
+    """The name of the distribution that provides an entry point."""
     return (point.dist and point.dist.metadata["Name"]) or "a distribution without a name"
 
 
 def is_ours(point: EntryPoint) -> bool:
-    """Whether a component is of this distribution."""
+    """Whether this distribution provides a component."""
     return owner_of(point) == DISTRIBUTION
 
 
 def unusable(noun: str, point: EntryPoint, reason: str, where: str | None = None) -> UserError:
-    """What to say of a stranger's component that does not work, and whose it is."""
+    """The error for a plugin's component that does not work. It names the plugin's distribution."""
     owner = owner_of(point)
     return UserError(
         f"{noun} {point.name} of {owner} does not load: {reason}",

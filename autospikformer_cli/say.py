@@ -1,12 +1,26 @@
-"""What a long computation reports while it runs: remarks, and how far it is. Where they go is the caller's choice."""
+"""What a long computation reports while it runs, and how it is asked to stop. The caller chooses where that goes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 Shown = float | int | str
 """A value next to a bar, as in loss=0.512."""
+
+
+Stop = Callable[[], bool]
+"""Asked between parts of a computation, whether it should stop."""
+
+
+Interruptible = Callable[[], AbstractContextManager[Stop]]
+"""Opened around work that can be saved between its parts. What it gives is asked there."""
+
+
+def uninterrupted() -> AbstractContextManager[Stop]:
+    """Nobody asks it to stop."""
+    return nullcontext(lambda: False)
 
 
 class Progress(Protocol):

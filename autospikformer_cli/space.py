@@ -1,4 +1,4 @@
-"""The search space and its members: immutable values, exact decimals, no torch."""
+"""The search space and its subnets: immutable values with exact decimals, without torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Number = int | Decimal
 Choice = TypeVar("Choice", int, Decimal)
 
 BLOCK_GENES = ("mlp_ratio", "num_heads", "threshold", "tau")
-"""Genes with one value a block, in the order of the paper's tuple."""
+"""Genes with one value for each block, in the order of the paper's tuple."""
 
 MOST_DIGITS = 20
-"""Before or behind a number's point: 1e999999999 can be written in ten characters, but not held as a whole number."""
+"""Before or after a number's point. 1e999999999 has ten characters, but memory cannot hold it as a whole number."""
 
 
 def plain(value: Number) -> str:
@@ -28,9 +28,9 @@ def plain(value: Number) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """One member of a search space: the genome of a Spikformer (paper, Table 3).
+    """A member of a search space: the genome of a Spikformer (paper, Table 3).
 
-    mlp_ratio, num_heads, threshold and tau have one value a block; tau is in time steps, threshold without dimension.
+    mlp_ratio, num_heads, threshold, tau: one value for each block. tau is in time steps, threshold is dimensionless.
     """
 
     mlp_ratio: tuple[Decimal, ...]
@@ -46,11 +46,11 @@ class Subnet:
         return len(self.mlp_ratio)
 
     def hidden_dim(self, block: int) -> int:
-        """Hidden neurons of a block's MLP: floor of the exact product embed_dim x mlp_ratio."""
+        """Hidden neurons of a block's MLP: the exact product embed_dim x mlp_ratio, rounded down."""
         return int(self.embed_dim * self.mlp_ratio[block])
 
     def to_tuple(self) -> tuple[Number, ...]:
-        """The paper's form: depth, ratios, heads, thresholds, taus, time step, dimension.
+        """The paper's tuple: depth, ratios, heads, thresholds, taus, time step, dimension.
 
         >>> print(parse_subnet("(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)"))
         (2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348)
@@ -59,7 +59,7 @@ class Subnet:
         return (self.depth, *per_block, self.time_step, self.embed_dim)
 
     def to_numbers(self) -> list[int | float]:
-        """The paper's form as JSON numbers."""
+        """The paper's tuple as JSON numbers."""
         return [int(value) if value == int(value) else float(value) for value in self.to_tuple()]
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Subnet:
 
 
 def subnet_from_tuple(values: Sequence[Number]) -> Subnet:
-    """A subnet from the paper's tuple. Raises UserError where the length or a whole number is wrong."""
+    """A subnet from the paper's tuple. Raises UserError if its length is wrong or a gene is not whole."""
     shown = "(" + ", ".join(plain(value) for value in values) + ")"
     depth = values[0] if values else Decimal(0)
     if depth != int(depth) or depth < 1 or len(values) != 3 + 4 * int(depth):
@@ -93,7 +93,7 @@ def subnet_from_tuple(values: Sequence[Number]) -> Subnet:
 
 
 def parse_subnet(text: str) -> Subnet:
-    """A subnet from '(2, 3.8, ...)' or '[2, 3.8, ...]'. Raises UserError."""
+    """A subnet from '(2, 3.8, ...)' or '[2, 3.8, ...]'. Raises UserError for any other text."""
     inner = text.strip()
     if inner[:1] + inner[-1:] in ("()", "[]"):
         inner = inner[1:-1].rstrip()
@@ -112,7 +112,7 @@ def parse_subnet(text: str) -> Subnet:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """The choices of every gene, ascending and without repetition (paper, Table 1)."""
+    """The choices of each gene, ascending and without repetition (paper, Table 1)."""
 
     depth: tuple[int, ...]
     mlp_ratio: tuple[Decimal, ...]
@@ -123,13 +123,13 @@ class SearchSpace:
     embed_dim: tuple[int, ...]
 
     def size(self) -> int:
-        """Number of distinct subnets, exactly."""
+        """The exact number of distinct subnets."""
         per_block = len(self.mlp_ratio) * len(self.num_heads) * len(self.threshold) * len(self.tau)
         blocks: int = sum(per_block**depth for depth in self.depth)
         return blocks * len(self.time_step) * len(self.embed_dim)
 
     def faults(self, subnet: Subnet) -> Iterator[str]:
-        """What places a subnet outside the space, gene by gene; nothing for a member."""
+        """The faults, gene by gene, that put a subnet outside the space; none for a member."""
         singles = [(gene, getattr(subnet, gene)) for gene in ("depth", "time_step", "embed_dim")]
         blocks = [
             (gene, value, f" of block {block}")
@@ -145,7 +145,7 @@ class SearchSpace:
         return next(self.faults(subnet), None) is None
 
     def require(self, subnet: Subnet) -> Subnet:
-        """The subnet itself, if it is a member. Raises UserError with every gene that is not."""
+        """The subnet itself, if it is a member. Otherwise raises UserError, with every gene at fault."""
         faults = list(self.faults(subnet))
         if faults:
             raise UserError(
@@ -156,7 +156,7 @@ class SearchSpace:
         return subnet
 
     def sample(self, random: Random) -> Subnet:
-        """A subnet with every gene drawn uniformly from its choices, the depth first."""
+        """A random subnet: the depth, then every gene, drawn uniformly from its choices."""
         depth = random.choice(self.depth)
         return Subnet(
             mlp_ratio=tuple(random.choice(self.mlp_ratio) for _ in range(depth)),
@@ -168,7 +168,7 @@ class SearchSpace:
         )
 
     def members(self) -> Iterator[Subnet]:
-        """Every subnet of the space, in a fixed order, one at a time. Mind the size."""
+        """All subnets of the space, one at a time, in a fixed order. A space can be very large."""
         from itertools import product
 
         for depth in self.depth:
@@ -177,8 +177,8 @@ class SearchSpace:
                 ratio, heads, threshold, tau = (values[gene * depth : (gene + 1) * depth] for gene in range(4))
                 yield Subnet(ratio, heads, threshold, tau, values[-2], values[-1])
 
-    def extreme(self, end: int) -> Subnet:
-        """The smallest (end 0) or largest (end -1) subnet; threshold and tau are those nearest 1 and 2."""
+    def _extreme(self, end: int) -> Subnet:
+        """The smallest (end 0) or largest (end -1) subnet, with the threshold nearest 1 and the tau nearest 2."""
         depth = self.depth[end]
         return Subnet(
             mlp_ratio=(self.mlp_ratio[end],) * depth,
@@ -191,11 +191,11 @@ class SearchSpace:
 
     def largest(self) -> Subnet:
         """The subnet with the largest choice of every gene that costs parameters or time steps."""
-        return self.extreme(-1)
+        return self._extreme(-1)
 
     def smallest(self) -> Subnet:
         """The subnet with the smallest choice of every gene that costs parameters or time steps."""
-        return self.extreme(0)
+        return self._extreme(0)
 
     def handmade(self) -> Subnet:
         """The member nearest to Spikformer 4-384: 4 blocks, ratio 4, 12 heads, threshold 1, tau 2, T 4."""
@@ -211,5 +211,5 @@ class SearchSpace:
 
 
 def nearest(choices: Iterable[Choice], target: Choice) -> Choice:
-    """The choice with the smallest distance to the target; of two, the smaller."""
+    """The choice nearest to the target; of two equally near, the smaller."""
     return min(choices, key=lambda value: (abs(value - target), value))

@@ -19,7 +19,7 @@ from autospikformer_cli.engine.event_driven import EventDriven, EventDrivenPass
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.engine.timing import StageTiming, time_stages
 from autospikformer_cli.evaluation.evaluator import Evaluator
-from autospikformer_cli.runs.assembly import open_run
+from autospikformer_cli.runs.building import open_run
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer

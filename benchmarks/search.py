@@ -26,7 +26,7 @@ from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult
 from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.runs.assembly import TrainedRun, open_run
+from autospikformer_cli.runs.building import TrainedRun, open_run
 from autospikformer_cli.runs.evaluation import EvaluationRun
 from autospikformer_cli.runs.plans import search_plan
 from autospikformer_cli.runs.results import recipe_problem

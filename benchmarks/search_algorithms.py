@@ -23,7 +23,7 @@ from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.assembly import TrainedRun, open_run, weight_arrays
+from autospikformer_cli.runs.building import TrainedRun, open_run, weight_arrays
 from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.runs.searching.search import BASELINE_ID
 from autospikformer_cli.search.algorithm import make_algorithm

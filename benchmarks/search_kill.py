@@ -20,7 +20,7 @@ from pathlib import Path
 from timing import machine
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store.population import FILE_NAME, load_population, read_search, searches
+from autospikformer_cli.store.population import POPULATION_FILE, load_population, read_search, searches
 
 TURNS_A_SEARCH = 4
 """Kills that a search is cut by, in the mean."""
@@ -35,7 +35,7 @@ def main(run: Path, kills: int, seed: int, options: list[str]) -> None:
         began = time.monotonic()
         searched(alone, options).wait()
         seconds = time.monotonic() - began
-        expected = (alone / FILE_NAME).read_bytes()
+        expected = (alone / POPULATION_FILE).read_bytes()
         number = len(load_population(alone).candidates)
         print(f"left alone: {number} candidates, {seconds:.0f} s\n")
         print(
@@ -53,7 +53,7 @@ def main(run: Path, kills: int, seed: int, options: list[str]) -> None:
                     done += 1
                     print(f"| {done} | {lives} | {moment:.2f} | {standing(killed)} |")
             assert load_population(killed) == load_population(alone)
-            assert (killed / FILE_NAME).read_bytes() == expected
+            assert (killed / POPULATION_FILE).read_bytes() == expected
             assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in alone.iterdir())
     print(f"\n{lives} searches, killed {kills} times in all: each file is the same as that of the search left alone,")
     print("byte for byte")
@@ -89,7 +89,7 @@ def ends_before(run: Path, options: list[str], moment: float | None) -> bool:
 
 def standing(run: Path) -> str:
     """Candidates and generation of the file; AssertionError where it is torn."""
-    if not (run / FILE_NAME).is_file():
+    if not (run / POPULATION_FILE).is_file():
         return "no file yet | "
     try:
         search = read_search(run)

@@ -15,7 +15,7 @@ from timing import machine, medians
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import make_supernet
+from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.training.loop import make_optimizer
 
@@ -26,7 +26,7 @@ def make_step(name: str) -> tuple[Callable[[], None], str, int]:
     """A training step of a recipe's largest subnet on random images, that subnet, and the batch."""
     recipe = load_recipe(name)
     description, subnet = describe(recipe.data), recipe.space.search_space().largest()
-    supernet = make_supernet(recipe, description, Session())
+    supernet = make_supernet(recipe, Session())
     optimizer = make_optimizer(supernet, recipe.train.weight_decay)
     size, batch = description.image_size, recipe.train.batch
     frames = torch.randn(1, batch, size, size, description.in_channels)
@@ -45,7 +45,7 @@ def main(name: str) -> None:
     step, subnet, batch = make_step(name)
 
     def plain_step() -> None:
-        with patch.object(firing, "_compiled", lambda x: False):
+        with patch.object(firing, "_can_compile", lambda x: False):
             step()
 
     seconds = medians({"plain": plain_step, "compiled": step}, ROUNDS)

@@ -1,4 +1,4 @@
-"""Make the pages that come from the code: `python docs/pages.py` writes them here (PAGES)."""
+"""Make the pages that come from the code: `python docs/pages.py` writes each of PAGES into this folder."""
 
 from __future__ import annotations
 
@@ -13,32 +13,52 @@ import tomli
 from pydantic.fields import FieldInfo
 
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.effects import declared
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES, Fidelity, Switch
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by docs/pages.py from the code; do not edit. -->"
-COMMANDS = ("train", "search", "evaluate", "energy", "analyze", "report", "import", "export", "recipes", "runs")
+MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; do not edit. -->"
+READINGS = DOCS / "readings.toml"
+COMMANDS = (
+    "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze ranking", "report", "import",
+    "export", "recipes", "recipes show", "runs",
+)  # fmt: skip
+
+Reading = dict[str, Any]
+"""A reading of the paper, as readings.toml has it."""
 
 
 def recipe_keys() -> str:
     """Every key of a recipe with its default and what it means."""
     lines = [MADE, "# Recipe keys", "", "A recipe is TOML; `aspk recipes show NAME` prints one with every key.", ""]
     lines += ['`extends = "NAME or path"` takes the base recipe\'s keys; `--set key=value` overrides one.', ""]
-    lines += ["| key | default | meaning |", "|---|---|---|"]
+    lines += [
+        "What a key decides: the *network* (fixed once it is trained), its *training*, the *images* of a measurement,"
+    ]
+    lines += ["a *measurement*, the course of a *search*, the *score* of what was measured, or nothing.", ""]
+    lines += ["| key | default | decides | meaning |", "|---|---|---|---|"]
     for key in ("seed", "fidelity"):
         field = Recipe.model_fields[key]
-        lines.append(f"| `{key}` | `{shown(field.default)}` | {meaning_of(field)} |")
+        lines.append(f"| `{key}` | `{shown(field.default)}` | {decided_by(field)} | {meaning_of(field)} |")
     for section, model in SECTIONS.items():
         for key, field in model.model_fields.items():
             default = "required" if field.is_required() else f"`{shown(field.default)}`"
-            lines.append(f"| `{section}.{key}` | {default} | {meaning_of(field)} |")
+            lines.append(f"| `{section}.{key}` | {default} | {decided_by(field)} | {meaning_of(field)} |")
     return "\n".join(lines) + "\n"
 
 
+def decided_by(field: FieldInfo) -> str:
+    """What a key decides, in words."""
+    effect = declared(field)
+    assert effect is not None, field
+    return ", ".join((each.name or "").lower() for each in effect) or "nothing"
+
+
 def meaning_of(field: FieldInfo) -> str:
-    """A key's documentation on one line of a table; fidelity.md is a link."""
+    """A key's documentation as one line of a table, with fidelity.md as a link."""
     text = " ".join((field.description or "").split()).replace("|", "\\|")
     return text.replace("fidelity.md", "[fidelity.md](fidelity.md)")
 
@@ -46,9 +66,9 @@ def meaning_of(field: FieldInfo) -> str:
 FIDELITY_INTRODUCTION = """\
 # Fidelity: readings of the paper
 
-The paper leaves some points open, contradicts itself on others, and its published code does something else again.
-Each such point is a numbered reading on this page. Where it is a choice it is a recipe key, and `fidelity` sets all of
-these keys at once:
+The paper leaves some points open and contradicts itself on others. On some, its published code does something else
+again. Each such point is a numbered reading on this page. If the reading is a choice, a recipe key makes it. `fidelity`
+sets all of these keys at once:
 
 - `sound`, the default: what we hold to be right;
 - `paper`: the text as printed;
@@ -58,56 +78,71 @@ these keys at once:
 aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
 ```
 
-Another key overrides it beside `fidelity` in the same file, in a file that extends that file, and in `--set`. Keys of a
-file that is extended are replaced. `--set 'fidelity="..."'` lies over all files and under every other `--set`, wherever
-it stands. Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from
-it ("but"), and the values in force. The report of a search and all JSON documents of results have those of every
-switch; the tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`, on which
-the result of one network depends.
+Which keys of your own override it depends on where the fidelity is written:
 
-In the tables, "silent" marks a source that says nothing: that profile takes our value.
+- In a file, it replaces the keys of the files that this file extends. Other keys of the same file override it, wherever
+  they are written. So do the keys of a file that extends this one, and every other `--set`.
+- In `--set`, it replaces the keys of all files. Every other `--set` overrides it, before or after it.
+
+Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from it ("but"),
+and the values in force:
+
+- The report of a search and all JSON documents of results have the values of every switch.
+- The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of
+  one network depends on these alone.
+
+In the tables below, "silent" marks a source that says nothing. That fidelity then has our value.
 """
 
 
 def fidelity() -> str:
     """Every reading of the paper: switches that a profile sets, those of an energy convention, and what is settled."""
-    settled = tomli.loads((DOCS / "settled.toml").read_text(encoding="utf-8"))["reading"]
+    readings = tomli.loads(READINGS.read_text(encoding="utf-8"))["reading"]
+    reading_of = {reading["key"]: reading for reading in readings if "key" in reading}
+    settled = [reading for reading in readings if "key" not in reading]
     names: tuple[Fidelity, ...] = ("sound", "paper", "authors")
     conventions = (
-        'Keys of [energy] that `energy.convention` decides while they are "none". The convention `sound` goes with the '
-        "fidelities `sound` and `authors` (the published code has no energy), `paper` with `paper`; the others, and "
-        "what every rule means, are in [energy.md](energy.md)."
+        'These are keys of `[energy]`. `energy.convention` decides each of them while the key itself is "none". The '
+        "fidelity `paper` has the convention `paper`. `sound` and `authors` have the convention `sound`, since the "
+        "published code has no energy. [energy.md](energy.md) has the other conventions, and what every rule means."
     )
-    parts = [MADE, FIDELITY_INTRODUCTION, "## Switches of a fidelity", ""]
-    parts += [_table(_switch_head(*names), (_switch_row(switch, names) for switch in PROFILE_SWITCHES)), ""]
+    parts = [MADE_OF_READINGS, FIDELITY_INTRODUCTION, "## Switches of a fidelity", ""]
+    parts += [_switch_table(PROFILE_SWITCHES, names, reading_of), ""]
     parts += ["## Switches of an energy convention", "", conventions, ""]
-    parts += [_table(_switch_head(*names[:2]), (_switch_row(switch, names[:2]) for switch in CONVENTION_SWITCHES)), ""]
+    parts += [_switch_table(CONVENTION_SWITCHES, names[:2], reading_of), ""]
     parts += [
         "## Settled",
         "",
-        "Readings that no fidelity changes: errors of print, and what only one way can be right.",
+        "No fidelity changes these readings. They are errors of print, or points on which only one way can be right.",
         "",
     ]
     parts += [_table(("reading", "paper", "published code", "aspk", "computed in"), map(_settled_row, settled))]
     return "\n".join(parts) + "\n"
 
 
-def _switch_head(*names: Fidelity) -> tuple[str, ...]:
-    return ("reading", "key", "what it changes", *names, "why ours", "computed in")
+def _switch_table(switches: Iterable[Switch], names: Sequence[Fidelity], reading_of: dict[str, Reading]) -> str:
+    """Every switch with its reading, and its values under the named fidelities."""
+    head = ("reading", "key", "what it changes", *names, "why ours", "computed in")
+    return _table(head, (_switch_row(switch, names, reading_of[switch.key]) for switch in switches))
 
 
-def _switch_row(switch: Switch, names: Sequence[Fidelity]) -> tuple[str, ...]:
-    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in switch.silent else ''}" for name in names]
-    reading = f"{switch.reading}, {switch.title}"
-    return (reading, f"`{switch.key}`", switch.changes, *values, switch.why, _places(switch.computed))
+def _switch_row(switch: Switch, names: Sequence[Fidelity], reading: Reading) -> tuple[str, ...]:
+    silent = reading.get("silent", ())
+    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in silent else ''}" for name in names]
+    changes, why, places = reading["changes"], reading["why"], _places(reading["computed"])
+    return (_titled(reading), f"`{switch.key}`", changes, *values, why, places)
 
 
-def _settled_row(row: dict[str, Any]) -> tuple[str, ...]:
-    return (f"{row['number']}, {row['title']}", row["paper"], row["authors"], row["ours"], _places(row["computed"]))
+def _settled_row(reading: Reading) -> tuple[str, ...]:
+    return (_titled(reading), reading["paper"], reading["authors"], reading["ours"], _places(reading["computed"]))
+
+
+def _titled(reading: Reading) -> str:
+    return f"{reading['number']}, {reading['title']}"
 
 
 def _places(computed: Sequence[str]) -> str:
-    """module:attribute as a reader finds it: the file below the package, and the name in it."""
+    """Each module:attribute as a reader finds it: the file in the package, and the name in the file."""
     found = (place.removeprefix("autospikformer_cli.").partition(":") for place in computed)
     return "<br>".join(f"`{module.replace('.', '/')}.py` {name}" for module, _, name in found) or "recipes"
 
@@ -118,7 +153,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def shown(value: object) -> str:
-    """A default as TOML has it."""
+    """A default as TOML writes it."""
     if value is None:
         return '"none"'
     if isinstance(value, bool):
@@ -131,13 +166,13 @@ def shown(value: object) -> str:
 def commands() -> str:
     """The help of every command."""
     parts = [MADE, "# Commands", ""]
-    for words in ((), *((name,) for name in COMMANDS)):
+    for words in ((), *(name.split() for name in COMMANDS)):
         parts += [f"## {' '.join(('aspk', *words))}", "", "```", help_of(*words), "```", ""]
     return "\n".join(parts)
 
 
 def help_of(*words: str) -> str:
-    """What `aspk WORDS --help` prints, in 100 columns, our own commands only."""
+    """What `aspk WORDS --help` prints in 100 columns, without the commands of plugins."""
     environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "autospikformer_cli", *words, "--help"]
     text = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout

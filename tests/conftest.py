@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from autospikformer_cli.cli.__main__ import main
@@ -22,6 +25,19 @@ from autospikformer_cli.cli.__main__ import main
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("ASPK_SHARED") or REPOSITORY.parent / "shared")
 NO_SHARED = "no real data: ASPK_SHARED is not set and ../shared/data is absent"
+TORCH_SEED = 67280421310721
+"""With which torch itself begins."""
+PATIENCE = 1800.0
+"""Seconds that a test waits for another process. Only a process that hangs needs so long."""
+
+# No property fails for a slow machine or an unlucky draw. Other draws: pytest --hypothesis-seed=random
+settings.register_profile(
+    "aspk",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("aspk")
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,25 @@ def aspk(capsys: pytest.CaptureFixture[str]) -> Aspk:
         return Outcome(exit_code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def patience() -> float:
+    """Seconds after which a process that has not ended hangs."""
+    return PATIENCE
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """wait_until(happened) returns as soon as another process has made something so."""
+    return _wait_until
 
 
 @pytest.fixture
@@ -198,6 +233,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=NO_SHARED))
         if item.get_closest_marker("gpu") and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="torch finds no CUDA device"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a test draws without a generator of its own does not depend on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(TORCH_SEED)
 
 
 @cache

@@ -1,30 +1,63 @@
-"""Pages made from the code are fresh, and links of the documentation lead somewhere."""
+"""Pages made from the code are fresh, and what other pages say of the code is so: names, paths, tables, examples."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
+from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import tomli
 
+import autospikformer_cli
+from autospikformer_cli.evaluation.tree import TreeNode, grow
+from autospikformer_cli.recipe.effects import Decides
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES
+from autospikformer_cli.recipe.whole import effects
+from autospikformer_cli.say import SILENT, uninterrupted
+from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
+from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.stages import Attend, Fire, Stage
+from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(autospikformer_cli.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
 
 
-def pages_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "pages.py")
+def module_at(path: str) -> ModuleType:
+    """A module that no import finds, by its path in the repository."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def pages_module() -> ModuleType:
+    return module_at("docs/pages.py")
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def table_rows(text: str, head: str) -> list[list[str]]:
+    """The cells of the table with this head."""
+    lines = text[text.index(head) :].splitlines()[2:]
+    end = next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))
+    return [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines[:end]]
+
+
+def in_backticks(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
 
 
 MADE = ("recipe-keys.md", "commands.md", "fidelity.md")
@@ -41,8 +74,8 @@ def test_a_page_made_from_the_code_is_fresh(name: str) -> None:
 
 
 def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone() -> None:
-    page = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
-    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    lines = page("fidelity.md").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     numbers = {int(row[0].split(",")[0]) for row in rows if row[0][0].isdigit()}
     assert numbers == set(range(1, 28))
     switches = [row[1] for row in rows if row[1].startswith("`") and "." in row[1]]
@@ -50,22 +83,212 @@ def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone()
     assert len({len(row) for row in rows}) == 3, "a | in a cell"
 
 
-def test_what_computes_a_settled_reading_exists() -> None:
-    settled = tomli.loads((ROOT / "docs" / "settled.toml").read_text(encoding="utf-8"))["reading"]
-    for place in (place for reading in settled for place in reading["computed"]):
+def readings() -> list[dict[str, Any]]:
+    """Every reading of the paper, as the page is made of them."""
+    found: list[dict[str, Any]] = tomli.loads(pages_module().READINGS.read_text(encoding="utf-8"))["reading"]
+    return found
+
+
+def test_every_switch_has_one_reading_and_every_reading_with_a_key_one_switch() -> None:
+    keys = [reading["key"] for reading in readings() if "key" in reading]
+    assert sorted(keys) == sorted(switch.key for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES))
+
+
+@pytest.mark.parametrize("reading", readings(), ids=lambda reading: f"{reading['number']}, {reading['title']}")
+def test_a_reading_has_every_field_of_its_kind_and_what_computes_it_exists(reading: dict[str, Any]) -> None:
+    fields = {"key", "changes", "why"} if "key" in reading else {"paper", "authors", "ours"}
+    assert reading.keys() - {"silent"} == {"number", "title", "computed"} | fields
+    assert "key" in reading or "silent" not in reading
+    for place in reading["computed"]:
         module, _, attribute = place.partition(":")
         reduce(getattr, attribute.split("."), importlib.import_module(module))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+            assert (path.parent / target).exists(), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [name.name for name in (ROOT / "docs").glob("*.md") if f"](docs/{name.name})" not in readme]
+    assert not missing
 
 
 def test_the_architecture_page_names_every_part() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    package = ROOT / "autospikformer_cli"
-    parts = {path.stem for path in package.iterdir() if not path.stem.startswith("__")}
+    text = page("architecture.md")
+    parts = {path.stem for path in PACKAGE.iterdir() if not path.stem.startswith("__")}
     assert not {part for part in parts if f"`{part}`" not in text}
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_examples_of_the_python_page_run() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page("python.md"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 5
+    names: dict[str, Any] = {"__name__": "examples"}
+    for number, block in enumerate(blocks, 1):
+        exec(compile(block, f"docs/python.md, example {number}", "exec"), names)  # noqa: S102
+
+
+def test_the_python_page_names_the_whole_api() -> None:
+    named = [in_backticks(row[0])[0] for row in table_rows(page("python.md"), "| name | what it does | returns |")]
+    assert sorted(named) == sorted(autospikformer_cli.__all__)
+
+
+def default_as_written(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return ""
+    known = {id(SILENT): "SILENT", id(uninterrupted): "uninterrupted"}
+    return known.get(id(value), repr(value).replace("'", '"'))
+
+
+def api_parameters() -> Iterator[tuple[str, str, str]]:
+    """Function, parameter and default of all that the API takes."""
+    for name in autospikformer_cli.__all__:
+        function = getattr(autospikformer_cli, name)
+        if inspect.isfunction(function):
+            for parameter in inspect.signature(function).parameters.values():
+                yield name, parameter.name, default_as_written(parameter.default)
+
+
+def test_the_python_page_has_every_parameter_with_its_default() -> None:
+    rows = table_rows(page("python.md"), "| parameter | default | of | meaning |")
+    described = [
+        (function, in_backticks(row[0])[0], "".join(in_backticks(row[1])))
+        for row in rows
+        for function in in_backticks(row[2])
+    ]
+    assert sorted(described) == sorted(api_parameters())
+
+
+IMPORTS = module_at("tests/test_imports.py")
+
+
+def test_the_architecture_page_has_the_layers_of_the_tests() -> None:
+    rows = table_rows(page("architecture.md"), "| row | packages | what they are |")
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    assert [set(in_backticks(row[1])) for row in rows] == list(IMPORTS.LAYERS)
+    assert all(len(in_backticks(row[1])) == len(row[2].split(";")) for row in rows[:2])
+
+
+def test_the_architecture_page_says_who_alone_may_what() -> None:
+    rows = table_rows(page("architecture.md"), "| who alone | may |")
+    said = {name: set(in_backticks(who)) for who, what in rows for name in [*in_backticks(what), what.split()[-1]]}
+    for name, who in IMPORTS.ONLY_MAKERS.items():
+        assert said[name] == who
+    installed = {stranger for module in IMPORTS.MODULES for stranger in IMPORTS.strangers_imported(module)}
+    for name, who in IMPORTS.ONLY_IMPORTERS.items():
+        assert name not in installed or said[name] == who, name
+
+
+def test_the_architecture_page_says_what_never_imports_torch() -> None:
+    never = re.search(r"These packages never import torch: (.*?)\. In `energy`", page("architecture.md"), re.DOTALL)
+    assert never
+    assert set(in_backticks(never[1])) == IMPORTS.WITHOUT_TORCH
+    energy = [module for module in IMPORTS.MODULES if IMPORTS.part_of(module) == "energy"]
+    with_torch = {module for module in energy if IMPORTS.strangers_imported(module) & IMPORTS.TORCH}
+    assert with_torch == {each for each in energy if each.parent.name == "tracing"} - {
+        PACKAGE / "energy" / "tracing" / "__init__.py"
+    }
+
+
+ABOUT_THE_CODE = ("architecture.md", "tree-walk.md", "conditions.md", "stores.md")
+
+
+@pytest.mark.parametrize("name", ABOUT_THE_CODE)
+def test_paths_of_the_code_exist(name: str) -> None:
+    """Every path with a folder of the tests or a suffix of source, in the package or in the repository."""
+    prose = re.sub(r"^```.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)
+    source, folder = r"[\w*./-]+\.(?:py|toml|md)", r"(?:tests|benchmarks|plugins)/[\w./-]*"
+    named = [each for each in in_backticks(prose) if re.fullmatch(f"{source}|{folder}", each)]
+    assert len(named) > 5
+    wrong = [each for each in named if not any(any(root.glob(each.rstrip("/"))) for root in (PACKAGE, ROOT))]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ABOUT_THE_CODE)
+def test_names_of_the_code_exist(name: str) -> None:
+    """Written as `engine/choice.py`: `make_engine`."""
+    named = re.findall(r"`([\w/]+\.py)`:\s+`(\w+)`", page(name))
+    assert named or name != "architecture.md"
+    for path, attribute in named:
+        module = importlib.import_module(f"{PACKAGE.name}.{path.removesuffix('.py').replace('/', '.')}")
+        assert hasattr(module, attribute), f"{path}: {attribute}"
+
+
+def test_what_is_to_be_changed_where_exists_and_is_guarded() -> None:
+    rows = table_rows(page("architecture.md"), "| to change | edit | the test that guards it |")
+    assert len(rows) > 20
+    for change, edit, tests in rows:
+        assert any("/" in each or each == "api.py" for each in in_backticks(edit)), change
+        assert in_backticks(tests), change
+        assert all((ROOT / each).exists() for each in in_backticks(tests)), change
+
+
+def test_names_to_edit_are_in_the_file_that_is_named_next() -> None:
+    """Written as `KNOWN` of `data/description.py`."""
+    named = re.findall(r"`(\w+)` of\s+`([\w/.]+\.py)`", page("architecture.md"))
+    assert len(named) > 10
+    for attribute, path in named:
+        file = next(root / path for root in (PACKAGE, ROOT) if (root / path).is_file())
+        assert re.search(
+            rf"^(?:def|class) {attribute}\b|^{attribute}\b", file.read_text(encoding="utf-8"), re.MULTILINE
+        ), attribute
+
+
+def test_the_conditions_page_has_every_question() -> None:
+    from autospikformer_cli.runs import conditions
+
+    public = {
+        name
+        for name, each in vars(conditions).items()
+        if inspect.isfunction(each) and each.__module__ == conditions.__name__ and not name.startswith("_")
+    }
+    rows = table_rows(page("conditions.md"), "| question | asked by | function | compares |")
+    asked = {name for row in rows for name in in_backticks(row[2])}
+    assert {name for name in asked if "Conditions" not in name and name != "=="} == public
+    assert all(hasattr(conditions.Conditions, name.split(".")[1]) for name in asked if name.startswith("Conditions."))
+
+
+def test_the_conditions_page_has_every_effect_with_true_examples() -> None:
+    rows = table_rows(page("conditions.md"), "| effect | what depends on the key | examples |")
+    assert [in_backticks(row[0]) for row in rows] == [[each.name] for each in (*Decides, Decides.NOTHING)]
+    for row in rows:
+        effect = Decides[in_backticks(row[0])[0]]
+        for key in in_backticks(row[2]):
+            assert effects()[key] & effect or effects()[key] == effect, key
+
+
+def drawn(node: TreeNode, subnets: dict[Subnet, str], depth: int = 0) -> Iterator[str]:
+    """A tree as docs/tree-walk.md draws it: = for the members of a group of several, - for all others."""
+    for group in node.groups.values():
+        mark = "=" if len(group.children) > 1 else "-"
+        for child in group.children.values():
+            ends = "".join(f" {subnets[each]}" for each in child.subnets)
+            yield f"{'  ' * depth}{mark} {stage_in_words(child.stage)}{ends}"
+            yield from drawn(child, subnets, depth + 1)
+
+
+def stage_in_words(stage: Stage | None) -> str:
+    if isinstance(stage, Fire):
+        layers = ", ".join(layer.weights.name.rpartition(".")[2].removesuffix("_linear") for layer in stage.layers)
+        return f"{layers}: {stage.outputs} channels, tau {stage.neuron.tau:g}"
+    return f"attention: {stage.heads} heads" if isinstance(stage, Attend) else "classifier:"
+
+
+def test_the_tree_on_the_page_is_the_tree_of_its_subnets() -> None:
+    text = page("tree-walk.md")
+    subnets = {parse_subnet(genes): name for name, genes in re.findall(r"^    ([A-D]) (\([^)]+\))", text, re.MULTILINE)}
+    space = SearchSpace(
+        **{gene: tuple(sorted({value for subnet in subnets for value in getattr(subnet, gene)}))
+           for gene in ("mlp_ratio", "num_heads", "threshold", "tau")},
+        depth=(1,), time_step=(4,), embed_dim=(16,),
+    )  # fmt: skip
+    supernet = Supernet(NetworkConfig(NetworkShape(8, 1, 10, 16), space))
+    tree = grow(((each, supernet.encoder_stages(each)) for each in subnets), merges_outputs=True)
+    lines = list(drawn(tree, subnets))
+    assert "\n".join(lines) in text
+    alone = sum(len(list(supernet.encoder_stages(each))) for each in subnets)
+    assert f"the four subnets have {alone} stages. The tree has {len(lines)}." in " ".join(text.split())

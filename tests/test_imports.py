@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,26 +18,32 @@ PACKAGE = Path(autospikformer_cli.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS = (
-    {"errors", "registry", "say"},
+    {"errors", "registry", "say", "units", "atomic_files", "child_processes", "wording"},
     {"space", "measurement", "recipe"},
     {"store"},
     {"search", "data", "spiking"},
     {"energy", "engine"},
     {"evaluation"},
     {"training", "analysis"},
-    {"report"},
-    {"cli"},
     {"runs"},
     {"exchange"},
+    {"api"},
+    {"report"},
+    {"cli"},
     {"commands"},
     {"__main__"},
 )
-"""Left never from right; inside a layer in any order that makes no circle."""
+"""A package may import packages of the rows above it, and of its own row in any order that makes no circle.
+
+docs/architecture.md has the same table, and a test compares the two.
+"""
 
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 COMMAND_LINE = {"commands", "cli"}
 ONLY_IMPORTERS = {"h5py": {"store"}, "matplotlib": {"report"}, "plotly": {"report"}, "typer": COMMAND_LINE}
-WITHOUT_TORCH = {*LAYERS[0], *LAYERS[1], "store", "search", "report"}
+ONLY_MAKERS = {"Console": {"cli"}, "Interruption": {"cli"}, "Session": {"cli"}}
+"""Who alone may call these classes."""
+WITHOUT_TORCH = {*LAYERS[0], *LAYERS[1], "store", "search", "report", "api", "cli", "commands"}
 TORCH = {"torch", "torchvision", "tonic"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -55,9 +64,17 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def written_names(tree: ast.AST) -> Iterator[str]:
+    """Names of the package's modules that stand in texts, as import_module and importlib.resources take them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(rf"^{NAME}(?:\.\w+)+(?=$|:)", node.value)
+
+
 def parts_imported(module: Path) -> set[str]:
-    """The other parts of the package that a module imports."""
-    dotted = (name.split(".") for name in imports_of(ast.parse(module.read_text(encoding="utf-8"))))
+    """The other parts of the package that a module imports, by a statement or by a name in a text."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    dotted = (name.split(".") for name in (*imports_of(tree), *written_names(tree)))
     return {names[1] for names in dotted if names[0] == NAME and len(names) > 1} - {part_of(module)}
 
 
@@ -78,7 +95,7 @@ def label(module: Path) -> str:
 @pytest.mark.parametrize("module", MODULES, ids=label)
 def test_left_never_imports_from_right(module: Path) -> None:
     if module == PACKAGE / "__init__.py":
-        assert not parts_imported(module)
+        assert parts_imported(module) == {"api", "engine", "errors", "recipe"}  # for annotations: see below
         return
     own = part_of(module)
     wrong = sorted(part for part in parts_imported(module) if RANK[part] > RANK[own])
@@ -90,6 +107,23 @@ def test_parts_make_no_circle() -> None:
     for module in MODULES:
         graph.setdefault(part_of(module), set()).update(parts_imported(module))
     TopologicalSorter(graph).prepare()
+
+
+def test_the_package_itself_imports_nothing_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {NAME}, sys; print(*[each for each in sys.modules if {NAME!r} in each])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [NAME]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=label)
+def test_only_the_command_line_has_a_console(module: Path) -> None:
+    calls = [
+        node.func for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    ]
+    made = {call.id for call in calls if isinstance(call, ast.Name)} & ONLY_MAKERS.keys()
+    assert not [name for name in made if part_of(module) not in ONLY_MAKERS[name]]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=label)

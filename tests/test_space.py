@@ -176,7 +176,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.one_of(
         st.text(max_size=60),
@@ -230,7 +230,7 @@ def test_size_of_the_papers_spaces() -> None:
     assert space.size() == (3456**2 + 3456**3 + 3456**4) * 3 * 5
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(spaces(most=2).filter(lambda space: space.size() <= 3000))
 def test_size_is_the_number_of_distinct_members(space: SearchSpace) -> None:
     members = list(space.members())

@@ -1,1 +1,1 @@
-"""What a trained and searched network tells: redundancy of channels, rank correlation, intervals. Values only."""
+"""Analysis of a trained and searched network: redundancy of channels, rank correlation, intervals. Values only."""

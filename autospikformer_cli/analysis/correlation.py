@@ -1,4 +1,4 @@
-"""How sure a measured number is: rank correlation of two columns, interval of an accuracy."""
+"""Rank correlation of two columns, and the confidence interval of an accuracy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from statistics import NormalDist
 
 
 def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Kendall's tau-b (ties corrected) of two columns; None for fewer than 2 rows or a constant column.
+    """Kendall's tau-b (corrected for ties) of two columns; None for fewer than 2 rows or a constant column.
 
-    Raises ValueError for columns of different lengths.
+    Raises ValueError if the columns differ in length.
     """
     if len(a) != len(b):
         raise ValueError(f"columns of {len(a)} and {len(b)} rows have no rank correlation")
@@ -26,8 +26,8 @@ def binomial_interval(correct: int, images: int, confidence: float = 0.95) -> tu
 
     (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)         (Wilson, 1927)
 
-    with p = correct / images, n = images, z the normal quantile. Raises ValueError where 0 <= correct <= images and
-    images > 0 do not hold.
+    with p = correct / images, n = images, z the normal quantile. Raises ValueError unless 0 <= correct <= images and
+    images > 0.
     """
     if not 0 <= correct <= images or images == 0:
         raise ValueError(f"{correct} of {images} images is no accuracy")

@@ -65,7 +65,7 @@ def _in_our_words(error: typer.TyperException) -> UserError:
     """A mistake in the command line itself, which Typer found."""
     message = error.format_message().removesuffix(".")
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else PROGRAM
+    path = context.command_path.strip() if context else PROGRAM
     return UserError(message[:1].lower() + message[1:], path, f"see {path} --help")
 
 

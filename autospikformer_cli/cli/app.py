@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from autospikformer_cli.cli.options import with_shared_options
+from autospikformer_cli.cli.subcommands import typer_command
 from autospikformer_cli.cli.summaries import summary_of
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.registry import DISTRIBUTION, Registry, is_ours, unusable
@@ -66,14 +66,10 @@ class CommandGroup(TyperGroup):
             raise
 
     def _command(self, name: str) -> Command:
-        function = self.registry.get(name)
+        found = self.registry.get(name)
         point = self.registry.providers[name][0]
         try:
-            if not callable(function):
-                raise TypeError(f"{point.value} is not a function")
-            app = typer.Typer(rich_markup_mode=None, add_completion=False)
-            app.command(name)(with_shared_options(function))
-            return get_command(app)
+            return typer_command(name, found, point.value)
         except (Exception, SystemExit) as error:
             if is_ours(point):
                 raise

@@ -1,47 +1,121 @@
-"""The one place where a command's parameter annotated `Session` becomes the shared options."""
+"""Options that several commands have, each written once. A command has those that act on what it does.
+
+A parameter annotated `RunOption`, `SetOption` and so on is one option. One annotated `Session`, `DeviceOptions` or
+`ComputeOptions` stands for several; `with_option_groups` puts them in its place.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autospikformer_cli.cli.session import Session, checked_session
+from autospikformer_cli.cli.session import Session
+from autospikformer_cli.errors import Faults, UserError
 
-# The names are those of `checked_session`; help texts are full sentences' worth for every command alike.
-SHARED_OPTIONS: dict[str, tuple[object, object]] = {
-    "run": (
-        Annotated[
-            Path | None,
-            typer.Option(
-                "--run",
-                metavar="DIR",
-                help="The run's folder.",
-                show_default="the newest under runs/; train and import: their own",
-            ),
-        ],
-        None,
+if TYPE_CHECKING:
+    from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.engine.names import EngineName
+    from autospikformer_cli.recipe import Override
+
+RunOption = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="the newest under runs/"),
+]
+NewRunOption = Annotated[
+    Path | None, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="runs/NAME")
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A recipe key and a TOML value, for example train.epochs=3; may be repeated.",
+        show_default=False,
     ),
-    "overrides": (
-        Annotated[
-            list[str],
-            typer.Option(
-                "--set",
-                metavar="KEY=VALUE",
-                help="A recipe key and a TOML value, for example train.epochs=3; may be repeated.",
-                show_default=False,
-            ),
-        ],
-        [],
+]
+ScoreSetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A key that decides scores, such as search.bounds.", show_default=False
     ),
-    "device": (
-        Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")],
-        "cpu",
-    ),
+]
+SUBNETS = "best, largest, smallest, baseline, a candidate's id, or the paper's tuple."
+SubnetOption = Annotated[str, typer.Option("--subnet", help=SUBNETS)]
+AlphaOption = Annotated[
+    float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
+]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="Hardware: a name, or a .toml of yours (energy.profile).")
+]
+ConventionOption = Annotated[
+    str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
+]
+FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
+FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]
+
+OPTION_OF_KEY = {
+    "search.alpha": "--alpha",
+    "search.algorithm": "--algorithm",
+    "search.limits.params": "--max-params",
+    "search.limits.energy": "--max-energy",
+    "search.limits.sops": "--max-sops",
+    "search.limits.time_step": "--max-time-step",
+    "energy.profile": "--profile",
+    "energy.convention": "--convention",
+}
+"""Options that stand for a recipe key."""
+
+
+def overrides_of(texts: Sequence[str], by_key: Mapping[str, float | str | None]) -> list[str | Override]:
+    """What --set gives, and over it the options of recipe keys. None: an option that was not given."""
+    from autospikformer_cli.recipe import option_override
+
+    given = ((OPTION_OF_KEY[key], key, value) for key, value in by_key.items() if value is not None)
+    return [*texts, *(option_override(option, key, value) for option, key, value in given)]
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What computes. threads: None for torch's own choice."""
+
+    device: str = "cpu"
+    threads: int | None = None
+    precision: str = "float32"
+
+    def set_up(self) -> Compute:
+        """Makes this process compute so. Raises UserError if there is no such device."""
+        return self._compute(None)
+
+    def _compute(self, engine: EngineName | None) -> Compute:
+        from autospikformer_cli.engine.compute import own_process
+
+        return own_process(self.device, self.precision, self.threads, engine)
+
+
+@dataclass(frozen=True)
+class ComputeOptions(DeviceOptions):
+    """What computes, and by which engine. engine: None for the one that suits device and network."""
+
+    engine: EngineName | None = None
+
+    def set_up(self) -> Compute:
+        """Makes this process compute so. Raises UserError if there is no such device."""
+        return self._compute(self.engine)
+
+
+Option = tuple[object, object]
+"""A parameter's annotation, and its default."""
+
+DEVICE: dict[str, Option] = {
+    "device": (Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")], "cpu"),
     "threads": (
         Annotated[
             str | None,
@@ -53,6 +127,8 @@ SHARED_OPTIONS: dict[str, tuple[object, object]] = {
         Annotated[str, typer.Option("--precision", metavar="PRECISION", help="float32 or float64.")],
         "float32",
     ),
+}
+ENGINE: dict[str, Option] = {
     "engine": (
         Annotated[
             str | None,
@@ -65,6 +141,8 @@ SHARED_OPTIONS: dict[str, tuple[object, object]] = {
         ],
         None,
     ),
+}
+OUTPUT: dict[str, Option] = {
     "json": (
         Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else there.")],
         False,
@@ -76,26 +154,67 @@ SHARED_OPTIONS: dict[str, tuple[object, object]] = {
 }
 
 
-def with_shared_options(command: Callable[..., object]) -> Callable[..., None]:
-    """The command with the shared options in the place of its parameter annotated `Session`, if it has one.
+def _compute_faults(given: Mapping[str, Any]) -> Iterator[UserError]:
+    from autospikformer_cli.engine.names import name_faults
 
-    Its result is dropped: a command's outcome is what it writes and raises. Raises TypeError where one of its own
-    parameters has the name of a shared option.
+    threads, wrong = given["threads"], list(name_faults(given["device"], given["precision"], given.get("engine")))
+    if threads is not None and not re.fullmatch(r"0*[1-9][0-9]{0,4}", threads):
+        wrong.append(
+            UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
+        )
+    order = ("--device", "--threads", "--precision", "--engine")
+    yield from sorted(wrong, key=lambda fault: order.index(fault.where or ""))
+
+
+def _device(given: Mapping[str, Any]) -> dict[str, Any]:
+    threads = given["threads"]
+    return {**given, "threads": None if threads is None else int(threads)}
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that stand for one parameter. faults: of their texts. fields: of the parameter's value."""
+
+    options: Mapping[str, Option]
+    faults: Callable[[Mapping[str, Any]], Iterator[UserError]]
+    fields: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+GROUPS: dict[object, OptionGroup] = {
+    DeviceOptions: OptionGroup(DEVICE, _compute_faults, _device),
+    ComputeOptions: OptionGroup(DEVICE | ENGINE, _compute_faults, _device),
+    Session: OptionGroup(OUTPUT, lambda given: iter(()), dict),
+}
+"""By the annotation of a parameter."""
+
+
+def with_option_groups(command: Callable[..., object]) -> Callable[..., None]:
+    """The command with the options of each group in the place of the parameter that stands for them, at the end.
+
+    Its result is dropped: a command's outcome is what it writes and raises. Raises Faults with all wrong texts, and
+    TypeError if one of its own parameters has the name of an option of a group.
     """
     signature = inspect.signature(command, eval_str=True)
-    sessions = [name for name, parameter in signature.parameters.items() if parameter.annotation is Session]
-    own = [parameter for name, parameter in signature.parameters.items() if name not in sessions]
-    shared = _shared_parameters() if sessions else []
-    taken = {parameter.name for parameter in own} & {parameter.name for parameter in shared}
+    groups = {name: each.annotation for name, each in signature.parameters.items() if each.annotation in GROUPS}
+    own = [parameter for name, parameter in signature.parameters.items() if name not in groups]
+    found = [name for annotation in groups.values() for name in GROUPS[annotation].options]
+    taken = {parameter.name for parameter in own} & set(found)
     if taken:
         raise TypeError(f"a parameter is called as a shared option is: {', '.join(sorted(taken))}")
+    shared = [_parameter(name, option) for each in GROUPS if each in groups.values() for name, option in _options(each)]
 
     @functools.wraps(command)
     def run(**values: object) -> None:
-        if sessions:
-            options = {parameter.name: values.pop(parameter.name) for parameter in shared}
-            session = checked_session(**options)  # type: ignore[arg-type]
-            values |= dict.fromkeys(sessions, session)
+        faults: list[UserError] = []
+        for name, annotation in groups.items():
+            group = GROUPS[annotation]
+            given = {option: values.pop(option) for option in group.options}
+            wrong = list(group.faults(given))
+            faults += wrong
+            if not wrong:
+                values[name] = annotation(**group.fields(given))
+        if faults:
+            raise Faults(faults)
         command(**values)
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
@@ -104,9 +223,10 @@ def with_shared_options(command: Callable[..., object]) -> Callable[..., None]:
     return run
 
 
-def _shared_parameters() -> list[inspect.Parameter]:
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    return [
-        inspect.Parameter(name, keyword, default=default, annotation=annotation)
-        for name, (annotation, default) in SHARED_OPTIONS.items()
-    ]
+def _options(annotation: object) -> Iterator[tuple[str, Option]]:
+    yield from GROUPS[annotation].options.items()
+
+
+def _parameter(name: str, option: Option) -> inspect.Parameter:
+    annotation, default = option
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -165,7 +165,7 @@ def _rich_bar(console: Console) -> RichProgress:
         return TextColumn(template, markup=False, table_column=Column(no_wrap=True))
 
     class ValuesBelow(RichProgress):
-        """On a narrow terminal values beside the bar would cut the count and the time left, or be cut themselves."""
+        """Values have a line of their own: next to the bar, a narrow terminal would cut the count and the time."""
 
         def get_renderables(self) -> Iterator[RenderableType]:
             yield from super().get_renderables()

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.options import (
+    SUBNETS,
+    ComputeOptions,
+    ConventionOption,
+    ProfileOption,
+    RunOption,
+    SetOption,
+    overrides_of,
+)
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.commands.energy_options import ConventionOption, ProfileOption
+from autospikformer_cli.cli.subcommands import Subcommands
+from autospikformer_cli.commands.energy_module import energy_of_module
+from autospikformer_cli.commands.energy_output import AnnOption, ChartOption, CompareOption, CsvOption, HeatmapOption
 
-if TYPE_CHECKING:
-    from autospikformer_cli.report.energy_report import NetworkEnergy
 
-
-def energy(
+def energy_of_subnet(
     session: Session,
+    compute: ComputeOptions,
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe, for given rates; without it a run is read.")
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe, with given rates. Without it, a run is read.")
     ] = None,
-    subnet: Annotated[
-        str | None,
-        typer.Option("--subnet", help="best, largest, smallest, baseline, a candidate's id, or the paper's tuple."),
-    ] = None,
+    subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS)] = None,
     firing_rate: Annotated[
         float | None, typer.Option("--firing-rate", help="One mean input value for all layers, 0 to 1; needs no data.")
     ] = None,
@@ -32,104 +37,45 @@ def energy(
     ] = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Under all conventions, side by side.")] = False,
-    ann: Annotated[bool, typer.Option("--ann", help="Beside the ANN of the same shape, layer by layer.")] = False,
-    chart: Annotated[
-        Path | None, typer.Option("--chart", metavar="FILE", help="Draw the joules by layer: .png or .svg.")
-    ] = None,
-    heatmap: Annotated[
-        Path | None,
-        typer.Option("--heatmap", metavar="FILE", help="Draw the firing rate by layer and time step: .png or .svg."),
-    ] = None,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="One CSV table on standard output, and nothing else there.")
-    ] = False,
-    module: Annotated[
-        str | None,
-        typer.Option(
-            "--module", metavar="PACKAGE.MODULE:FACTORY", help="A PyTorch module of yours instead of a subnet."
-        ),
-    ] = None,
-    input_shape: Annotated[
-        str | None, typer.Option("--input-shape", metavar="N,C,H,W", help="Shape of the module's input.")
-    ] = None,
-    input_layout: Annotated[
-        str | None,
-        typer.Option("--input-layout", metavar="LETTERS", help="Its dimensions: N images, T time steps, as TNCHW."),
-    ] = None,
-    inputs: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="The module's input, .npy; else random numbers.")
-    ] = None,
-    time_steps: Annotated[
-        int | None, typer.Option("--time-steps", min=1, help="Steps that the module makes of an input without T.")
-    ] = None,
+    compare: CompareOption = False,
+    ann: AnnOption = False,
+    chart: ChartOption = None,
+    heatmap: HeatmapOption = None,
+    csv: CsvOption = False,
+    run: RunOption = None,
+    overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show MACs, input rates, synaptic operations and joules of every layer for one image.
+    """Show where the joules of a subnet go, layer by layer.
 
-    Of a run's subnet from the counts that it measured; at given rates from the shapes alone; or of a PyTorch module.
+    The table has each layer's MACs, input rate, synaptic operations and joules for one image. They come from the counts
+    of a run's subnet, or from given rates and the network's shape alone.
 
     Example: aspk energy cifar10-small --subnet baseline --firing-rate 0.2 --ann
     """
+    from autospikformer_cli.api import price_subnet
+    from autospikformer_cli.commands.energy_output import EnergyOutput
     from autospikformer_cli.errors import UserError
-    from autospikformer_cli.report.energy_charts import require_pictures
-    from autospikformer_cli.runs.energy import given_energy, measured_energy, module_energy, with_energy_options
+    from autospikformer_cli.recipe import load_recipe
+    from autospikformer_cli.runs.energy import given_energy
+    from autospikformer_cli.runs.trained_run import stored_recipe
+    from autospikformer_cli.store.runs import resolve_run
 
-    session = with_energy_options(session, profile, convention)
-    given = firing_rate is not None or rates is not None
-    _require_one(
-        {"RECIPE": recipe, "--subnet": subnet, "--firing-rate": firing_rate, "--rates": rates},
-        {"--input-shape": input_shape, "--input-layout": input_layout, "--input": inputs, "--time-steps": time_steps},
-        module,
-    )
-    if csv and (session.json or compare or ann):
-        other = "--json" if session.json else "--compare" if compare else "--ann"
-        raise UserError(f"--csv and {other} both want standard output", "--csv", "leave one of them out")
-    require_pictures(chart, heatmap)
+    output = EnergyOutput(session, compare, ann, chart, heatmap, csv)
+    output.require_possible()
     if firing_rate is not None and rates is not None:
         raise UserError("--rates gives every layer's rate already", "--firing-rate", "leave one of them out")
-    if module is not None:
-        found = module_energy(session, module, input_shape, input_layout, time_steps, inputs)
-    elif given:
-        found = given_energy(session, recipe, subnet, firing_rate, rates)
-    elif recipe is not None:
-        fix = "add --firing-rate 0.2 or --rates FILE, or leave the recipe out to read a run's"
-        raise UserError("a recipe alone has no firing rates", f"aspk energy {recipe}", fix)
-    else:
-        found = measured_energy(session, subnet)
-    _show(session, found, compare, ann, chart, heatmap, csv)
-
-
-def _require_one(of_subnets: dict[str, object], of_modules: dict[str, object], module: str | None) -> None:
-    """Raises UserError for options that belong to the other kind of network."""
-    from autospikformer_cli.errors import UserError
-
-    wrong = [name for name, value in (of_modules if module is None else of_subnets).items() if value is not None]
-    if wrong:
-        what = "has no meaning with --module" if module else "needs --module"
-        raise UserError(
-            f"{wrong[0]} {what}", "aspk energy", "leave one of the two out" if module else "name a module of yours"
-        )
-
-
-def _show(
-    session: Session,
-    found: NetworkEnergy,
-    compare: bool,
-    ann: bool,
-    chart: Path | None,
-    heatmap: Path | None,
-    csv: bool,
-) -> None:
-    from autospikformer_cli.report.energy_csv import energy_csv
-    from autospikformer_cli.report.energy_report import draw, energy_document, energy_tables
-
-    document = energy_document(found)
-    draw(found, chart, heatmap)
-    if csv:
-        sys.stdout.write(energy_csv(found.report.layers, found.rules.name, found.energy.hardware.name))
+    given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention})
+    if firing_rate is None and rates is None:
+        if recipe is not None:
+            fix = "add --firing-rate 0.2 or --rates FILE, or leave the recipe out to read a run's"
+            raise UserError("a recipe alone has no firing rates", f"aspk energy {recipe}", fix)
+        output.show(price_subnet(run, subnet, given, compute=compute.set_up(), say=session))
         return
-    for number, table in enumerate(energy_tables(found, compare, ann)):
-        if number:
-            session.console.print()
-        session.console.print(table)
-    session.emit(document)
+    if recipe is None:
+        path = resolve_run(run)
+        output.show(given_energy(stored_recipe(path, given), path, subnet, firing_rate, rates))
+    else:
+        output.show(given_energy(load_recipe(recipe, given), None, subnet, firing_rate, rates))
+
+
+energy = Subcommands("subnet", {"subnet": energy_of_subnet, "module": energy_of_module})

@@ -1,4 +1,4 @@
-"""Make a run of a published Spikformer checkpoint."""
+"""Make a run from a published Spikformer checkpoint."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.options import DeviceOptions, NewRunOption, SetOption
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.wording import shortened
 
 
 def import_(
     session: Session,
+    device: DeviceOptions,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth, .pt, .pth.tar, .bin or .safetensors file.")],
     recipe: Annotated[
         str,
-        typer.Option("--recipe", metavar="RECIPE", help="The recipe of its network and data: a name or .toml file."),
+        typer.Option("--recipe", metavar="RECIPE", help="The recipe of its network and data: a name, or a .toml file."),
     ],
+    run: NewRunOption = None,
+    overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Make a run of a Spikformer checkpoint, which every other command takes; nothing is trained.
+    """Make a run from a Spikformer checkpoint, for every other command. Nothing is trained.
 
-    FILE holds a state dict with the published names, bare or under state_dict or model. The run is runs/FILE's name, or
-    a new --run.
+    FILE holds a state dict with the published names, alone or under state_dict or model. The run is runs/NAME, with
+    FILE's name, or the new folder of --run.
 
     Example: aspk import spikformer-4-384.pth --recipe cifar10-small
     """
-    from autospikformer_cli.exchange.importing import import_checkpoint, run_name
-    from autospikformer_cli.exchange.state_dict_file import shortened
+    from autospikformer_cli.exchange.importing import import_checkpoint, require_no_run, run_name
     from autospikformer_cli.recipe import load_recipe
 
-    imported = import_checkpoint(file, load_recipe(recipe, session.overrides), session)
-    path = imported.save(session, run_name(file))
+    require_no_run(run)
+    imported = import_checkpoint(file, load_recipe(recipe, overrides), device.set_up())
+    path = imported.save(run, run_name(file))
     origin = imported.origin
     for remark in imported.remarks:
         session.remark(remark)

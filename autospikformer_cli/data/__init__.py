@@ -1,1 +1,1 @@
-"""Images: sources, splits fixed by seed, augmentation and order, as functions of (seed, epoch, index)."""
+"""Images: sources, splits fixed by a seed, augmentation and order, as functions of (seed, epoch, index)."""

@@ -1,4 +1,4 @@
-"""Augmentation of batches on the device: flips, RandAugment's operations, erasing; of images and of events."""
+"""Augmentation of batches of images or events, on the device: flips, RandAugment's operations, erasing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autospikformer_cli.data.plan import ImageOp, Plan, event_plan_for, plan_for
 IMAGE_KINDS = ("spikformer", "flip", "none")
 EVENT_KINDS = ("events", "flip", "none")
 LEVELS = 256
-"""Values of a pixel."""
+"""Number of values of a pixel."""
 
 
 def augment(
@@ -28,24 +28,25 @@ def augment(
     device: torch.device | str,
     dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Augmented frames as of `to_frames`; what happens to an image is a function of (seed, epoch, its index) alone.
+    """Augmented frames, in the form of `to_frames`. An image's augmentation is a function of (seed, epoch, its index).
 
-    kind "none": `to_frames` only. "flip": mirrored with probability 1/2. "spikformer", for images: that, then with
-    probability 1/2 one of equalize, rotate (30 degrees), shear-x (0.3), translate-x and translate-y (0.45 of the side),
-    in random direction, at m tenths of these values, m from Normal(9, 0.4) clipped to 0..10; then, with probability
-    1/4, a box erased: 0.02 to 1/3 of the area, aspect 0.3 to 1/0.3. These are the settings of Spikformer's published
-    training (timm's rand-m9-n1-mstd0.4, reprob 0.25, remode const).
-    What an operation uncovers, and what is erased, gets the mean colour: 0 after normalisation. Resampling is
-    bilinear, in floating point (the published scripts: bicubic, rounded to bytes).
+    kind "none": `to_frames` only. "flip": mirror with probability 1/2.
 
-    "events", for recordings: mirrored with probability 1/2, then one of six, each as likely: nothing, shear-x (to 0.3
-    either way, about the centre), translate-x, translate-y (to 5 pixels either way where the side is 128, as much of
-    other sides), rotate (to 30 degrees either way), cutout (a square of 0.001 to 0.11 of the area loses its events);
-    the size is uniform. All frames and polarities of a recording get the same. These are the settings of Spikformer's
-    published training on CIFAR10-DVS. Resampling takes the nearest pixel, as there: counts stay whole numbers.
+    kind "spikformer", for images, has the settings of Spikformer's published training (timm's rand-m9-n1-mstd0.4,
+    reprob 0.25, remode const). First, "flip". Then, with probability 1/2, one of equalize, rotate (30 degrees), shear-x
+    (0.3), translate-x and translate-y (0.45 of the side), in a random direction, at m tenths of these values. m is from
+    Normal(9, 0.4), clipped to 0..10. Then, with probability 1/4, erase a box of 0.02 to 1/3 of the area and aspect 0.3
+    to 1/0.3. Uncovered and erased pixels get the mean colour: 0 after normalisation. Resampling is bilinear, in
+    floating point (in the published scripts bicubic, rounded to bytes).
+
+    kind "events", for recordings, has the settings of Spikformer's published training on CIFAR10-DVS. First, "flip".
+    Then one of six with equal probability: nothing, shear-x (up to 0.3 either way, about the centre), translate-x,
+    translate-y (up to 5/128 of the side either way), rotate (up to 30 degrees either way), cutout (a square of 0.001 to
+    0.11 of the area loses its events). The size is uniform, and the same for all frames and polarities of a recording.
+    Resampling takes the nearest pixel, as published, so counts stay whole numbers.
 
     Shapes: images uint8 (B, H, W, C) -> (1, B, H, W, C) of the dtype, recordings (B, F, H, W, C) -> (F, B, H, W, C);
-    index int64 (B,). Raises ValueError for a kind that is not for this data.
+    index int64 (B,). Raises ValueError for a kind that does not fit the data.
     """
     is_events = description.num_frames is not None
     kinds = EVENT_KINDS if is_events else IMAGE_KINDS
@@ -77,7 +78,7 @@ def _rows(chosen: NDArray[np.bool_], device: torch.device | str) -> torch.Tensor
 
 
 def _equalized(images: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """A copy of the images (B, H, W, C), those equalized whose operation this is."""
+    """A copy of the images (B, H, W, C). Those whose operation is EQUALIZE are equalized."""
     equalized = _rows(plan.operation == ImageOp.EQUALIZE, images.device)
     return images.index_copy(0, equalized, equalize(images[equalized]))
 
@@ -86,7 +87,7 @@ def equalize(images: torch.Tensor) -> torch.Tensor:
     """Histogram equalisation of each image and channel, uint8 (B, H, W, C), as Pillow's ImageOps.equalize.
 
     With h the histogram, n pixels and s = floor((n - h[highest value]) / 255): v -> floor((s // 2 + sum of h below v)
-    / s), at most 255; unchanged where s = 0, so images under 256 pixels always are.
+    / s), at most 255. If s = 0, as always under 256 pixels, nothing changes.
     """
     batch, height, width, channels = images.shape
     planes = images.permute(0, 3, 1, 2).reshape(batch * channels, height * width).long()
@@ -101,10 +102,10 @@ def equalize(images: torch.Tensor) -> torch.Tensor:
 
 
 def resample(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Frames moved by affine maps, bilinearly, with 0 outside.
+    """Move frames by affine maps, with bilinear interpolation, and 0 outside.
 
-    Shapes: frames (B, H, W, C); matrix float64 (B, 2, 3), output position to input position in pixels from the top left
-    corner (see Plan).
+    Shapes: frames (B, H, W, C); matrix float64 (B, 2, 3). The matrix maps an output position to an input position, in
+    pixels from the top left corner (see Plan).
     """
     height, width = frames.shape[1:3]
     x, y = _input_positions(matrix.to(frames.device), height, width)
@@ -114,7 +115,7 @@ def resample(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 
 def resample_counts(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Recordings moved by affine maps, each pixel a copy of the nearest one, with 0 outside.
+    """Move recordings by affine maps. Each pixel is a copy of the nearest one, with 0 outside.
 
     Shapes: frames (F, B, H, W, C); matrix float64 (B, 2, 3) as in `resample`, one for all frames of a recording.
     """
@@ -127,17 +128,17 @@ def resample_counts(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 
 def _input_positions(matrix: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each output pixel's centre comes from: x and y, float64 (B, H, W), in pixels from the top left corner."""
+    """Input positions of the output pixels' centres: x and y, float64 (B, H, W), in pixels from the top left corner."""
     map_x, map_y = matrix.unbind(1)
     x = torch.arange(width, device=matrix.device, dtype=torch.float64) + 0.5
     y = (torch.arange(height, device=matrix.device, dtype=torch.float64) + 0.5)[:, None]
-    # Products and sums one by one: a matrix product may round differently for another batch size.
+    # Products and sums one by one, because a matrix product may round differently for another batch size.
     from_x, from_y = ((a * x + b * y) + c for a, b, c in ((m[:, :, None, None].unbind(1)) for m in (map_x, map_y)))
     return from_x, from_y
 
 
 def erase(frames: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """Frames (F, B, H, W, C) with 0 inside each image's box (B, 4): top, left, height and width in pixels."""
+    """Set frames (F, B, H, W, C) to 0 inside each image's box (B, 4): top, left, height and width in pixels."""
     top, left, tall, wide = box.to(frames.device)[:, :, None].unbind(1)
     rows, columns = (torch.arange(size, device=frames.device) for size in frames.shape[2:4])
     in_rows, in_columns = (rows >= top) & (rows < top + tall), (columns >= left) & (columns < left + wide)

@@ -1,4 +1,4 @@
-"""What a network must know of a data set before it sees an image: classes, channels, size, normalisation."""
+"""What a network must know about a data set before it sees an image: classes, channels, size, normalisation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class DataDescription:
     """Shape and normalisation of a data set's images, or of its recordings of events.
 
-    image_size: height and width in pixels. mean, std: of each channel, for pixels scaled to 0..1. num_frames: that a
-    recording is cut into; None for images. Frames of events are counts, and not normalised.
+    image_size: height and width in pixels. mean, std: of each channel, for pixels scaled to 0..1. num_frames: number
+    of frames of a recording; None for images. Frames of events are counts, which are not normalised.
     """
 
     num_classes: int
@@ -33,24 +33,24 @@ class DataDescription:
 
 
 KNOWN = {
-    # One mean and deviation of all 1,797 images (0..255), test images among them: two numbers that select nothing.
+    # Mean and deviation of all 1,797 images (0..255), test images included: two numbers that select nothing.
     "digits": DataDescription(10, 1, 8, (0.3053,), (0.3759,)),
     # The constants of the published Spikformer training scripts.
     "cifar10": DataDescription(10, 3, 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": DataDescription(100, 3, 32, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
 }
-"""Data sets described without a look at their files, in their own image size."""
+"""Data sets that can be described without their files, in their own image size."""
 
 FOLDER_CHANNELS = 3
 FOLDER_MEAN = FOLDER_STD = (0.5,) * FOLDER_CHANNELS
-"""What is taken for a user's own images (read as RGB) where the recipe gives no normalisation: pixels go to -1..1."""
+"""Normalisation of a user's own images (read as RGB) if the recipe gives none: it maps pixels to -1..1."""
 
 
 NUM_DIGIT_CLASSES = 10
 
 
 def describe(config: DataConfig) -> DataDescription:
-    """The description of a recipe's data set; of a folder, and of N-Caltech101, the class folders are counted.
+    """The description of a recipe's data set. For a folder and for N-Caltech101, it counts the class folders.
 
     Raises UserError for a missing folder or image size, and for a normalisation that does not fit the channels.
     """
@@ -76,7 +76,7 @@ def describe(config: DataConfig) -> DataDescription:
 
 
 def framing_of(config: DataConfig) -> Framing:
-    """How a recipe's recordings of events become frames. Raises UserError for a missing image size."""
+    """How recordings of a recipe's data set become frames. Raises UserError for a missing image size."""
     if config.dataset == "digits-events":
         from autospikformer_cli.data.saccades import SENSOR_SIZE
 

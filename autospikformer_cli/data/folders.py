@@ -1,4 +1,4 @@
-"""Where a user's own images lie: class folders, with or without splits of their own. Names only, no image is read."""
+"""Folders of a user's own images: class folders, with or without folders for splits. Reads names, not images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ LAYOUT = "put the images at data.root/<class>/, or at data.root/train/<class>/ a
 
 
 def absolute(root: str | Path) -> Path:
-    """The folder of data.root, for messages and for reading alike; relative to the working directory."""
+    """The absolute path of data.root. A relative one is relative to the working directory."""
     return Path(root).expanduser().absolute()
 
 
 def split_folders(root: str | Path) -> dict[str, Path]:
-    """The folder of each split that has one of its own; a flat folder of classes is all "train".
+    """The folder of each split that has its own. A flat folder of classes is all "train".
 
-    Layouts: root/train/<class>, with root/validation/<class> and root/test/<class> or without them; or root/<class>.
-    Raises UserError where the root is missing, or is no folder.
+    Layouts: root/train/<class>, with or without root/validation/<class> and root/test/<class>; or root/<class>.
+    Raises UserError if the root is missing or is not a folder.
     """
     folder = absolute(root)
     if not folder.is_dir():
@@ -30,9 +30,9 @@ def split_folders(root: str | Path) -> dict[str, Path]:
 
 
 def class_names(root: str | Path) -> list[str]:
-    """Names of the class folders, sorted: a class's number is its place here.
+    """Names of the class folders, sorted. A class's number is its position here.
 
-    Raises UserError where there is none, or where the splits have different classes.
+    Raises UserError if there are none, or if the splits have different classes.
     """
     folders = split_folders(root)
     names = {

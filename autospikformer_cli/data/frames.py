@@ -1,4 +1,4 @@
-"""Pixels, or counts of events, as the network reads them."""
+"""Images and recordings in the form that the network reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autospikformer_cli.data.description import DataDescription
 def to_frames(
     images: torch.Tensor, description: DataDescription, device: torch.device | str, dtype: torch.dtype
 ) -> torch.Tensor:
-    """One frame of an image, (pixel / 255 - mean) / std of each channel; a recording's frames of counts as they are.
+    """An image as one frame, (pixel / 255 - mean) / std in each channel; a recording's frames of counts unchanged.
 
     Shapes: images uint8 (B, H, W, C) -> (1, B, H, W, C) of the dtype, on the device; events of any whole type
     (B, F, H, W, C) -> (F, B, H, W, C).

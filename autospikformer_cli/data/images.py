@@ -1,4 +1,4 @@
-"""One split of a data set in memory, and how it is cut."""
+"""One split of a data set, in memory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images, or recordings of events as frames, with what identifies them.
+    """Images, or recordings of events as frames.
 
     Shapes: images uint8 (N, H, W, C), of events uint8 or uint16 (N, F, H, W, C); labels int64 (N,), index int64 (N,).
-    index: place in the data set as it comes: the order of digits, of CIFAR's files (training and test files each from
-    0), of sorted folders and file names (the data set's own training and test recordings each from 0).
-    hash: SHA-256, in hex, of the split's name, the index, the labels and the pixels or counts.
-    notes: remarks for the user, as of a data set that is not whole.
+    index: position in the original data set: in the order of digits, of CIFAR's files, or of sorted folder and file
+    names. A data set's own training and test files each count from 0. hash: SHA-256, in hex, of the split's name, the
+    index, the labels and the pixels or counts. notes: remarks for the user, such as that a data set is incomplete.
     """
 
     images: torch.Tensor
@@ -42,7 +41,7 @@ class ImageSet:
         return len(self.images)
 
     def first(self, n: int) -> ImageSet:
-        """The first n images, all where there are fewer; with a hash of their own."""
+        """The first n images, or all if there are fewer, with their own hash."""
         if n >= len(self):
             return self
         first = _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
@@ -50,13 +49,13 @@ class ImageSet:
 
 
 def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = SILENT.progress) -> ImageSet:
-    """One split of a recipe's data set, a function of the data, data.validation, data.test and the seed.
+    """One split of a recipe's data set: a function of the data, data.validation, data.test and the seed.
 
-    What the data set itself separates is taken as it is; validation (and test, of a data set without one) is held
-    out of its training images, class by class. Files of a test split of its own are opened for "test" alone.
-    Order: the data set's own for a test split in a mixed order (CIFAR); else the classes alternate.
-    progress: of making frames of event recordings, which later calls find in data.cache.
-    Raises UserError for a data set that is missing, damaged or too small to split.
+    Splits of the data set stay as they are. Validation, and test if the data set has none, are held out of its training
+    images, class by class. The data set's own test files are opened only for "test". A test split whose files are not
+    sorted by class (CIFAR) keeps their order; in other splits the classes alternate.
+    progress: shown while frames of event recordings are made. Later calls find them in data.cache.
+    Raises UserError if the data set is missing, damaged or too small to split.
     """
     source, chosen = _chosen(config, seed, split, progress)
     images = _image_set(source.read(chosen), source.labels[chosen], chosen, split)
@@ -64,7 +63,7 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
 
 
 def num_images(config: DataConfig, seed: int, split: Split) -> int:
-    """How many images `load_split` would give, without their pixels. Raises as it does, for what files it looks at."""
+    """Number of images of `load_split`, without reading pixels. Raises the same errors, for files that it looks at."""
     return len(_chosen(config, seed, split, SILENT.progress)[1])
 
 

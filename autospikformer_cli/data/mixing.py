@@ -19,11 +19,11 @@ def mixup(
     epoch: int,
     step: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch mixed with its own reverse, and its soft targets (Zhang et al. 2018; one lambda a batch, as in timm).
+    """A batch mixed with its own reverse, and its soft targets (Zhang et al. 2018; one lambda for a batch, as in timm).
 
-    x <- lambda x + (1 - lambda) reversed x, the targets likewise, all frames of a recording by one lambda, from
-    Beta(alpha, alpha). The batch is mixed with this probability; whether, and lambda, are functions of (seed, epoch,
-    step). alpha 0 never mixes. Targets before mixing: smoothing / num_classes, and 1 - smoothing more at the label.
+    x <- lambda x + (1 - lambda) reversed x, the same for targets, with one lambda from Beta(alpha, alpha) for all
+    frames. probability: of mixing the batch. Whether it mixes, and lambda, are functions of (seed, epoch, step).
+    alpha 0 never mixes. Targets before mixing are smoothing / num_classes, plus 1 - smoothing at the label.
     Shapes: frames (F, B, ...), labels (B,) int64; returns frames (F, B, ...) and targets (B, num_classes) of frames'
     dtype.
     """

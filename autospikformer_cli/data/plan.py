@@ -1,6 +1,6 @@
-"""What augmentation does to each image, or recording of events, of an epoch: a function of (seed, epoch, index) alone.
+"""Augmentation of each image, or recording of events, of an epoch: a function of (seed, epoch, index) only.
 
-A plan is drawn once for all of an epoch.
+One plan is drawn for a whole epoch.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ Floats = NDArray[np.float64]
 MAGNITUDE, MAGNITUDE_DEVIATION, MAX_MAGNITUDE = 9.0, 0.4, 10.0
 OPERATION_PROBABILITY = 0.5
 MAX_ROTATION_DEGREES, MAX_SHEAR, MAX_TRANSLATION = 30.0, 0.3, 0.45
-"""At magnitude 10; shear in pixels a row, translation as a share of the image's side."""
+"""At magnitude 10. Shear in pixels for each row, translation as a share of the image's side."""
 ERASING_PROBABILITY = 0.25
 ERASED_AREA = (0.02, 1 / 3)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 ERASING_ATTEMPTS = 10
 
 MAX_EVENT_TRANSLATION = 5 / 128
-"""As a share of the side: 5 pixels of the 128 of the published CIFAR10-DVS model."""
+"""As a share of the side: 5 of 128 pixels, as in the published CIFAR10-DVS model."""
 CUTOUT_AREA = (0.001, 0.11)
 
 LEAST_ROWS = 1024
+"""Rows of a plan, at least (see `_num_rows`)."""
 
 
 class ImageOp(IntEnum):
-    """The operations of the published Spikformer trainings, and none."""
+    """The operations of the published Spikformer trainings, and NONE."""
 
     NONE = -1
     EQUALIZE = 0
@@ -50,16 +51,16 @@ IMAGE_OPERATIONS = (
 EVENT_OPERATIONS = (
     ImageOp.NONE, ImageOp.SHEAR_X, ImageOp.TRANSLATE_X, ImageOp.TRANSLATE_Y, ImageOp.ROTATE, ImageOp.CUTOUT,
 )  # fmt: skip
-"""Each as likely as the others."""
+"""All have the same probability."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Augmentation of N images, or recordings of events: the same for all frames of a recording.
+    """Augmentation of N images, or of N recordings of events: the same for all frames of a recording.
 
-    flip: bool (N,). operation: (N,) of ImageOp. matrix: float64 (N, 2, 3), where an output position (x, y, 1) is read
-    in the input; pixels, from the image's top left corner, so that the first pixel's centre is (1/2, 1/2).
-    box: (N, 4) top, left, height and width of the erased box in pixels; height 0 where nothing is erased.
+    flip: bool (N,). operation: (N,) of ImageOp. matrix: float64 (N, 2, 3); maps an output position (x, y, 1) to an
+    input position. Positions are in pixels from the image's top left corner, so the first pixel's centre is (1/2, 1/2).
+    box: (N, 4), top, left, height and width of the erased box in pixels; height 0 if nothing is erased.
     """
 
     flip: NDArray[np.bool_]
@@ -68,25 +69,25 @@ class Plan:
     box: NDArray[np.int64]
 
     def rows(self, index: NDArray[np.int64]) -> Plan:
-        """The plan of some images, in their order."""
+        """The plan of the images with these indices, in their order."""
         return Plan(self.flip[index], self.operation[index], self.matrix[index], self.box[index])
 
 
 def plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
-    """The plan of the images with these places in the data set."""
+    """The plan of the images at these positions in the data set."""
     return _image_plan(_num_rows(index), seed, epoch, height, width).rows(index)
 
 
 def event_plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
-    """The plan of the recordings of events with these places in the data set."""
+    """The plan of the recordings of events at these positions in the data set."""
     return _event_plan(_num_rows(index), seed, epoch, height, width).rows(index)
 
 
 def _num_rows(index: NDArray[np.int64]) -> int:
-    """Rows to draw so that these are among them.
+    """Number of rows to draw, so that they include these indices.
 
-    Streams are read row by row, so a row is the same whatever their number; a power of two of at least 1024 keeps
-    vectorised arithmetic free of remainders, which may differ in the last bit.
+    Streams are read row by row, so a row does not depend on the number of rows. It is a power of two of at least 1024:
+    vectorised arithmetic then has no remainder, which may differ in the last bit.
     """
     return max(LEAST_ROWS, 1 << int(index.max(initial=0)).bit_length())
 
@@ -124,7 +125,7 @@ def _choose(operations: tuple[ImageOp, ...], uniform: Floats) -> NDArray[np.int6
 
 
 def _boxes(size: NDArray[np.int64], top: Floats, left: Floats, height: int, width: int) -> NDArray[np.int64]:
-    """Boxes (N, 4) of height and width (N, 2), placed inside by uniform numbers (N,)."""
+    """Boxes (N, 4) of sizes (N, 2), height and width. Uniform numbers (N,) place them inside the image."""
     corner = np.stack([top, left], axis=1) * (np.array([height, width]) - size + 1)
     return np.concatenate([corner.astype(np.int64), size], axis=1)
 
@@ -132,10 +133,10 @@ def _boxes(size: NDArray[np.int64], top: Floats, left: Floats, height: int, widt
 def affine_maps(
     operation: NDArray[np.int64], level: Floats, height: int, width: int, *, max_translation: float = MAX_TRANSLATION
 ) -> Floats:
-    """The affine map (N, 2, 3) of each operation at its signed level; the identity for the others.
+    """The affine map (N, 2, 3) of each operation at its signed level; the identity for operations that move nothing.
 
-    Rotation about the centre, counterclockwise; shear anchored at the top left corner, as timm's; a translation of
-    max_translation of the side at level 1.
+    Rotation is counterclockwise about the centre. Shear leaves the top left corner in place, as in timm. Translation
+    at level 1 is by max_translation of the side.
     """
     matrix = np.zeros((len(operation), 2, 3))
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1.0
@@ -157,7 +158,7 @@ def affine_maps(
 def _box_sizes(attempts: Floats, height: int, width: int) -> NDArray[np.int64]:
     """Height and width (N, 2) of each image's box: the first attempt that is smaller than the image, else 0.
 
-    attempts: uniform (N, attempts, 2): area, and logarithm of height over width.
+    attempts: uniform numbers (N, attempts, 2), for the area and for the logarithm of height / width.
     """
     area = (ERASED_AREA[0] + attempts[..., 0] * (ERASED_AREA[1] - ERASED_AREA[0])) * height * width
     low, high = np.log(ERASED_ASPECT)

@@ -1,8 +1,8 @@
-"""Digits seen by a simulated event camera that moves as the eye does: recordings of events without a download.
+"""Digits seen by a simulated event camera: recordings of events that need no download.
 
-scikit-learn's 8 x 8 digits move over a small sensor along three micro-saccades, and a pixel sends an event whenever its
-logarithmic intensity has changed by the contrast threshold. The equations, the values chosen, their sources and what is
-left out stand in docs/saccades.md.
+scikit-learn's 8 x 8 digits move over a small sensor, along three micro-saccades. A pixel sends an event each time its
+logarithmic intensity changes by the contrast threshold. docs/saccades.md has the equations, the chosen values, their
+sources, and what is left out.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ SimulatedRecording = NDArray[np.void]
 Floats = NDArray[np.float64]
 
 SIMULATED_EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])
-"""An event: column, row, microseconds from the start, and whether it got brighter; the fields of tonic."""
+"""An event, with tonic's fields: column, row, microseconds from the start, whether the pixel got brighter."""
 
 SENSOR_SIZE = 16
 """Side of the square sensor, in pixels."""
 DIGIT_SIDE = 12
-"""Side of a digit's image on the sensor, in pixels; beside it the sensor sees black."""
+"""Side of a digit's image on the sensor, in pixels. The rest of the sensor sees black."""
 CORNERS = ((-2.0, 2.0), (0.0, -2.0), (2.0, 2.0), (-2.0, 2.0))
-"""Where the three saccades start and end: the digit's displacement (x, y) from the sensor's centre, in pixels."""
+"""Starts and ends of the three saccades: the digit's displacement (x, y) from the sensor's centre, in pixels."""
 SACCADE_US, SAMPLE_US = 100_000, 2_000
-"""Duration of a saccade, and the time between two samples of the intensity, in microseconds."""
+"""Duration of a saccade, and time between two samples of the intensity, in microseconds."""
 CONTRAST_THRESHOLD = 0.25
-"""Change of the logarithmic intensity that sends an event, for both polarities."""
+"""Change of the logarithmic intensity that makes a pixel send an event, for both polarities."""
 BLACK = 0.1
-"""Intensity of black, where white has 1 more."""
+"""Intensity of black. White has 1 more."""
 
 WHITE = 16
 """The largest pixel value of scikit-learn's digits."""
@@ -41,8 +41,8 @@ POSITIONS_PER_PIXEL = 1024
 def digit_recordings() -> tuple[list[SimulatedRecording], NDArray[np.int64]]:
     """Recordings of all digits of sklearn.datasets.load_digits(), in its order, and their labels (N,).
 
-    A recording is an array of SIMULATED_EVENT, ordered by t, then y, then x. It is a function of the digit alone: no
-    noise is added, and no number is drawn.
+    A recording is an array of SIMULATED_EVENT, ordered by t, then y, then x. It is a function of the digit only: there
+    is no noise, and no random number.
     """
     from sklearn.datasets import load_digits
 
@@ -53,9 +53,9 @@ def digit_recordings() -> tuple[list[SimulatedRecording], NDArray[np.int64]]:
 
 
 def trajectory() -> tuple[NDArray[np.int64], Floats]:
-    """Times (S,) in microseconds, and displacements (S, 2) of the digit in pixels, of every sample.
+    """Times (S,) of all samples in microseconds, and displacements (S, 2) of the digit in pixels.
 
-    Within a saccade of duration D, from corner a to corner b: a + (b - a) (1 - cos(pi t / D)) / 2.
+    In a saccade of duration D from corner a to corner b, the displacement is a + (b - a) (1 - cos(pi t / D)) / 2.
     """
     steps = SACCADE_US // SAMPLE_US
     share = (1 - np.cos(np.pi * np.arange(1, steps + 1) / steps)) / 2
@@ -66,10 +66,10 @@ def trajectory() -> tuple[NDArray[np.int64], Floats]:
 
 
 def log_intensity(images: NDArray[Any], x: float, y: float) -> Floats:
-    """ln(BLACK + I) on the sensor, where I is the displaced digit between 0 and 1, interpolated bilinearly.
+    """ln(BLACK + I) on the sensor. I is the displaced digit, between 0 and 1, interpolated bilinearly.
 
-    Weights are multiples of 2^-20 (positions are rounded to 1/1024 of a digit's pixel), so I is exact: wherever a
-    pixel sees the same again, its intensity is the same to the last bit, on every machine.
+    Positions are rounded to 1/1024 of a digit's pixel, so weights are multiples of 2^-20 and I is exact. A pixel that
+    sees the same again has the same intensity to the last bit, on every machine.
     Shapes: images (N, 8, 8), values 0 to 16; returns (N, SENSOR_SIZE, SENSOR_SIZE).
     """
     side = images.shape[1]
@@ -88,10 +88,10 @@ def _weights(displacement: float, side: int) -> Floats:
 
 
 def record(samples: Iterable[Floats], times: NDArray[np.int64]) -> list[SimulatedRecording]:
-    """What an ideal event camera sends while it sees the logarithmic intensities of N scenes.
+    """The events that an ideal camera sends while it sees the logarithmic intensities L of N scenes.
 
-    A pixel has a level k, at first 0. With L(0) its first sample, it sends an event and takes the level k + 1 (k - 1)
-    when (L - L(0)) / C reaches k + 1 (k - 1); L is linear between samples, times are rounded to microseconds.
+    A pixel has a level k, at first 0, and a first sample L(0). When (L - L(0)) / C reaches k + 1 or k - 1, the pixel
+    sends an event and takes that level. L is linear between samples. Times are rounded to microseconds.
     Shapes: samples (N, H, W) at each of the times (S,) in microseconds; returns N recordings.
     """
     remaining = iter(samples)
@@ -109,7 +109,7 @@ def record(samples: Iterable[Floats], times: NDArray[np.int64]) -> list[Simulate
 
 
 def _thresholds(level: Floats, reached: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
-    """Every level that pixels (M,) take on their way from one to another: pixel, level, and whether it rises."""
+    """All levels that pixels (M,) take on their way to the level reached: pixel, level, and whether it rises."""
     fired = np.flatnonzero(reached != level)
     change = reached[fired] - level[fired]
     counts = np.abs(change).astype(np.int64)
@@ -122,7 +122,7 @@ def _thresholds(level: Floats, reached: Floats) -> tuple[NDArray[np.int64], Floa
 def _recordings(
     parts: Sequence[tuple[NDArray[Any], ...]], shape: tuple[int, ...], duration: int
 ) -> list[SimulatedRecording]:
-    """Events of all scenes, as (pixel of (N, H, W), time, polarity) in the order of samples, by scene and in order."""
+    """Split the events of all samples by scene, and sort them. parts: pixel of (N, H, W), time, polarity."""
     pixel, t, rises = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     num_scenes, height, width = shape
     scene, place = np.divmod(pixel, height * width)

@@ -1,4 +1,4 @@
-"""Where images and events come from: embedded digits, torchvision's CIFAR classes, folders of images or recordings."""
+"""Sources of images and events: embedded digits, torchvision's CIFAR classes, folders of images or recordings."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ DIGITS_WHITE = 16
 
 @dataclass(frozen=True)
 class Source:
-    """Images, or recordings of events, that belong together on disk; labels are known, the rest is read when asked for.
+    """Images, or recordings of events, that belong together on disk. Only labels are read in advance.
 
     labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C), or uint8 or uint16 (n, F, H, W, C).
-    sorted_by_class: the images of a class lie together, so that a prefix is no fair sample.
-    may_lack: classes may be without images, in a data set that is not whole. remarks: for the user; reading adds some.
+    sorted_by_class: whether images of a class lie together, so that the first ones are not a fair sample. may_lack:
+    whether classes may have no images, as in an incomplete data set. remarks: for the user; reading may add some.
     """
 
     labels: Indices
@@ -51,7 +51,7 @@ class Source:
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
-    """The splits that the data set itself separates; the others are held out of its "train". Looks at names only."""
+    """The splits that the data set itself has. Others are held out of its "train". Looks only at names."""
     if config.dataset in ("digits", "digits-events"):
         return frozenset({"train"})
     if config.dataset in CIFAR_CLASSES:
@@ -62,7 +62,7 @@ def splits_with_files(config: DataConfig) -> frozenset[str]:
 
 
 def shares_test_files(config: DataConfig) -> bool:
-    """Whether the test split is cut out of the same files as the others, so that adding one may move it there."""
+    """Whether the test split is cut out of the same files as the others. A new file may then move others into it."""
     if config.dataset in EVENT_FILES:
         folders = EVENT_FILES[config.dataset].part_folders
         return folders.get("test", folders["train"]) == folders["train"]
@@ -70,11 +70,10 @@ def shares_test_files(config: DataConfig) -> bool:
 
 
 def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source:
-    """The images of one of `splits_with_files`; no file of another split is opened.
+    """The images of one of `splits_with_files`. It opens no file of another split.
 
-    progress: of what takes long, as making the frames of recordings.
-
-    Raises UserError for a data set that is missing or damaged.
+    progress: shown during slow work, such as making frames of recordings. Raises UserError if the data set is missing
+    or damaged.
     """
     if config.dataset == "digits":
         return _digits(config)
@@ -100,7 +99,7 @@ def _cifar(config: DataConfig, part: str) -> Source:
     from autospikformer_cli.data.torchvision_import import torchvision
 
     base = getattr(torchvision.datasets, CIFAR_CLASSES[config.dataset])
-    # torchvision checks, and so reads, the files of both parts: the part not asked for has none here.
+    # torchvision reads the files of both parts to check them. This class has no files of the other part.
     files = {"train_list": [], "test_list": []} | {f"{part}_list": getattr(base, f"{part}_list")}
     reader = type(base.__name__, (base,), files)
     root = absolute(config.root)
@@ -139,7 +138,7 @@ def _cifar_fault(config: DataConfig, root: Path, reader: Any, error: Exception) 
 
 
 def _array_reader(images: Pixels, config: DataConfig) -> Callable[[Indices], Pixels]:
-    """A reader of images that are in memory, in the recipe's size: resized bilinearly, antialiased."""
+    """A reader of images in memory. It resizes them to the recipe's size, bilinearly, with antialiasing."""
     size = describe(config).image_size
 
     def read(indices: Indices) -> Pixels:
@@ -179,7 +178,7 @@ def _folder(config: DataConfig, part: str) -> Source:
         for place, index in enumerate(indices):
             try:
                 images[place] = np.asarray(data[index][0])
-            except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a damaged file
+            except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for a damaged file
                 path = data.samples[index][0]
                 raise UserError(f"{path} is not a readable image", WHERE, "repair the file, or remove it") from error
         return images
@@ -200,7 +199,7 @@ def _digits_events(config: DataConfig) -> Source:
 
 @lru_cache(maxsize=1)
 def _digit_frames(framing: Framing) -> PixelsOrCounts:
-    """All digits as a simulated event camera sees them, kept for the next split; made in seconds, so not stored."""
+    """All digits as a simulated event camera sees them. Cached in memory only, as they take seconds to make."""
     from autospikformer_cli.data.saccades import digit_recordings
 
     recordings, _ = digit_recordings()
@@ -209,7 +208,7 @@ def _digit_frames(framing: Framing) -> PixelsOrCounts:
 
 
 def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source:
-    """Recordings in files. Frames are kept for the whole part, so the first to ask opens every recording of it."""
+    """Recordings in files. The cache has the frames of a whole part, so the first read opens all its recordings."""
     if config.dataset == "cifar10dvs":
         require_aedat()
     listing = list_recordings(config.dataset, config.root, part)

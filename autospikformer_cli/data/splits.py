@@ -1,4 +1,4 @@
-"""Splits by class, fixed by a seed: which images are held out, and in which order a split lists them."""
+"""Splits by class, fixed by a seed: which images are held out, and the order of a split."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Indices = NDArray[np.int64]
 def hold_out(
     labels: Indices, classes: Sequence[str], shares: Mapping[str, float], seed: int, *, may_lack: bool = False
 ) -> dict[str, Indices]:
-    """Disjoint splits of a pool of images: each share by name, and "train" with the rest.
+    """Disjoint splits of a pool of images: one for each share, by name, and "train" with the rest.
 
-    Every class is shuffled once; the first share is cut off its front, then the next, so a split does not depend on
-    the shares after it. A share counts of what the earlier ones left, is rounded by class and is at least one image.
-    Within a split the classes alternate in proportion: any first N images are a fair sample.
-    may_lack: a class may be without any image, and is then in no split.
-    Raises UserError where a class has too few images to give every split one.
+    Each class is shuffled once. The first share is cut off its front, then the next, so a split does not depend on
+    later shares. A share is of what earlier ones left, rounded by class, and at least one image. In a split the classes
+    alternate in proportion, so its first N images are a fair sample for every N.
+    may_lack: whether a class may have no images; it is then in no split.
+    Raises UserError if a class has too few images to give one to each split.
     """
     generator = np.random.Generator(np.random.PCG64(seed % 2**64))
     parts: dict[str, list[Indices]] = {name: [] for name in (*shares, "train")}
@@ -45,9 +45,9 @@ def hold_out(
 
 
 def alternate(by_class: list[Indices]) -> Indices:
-    """The images of several classes in one list, the classes in proportion in every prefix.
+    """Merge the images of several classes into one list. The classes are in proportion in each prefix.
 
-    The image at place p of the n of its class sorts by (p + 1/2) / n; ties in the order of classes.
+    Image p of the n of its class sorts by (p + 1/2) / n. Ties are in the order of classes.
 
     >>> alternate([np.array([0, 1, 2, 3]), np.array([7, 9])]).tolist()
     [0, 7, 1, 2, 9, 3]

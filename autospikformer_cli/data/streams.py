@@ -1,4 +1,4 @@
-"""Streams of random numbers keyed by what they are for, so that nothing depends on what was drawn before."""
+"""Streams of random numbers, keyed by their purpose, so nothing depends on what was drawn before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORD_RANGE = 2**64
 
 
 class Purpose(IntEnum):
-    """What a stream is for. The numbers are part of every result's reproducibility: add, never renumber."""
+    """The purpose of a stream. Results can be reproduced only with the same numbers: add some, but never renumber."""
 
     ORDER = 0
     AUGMENTATION = 1
@@ -20,9 +20,10 @@ class Purpose(IntEnum):
 
 
 def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.Generator:
-    """A generator that is a function of its arguments alone; different arguments give independent streams.
+    """A generator that is a function of its arguments only. Different arguments give independent streams.
 
-    Philox is keyed by (seed, epoch); step and purpose are the counter's high words, 2^128 blocks apart or more.
+    Philox's key is (seed, epoch). step and purpose are the counter's high words, so streams are at least 2^128 blocks
+    apart.
     """
     bits = np.random.Philox(
         key=np.array([seed % WORD_RANGE, epoch % WORD_RANGE], dtype=np.uint64),

@@ -1,8 +1,8 @@
-"""torchvision, imported so that a build for CUDA also works beside a CPU build of torch.
+"""torchvision, imported so that a build for CUDA also works with a CPU build of torch.
 
-Such a pair lacks torchvision's compiled operators, and `import torchvision` stops at the first of two whose Python
-side is registered without asking (nms, qnms). With their schemas defined the import goes through: data sets and
-transforms work, torchvision.ops.nms and the decoders of torchvision.io do not. Import torchvision through here only:
+Such a pair lacks torchvision's compiled operators. `import torchvision` then stops at the first of two operators (nms,
+qnms) that its Python side registers unconditionally. This module defines their schemas, so the import succeeds. Data
+sets and transforms work; torchvision.ops.nms and the decoders of torchvision.io do not. Always import torchvision by
 
     from autospikformer_cli.data.torchvision_import import torchvision
 """
@@ -19,11 +19,11 @@ OPERATORS = ("nms", "qnms")
 MISSING_OPERATOR = "operator torchvision::nms does not exist"
 
 _schemas: list[object] = []
-"""Kept alive: a library's definitions vanish with the object."""
+"""Keeps the libraries alive: their definitions vanish with the object."""
 
 
 def import_torchvision() -> ModuleType:
-    """The torchvision module. Raises what its import raises, other than the missing operator."""
+    """The torchvision module. Raises what its import raises, except the error of the missing operator."""
     try:
         return import_module("torchvision")
     except RuntimeError as error:
@@ -38,4 +38,4 @@ def import_torchvision() -> ModuleType:
 
 
 torchvision = import_torchvision()
-import_module("torchvision.transforms.v2")  # which torchvision itself does not import
+import_module("torchvision.transforms.v2")  # torchvision itself does not import it

@@ -1,1 +1,1 @@
-"""Energy: what each layer costs, by convention and hardware profile."""
+"""Energy: the cost of each operation, by convention and hardware profile."""

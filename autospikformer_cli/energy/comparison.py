@@ -1,4 +1,4 @@
-"""A spiking network beside the ANN of the same shape (Auto-Spikformer, Equation 4), and where they cost the same."""
+"""A spiking network next to the ANN of the same shape (Auto-Spikformer, Equation 4), and their break-even rates."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
-from autospikformer_cli.energy.memory import ann_traffic
+from autospikformer_cli.energy.memory import ann_traffic_energy
 from autospikformer_cli.energy.pricing import LayerEnergy, Pricing
 from autospikformer_cli.spiking.layout import Operation
 
 
 @dataclass(frozen=True, slots=True)
 class LayerComparison:
-    """One operation, with its BatchNorm where that is counted, as spiking and as ANN: joules of one image.
+    """One operation in joules for one image, as spiking and as ANN. Includes its BatchNorm, if that is counted.
 
-    ann_j, ann_int8_j: of the ANN, with the profile's numbers and with 8-bit weights and activations; None where the
-    profile has no figure. unpriced: whether energy_j lacks operations for the same reason. input_rate: mean input
-    value, or the share that is not 0 where each value costs one multiplication. break_even_rate: the input rate at
-    which spikes cost as much as the ANN; None where the operation reads no spikes, where there is no figure, or where
-    it costs more even when silent.
+    input_rate: mean input value, or the share of values that are not 0, if each value costs one multiplication.
+    energy_j: of the spiking network. ann_j, ann_int8_j: of the ANN, with the profile's numbers and with 8-bit weights
+    and activations; None if the profile has no figure. break_even_rate: input rate at which spikes cost as much as
+    the ANN. It is None if the operation reads no spikes, if the profile has no figure, or if it costs more even when
+    silent. unpriced: whether energy_j lacks something that the profile has no figure for.
     """
 
     name: str
@@ -33,9 +33,10 @@ class LayerComparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All operations, and the whole network. energy_int8_j: spiking, with 8-bit weights.
+    """All operations, and the whole network.
 
-    mean_rate: the mean over all inputs' elements; break_even_rate: one rate of all inputs.
+    energy_int8_j: of the spiking network, with 8-bit weights. mean_rate: mean over the elements of all inputs.
+    break_even_rate: one rate for all inputs.
     """
 
     layers: tuple[LayerComparison, ...]
@@ -50,7 +51,7 @@ class Comparison:
 def compare(
     pricing: Pricing, spiking: Sequence[Operation], ann: Sequence[Operation], counts: OperationCounts
 ) -> Comparison:
-    """Compare the operations of a spiking network with those of its ANN, one for one. Raises MissingCounts."""
+    """Compare each operation of a spiking network with that of its ANN. Raises MissingCounts if counts are missing."""
     pairs = [pair for pair in zip(spiking, ann, strict=True) if pricing.counts(pair[0])]
     counted = [operation for operation, _ in pairs]
     counts = counts.under(pricing.convention, counted)
@@ -87,18 +88,18 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Joules as a function of an input rate: fixed + slope x rate."""
+    """Joules as a function of the input rate: fixed + slope x rate."""
 
     fixed: float
     slope: float
 
     def reaches(self, energy_j: float) -> float | None:
-        """The rate at which it costs so much; None where no rate does."""
+        """The rate at which the cost is energy_j; None if there is none."""
         return (energy_j - self.fixed) / self.slope if self.slope > 0 and energy_j >= self.fixed else None
 
 
 def _line(pricing: Pricing, operation: Operation) -> Line:
-    """What an operation costs by its rate; spikes are taken to be spread evenly over positions."""
+    """The cost of an operation by its input rate. It assumes that spikes are spread evenly over positions."""
     norm = sum(layer.energy_j for layer in pricing.norm(operation))
     if operation.input_kind == "real" or (operation.input_kind == "events" and pricing.multiplies(operation)):
         return Line(pricing.priced(operation, None, None).energy_j + norm, 0.0)
@@ -108,12 +109,12 @@ def _line(pricing: Pricing, operation: Operation) -> Line:
 
 
 def _ann_energy(pricing: Pricing, operation: Operation) -> float | None:
-    """Joules of an ANN's operation, and of its BatchNorm: multiply-accumulates, once an image."""
+    """Joules of an ANN's operation and its BatchNorm: multiply-accumulates, once for each image."""
     hardware = pricing.hardware
     if hardware.mac is None:
         return None
     macs = pricing.macs(operation)
-    moved = ann_traffic(operation, macs, hardware.memory).energy if hardware.memory else 0.0
+    moved = ann_traffic_energy(operation, macs, hardware.memory) if hardware.memory else 0.0
     norm = sum(layer.energy_j for layer in pricing.norm(replace(operation, runs="image")))
     return (macs * hardware.mac + moved) * hardware.joules + norm
 

@@ -1,4 +1,4 @@
-"""What operations read and did for one image: counted, or given as rates."""
+"""What operations read and did for one image, from counts or from given rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autospikformer_cli.spiking.layout import Operation
 
 
 class MissingCounts(UserError):
-    """A convention needs counts that are not there."""
+    """A convention needs counts that were not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,10 @@ class InputRate:
 
 
 class SynapticWork(NamedTuple):
-    """Of one image, over all time steps: events, each input value times the outputs that it reaches, and the weights
-    visited, a value n once."""
+    """Exact work for one image, over all time steps.
+
+    events: each input value, times the number of outputs that it reaches. passes: weights visited, each value n once.
+    """
 
     events: float
     passes: float
@@ -34,14 +36,14 @@ class SynapticWork(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OperationCounts:
-    """Rates by the name of an input, exact work by the name of an operation; without work where rates were given."""
+    """Counts of a network. rates: by the name of an input. work: by the name of an operation; empty for given rates."""
 
     rates: Mapping[str, InputRate]
     work: Mapping[str, SynapticWork]
 
     @classmethod
     def of(cls, measurement: Measurement) -> OperationCounts:
-        """From exact counts over images."""
+        """From the exact counts of a measurement."""
         rates = {
             count.layer: InputRate(count.rate, sum(count.nonzeros) / (count.size * len(count.nonzeros)))
             for count in measurement.inputs
@@ -56,18 +58,18 @@ class OperationCounts:
 
     @classmethod
     def given(cls, rates: Mapping[str, InputRate]) -> OperationCounts:
-        """From rates alone."""
+        """From rates only."""
         return cls(rates, {})
 
     def under(self, convention: Convention, operations: Sequence[Operation]) -> OperationCounts:
-        """The counts that a convention goes by: of each operation, or with the mean over all inputs' elements."""
+        """The counts that a convention uses: each operation's own, or the mean over the elements of all inputs."""
         if convention.rate == "layer":
             return self
         mean = self.mean(operations)
         return self if mean is None else OperationCounts(dict.fromkeys(self.rates, mean), {})
 
     def mean(self, operations: Iterable[Operation]) -> InputRate | None:
-        """The mean over all elements that some operations read as spikes; None where none does."""
+        """The mean over all elements that the operations read as spikes; None if none reads spikes."""
         reading = [(each.inputs, self.rates[each.reads]) for each in operations if each.input_kind != "real"]
         elements = sum(inputs for inputs, _ in reading)
         if not elements:
@@ -76,7 +78,7 @@ class OperationCounts:
         return InputRate(mean, sum(inputs * rate.nonzero for inputs, rate in reading) / elements)
 
     def exact(self, operation: Operation) -> SynapticWork:
-        """The exact work of an operation. Raises MissingCounts."""
+        """The exact work of an operation. Raises MissingCounts if it was not counted."""
         if operation.name not in self.work:
             what = f'border = "exact" needs the synaptic events of {operation.name}, which were not counted'
             raise MissingCounts(what, "energy.border", "take another convention")

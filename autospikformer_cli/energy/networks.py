@@ -1,4 +1,4 @@
-"""A network with what it read and did, to be priced under any convention and on any hardware."""
+"""A network and its counts, which can be priced under any convention and on any hardware."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ORDERS: tuple[Order, ...] = ("qk_v", "q_kv")
 
 @dataclass(frozen=True)
 class CountedNetwork:
-    """One network: its operations by the order of the attention products, and those of its ANN, one for one.
+    """One network and its counts.
 
-    step_rates: what is shown of single time steps, by layer: the share of neurons that fired (of a traced module: the
-    mean input value).
+    operations: by the order of the attention products. ann: the ANN's operations, one for each. step_rates: each
+    layer's share of neurons that fired, at each time step; for a traced module, the mean input value.
     """
 
     operations: Mapping[Order, Sequence[Operation]]
@@ -31,18 +31,18 @@ class CountedNetwork:
     step_rates: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     def report(self, convention: Convention, hardware: HardwareProfile) -> EnergyReport:
-        """Every operation's costs. Raises MissingCounts."""
+        """The costs of all operations. Raises MissingCounts if counts are missing."""
         pricing = Pricing(convention, hardware, self.time_step)
         return EnergyReport(tuple(pricing.layers(self.operations[convention.order], self.counts)), self.params)
 
     def against_ann(self, convention: Convention, hardware: HardwareProfile) -> Comparison:
-        """Beside the ANN of the same shape. Raises MissingCounts."""
+        """The comparison with the ANN of the same shape. Raises MissingCounts if counts are missing."""
         pricing = Pricing(convention, hardware, self.time_step)
         return compare(pricing, self.operations[convention.order], self.ann, self.counts)
 
 
 def as_ann(spiking: Sequence[Operation]) -> list[Operation]:
-    """The same operations on real values, once an image."""
+    """The same operations on real values, once for each image."""
     return [replace(operation, input_kind="real", runs="image", analog=True) for operation in spiking]
 
 
@@ -52,7 +52,7 @@ def counted_subnet(
     counts: OperationCounts,
     step_rates: tuple[tuple[str, tuple[float, ...]], ...] = (),
 ) -> CountedNetwork:
-    """A subnet of a network shape."""
+    """A subnet with its counts."""
     return CountedNetwork(
         {order: operations(shape, subnet, order) for order in ORDERS},
         operations(replace(shape, network="transformer"), subnet),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
-from autospikformer_cli.energy.memory import ann_traffic, spiking_traffic
+from autospikformer_cli.energy.memory import ann_traffic_energy, spiking_traffic_energy
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.space import Subnet
@@ -17,11 +17,11 @@ from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_param
 class LayerEnergy:
     """One operation's costs for one image.
 
-    macs: multiply-accumulates of a time step. steps: how often they are counted. input_rate, nonzero_rate: mean input
-    value, and share of values that are not 0; None for real values. sops: synaptic operations over all time steps,
-    None where there are no spikes. accumulates, multiplies: what the SOPs, or the MACs of real values, are executed
-    as; a multiply is a multiply-accumulate. compute_j, memory_j, neurons_j: joules of these operations, of moving bits,
-    of updating neurons. unpriced: multiplies that the profile has no figure for.
+    macs: multiply-accumulates of a time step. steps: how often they are counted. input_rate: mean input value; None
+    for real values. nonzero_rate: share of values that are not 0; None for real values. sops: synaptic operations over
+    all time steps; None without spikes. accumulates, multiplies: how the SOPs, or the MACs of real values, are
+    executed; a multiply is a multiply-accumulate. compute_j, memory_j, neurons_j: joules of executing these, of moving
+    bits, of updating neurons. unpriced: multiplies that the profile has no figure for.
     """
 
     name: str
@@ -74,16 +74,16 @@ class EnergyReport:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What operations cost under a convention and on some hardware, in a network of so many time steps."""
+    """Prices operations under a convention and on some hardware, in a network with time_step time steps."""
 
     convention: Convention
     hardware: HardwareProfile
     time_step: int
 
     def layers(self, counted: Sequence[Operation], counts: OperationCounts) -> Iterator[LayerEnergy]:
-        """Every operation that the convention counts, each with its BatchNorm behind it unless that is folded.
+        """The costs of all operations that the convention counts, each followed by its BatchNorm unless that is folded.
 
-        Raises MissingCounts.
+        Raises MissingCounts if counts are missing.
         """
         counted = [operation for operation in counted if self.counts(operation)]
         counts = counts.under(self.convention, counted)
@@ -91,26 +91,26 @@ class Pricing:
             yield from self.with_norm(operation, counts)
 
     def with_norm(self, operation: Operation, counts: OperationCounts) -> Iterator[LayerEnergy]:
-        """An operation, and its BatchNorm behind it unless that is folded. Raises MissingCounts."""
+        """An operation's costs, then its BatchNorm's unless folded. Raises MissingCounts if counts are missing."""
         yield self.layer(operation, counts)
         yield from self.norm(operation)
 
     def counts(self, operation: Operation) -> bool:
-        """Whether an operation is counted."""
+        """Whether the convention counts an operation."""
         return self.convention.head or operation.kind != "head"
 
     def macs(self, operation: Operation) -> int:
-        """Multiply-accumulates of a step, with or without those that meet a border's padding."""
+        """Multiply-accumulates of a step; without those that meet a border's padding, if border is exact."""
         return operation.reached_macs if self.convention.border == "exact" else operation.macs
 
     def steps(self, operation: Operation) -> int:
-        """How often an operation is counted."""
+        """How often the convention counts an operation."""
         if operation.runs == "image" or (operation.runs == "repeated" and self.convention.first_layer_steps == "once"):
             return 1
         return self.time_step
 
     def multiplies(self, operation: Operation) -> bool:
-        """Whether an operation is priced by multiply-accumulates: of inputs that are not 0, or of all real ones."""
+        """Whether each input that is not 0, or each real input, costs multiply-accumulates."""
         if operation.input_kind == "integer":
             return self.convention.residual == "mac"
         return operation.input_kind == "real" or (
@@ -125,27 +125,30 @@ class Pricing:
         return self.priced(operation, rate, self._sops(operation, rate, counts))
 
     def _sops(self, operation: Operation, rate: InputRate, counts: OperationCounts) -> float:
-        once = self.multiplies(operation)  # a value n is one multiplication, and n accumulates
+        once = self.multiplies(operation)  # a value n costs one multiplication or n accumulates
         if self.convention.border == "exact":
             work = counts.exact(operation)
             return work.passes if once else work.events
         return (rate.nonzero if once else rate.mean) * self.steps(operation) * operation.macs
 
     def priced(self, operation: Operation, rate: InputRate | None, sops: float | None) -> LayerEnergy:
-        """An operation that does so many synaptic operations; None: the multiply-accumulates of all its inputs."""
+        """The costs of an operation.
+
+        sops: the synaptic operations that it does; None: the multiply-accumulates of all its inputs.
+        """
         executed = float(self.macs(operation) * self.steps(operation)) if sops is None else sops
         multiplies = executed if self.multiplies(operation) else 0.0
         return self._costs(operation, operation.kind, operation.macs, rate, sops, executed - multiplies, multiplies)
 
     def norm(self, operation: Operation) -> Iterator[LayerEnergy]:
-        """BatchNorm's affine part, unless there is none or it is folded: a multiply-accumulate for each output."""
+        """The costs of BatchNorm's affine part, unless folded or absent: a multiply-accumulate for each output."""
         if operation.norm and not self.convention.batchnorm_folded:
             norm = replace(operation, name=operation.norm, fires=False, inputs=0, outputs=0)
             multiplies = float(operation.outputs * self.steps(operation))
             yield self._costs(norm, "batchnorm", operation.outputs, None, None, 0.0, multiplies)
 
     def at_8_bits(self) -> Pricing | None:
-        """The same with 8-bit weights and activations; None where the profile has no figures for them."""
+        """The same with 8-bit weights and activations; None if the profile has no figures for them."""
         hardware = self.hardware.at_8_bits()
         return None if hardware is None else replace(self, hardware=hardware)
 
@@ -165,10 +168,10 @@ class Pricing:
         neurons = operation.outputs * self.time_step * (hardware.neuron_update or 0.0) if spiking else 0.0
         memory, executed = 0.0, accumulates + multiplies
         if hardware.memory is not None and operation.analog:
-            memory = ann_traffic(operation, executed, hardware.memory).energy
+            memory = ann_traffic_energy(operation, executed, hardware.memory)
         elif hardware.memory is not None:
             steps = self.steps(operation)
-            memory = spiking_traffic(operation, executed, steps, self.time_step, hardware.memory).energy
+            memory = spiking_traffic_energy(operation, executed, steps, self.time_step, hardware.memory)
         return LayerEnergy(
             name=operation.name,
             kind=kind,
@@ -195,27 +198,22 @@ class EnergyModel:
     hardware: HardwareProfile
 
     def of(self, subnet: Subnet, measurement: Measurement) -> EnergyReport:
-        """Energy of a subnet from what it measured. Raises MissingCounts."""
+        """Energy of a subnet, from its measurement. Raises MissingCounts if counts are missing."""
         return self.from_counts(subnet, OperationCounts.of(measurement))
 
     def lacks(self, measurement: Measurement) -> bool:
         """Whether the convention needs exact work that was not counted."""
         return self.convention.border == "exact" and self.shape.network == "spikformer" and not measurement.synapses
 
-    def at_rate(self, subnet: Subnet, rate: float) -> EnergyReport:
-        """Energy of a subnet whose layers all read spikes at one rate: needs no data."""
-        spiking = (each.reads for each in self.operations(subnet) if each.input_kind != "real")
-        return self.from_counts(subnet, OperationCounts.given(dict.fromkeys(spiking, InputRate(rate, rate))))
-
     def from_counts(self, subnet: Subnet, counts: OperationCounts) -> EnergyReport:
-        """Energy of a subnet whose operations read and did so much. Raises MissingCounts."""
+        """Energy of a subnet, from its counts. Raises MissingCounts if counts are missing."""
         layers = self.pricing(subnet).layers(self.operations(subnet), counts)
         return EnergyReport(tuple(layers), num_params(self.shape, subnet))
 
     def operations(self, subnet: Subnet) -> list[Operation]:
-        """A subnet's operations, in the order that the convention counts."""
+        """A subnet's operations, with the convention's order of attention products."""
         return operations(self.shape, subnet, self.convention.order)
 
     def pricing(self, subnet: Subnet) -> Pricing:
-        """What a subnet's operations cost."""
+        """The pricing of a subnet's operations."""
         return Pricing(self.convention, self.hardware, subnet.time_step)

@@ -1,10 +1,9 @@
-"""Input rates that a user gives, one for all layers or one a layer from a TOML file, where nothing is measured."""
+"""Input rates that a user gives instead of a measurement: one for all layers, or one for each layer in a TOML file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 
@@ -12,23 +11,25 @@ from autospikformer_cli.energy.counts import InputRate
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.layers import read_layer
 from autospikformer_cli.spiking.layout import Operation
+from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
 
 _KeyPath = tuple[str, ...]
 _ROUNDED = 1 + 1e-9
-"""What a quotient of counts may be off by, once it is a float."""
+"""Tolerance for the rounding of a quotient of counts to a float."""
 
 
 def uniform_rates(rate: float, operations: Sequence[Operation]) -> dict[str, InputRate]:
-    """One rate for all that reads spikes. Raises UserError where it is not between 0 and 1."""
+    """One rate for all operations that read spikes. Raises UserError if it is not between 0 and 1."""
     if not isfinite(rate) or not 0 <= rate <= 1:
         raise UserError(f"a firing rate of {rate:g} is not between 0 and 1", "--firing-rate")
     return dict.fromkeys(_readers(operations), InputRate(rate, rate))
 
 
 def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, InputRate]:
-    """The rates of all that reads spikes: layer = mean, or layer = {mean = , nonzero = } for sums above 1.
+    """The rates of all operations that read spikes.
 
-    Raises Faults with every layer that is missing, unknown, or has an impossible rate.
+    The file has a line for each layer: layer = mean, or layer = {mean = , nonzero = } for sums above 1. Raises Faults,
+    with all layers that are missing, unknown, or have an impossible rate.
     """
     layer = read_layer(path, "--rates", "--rates")
     given = dict(_leaves(layer.document, ()))
@@ -37,8 +38,7 @@ def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, In
     for key, value in given.items():
         name, where = ".".join(key), layer.where(key)
         if name not in readers:
-            near = get_close_matches(name, readers, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"those that read spikes are {', '.join(readers)}"
+            fix = did_you_mean(nearest_names(name, readers)) or f"those that read spikes are {', '.join(readers)}"
             faults.append(UserError(f"{name} reads no spikes in this subnet", where, fix))
             continue
         try:
@@ -48,9 +48,8 @@ def rates_from_file(path: Path, operations: Sequence[Operation]) -> dict[str, In
     known = {".".join(key) for key in given}
     missing = [name for name in readers if name not in known]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         fix = "write a rate for each layer; aspk energy --json has those of a run as input_rates"
-        faults.append(UserError(f"no rate for {', '.join(missing[:3])}{more}", layer.shown, fix))
+        faults.append(UserError(f"no rate for {shortened(missing)}", layer.shown, fix))
     if faults:
         raise Faults(faults)
     return rates
@@ -61,7 +60,7 @@ def _readers(operations: Sequence[Operation]) -> dict[str, Operation]:
 
 
 def _leaves(table: Mapping[str, object], path: _KeyPath) -> Iterator[tuple[_KeyPath, object]]:
-    """The rates of nested tables, for names whose dots are not quoted."""
+    """The rates in nested tables: TOML nests a layer's name if its dots are not quoted."""
     for key, value in table.items():
         if isinstance(value, dict) and not {"mean", "nonzero"} & value.keys():
             yield from _leaves(value, (*path, key))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from autospikformer_cli.engine.dense import Dense
+from autospikformer_cli.engine.names import EngineName
 from autospikformer_cli.engine.tally import Tally
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
@@ -16,7 +17,6 @@ from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import ForwardPass, Layer
 from autospikformer_cli.spiking.supernet import Supernet
 
-EngineName = Literal["event_driven", "dense"]
 MAX_DEPTH = 126
 """Blocks whose residual sums fit a byte: they are at most 2, and 2 more for each block."""
 

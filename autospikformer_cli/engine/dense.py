@@ -25,7 +25,7 @@ from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
-NOTHING: Integers = np.zeros(0, np.int64)
+NO_COUNTS: Integers = np.zeros(0, np.int64)
 
 
 class Dense:
@@ -110,8 +110,8 @@ class Counting:
         self.spiking = config.shape.network == "spikformer"
         self._emitted: Tensor | None = None
         self._read: Tensor | None = None
-        self._values = Values(NOTHING, NOTHING)
-        self._reached = Synapses(NOTHING, NOTHING)
+        self._values = Values(NO_COUNTS, NO_COUNTS)
+        self._reached = Synapses(NO_COUNTS, NO_COUNTS)
         self._by_position = torch.empty(0)
 
     def reads(self, name: str, x: Tensor) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from autospikformer_cli.data.description import DataDescription
     from autospikformer_cli.data.images import ImageSet
-    from autospikformer_cli.engine.choice import EngineName
+    from autospikformer_cli.engine.names import EngineName
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.supernet import NetworkConfig
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from threading import Thread
 
 import torch
 
-from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.child_processes import end_with_parent, held_back
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload, refuse_address
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
 
@@ -84,9 +83,8 @@ class Processes(WorkerPool[Worker]):
         with tempfile.TemporaryDirectory(prefix="aspk-") as folder:
             file = Path(folder) / "workload.pt"
             torch.save(self.workload, file)
-            resource_tracker.ensure_running()  # started by Process.start(), it would unblock our signals
             for number, seat in enumerate(seats(self.workload, self.options.workers), 1):
-                with _blocked(STOP_SIGNALS):
+                with held_back(STOP_SIGNALS):
                     self._started.append(_start(number, file, seat))
             self.workers = list(self._started)
             for worker in self._started:
@@ -142,20 +140,10 @@ def _start(number: int, file: Path, seat: Seat) -> Worker:
     return Worker(number, process, ours)
 
 
-@contextmanager
-def _blocked(signals: set[signal.Signals]) -> Iterator[None]:
-    """Delay signals until this context ends. Processes started inside it never receive them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
     """Run a worker: read the workload, say so, then measure shard after shard until the pipe closes."""
-    Thread(target=_end_with_parent, daemon=True).start()
-    set_up(seat.device, seat.threads)
+    end_with_parent()
+    own_process(seat.device, threads=seat.threads)
     workload = seat.of(torch.load(file, mmap=True, weights_only=False))
     evaluator = workload.evaluator()
     connection.send(None)
@@ -179,11 +167,3 @@ def _sendable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(traceback.format_exc())
     return error
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is gone, even by kill -9."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

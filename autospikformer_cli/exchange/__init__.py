@@ -1,1 +1,1 @@
-"""Networks of other programs: import and export, and their file formats."""
+"""Import from and export to other programs, and the file formats."""

@@ -1,4 +1,4 @@
-"""A subnet of a run, alone: as a module, and as a file that its own runtime has read again.
+"""One subnet of a run, alone: as a module, or as a file that its runtime reads again and agrees with.
 
 Dimension legend: B images, F frames, H W rows and columns, C channels.
 """
@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import uuid4
 
-from autospikformer_cli.cli.session import Session, checked_session
+from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_writing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
-from autospikformer_cli.report.units import format_count
-from autospikformer_cli.runs.assembly import TrainedRun, open_searched
-from autospikformer_cli.runs.searching.search import provenance, select_subnet
+from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
-from autospikformer_cli.store.runs import resolve_run
+from autospikformer_cli.units import format_count
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,22 +30,21 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
     from autospikformer_cli.spiking.normalisation import Statistics
 
+_FIX = "make room or allow writing there, or name another file"
 LARGEST_DIFFERENCE = 1e-9
-"""That logits may have in float64."""
+"""The largest difference of logits that an export in float64 may have."""
 SAME_SHARE = 0.99
-"""Of the predictions that must be the same in float32, in which a potential that rounds otherwise may flip a spike."""
+"""The least share of equal predictions in float32. There, another rounding of a potential may flip a spike."""
 
 
-def load_subnet(run: Path, subnet: str = "best", *, precision: str = "float32") -> ExtractedSubnet:
-    """A subnet of a run as a module, with its BatchNorm statistics measured or taken as the run's recipe says.
+def extract(run: TrainedRun, subnet: str) -> ExtractedSubnet:
+    """A subnet of a run as a module. The recipe decides whether its BatchNorm statistics are measured or training's.
 
     subnet: as --subnet. Raises UserError.
     """
-    session = checked_session(run, [], "cpu", None, precision, None, json=False, quiet=True)
-    opened = open_searched(resolve_run(session.run), session)
-    chosen = select_subnet(subnet, opened.recipe, opened.path)
-    _require_own_statistics(opened)
-    return _extracted(opened, chosen, opened.evaluator().statistics(chosen), fold=False)
+    chosen = select(subnet, run.recipe, run.path).subnet
+    _require_own_statistics(run)
+    return _extracted(run, chosen, run.evaluator().statistics(chosen), fold=False)
 
 
 def _require_own_statistics(run: TrainedRun) -> None:
@@ -70,9 +65,10 @@ def _extracted(run: TrainedRun, subnet: Subnet, statistics: Statistics, *, fold:
 
 
 class Agreement(NamedTuple):
-    """What a file's runtime predicts beside what the run's supernet does, on the same images.
+    """Predictions of a file's runtime, compared with those of the run's supernet on the same images.
 
-    max_difference: the largest of two logits. same: images with the same prediction. classes: that are predicted.
+    max_difference: the largest difference of two logits. same: number of equal predictions. classes: number of classes
+    that are predicted.
     """
 
     images: int
@@ -81,20 +77,20 @@ class Agreement(NamedTuple):
     classes: int
 
     def passes(self, precision: str) -> bool:
-        """Whether they agree as far as the precision allows."""
+        """Whether they agree, as far as the precision allows."""
         if precision == "float64":
             return self.max_difference <= LARGEST_DIFFERENCE
         return self.same >= SAME_SHARE * self.images and isfinite(self.max_difference)
 
     def __str__(self) -> str:
-        warning = "; all are of one class, so they tell little" if self.classes == 1 else ""
+        warning = "; all are of one class, which is weak evidence" if self.classes == 1 else ""
         logits = f"logits within {self.max_difference:.2g}"
         return f"{self.same} of {self.images} predictions are the same{warning}, {logits}"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was exported, and how it compares with the network."""
+    """An exported file, and how it compares with the network."""
 
     run: Path
     subnet: Subnet
@@ -107,7 +103,7 @@ class Exported:
     sha256: str
 
     def lines(self) -> Iterator[str]:
-        """For a reader."""
+        """Lines of text for a reader."""
         folded = ", BatchNorm folded into its weights" if self.folded else ""
         size = format_count(self.file.stat().st_size)
         yield f"{self.file}: {self.subnet} of {self.run}, {self.precision}{folded}"
@@ -134,7 +130,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Export:
-    """One subnet of one run, on its way to a file."""
+    """The export of one subnet of a run to a file."""
 
     run: TrainedRun
     subnet: Subnet
@@ -143,47 +139,45 @@ class Export:
     fold: bool = False
 
     @classmethod
-    def open(cls, session: Session, subnet: str, file: Path, *, fold: bool, overwrite: bool) -> Export:
-        """From the command line's words, nothing being computed. Raises UserError."""
-        file_format = format_of(file)
-        file_format.require(session.precision)
-        _require_place(file, overwrite)
-        run = open_searched(resolve_run(session.run), session)
+    def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
+        """The export of a subnet by its name. Nothing is computed yet. Raises UserError."""
         _require_own_statistics(run)
-        return cls(run, select_subnet(subnet, run.recipe, run.path), file, file_format, fold)
+        return cls(run, select(subnet, run.recipe, run.path).subnet, file, file_format, fold)
 
     def write(self, first: int) -> Exported:
-        """Write the file, and put it at its place once its runtime agrees on the first validation images.
+        """Write the file. It takes its place if its runtime agrees on the first validation images.
 
-        Raises UserError where it does not agree, or cannot be written.
+        first: number of these images. Raises UserError if the runtime does not agree, or the file cannot be written.
         """
         images = self.run.images("validation", first)
-        self.run.session.remark(f"extracting {self.subnet}")
+        self.run.say.remark(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator)
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
-        self.run.session.remark(f"writing {self.file}")
-        with _replaced(self.file) as temporary:
+        self.run.say.remark(f"writing {self.file}")
+        with explaining_refusal(self.file, _FIX), replacing(self.file) as temporary:
             self.format.write(network, inputs.new_zeros(2, *inputs.shape[1:]), temporary, metadata)
-            comparison = self._compare(self.format.read(network, temporary), inputs.split(evaluator.batch), expected)
-            if not comparison.passes(self.run.session.precision):
+            comparison = self._compare(
+                self.format.read(network, temporary, self.run.compute.threads), inputs.split(evaluator.batch), expected
+            )
+            if not comparison.passes(self.run.compute.precision):
                 raise self._disagreement(comparison)
             digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        precision = self.run.session.precision
+        precision = self.run.compute.precision
         return Exported(
             self.run.path, self.subnet, self.file, self.format.runtime, self.fold, precision, parameters, comparison,
             digest,
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
-        """The supernet's logits of this subnet in torch, as the file's are. Raises UserError for not-a-number."""
+        """The subnet's logits, computed by the supernet in torch. Raises UserError if some are not finite."""
         from autospikformer_cli.engine.dense import Dense
 
         in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
-        with self.run.session.progress("evaluating", len(images)) as progress:
+        with self.run.say.progress("evaluating", len(images)) as progress:
             expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
@@ -191,11 +185,10 @@ class Export:
         return expected
 
     def _inputs(self, images: ImageSet) -> Tensor:
-        """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) of events."""
+        """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) for events."""
         from autospikformer_cli.data.frames import to_frames
 
-        _, dtype = self.run.session.torch_device()
-        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", dtype)
+        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", self.run.compute.dtype)
         frames_BFCHW = frames_FBHWC.permute(1, 0, 4, 2, 3)
         return (frames_BFCHW[:, 0] if self.run.description.num_frames is None else frames_BFCHW).contiguous()
 
@@ -203,7 +196,7 @@ class Export:
         import torch
 
         logits = []
-        with self.run.session.progress("comparing", len(expected)) as progress, torch.no_grad():
+        with self.run.say.progress("comparing", len(expected)) as progress, torch.no_grad():
             for batch in batches:
                 logits.append(predict(batch))
                 progress.advance(len(batch))
@@ -213,7 +206,7 @@ class Export:
         return Agreement(len(expected), float((found - expected).abs().max()), same, len(wanted.unique()))
 
     def _disagreement(self, comparison: Agreement) -> UserError:
-        if self.run.session.precision == "float64":
+        if self.run.compute.precision == "float64":
             wanted = f"logits must be within {LARGEST_DIFFERENCE:g}"
             fix = "please report this: float64 leaves no room for a flipped spike"
         else:
@@ -226,9 +219,9 @@ class Export:
         return UserError(what, str(self.file), fix)
 
     def _metadata(self, images: ImageSet) -> Mapping[str, str]:
-        """What is in the file and how it came about, as texts."""
+        """What is in the file and how it was made, as texts."""
         run, recipe = self.run, self.run.recipe
-        obtained = provenance(run, images)
+        obtained = run.provenance(images)
         facts = {
             "subnet": str(self.subnet),
             "time_step": self.subnet.time_step,
@@ -245,46 +238,21 @@ class Export:
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
 
 
+def require_format(file: Path, precision: str, overwrite: bool) -> Format:
+    """The format of a file's suffix. Raises UserError if it, the precision or the place is impossible."""
+    file_format = format_of(file)
+    file_format.require(precision)
+    _require_place(file, overwrite)
+    return file_format
+
+
 def _require_place(file: Path, overwrite: bool) -> None:
-    """Raises UserError where a file cannot be written at this place, or is there already."""
-    with _refusals(file):
+    """Raises UserError if the file cannot be written there, or exists and may not be overwritten."""
+    with explaining_refusal(file, _FIX):
         if file.is_dir():
             raise UserError(f"{file} is a folder", "--to", "name a file in it")
         if file.exists() and not overwrite:
             raise UserError(f"{file} exists", "--to", "name another file, or add --overwrite")
         if not file.parent.is_dir():
             raise UserError(f"there is no folder {file.parent}", "--to", f"make it first: mkdir -p {file.parent}")
-        temporary = _temporary(file)
-        temporary.touch(exist_ok=False)
-        temporary.unlink()
-
-
-def _temporary(file: Path) -> Path:
-    """A new name beside, of the same suffix."""
-    return file.with_name(f".{file.stem}.{uuid4().hex[:8]}{file.suffix}")
-
-
-@contextmanager
-def _replaced(file: Path) -> Iterator[Path]:
-    """A temporary name beside; what is written there takes the file's place when the block ends well.
-
-    Raises UserError where the disk refuses.
-    """
-    temporary = _temporary(file)
-    try:
-        with _refusals(file):
-            yield temporary
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _refusals(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        fix = "make room or allow writing there, or name another file"
-        raise UserError(f"cannot be written: {error.strerror or error}", str(file), fix) from error
+        try_writing(file)

@@ -1,4 +1,4 @@
-"""The files that a subnet alone is exported to, and what reads them: each is written and read by its own library.
+"""File formats of an exported subnet. Each is written and read by its own library.
 
 Dimension legend: B images.
 """
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
 
 Predict = Callable[["Tensor"], "Tensor"]
-"""Inputs of a network to its logits (B, classes)."""
+"""From a network's inputs to its logits (B, classes)."""
 
 OPSET = 18
-"""Version of ONNX's operators: what torch's exporter writes without a conversion."""
+"""Version of ONNX's operators, the one that torch's exporter writes without conversion."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-INPUT, OUTPUT = "x", "logits"
+INPUT_NAME, OUTPUT_NAME = "x", "logits"
 
 
 class Format(Protocol):
-    """A kind of file. runtime: the name of what reads it."""
+    """A file format. runtime: the name of the library that reads it."""
 
     runtime: str
 
     def require(self, precision: str) -> None:
-        """Raises UserError where this format cannot be written or read here."""
+        """Raises UserError if this format cannot be written or read here."""
         ...
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the network; example: an input of two images, of any values."""
+        """Write the network. example: an input of two images, with any values."""
         ...
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        """The file as its runtime loads it. Raises UserError where it holds other weights than the network."""
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        """The file, loaded by its runtime. Raises UserError if its weights are not the network's."""
         ...
 
 
 class SafetensorsFile:
-    """Weights under Spikformer's names, without a program: what runs them is this package."""
+    """Weights under Spikformer's names, without a program. This package runs them."""
 
     runtime = "safetensors"
 
     def require(self, precision: str) -> None:
-        """It needs nothing."""
+        """This format is always possible."""
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
-        """As `published_state`."""
+        """Write the tensors of `published_state`."""
         from safetensors.torch import save
 
         from autospikformer_cli.spiking.extraction import published_state
@@ -66,8 +66,8 @@ class SafetensorsFile:
         tensors = {name: tensor.contiguous() for name, tensor in published_state(network).items()}
         path.write_bytes(save(tensors, dict(metadata)))
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        """A copy of the network with the file's tensors, which must be its own to the last bit."""
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        """A copy of the network with the file's tensors, which must equal its own to the last bit."""
         from safetensors.torch import load_file
 
         from autospikformer_cli.spiking.extraction import published_state
@@ -89,30 +89,30 @@ class ProgramFile:
     runtime = "torch.export"
 
     def require(self, precision: str) -> None:
-        """It needs nothing."""
+        """This format is always possible."""
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
-        """Weights, graph and metadata, each text of which is an extra file of the archive."""
+        """Write weights, graph and metadata. Each text of the metadata is an extra file of the archive."""
         import torch
 
-        archive = io.BytesIO()  # given a path, torch names the archive's folder after the file
+        archive = io.BytesIO()  # with a path, torch would name the archive's folder after the file
         torch.export.save(_exported_program(network, example), archive, extra_files=dict(metadata))
         path.write_bytes(archive.getbuffer())
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        """The program, run by torch."""
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        """The program, which torch runs."""
         import torch
 
         return torch.export.load(path).module()
 
 
 class OnnxFile:
-    """An ONNX model of OPSET, for any number of images."""
+    """An ONNX model with operators of OPSET, for any number of images."""
 
     runtime = "ONNX Runtime"
 
     def require(self, precision: str) -> None:
-        """Raises UserError without its packages, and for float64, in which ONNX Runtime cannot convolve."""
+        """Raises UserError if its packages are missing, and for float64, in which ONNX Runtime cannot convolve."""
         missing = [package for package in ONNX_PACKAGES if find_spec(package) is None]
         if missing:
             what = f"an .onnx file needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not installed"
@@ -123,15 +123,15 @@ class OnnxFile:
             )
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
-        """One file, weights within; metadata are its model's properties."""
+        """Write one file with the weights in it. The metadata are the model's properties."""
         import torch
 
         program = _exported_program(network, example)
         with _without_warnings_of_the_exporter():
             model = torch.onnx.export(
                 program,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
@@ -143,23 +143,23 @@ class OnnxFile:
         model.model.metadata_props.update(metadata)
         model.save(path, external_data=False)
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        """A session of ONNX Runtime on the CPU, with as many threads as torch."""
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        """A session of ONNX Runtime on the CPU."""
         import onnxruntime
         import torch
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return lambda x: torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
+        return lambda x: torch.from_numpy(session.run([OUTPUT_NAME], {INPUT_NAME: x.numpy()})[0])
 
 
 FORMATS: dict[str, Format] = {".safetensors": SafetensorsFile(), ".pt2": ProgramFile(), ".onnx": OnnxFile()}
-"""By a file's suffix."""
+"""A file's suffix -> its format."""
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name asks for. Raises UserError for a suffix that is none's."""
+    """The format of a file's suffix. Raises UserError for an unknown suffix."""
     found = FORMATS.get(path.suffix)
     if found is None:
         suffix = f"the suffix {path.suffix}" if path.suffix else "no suffix"
@@ -172,10 +172,10 @@ def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export
 
     from autospikformer_cli.spiking.neuron_kinds import OURS
 
-    batch, neuron = torch.export.Dim("batch"), network.config.neuron
+    neuron, any_batch = network.config.neuron, {INPUT_NAME: {0: torch.export.Dim("batch")}}
     try:
         with torch.no_grad():
-            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes={INPUT: {0: batch}})
+            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes=any_batch)
     except Exception as error:  # a plugin may do anything
         if neuron in OURS:
             raise
@@ -197,7 +197,7 @@ def _same_bits(one: Tensor | None, other: Tensor | None) -> bool:
 
 @contextmanager
 def _without_warnings_of_the_exporter() -> Iterator[None]:
-    """torch.onnx copies structures of torch's own that are deprecated."""
+    """Ignore a deprecation warning of torch.onnx about torch itself."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
         yield

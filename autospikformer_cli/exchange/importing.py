@@ -1,6 +1,6 @@
-"""A published Spikformer checkpoint as a run: read without running anything in it, checked, and stored.
+"""Makes a run from a published Spikformer checkpoint: reads it without running its code, checks it, stores it.
 
-The names and shapes that it must have are those of the recipe's own network.
+Its names and shapes must be those of the recipe's network.
 """
 
 from __future__ import annotations
@@ -15,32 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.cli.session import Session
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import Faults, UserError
-from autospikformer_cli.exchange.state_dict_file import read_state_dict, shortened
+from autospikformer_cli.exchange.state_dict_file import read_state_dict
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
-from autospikformer_cli.runs.assembly import environment, make_supernet
+from autospikformer_cli.runs.building import environment, make_supernet
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
 from autospikformer_cli.store.runs import is_run, new_run, prepared_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
+from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch
 
+    from autospikformer_cli.engine.compute import Compute
+
 IMPORTED = TrainState(epoch=0, step=0, finished=True, history=(), loss_sum=0.0, images=0, seconds=0.0)
-"""Nothing was trained here, and nothing is left to train."""
+"""The state of an imported run: nothing was trained here, and nothing is left to train."""
 MOST_NAMES, MOST_SHAPES = 100, 10
-"""Tensors that a refusal names at most: those missing or left over, and those of another shape."""
+"""The most tensors that an error names: those that are missing or left over, and those of another shape."""
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A checkpoint that fits its recipe. num_params: of the whole network, without running statistics.
+    """A checkpoint that fits its recipe.
 
-    remarks: what a user should know of the file beside what was left out.
+    num_params: of the whole network, without running statistics. remarks: what a user should know, besides what was
+    left out. compute: decides the precision of the weights.
     """
 
     recipe: Recipe
@@ -48,20 +50,21 @@ class Imported:
     weights: dict[str, np.ndarray[Any, Any]]
     num_params: int
     remarks: tuple[str, ...]
+    compute: Compute
 
-    def save(self, session: Session, name: str) -> Path:
-        """Write it as a new run: the session's, else one of that name under runs/, numbered where that is taken.
+    def save(self, run: Path | None, name: str) -> Path:
+        """Write it as a new run: in the folder `run`, or in runs/NAME, which gets a number if it exists.
 
-        Raises UserError where the session's folder is a run already, or cannot be written. The splits stay empty,
-        since nobody knows which images the checkpoint was trained with: any split of the data set is taken later.
+        The splits stay empty, since the training images of the checkpoint are unknown. Later commands accept any split
+        of the data set. Raises UserError if the folder is a run already, or cannot be written.
         """
-        path = new_run(runs_folder() / name) if session.run is None else prepared_run(session.run)
+        path = new_run(runs_folder() / name) if run is None else prepared_run(run)
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
             recipe_toml=self.recipe.to_toml(),
             state=IMPORTED,
             splits={},
-            environment=environment(session),
+            environment=environment(self.compute),
             origin=self.origin,
             weights=self.weights,
             optimizer={},
@@ -73,7 +76,7 @@ class Imported:
 
 
 def require_no_run(path: Path | None) -> None:
-    """Raises UserError where the folder is a run: its supernet would be lost."""
+    """Raises UserError if the folder is a run, whose supernet would be lost."""
     if path is not None and is_run(path):
         raise UserError(
             f"{path} is a run already, and would be overwritten",
@@ -87,12 +90,11 @@ def run_name(file: Path) -> str:
     return Path(file.name.removesuffix(".tar")).stem
 
 
-def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
-    """A checkpoint's weights for a recipe's network, in the session's precision; no data set is read.
+def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
+    """Read a checkpoint's weights for a recipe's network, in the precision of `compute`. No data set is read.
 
-    Raises UserError, or Faults, for a file that cannot be read or trusted, does not fit, or holds impossible values.
+    Raises UserError or Faults if the file cannot be read or trusted, does not fit, or holds impossible values.
     """
-    require_no_run(session.run)
     state = read_state_dict(file)
     exported = _switches(state.metadata)
     if exported.get("model.network") == "transformer":
@@ -104,12 +106,12 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
             f"recipe {recipe.name}",
             "import with --set 'model.network=\"spikformer\"'",
         )
-    supernet = make_supernet(recipe, describe(recipe.data), session)
+    supernet = make_supernet(recipe, compute)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
     _require_fit(file, found, expected, recipe)
     ordered = {name: found.entries[name] for name in expected}
-    weights, rounded = _values(file, state.tensors, ordered, session)
+    weights, rounded = _values(file, state.tensors, ordered, compute)
     remarks = list(state.remarks)
     if recipe.model.neuron == "plif" and not exported:
         remarks.append(
@@ -117,13 +119,15 @@ def import_checkpoint(file: Path, recipe: Recipe, session: Session) -> Imported:
             "where they were trained as 1 / tau = sigmoid(w), they are the same at tau 2 only"
         )
     if rounded:
-        remarks.append(f"rounded to {session.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
+        remarks.append(f"rounded to {compute.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
     num_params = sum(parameter.numel() for parameter in supernet.parameters())
-    return Imported(recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks))
+    return Imported(
+        recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks), compute
+    )
 
 
 def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
-    """Those that `aspk export` wrote; none where another program wrote the file."""
+    """The switches that `aspk export` wrote; none if another program wrote the file."""
     try:
         switches = json.loads(metadata.get("switches", ""))
     except ValueError:
@@ -132,7 +136,7 @@ def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
 
 
 def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], recipe: Recipe) -> None:
-    """Raises UserError that tells all missing, left over and misshapen tensors, and the recipe keys that mend it."""
+    """Raises UserError with all missing, left over and misshapen tensors, and the recipe keys that help."""
     shapes = found.shapes
     if not shapes.keys() & expected.keys():
         raise UserError(
@@ -169,7 +173,7 @@ def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], 
 
 
 def _require_one_hidden_size(file: Path, found: Architecture) -> None:
-    """Raises UserError for a subnet whose blocks have MLPs of several sizes: no recipe describes it."""
+    """Raises UserError for a subnet with MLPs of several sizes, which no recipe describes."""
     *others, largest = found.hidden_dims or (0,)
     if others:
         sizes = f"{', '.join(map(str, others))} and {largest} hidden neurons"
@@ -182,7 +186,7 @@ def _require_one_hidden_size(file: Path, found: Architecture) -> None:
 
 
 def _filled(names: Sequence[str]) -> str:
-    """Names of tensors in indented lines; a name is never broken."""
+    """Names of tensors in indented lines, none broken across lines."""
     text = shortened(names, "; ", MOST_NAMES)
     return textwrap.fill(
         text, 110, initial_indent="    ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
@@ -190,7 +194,7 @@ def _filled(names: Sequence[str]) -> str:
 
 
 def _remedies(found: Architecture, expected: Architecture, recipe: Recipe) -> Iterator[str]:
-    """For each way in which two networks differ, the recipe key that decides it and the value that it needs."""
+    """For each difference of two networks: the recipe key that decides it, and the value that it needs."""
 
     def differ(gene: str) -> bool:
         return getattr(found, gene) not in (None, getattr(expected, gene))
@@ -233,7 +237,7 @@ def _width_remedies(found: Architecture, expected: Architecture, recipe: Recipe)
 
 
 def _ratio(embed_dim: int, hidden_dim: int) -> Decimal:
-    """The shortest mlp_ratio that gives so many hidden neurons: floor(embed_dim x ratio)."""
+    """The shortest mlp_ratio that gives `hidden_dim` hidden neurons: floor(embed_dim x ratio)."""
     exact = Decimal(hidden_dim) / embed_dim
     rounded = (exact.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING) for digits in range(12))
     return next((ratio for ratio in rounded if int(embed_dim * ratio) == hidden_dim), exact)
@@ -247,15 +251,14 @@ def _channels_remedy(found: Architecture, recipe: Recipe) -> str:
 
 
 def _values(
-    file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], session: Session
+    file: Path, tensors: Mapping[str, torch.Tensor], entries: Mapping[str, Entry], compute: Compute
 ) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
-    """Arrays by our names, in the session's precision, and the names of those that had more digits.
+    """Arrays by our names in the precision of `compute`, and the file's names of those that were rounded.
 
-    Raises Faults for values that no network can have.
+    Raises Faults for values that a network cannot have.
     """
     import torch
 
-    dtype = torch.float64 if session.precision == "float64" else torch.float32
     arrays, odd, infinite, negative, rounded = {}, [], [], [], []
     for name, entry in entries.items():
         source = tensors[entry.source].detach()
@@ -263,7 +266,7 @@ def _values(
         if kind not in _FLOATS or source.layout is not torch.strided or source.device.type != "cpu":
             odd.append(f"{entry.source} ({kind if source.device.type == 'cpu' else 'without values'})")
             continue
-        tensor = source.reshape(entry.shape).to(dtype).contiguous()
+        tensor = source.reshape(entry.shape).to(compute.dtype).contiguous()
         if not tensor.isfinite().all():
             infinite.append(entry.source)
         elif name.endswith("running_var") and (tensor < 0).any():
@@ -273,7 +276,7 @@ def _values(
         arrays[name] = tensor.numpy()
     kinds = {
         f"tensors that are no plain arrays of {', '.join(_FLOATS)}": odd,
-        f"values that are not finite in {session.precision}": infinite,
+        f"values that are not finite in {compute.precision}": infinite,
         "negative variances": negative,
     }
     faults = [

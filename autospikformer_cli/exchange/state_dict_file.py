@@ -1,4 +1,4 @@
-"""Other people's checkpoint files: tensors by name, read without running anything that is in them."""
+"""Checkpoint files of other programs: reads tensors by name, and never runs code from the file."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import hashlib
 import pickletools
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch
 
 SAFETENSORS = ".safetensors"
 SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
-"""A safetensors file is known by its suffix; every other file is read as torch's."""
+"""Only a safetensors file is recognised by its suffix; every other file is read as torch's."""
 ENTRIES = ("state_dict", "model", "state_dict_ema", "model_ema")
-"""Where training scripts put a state dict in their checkpoint; the first that is there is read."""
+"""Keys under which training scripts store a state dict. The first one that exists is read."""
 _IF_TRUSTED = "if you trust its author, load it in a Python of your own and save its state_dict() alone"
 _CALLS = ("REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX")
 _GET_AGAIN = "get the file again, and compare its size with the publisher's"
@@ -29,9 +30,9 @@ _GET_AGAIN = "get the file again, and compare its size with the publisher's"
 
 @dataclass(frozen=True)
 class StateDict:
-    """A file's tensors on the CPU, under the names that they have there; its SHA-256.
+    """A file's tensors on the CPU, under their names in the file, and the file's SHA-256.
 
-    remarks: what else a user should know. metadata: texts beside the tensors, which safetensors files alone have.
+    remarks: what else a user should know. metadata: texts next to the tensors; only safetensors files have them.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -41,7 +42,7 @@ class StateDict:
 
 
 def read_state_dict(file: Path) -> StateDict:
-    """Read a state dict. Raises UserError for a file that is missing, damaged, no checkpoint, or wants to run code."""
+    """Read a state dict. Raises UserError if the file is missing, damaged or not a checkpoint, or would run code."""
     sha256 = _sha256(file)
     if file.suffix == SAFETENSORS:
         tensors, metadata = _read_safetensors(file)
@@ -68,7 +69,7 @@ def _sha256(file: Path) -> str:
 
 
 def _read_safetensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata."""
+    """The tensors and the metadata of a safetensors file."""
     from safetensors import safe_open
 
     try:
@@ -79,14 +80,14 @@ def _read_safetensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, st
 
 
 def _read_torch(file: Path) -> object:
-    """What torch.save wrote. Beside tensors and plain values, only timm's argparse.Namespace is built."""
+    """What torch.save wrote: tensors and plain values. Of other classes, only timm's argparse.Namespace is built."""
     import torch
 
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
-            warnings.simplefilter("ignore")  # what torch warns of (TorchScript, a new pickle protocol) fails as well
+            warnings.simplefilter("ignore")  # files that torch warns of (TorchScript, a new pickle protocol) fail, too
             return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make torch's reader fail in any way
+    except Exception as error:  # damaged bytes can raise anything in torch's reader
         if stranger := re.search(r"GLOBAL (\S+)", str(error)):
             raise UserError(
                 f"refused: reading it would run {stranger[1]}, and a checkpoint needs tensors alone",
@@ -101,12 +102,12 @@ def _read_torch(file: Path) -> object:
 
 
 def _calls_code(file: Path) -> bool:
-    """Whether a file is a plain pickle, of any protocol, that would call something as it is read."""
+    """Whether a file is a plain pickle, of any protocol, that would call something when it is read."""
     try:
         with file.open("rb") as stream:
             operations = [operation.name for operation, _, _ in pickletools.genops(stream)]
             return operations[0] == "PROTO" and not set(_CALLS).isdisjoint(operations)
-    except ValueError:  # no pickle, or damaged before it calls anything
+    except ValueError:  # not a pickle, or damaged before it calls anything
         return False
 
 
@@ -115,7 +116,7 @@ def _entries(loaded: Mapping[object, object]) -> list[str]:
 
 
 def _tensors(file: Path, loaded: object) -> dict[str, torch.Tensor]:
-    """The state dict in what was loaded: an entry of it, or all. Raises UserError where there is none."""
+    """The state dict in what was loaded: one of its entries, or all of it. Raises UserError if there is none."""
     import torch
 
     if not isinstance(loaded, Mapping):
@@ -137,13 +138,3 @@ def _tensors(file: Path, loaded: object) -> dict[str, torch.Tensor]:
 def _remarks(loaded: object) -> list[str]:
     entries = _entries(loaded) if isinstance(loaded, Mapping) else []
     return [f"the file's {entries[0]} is imported, its {name} is not" for name in entries[1:]]
-
-
-def shortened(names: Collection[str], separator: str = ", ", most: int = 3) -> str:
-    """The first names, at most so many, and how many more there are.
-
-    >>> shortened(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    shown = separator.join(list(names)[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

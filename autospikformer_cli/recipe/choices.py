@@ -19,7 +19,7 @@ ChoiceNumber = TypeVar("ChoiceNumber", int, Decimal)
 
 
 def expand_range(low: ChoiceNumber, high: ChoiceNumber, step: ChoiceNumber) -> tuple[ChoiceNumber, ...]:
-    """low, low + step, ... up to and including high. Raises a broken rule where that is impossible.
+    """low, low + step, ... up to and including high. Raises a broken rule if that is impossible.
 
     >>> expand_range(2, 4, 1)
     (2, 3, 4)
@@ -96,7 +96,7 @@ def _ascending(value: tuple[Any, ...] | WholeRange | ExactRange) -> tuple[Any, .
 
 
 def _list_or_range(element: Any, range_model: Any) -> GetPydanticSchema:
-    """The schema of a list of elements or a range of them, each with its own faults; the result is ascending."""
+    """The schema of a list of elements or of a range, each with its own faults. The result is ascending."""
     accepted = Annotated[
         Annotated[tuple[element, ...], Tag(LIST_TAG)] | Annotated[range_model, Tag(RANGE_TAG)],
         Discriminator(_kind),

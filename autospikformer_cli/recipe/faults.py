@@ -1,8 +1,7 @@
-"""What a validation error is called: our wording for each kind, and the key that was probably meant."""
+"""Our wording for each kind of validation error, and the key that was probably meant."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,6 +16,7 @@ from autospikformer_cli.recipe.source import Path
 from autospikformer_cli.recipe.toml_text import toml_key, toml_value
 from autospikformer_cli.recipe.whole import SECTIONS, known_keys
 from autospikformer_cli.space import plain
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 _LONGEST_VALUE = 60
 _KEY_TAG = "[key]"
@@ -66,7 +66,7 @@ def shown_key(path: Path) -> str:
 def wording(error: ErrorDetails, tree: Mapping[str, Any]) -> tuple[str, str | None]:
     """What is wrong, in a sentence that names the key, and the remedy if one is known.
 
-    tree: the keys as written, to show the value that is wrong as it was typed.
+    tree: the keys as written, so that a wrong value is shown as it was typed
     """
     path = key_path(error)
     key, kind, context = shown_key(path), error["type"], error.get("ctx", {})
@@ -99,8 +99,8 @@ def _literal_wording(path: Path, expected: str, value: str) -> tuple[str, str | 
         names.append("none")
     listed = [f'"{name}"' for name in names]
     allowed = " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))
-    near = difflib.get_close_matches(value.strip('"'), names, n=1)
-    return f"{shown_key(path)} must be {allowed}, not {value}", f'did you mean "{near[0]}"?' if near else None
+    near = [f'"{name}"' for name in nearest_names(value.strip('"'), names)]
+    return f"{shown_key(path)} must be {allowed}, not {value}", did_you_mean(near)
 
 
 def _or_none(path: Path) -> str:
@@ -131,19 +131,17 @@ def _remedy_for_missing(path: Path) -> str:
 
 
 def _nearest_key(path: Path) -> str | None:
-    """The known key nearest to an unknown one: of its own table, else of another section."""
+    """The known key nearest to an unknown one, in its own table, else in another section."""
     *outer, last = (str(part) for part in path)
     tables = known_keys()
     own = tables.get(".".join(outer), [])
-    near = [".".join([*outer, name]) for name in difflib.get_close_matches(last, own, n=1)]
+    near = [".".join([*outer, name]) for name in nearest_names(last, own)]
     if not near and len(outer) < 2:
         near = [f"{section}.{last}" for section in SECTIONS if last in tables[section]] or [
-            f"{section}.{name}"
-            for section in SECTIONS
-            for name in difflib.get_close_matches(last, tables[section], n=1, cutoff=0.8)
+            f"{section}.{name}" for section in SECTIONS for name in nearest_names(last, tables[section], cutoff=0.8)
         ]
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        return did_you_mean(near)
     if not own:
         return None
     table = ".".join(outer)

@@ -1,21 +1,21 @@
-"""What the sections of a recipe are made of: a table of keys, and a name that must be one of several."""
+"""What the sections of a recipe consist of: a table of keys, and a name that must be one of several."""
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import broken_rule
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 
 class Keys(BaseModel):
-    """A table of keys. While a recipe is loaded, the validation context collects every value that is right."""
+    """A table of keys. While a recipe is loaded, the validation context collects every valid value."""
 
     prefix: ClassVar[str] = ""
-    """What stands before a key in its path."""
+    """The beginning of a key's path, such as search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
@@ -28,9 +28,8 @@ class Keys(BaseModel):
 
 
 def one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:
-    """The name itself. Raises a broken rule with the nearest of the names, or else another remedy."""
+    """The name itself. Raises a broken rule if it is none of the names. otherwise: the remedy if none is near."""
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        fix = f'did you mean "{near[0]}"?' if near else otherwise
+        fix = did_you_mean([f'"{near}"' for near in nearest_names(name, names)]) or otherwise
         raise broken_rule(f": {toml_value(name)} is not one of {', '.join(names)}", fix)
     return name

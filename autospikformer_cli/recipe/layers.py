@@ -1,11 +1,10 @@
-"""What a recipe is made of: files that extend each other, then --set options; each remembers where a key stands."""
+"""The layers of a recipe: files that extend each other, then --set options. Each knows where its keys are written."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,30 +18,54 @@ from autospikformer_cli.recipe.shipped import shipped_recipes
 from autospikformer_cli.recipe.source import Path as KeyPath
 from autospikformer_cli.recipe.source import key_lines, key_parts
 from autospikformer_cli.recipe.toml_text import toml_string, toml_value
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 LAID_BY_KEY = {("search", "limits")}
-"""Tables in a section whose own keys are laid over each other, one by one."""
+"""Tables in a section that are merged key by key."""
 
 
-class OptionText(str):
-    """KEY=VALUE of an option that stands for it: search.alpha=7 of --alpha 7. typed: the option with its value."""
+@dataclass(frozen=True)
+class Override:
+    """A value laid over a recipe. path: its key, as ("search", "alpha"). shown: where the user gave it."""
 
-    typed: str
+    path: tuple[str, ...]
+    value: Any
+    shown: str
+
+    @property
+    def key(self) -> str:
+        """The key's path as a user writes it, such as search.alpha."""
+        return ".".join(self.path)
 
 
-def option_text(option: str, key: str, value: float | str) -> OptionText:
-    """What --set would be given for an option's value."""
-    text = OptionText(f"{key}={toml_value(value)}")
-    text.typed = f"{option} {value if isinstance(value, str) else format(value, '.15g')}"
-    return text
+Overrides = Sequence[str | Override] | Mapping[str, object]
+"""Texts KEY=VALUE as of --set, values of options, or values by key: {"search.alpha": 0.3}. None stands for "none"."""
+
+
+def option_override(option: str, key: str, value: float | str) -> Override:
+    """The key that an option stands for, such as search.alpha of --alpha."""
+    shown = value if isinstance(value, str) else format(value, ".15g")
+    return Override(tuple(key.split(".")), value, f"{option} {shown}")
+
+
+def listed(overrides: Overrides) -> Sequence[str | Override]:
+    """Overrides in the order in which they are laid."""
+    if not isinstance(overrides, Mapping):
+        return overrides
+    return [
+        Override(tuple(key.split(".")), "none" if value is None else value, f"{key} = {value!r}")
+        for key, value in overrides.items()
+    ]
 
 
 @dataclass(frozen=True)
 class TomlLayer:
-    """One source of keys. shown: the file or option as the user knows it; lines: of a file's keys.
+    """One source of keys.
 
-    profile: the fidelity whose keys these are, shown where it is named; None for keys that somebody wrote.
-    folder: what paths in it are relative to.
+    shown: the file or option, as the user knows it
+    lines: the line of each key of a file
+    profile: the fidelity that sets these keys; None for keys that somebody wrote
+    folder: the folder of relative paths
     """
 
     document: dict[str, Any]
@@ -52,18 +75,18 @@ class TomlLayer:
     folder: Path = Path()
 
     def line(self, path: KeyPath) -> int:
-        """The line of the path, or of the innermost key around it; 0 where there is none."""
+        """The line of the path, or of the innermost key around it; 0 if there is none."""
         known = (self.lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.lines)
         return next(known, 0)
 
     def where(self, path: KeyPath) -> str:
-        """Where to look for the path: file:line, the file alone, or the option."""
+        """The path's place for a message: file:line, the file alone, or the option."""
         line = self.line(path)
         return f"{self.shown}:{line}" if line else self.shown
 
 
 def text_layer(text: str, shown: str) -> TomlLayer:
-    """The layer of one TOML text, floats as Decimal. Raises UserError where the text is no TOML."""
+    """The layer of one TOML text, floats as Decimal. Raises UserError if the text is not TOML."""
     try:
         return TomlLayer(tomli.loads(text, parse_float=Decimal), shown, key_lines(text.replace("\r\n", "\n")))
     except tomli.TOMLDecodeError as error:
@@ -81,14 +104,23 @@ def file_layers(name_or_path: str) -> list[TomlLayer]:
 
 
 def extended_layers(layer: TomlLayer, folder: Path) -> list[TomlLayer]:
-    """A text's layer behind those that it extends, relative paths being relative to the folder."""
+    """The layers that a text extends, then its own. Relative paths start from the folder."""
     base = _base_of(layer, folder)
     return [*(_with_bases(base, None) if base else []), layer]
 
 
-def override_layer(text: str) -> TomlLayer:
-    """The layer of one --set KEY=VALUE, or of an option's. Raises UserError where it is not of that form."""
-    where = text.typed if isinstance(text, OptionText) else f"--set {text}"
+def override_layer(override: str | Override) -> TomlLayer:
+    """The layer of one override. Raises UserError if a text is not KEY=VALUE."""
+    given = parsed(override) if isinstance(override, str) else override
+    document = given.value
+    for part in reversed(given.path):
+        document = {part: document}
+    return TomlLayer(document, given.shown)
+
+
+def parsed(text: str) -> Override:
+    """The key and the TOML value of one --set KEY=VALUE. Raises UserError if it is not of that form."""
+    where = f"--set {text}"
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{text or 'the option'} has no value", where, f"write --set {text or 'KEY'}=VALUE")
@@ -106,10 +138,7 @@ def override_layer(text: str) -> TomlLayer:
         document = {}
     if list(document) != ["value"]:
         raise UserError(f"{key.strip()}: {toml_string(value)} is not a TOML value", where, _quoting(key.strip(), value))
-    document = document["value"]
-    for part in reversed(parts):
-        document = {part: document}
-    return TomlLayer(document, where)
+    return Override(parts, document["value"], where)
 
 
 def _quoting(key: str, value: str) -> str:
@@ -119,7 +148,7 @@ def _quoting(key: str, value: str) -> str:
 
 
 def _find(name_or_path: str) -> Path:
-    """The file of a recipe: a path where it ends in .toml or has a separator, else the name of a shipped one."""
+    """The file of a recipe: a path if it ends in .toml or has a separator, else a shipped recipe's name."""
     if _is_path(name_or_path):
         return Path(name_or_path)
     shipped = shipped_recipes()
@@ -133,10 +162,9 @@ def _is_path(name_or_path: str) -> bool:
 
 
 def _names_near(name: str) -> str:
-    near = difflib.get_close_matches(name, shipped_recipes(), n=3)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
+    near = nearest_names(name, shipped_recipes(), most=3)
+    otherwise = "`aspk recipes` lists those that come with aspk; the path of a file of yours ends in .toml"
+    return did_you_mean(near) or otherwise
 
 
 def _with_bases(path: Path, extended_at: str | None) -> list[TomlLayer]:
@@ -157,7 +185,7 @@ def _with_bases(path: Path, extended_at: str | None) -> list[TomlLayer]:
 
 
 def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
-    """The file that a layer extends; takes the key out of its document."""
+    """The file that a layer extends. Removes the key from its document."""
     base = layer.document.pop("extends", None)
     where = layer.where(("extends",))
     if base is None:
@@ -172,7 +200,7 @@ def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
 
 
 def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
-    """A TOML file. named_at: where its name stands, None where the user gave it alone. Raises UserError."""
+    """A TOML file. named_at: where the file is named, None if the user gave it directly. Raises UserError."""
     shown = shown_path(path)
     what = f"{key}: {shown}" if named_at else shown
     try:
@@ -189,7 +217,7 @@ def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
 
 
 def energy_layers(layer: TomlLayer) -> list[TomlLayer]:
-    """Tables of the profile and the convention that a layer names by path, to lie just over it. Raises UserError."""
+    """Layers of the profile and the convention that a layer names by path, which override it. Raises UserError."""
     section = layer.document.get("energy")
     named = section if isinstance(section, dict) else {}
     found = []
@@ -204,24 +232,27 @@ def energy_layers(layer: TomlLayer) -> list[TomlLayer]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as short as it is clear: relative where it lies in the working folder."""
+    """A path as a user reads it: relative if it lies in the working folder, else absolute."""
     resolved = Path(os.path.normpath(Path.cwd() / path))
     return str(resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else resolved)
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Layers laid over each other: the keys in force, and of each (section, key), and of each key of a
-    table LAID_BY_KEY, the layer that set it last."""
+    """Layers merged into one.
+
+    tree: the keys in force
+    origins: the layer that set a path last: (section,), (section, key), and deeper in the tables LAID_BY_KEY
+    main: the layer of the recipe's own file, where a key that nobody wrote is missed
+    """
 
     tree: dict[str, Any]
     origins: dict[KeyPath, int]
     layers: Sequence[TomlLayer]
     main: int
-    """The layer of the recipe's own file, where a key that nobody wrote is missed."""
 
     def layer_of(self, path: KeyPath, written: bool) -> int:
-        """The layer to blame for a path; of an unwritten key, the recipe's own file."""
+        """The layer to blame for a path; for an unwritten key, the recipe's own file."""
         for length in (3, 2):
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
@@ -229,15 +260,15 @@ class Merged:
 
 
 def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
-    """Section by section, key by key; a key's value is replaced whole, but for the tables LAID_BY_KEY.
+    """Merge section by section and key by key. A later value replaces an earlier one, except in tables LAID_BY_KEY.
 
-    A fidelity's keys lie under those of the file that names it, and over the files that it extends; named by --set,
-    under every other --set and over all files.
+    A fidelity's keys override the files that its file extends; the file's own keys override them. If --set names the
+    fidelity, its keys override all files, and every other --set overrides them.
     """
-    written = [layer for file in files for layer in (*_profile(file), file, *energy_layers(file))]
+    written = [layer for file in files for layer in (*profile_layers(file), file, *energy_layers(file))]
     named = [override for override in overrides if "fidelity" in override.document]
     over = [layer for override in overrides for layer in (override, *energy_layers(override))]
-    layers = [*written, *(_profile(named[-1]) if named else ()), *over]
+    layers = [*written, *(profile_layers(named[-1]) if named else ()), *over]
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, int] = {}
     for index, layer in enumerate(layers):
@@ -258,8 +289,8 @@ def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
     return Merged(tree, origins, layers, layers.index(files[-1]))
 
 
-def _profile(layer: TomlLayer) -> list[TomlLayer]:
-    """The layer of the keys that a layer's fidelity sets; none where it names none that is known."""
+def profile_layers(layer: TomlLayer) -> list[TomlLayer]:
+    """The layer of the keys that a layer's fidelity sets; none if it names no known fidelity."""
     name = layer.document.get("fidelity")
     if not is_fidelity(name):
         return []

@@ -1,4 +1,4 @@
-"""From a recipe's name or path, and --set options, to a Recipe, or to every mistake in them at once."""
+"""A recipe's name or path, and --set options, become a Recipe, or every mistake in them is reported at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe.faults import key_path, wording
 from autospikformer_cli.recipe.layers import (
     Merged,
+    Overrides,
     TomlLayer,
     extended_layers,
     file_layers,
+    listed,
     merge,
     override_layer,
+    profile_layers,
     text_layer,
 )
 from autospikformer_cli.recipe.rules import Violation, violations
@@ -26,36 +29,36 @@ from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS, Recipe
 
 _Located = tuple[int, int, UserError]
-"""A fault behind the layer and the line that it is shown in the order of."""
+"""The layer and the line that a fault is sorted by, and the fault."""
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A shipped recipe by name, or a .toml file by path, with KEY=VALUE texts, as of --set, laid over it.
+def load_recipe(name_or_path: str, overrides: Overrides = ()) -> Recipe:
+    """A shipped recipe by name, or a .toml file by path, with values laid over it: {"train.epochs": 3}.
 
-    Raises Faults with every mistake in the keys, each located; UserError where a file cannot be read at all.
+    Raises Faults with every mistake in the keys and its place, and UserError if a file cannot be read at all.
     """
     return _checked(file_layers(name_or_path), overrides).named(Path(name_or_path).stem)
 
 
-def recipe_from_toml(text: str, name: str = "recipe", overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from its text, such as a store's, with KEY=VALUE texts, as of --set, laid over it.
+def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = ()) -> Recipe:
+    """A recipe from its text, such as a store's, with values laid over it.
 
-    Raises Faults, or UserError where the text is no TOML.
+    Raises Faults, or UserError if the text is not TOML.
     """
     return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
 
 
-def _checked(files: Sequence[TomlLayer], overrides: Sequence[str]) -> Recipe:
+def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
     layers, faults = [], []
-    for text in overrides:
+    for override in listed(overrides):
         try:
-            layers.append(override_layer(text))
+            layers.append(override_layer(override))
         except UserError as error:
             faults.append(error)
     merged = merge(files, layers)
     tree: dict[str, Any] = {**{section: {} for section in SECTIONS}, **merged.tree}
     right: dict[str, Any] = {}
-    """Every value that is right in itself, so that rules between keys are checked beside other mistakes."""
+    """Every valid value. Rules between these keys are checked even if other keys are wrong."""
     recipe, located = None, []
     try:
         recipe = Recipe.model_validate(tree, context=right)
@@ -78,7 +81,7 @@ def _key_fault(detail: ErrorDetails, merged: Merged, tree: dict[str, Any]) -> _L
 
 
 def _rule_fault(violation: Violation, merged: Merged) -> _Located:
-    """A broken rule is blamed on the one of its keys that was set last: by --set, else nearest to the user."""
+    """Blame a broken rule on the key that was set last: by --set, else in the file nearest to the user."""
     paths = [tuple(key.split(".")) for key in violation.keys]
     written = [path for path in paths if path in merged.origins]
     index = max((merged.origins[path] for path in written), default=merged.main)
@@ -89,7 +92,7 @@ def _rule_fault(violation: Violation, merged: Merged) -> _Located:
 
 
 def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
-    """Which of the keys nobody wrote: a fidelity set it."""
+    """The remedy for the first of the keys that a fidelity set; None if a fidelity set none of them."""
     for path in paths:
         layer = merged.layers[merged.origins[path]]
         if layer.profile is not None:
@@ -100,3 +103,23 @@ def _keys_of_profiles(paths: Sequence[KeyPath], merged: Merged) -> str | None:
             )
             return f'fidelity = "{layer.profile}" sets {section}.{key} = {value}: {remedy} for another value'
     return None
+
+
+def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
+    """The recipe with other values, every rule checked again. Raises Faults."""
+    return recipe_from_toml(recipe.to_toml(), recipe.name, overrides)
+
+
+def named_keys(overrides: Overrides) -> list[str]:
+    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped."""
+    names: list[str] = []
+    for override in listed(overrides):
+        try:
+            layer = override_layer(override)
+        except UserError:
+            continue
+        for document in (*(profile.document for profile in profile_layers(layer)), layer.document):
+            for section, value in document.items():
+                keys = value if isinstance(value, dict) and section in SECTIONS else ()
+                names += [f"{section}.{key}" for key in keys] or [section]
+    return names

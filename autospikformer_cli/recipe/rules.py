@@ -1,4 +1,4 @@
-"""What must hold between keys. A rule is checked wherever the keys that it reads are right in themselves."""
+"""Rules between keys. A rule is checked if all keys that it reads are valid."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, sh
 from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
 from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+from autospikformer_cli.wording import shortened
 
 CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
-"""Channels of the images of each data set; a folder's are read as RGB. Events have one or two, by data.polarity."""
+"""Channels of each data set's images. A folder's images are read as RGB. Events have one or two, by data.polarity."""
 
-_MOST_SHOWN = 3
 _GENES = ("depth", "mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim")
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule broken by the values of several keys; what is the whole sentence."""
+    """A rule that the values of several keys break. what: the whole sentence."""
 
     keys: tuple[str, ...]
     what: str
@@ -30,19 +30,19 @@ class Violation:
 
 
 Finding = Iterator[tuple[str, str | None]]
-"""Sentences of what is wrong, each with a remedy if one is known."""
+"""Sentences that say what is wrong, each with a remedy if one is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """keys: what the rule reads, as section.key, in the order of the check's arguments."""
+    """keys: the keys that the rule reads, as section.key, in the order of the check's arguments."""
 
     keys: tuple[str, ...]
     check: Callable[..., Finding]
 
 
 def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
-    """Every broken rule, among those whose keys are all in values (section.key -> value)."""
+    """Every broken rule, of those whose keys are all in values (section.key -> value)."""
     for rule in RULES_BETWEEN_KEYS:
         if all(key in values for key in rule.keys):
             for what, fix in rule.check(*(values[key] for key in rule.keys)):
@@ -51,12 +51,10 @@ def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
 
 def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) -> Finding:
     for heads in head_counts:
-        odd = [dim for dim in dims if dim % heads]
+        odd = [str(dim) for dim in dims if dim % heads]
         if odd:
-            shown = ", ".join(map(str, odd[:_MOST_SHOWN]))
-            more = f" and {len(odd) - _MOST_SHOWN} more" if len(odd) > _MOST_SHOWN else ""
             verb = "is" if len(odd) == 1 else "are"
-            yield f"space.embed_dim: {shown}{more} {verb} not divisible by num_heads {heads}", None
+            yield f"space.embed_dim: {shortened(odd)} {verb} not divisible by num_heads {heads}", None
 
 
 def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:

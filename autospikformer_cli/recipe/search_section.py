@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from autospikformer_cli.recipe.effects import IMAGES, SCORE, SEARCH
 from autospikformer_cli.recipe.keys import Keys, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
@@ -49,7 +50,7 @@ def _without_none(limits: Any) -> Any:
     return {key: value for key, value in limits.items() if value != "none"} if isinstance(limits, dict) else limits
 
 
-class Bounds(BaseModel):
+class FixedBounds(BaseModel):
     """What counts as 0 and as 1 in the fitness: top1 in percent, energy_j in joules an inference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,37 +67,39 @@ class SearchConfig(Keys):
 
     prefix = "search."
 
-    algorithm: Annotated[Text, AfterValidator(_known_algorithm)] = "evolution"
+    algorithm: Annotated[Text, AfterValidator(_known_algorithm), SEARCH] = "evolution"
     """The paper's evolution; random search as the baseline; nsga2, which seeks the whole front of the objectives;
     exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
-    population: PositiveWhole = 50
+    population: Annotated[PositiveWhole, SEARCH] = 50
     """Candidates a generation."""
-    parents: PositiveWhole = 20
+    parents: Annotated[PositiveWhole, SEARCH] = 20
     """Best candidates that the next generation of the evolution descends from."""
-    generations: PositiveWhole = 20
+    generations: Annotated[PositiveWhole, SEARCH] = 20
     """Generations."""
-    p_depth: Share = 0.3
+    p_depth: Annotated[Share, SEARCH] = 0.3
     """Probability of mutating depth, embed_dim and time_step, each."""
-    p_mutation: Share = 0.4
+    p_mutation: Annotated[Share, SEARCH] = 0.4
     """Probability of mutating each other gene."""
-    objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three)] = ("top1", "energy")
+    objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three), SEARCH | SCORE] = ("top1", "energy")
     """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
     firing_rate, or what a plugin adds."""
-    limits: Annotated[dict[ObjectiveName, PositiveReal], BeforeValidator(_without_none)] = Field(default={})
+    limits: Annotated[dict[ObjectiveName, PositiveReal], BeforeValidator(_without_none), SEARCH | SCORE] = Field(
+        default={}
+    )
     """What a subnet must keep to, by objective: at least so much top1 (percent), at most so much of energy (joules an
     image), params, sops (an image), time_step or firing_rate: {params = 5e6, energy = 1e-3}. They are laid over those
     of the recipe that is extended; "none": no such limit."""
-    alpha: Share = 0.5
+    alpha: Annotated[Share, SEARCH | SCORE] = 0.5
     """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
-    split: Literal["validation", "test"] = "validation"
+    split: Annotated[Literal["validation", "test"], SEARCH | IMAGES] = "validation"
     """Images that candidates are measured on; "test" makes the final test worthless."""
-    images: Annotated[PositiveWhole | None, NoneAsText] = None
+    images: Annotated[PositiveWhole | None, NoneAsText, SEARCH | IMAGES] = None
     """The first N images of the split; "none": all."""
-    normalise: Literal["archive", "generation", "fixed", "percentile"] = "archive"
+    normalise: Annotated[Literal["archive", "generation", "fixed", "percentile"], SEARCH | SCORE] = "archive"
     """What accuracy and energy are scaled by: extremes of all candidates, of a generation's, bounds, or percentiles."""
-    bounds: Annotated[Bounds | None, NoneAsText] = None
+    bounds: Annotated[FixedBounds | None, NoneAsText, SEARCH | SCORE] = None
     """Bounds of the scaling with normalise = "fixed": {top1 = [lo, hi], energy_j = [lo, hi]}."""
-    percentile: PercentPair = (5.0, 95.0)
+    percentile: Annotated[PercentPair, SEARCH | SCORE] = (5.0, 95.0)
     """Percentiles of the scaling with normalise = "percentile"."""
-    baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText] = None
+    baseline: Annotated[tuple[ExactChoice, ...] | None, NoneAsText, SEARCH] = None
     """The subnet to compare with, the paper's tuple as a list; "none": the space's nearest to Spikformer 4-384."""

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from autospikformer_cli.recipe.choices import ExactChoices, TauChoices, WholeChoices
+from autospikformer_cli.recipe.effects import IMAGES, MEASUREMENT, NETWORK, NOTHING, SCORE, SEARCH, TRAINING
 from autospikformer_cli.recipe.energy.models import (
     RULES,
     Border,
@@ -71,6 +72,8 @@ def _ascending_stages(stages: tuple[int, ...]) -> tuple[int, ...]:
     return stages
 
 
+Stages = Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)]
+
 NEURONS = Registry("neurons")
 """Kinds of neuron by name: ours and plugins'."""
 
@@ -120,35 +123,36 @@ class DataConfig(Keys):
 
     prefix = "data."
 
-    dataset: Dataset
+    dataset: Annotated[Dataset, NETWORK]
     """The data set: digits (embedded), CIFAR10, CIFAR100 or a folder of your own images by class; or events: digits as
     a simulated event camera sees them (embedded), N-MNIST, N-Caltech101, CIFAR10-DVS, DVS128 Gesture."""
-    root: Text = "data"
+    root: Annotated[Text, NOTHING] = "data"
     """The folder that holds the data set."""
-    download: Flag = False
+    download: Annotated[Flag, NOTHING] = False
     """Whether to fetch a data set that is not there (CIFAR10, CIFAR100)."""
-    image_size: Annotated[PositiveWhole | None, NoneAsText] = None
+    image_size: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Side in pixels that images are resized to; "none": as they are. A folder needs it."""
     normalise: Annotated[
         Annotated[Literal["dataset"], Tag(NAME_TAG)] | Annotated[MeanStd, Tag(TABLE_TAG)],
         Discriminator(_name_or_table),
+        NETWORK,
     ] = "dataset"
     """Mean and deviation by channel: the data set's published ones (a folder's: 0.5), or {mean = [], std = []}."""
-    validation: ShareBetween = 0.1
+    validation: Annotated[ShareBetween, NETWORK] = 0.1
     """Share of the training images held out for the search."""
-    test: ShareBetween = 0.2
+    test: Annotated[ShareBetween, NETWORK] = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
-    augment: Literal["spikformer", "events", "flip", "none"] = "spikformer"
+    augment: Annotated[Literal["spikformer", "events", "flip", "none"], TRAINING] = "spikformer"
     """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,
     and one of shear, translation, rotation, cutout, none), horizontal flips only, or none."""
-    frames: Annotated[int, Field(strict=True, ge=1, le=MOST_FRAMES)] = 10
+    frames: Annotated[int, Field(strict=True, ge=1, le=MOST_FRAMES), NETWORK] = 10
     """Frames that a recording of events is cut into; a subnet with fewer time steps takes some of them, evenly."""
-    split_by: Literal["count", "time"] = "count"
+    split_by: Annotated[Literal["count", "time"], NETWORK] = "count"
     """Frames of equally many events, or of equally long time."""
-    polarity: Literal["separate", "merged"] = "separate"
+    polarity: Annotated[Literal["separate", "merged"], NETWORK] = "separate"
     """Events of rising and of falling light counted in two channels, or together in one."""
-    cache: Annotated[Text | None, NoneAsText] = None
-    """The folder that keeps the frames once made; "none": aspk-frames in data.root."""
+    cache: Annotated[Text | None, NoneAsText, NOTHING] = None
+    """The folder that caches frames of events; "none": aspk-frames in data.root."""
 
 
 class ModelConfig(Keys):
@@ -156,46 +160,46 @@ class ModelConfig(Keys):
 
     prefix = "model."
 
-    network: Literal["spikformer", "transformer"] = "spikformer"
+    network: Annotated[Literal["spikformer", "transformer"], NETWORK | MEASUREMENT] = "spikformer"
     """The spiking network, or its ANN counterpart of the same shape: ReLU, GELU and softmax instead of neurons."""
-    neuron: Annotated[Text, AfterValidator(_known_neuron)] = "lif"
+    neuron: Annotated[Text, AfterValidator(_known_neuron), NETWORK | MEASUREMENT] = "lif"
     """The kind of neuron: lif, plif (LIF with a learnable tau), or one that a plugin adds."""
-    batchnorm: Literal["recalibrate", "running", "batch"] = "recalibrate"
-    """Statistics of a subnet's BatchNorm: recalibrated for it, the supernet's running ones, or, in every layer that
-    subnets slice, those of each evaluated batch, on whose size results then depend."""
-    calibration_images: PositiveWhole = 256
-    """Training images, without augmentation, that recalibration uses; they go through at once."""
-    evaluation_batch: PositiveWhole = 64
-    """Images that an evaluation runs at once; with --engine dense the last bits depend on it, under batchnorm = "batch"
-    the results."""
-    evaluation_memory: PositiveWhole = 500
-    """Megabytes of spikes that an evaluation of many subnets may keep and hold waiting; no result depends on it."""
-    decay_input: Flag = True
+    batchnorm: Annotated[Literal["recalibrate", "running", "batch"], TRAINING | MEASUREMENT] = "recalibrate"
+    """Statistics of a subnet's BatchNorm: recalibrated for it, or the supernet's running ones. "batch" takes those of
+    each evaluated batch in every layer that subnets slice, so results depend on the size of the batch."""
+    calibration_images: Annotated[PositiveWhole, TRAINING | IMAGES] = 256
+    """Training images that recalibrate BatchNorm, without augmentation, all in one batch."""
+    evaluation_batch: Annotated[PositiveWhole, TRAINING | MEASUREMENT] = 64
+    """Images of an evaluation's batch. With --engine dense the last bits depend on it; with batchnorm = "batch" the
+    results do."""
+    evaluation_memory: Annotated[PositiveWhole, NOTHING] = 500
+    """Megabytes for the spikes that an evaluation of many subnets caches or holds back. No result depends on it."""
+    decay_input: Annotated[Flag, TRAINING | MEASUREMENT] = True
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
-    threshold_scope: Literal["block", "fc1"] = "block"
+    threshold_scope: Annotated[Literal["block", "fc1"], TRAINING | MEASUREMENT] = "block"
     """Neurons that a block's threshold governs: all but those after attention, or those of fc1 only."""
-    stem_threshold: PositiveReal = 1.0
+    stem_threshold: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 1.0
     """Threshold of the stem's neurons, and of a block's neurons that its own threshold does not govern."""
-    attention_threshold: PositiveReal = 0.5
+    attention_threshold: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.5
     """Threshold of the neurons after attention."""
-    searched_heads: Flag = True
-    """Whether num_heads acts; false: always the largest."""
-    fires_at: Literal["reach", "exceed"] = "reach"
+    searched_heads: Annotated[Flag, TRAINING | MEASUREMENT] = True
+    """Whether num_heads acts; false: every subnet has the largest."""
+    fires_at: Annotated[Literal["reach", "exceed"], TRAINING | MEASUREMENT] = "reach"
     """A neuron fires when its potential reaches, or exceeds, the threshold."""
-    reset: Literal["hard", "soft"] = "hard"
+    reset: Annotated[Literal["hard", "soft"], TRAINING | MEASUREMENT] = "hard"
     """After a spike the potential is set to 0, or the threshold is subtracted."""
-    detach_reset: Flag = True
+    detach_reset: Annotated[Flag, TRAINING] = True
     """Whether gradients stop at the reset."""
-    surrogate: Literal["sigmoid", "arctan", "rectangular"] = "sigmoid"
+    surrogate: Annotated[Literal["sigmoid", "arctan", "rectangular"], TRAINING] = "sigmoid"
     """The gradient of a spike."""
-    attention_scale: PositiveReal = 0.125
+    attention_scale: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.125
     """Factor of the attention product (Spikformer: 0.125, its model for CIFAR10-DVS 0.25)."""
-    stem_dim: Annotated[PositiveWhole | None, NoneAsText] = None
-    """Channels of which the stem's first three convolutions have an eighth, a quarter and a half; "none": the largest
+    stem_dim: Annotated[PositiveWhole | None, NoneAsText, NETWORK | MEASUREMENT] = None
+    """Width of the stem: its first three convolutions have an eighth, a quarter and a half of it. "none": the largest
     embed_dim."""
-    qkv_bias: Flag = True
+    qkv_bias: Annotated[Flag, NETWORK | MEASUREMENT] = True
     """Whether q, k and v have biases (Spikformer's for CIFAR: yes; for ImageNet and CIFAR10-DVS: no)."""
-    pooled_stages: Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)] = (3, 4)
+    pooled_stages: Annotated[Stages, NETWORK | MEASUREMENT] = (3, 4)
     """Which of the stem's four stages end in a max-pool, which halves the side."""
 
 
@@ -204,19 +208,19 @@ class SpaceConfig(Keys):
 
     prefix = "space."
 
-    depth: WholeChoices
+    depth: Annotated[WholeChoices, TRAINING | SEARCH]
     """Encoder blocks."""
-    mlp_ratio: ExactChoices
+    mlp_ratio: Annotated[ExactChoices, TRAINING | SEARCH]
     """Hidden neurons of a block's MLP over embed_dim; each block has its own."""
-    num_heads: WholeChoices
+    num_heads: Annotated[WholeChoices, TRAINING | SEARCH]
     """Attention heads; each block has its own."""
-    embed_dim: WholeChoices
+    embed_dim: Annotated[WholeChoices, TRAINING | SEARCH]
     """Embedding channels; the largest sets the stem's width."""
-    threshold: ExactChoices
+    threshold: Annotated[ExactChoices, TRAINING | SEARCH]
     """Firing threshold; each block has its own."""
-    tau: TauChoices
+    tau: Annotated[TauChoices, TRAINING | SEARCH]
     """Membrane time constant, in time steps; each block has its own."""
-    time_step: WholeChoices
+    time_step: Annotated[WholeChoices, TRAINING | SEARCH]
     """Time steps of an inference."""
 
     def search_space(self) -> SearchSpace:
@@ -229,33 +233,33 @@ class TrainConfig(Keys):
 
     prefix = "train."
 
-    epochs: PositiveWhole
+    epochs: Annotated[PositiveWhole, TRAINING]
     """Passes over the training images."""
-    batch: PositiveWhole = 128
+    batch: Annotated[PositiveWhole, TRAINING] = 128
     """Images a step."""
-    sampling: Literal["single", "sandwich"] = "single"
+    sampling: Annotated[Literal["single", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
-    lr: PositiveReal = 5e-4
+    lr: Annotated[PositiveReal, TRAINING] = 5e-4
     """Learning rate after the warm-up."""
-    lr_start: RealFromZero = 1e-5
+    lr_start: Annotated[RealFromZero, TRAINING] = 1e-5
     """Learning rate at the start of the warm-up."""
-    lr_end: RealFromZero = 1e-5
+    lr_end: Annotated[RealFromZero, TRAINING] = 1e-5
     """Learning rate at the cosine's end and while cooling down."""
-    warmup_epochs: RealFromZero = 20.0
+    warmup_epochs: Annotated[RealFromZero, TRAINING] = 20.0
     """Epochs of linear warm-up."""
-    cooldown_epochs: RealFromZero = 10.0
+    cooldown_epochs: Annotated[RealFromZero, TRAINING] = 10.0
     """Epochs at lr_end, the last ones."""
-    weight_decay: RealFromZero = 0.06
+    weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
     """AdamW's weight decay."""
-    label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.1
+    label_smoothing: Annotated[Real, Field(ge=0, lt=1), TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
-    mixup: RealFromZero = 0.5
+    mixup: Annotated[RealFromZero, TRAINING] = 0.5
     """Alpha of mixup's beta distribution; 0: no mixup."""
-    mixup_probability: Share = 1.0
+    mixup_probability: Annotated[Share, TRAINING] = 1.0
     """Share of the batches that are mixed, of those epochs that use mixup."""
-    mixup_epochs: Share = 0.6667
+    mixup_epochs: Annotated[Share, TRAINING] = 0.6667
     """Share of the epochs that use mixup, the first ones."""
-    validation_images: Annotated[PositiveWhole | None, NoneAsText] = None
+    validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
 
 
@@ -268,29 +272,31 @@ class EnergyConfig(Keys):
         Annotated[Text, AfterValidator(_known("profiles")), Tag(NAME_TAG)]
         | Annotated[HardwareProfile, AfterValidator(_own_name("profiles")), Tag(TABLE_TAG)],
         Discriminator(_name_or_table),
+        SEARCH | SCORE,
     ] = "cmos45"
     """What an operation costs: a hardware profile by name, or the path of a .toml of yours."""
     convention: Annotated[
         Annotated[Text, AfterValidator(_known("conventions")), Tag(NAME_TAG)]
         | Annotated[Convention, AfterValidator(_own_name("conventions")), Tag(TABLE_TAG)],
         Discriminator(_name_or_table),
+        SEARCH | SCORE,
     ] = "sound"
     """Rules of counting: a convention by name, or the path of a .toml of yours."""
-    first_layer_steps: Annotated[FirstLayerSteps | None, NoneAsText] = None
+    first_layer_steps: Annotated[FirstLayerSteps | None, NoneAsText, SEARCH | SCORE] = None
     """A static image's first convolution counts once, or at every time step."""
-    residual: Annotated[Residual | None, NoneAsText] = None
+    residual: Annotated[Residual | None, NoneAsText, SEARCH | SCORE] = None
     """A residual sum n costs n accumulates, or one multiply-accumulate."""
-    order: Annotated[Order | None, NoneAsText] = None
+    order: Annotated[Order | None, NoneAsText, SEARCH | SCORE] = None
     """Order in which the attention product is counted: (q k) v, or q (k v)."""
-    event_input: Annotated[EventInput | None, NoneAsText] = None
+    event_input: Annotated[EventInput | None, NoneAsText, SEARCH | SCORE] = None
     """A pixel of n events costs the first layer n accumulates, or one multiply-accumulate."""
-    rate: Annotated[Rate | None, NoneAsText] = None
+    rate: Annotated[Rate | None, NoneAsText, SEARCH | SCORE] = None
     """Each operation has the rate of its own input, or all have the mean over all their inputs' elements."""
-    border: Annotated[Border | None, NoneAsText] = None
+    border: Annotated[Border | None, NoneAsText, SEARCH | SCORE] = None
     """SOPs are rate x T x MACs, or the synaptic events that are executed."""
-    batchnorm_folded: Annotated[Flag | None, NoneAsText] = None
+    batchnorm_folded: Annotated[Flag | None, NoneAsText, SEARCH | SCORE] = None
     """BatchNorm's affine part is in the weights, or costs a multiply-accumulate for each output and time step."""
-    head: Annotated[Flag | None, NoneAsText] = None
+    head: Annotated[Flag | None, NoneAsText, SEARCH | SCORE] = None
     """Whether the classifier is counted."""
 
     @property
@@ -300,11 +306,11 @@ class EnergyConfig(Keys):
 
     @property
     def named_convention(self) -> Convention:
-        """The convention that is named, without the keys beside it."""
+        """The named convention, without the keys next to it."""
         return shipped_convention(self.convention) if isinstance(self.convention, str) else self.convention
 
     @property
     def rules(self) -> Convention:
-        """The convention with the keys beside it laid over."""
+        """The convention, with the keys next to it laid over it."""
         given = {rule: getattr(self, rule) for rule in RULES if getattr(self, rule) is not None}
         return self.named_convention.model_copy(update=given)

@@ -1,4 +1,4 @@
-"""The recipes that come with aspk: where they lie and what they are called."""
+"""The recipes that come with aspk: their folder and their names."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def recipe_summary(path: Path) -> str:
-    """A recipe's first comment line, without the #; empty where it has none."""
+    """A recipe's first comment line, without the #; empty if it has none."""
     with path.open(encoding="utf-8") as lines:
         return next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")

@@ -1,4 +1,4 @@
-"""In which line of a TOML text each key stands: a scan of a text that tomli has already accepted."""
+"""The line of each key in a TOML text, by a scan of a text that tomli has already accepted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BARE_VALUE = re.compile(r"[^,\]}\n#]+")
 
 
 def key_parts(text: str) -> tuple[str, ...]:
-    """A dotted key's parts, unquoted. Raises TOMLDecodeError where the text is no key.
+    """A dotted key's parts, unquoted. Raises TOMLDecodeError if the text is not a key.
 
     >>> key_parts('search."population"')
     ('search', 'population')
@@ -46,14 +46,14 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 class _Scan:
-    """A position that moves once through the text, noting lines."""
+    """A position that moves once through the text and notes lines."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
         self.lines: dict[Path, int] = {}
         self.num_tables: dict[Path, int] = {}
-        """Of every array of tables, how many were opened."""
+        """The number of tables opened so far, for every array of tables."""
 
     def document(self) -> None:
         table: Path = ()
@@ -66,7 +66,7 @@ class _Scan:
             self.skip(_SPACE_AND_COMMENTS)
 
     def skip(self, pattern: re.Pattern[str]) -> str:
-        """Move behind the pattern. Raises ValueError where it does not stand."""
+        """Move past the pattern and return its text. Raises ValueError if it is not here."""
         found = pattern.match(self.text, self.position)
         if found is None:
             raise ValueError(f"character {self.position} is not valid TOML")

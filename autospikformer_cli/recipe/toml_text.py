@@ -16,12 +16,12 @@ _SHORTEST_RANGE = 4
 
 
 def toml_key(part: str) -> str:
-    """One part of a key, quoted where TOML needs it."""
+    """One part of a key, quoted if TOML needs it."""
     return part if _BARE_KEY.fullmatch(part) else toml_string(part)
 
 
 def toml_string(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's, but for DEL."""
+    """A TOML basic string; JSON's escapes are TOML's, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -47,7 +47,7 @@ def toml_value(value: Any) -> str:
 
 
 def toml_choices(choices: Sequence[int | Decimal]) -> str:
-    """Ascending choices, as a range where four or more lie at equal distances.
+    """Ascending choices, as a range if four or more lie at equal distances.
 
     >>> print(toml_choices((2, 4, 6, 8)))
     {low = 2, high = 8, step = 2}

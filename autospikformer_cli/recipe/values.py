@@ -1,4 +1,4 @@
-"""The kinds of value that a recipe's keys hold, strict: true is not 1, "3" is not 3, 3.0 is not a whole number."""
+"""The kinds of value of a recipe's keys. They are strict: true is not 1, "3" is not 3, 3.0 is not a whole number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST_WHOLE = 2**63 - 1
 
 LARGEST_CHOICE = 1_000_000
 DECIMAL_PLACES = 9
-"""With at most 7 + 9 digits a number, Decimal's 28 compute with choices exactly."""
+"""A choice has at most 7 + 9 digits, so Decimal's 28 digits compute with choices exactly."""
 
 
 def broken_rule(text: str, fix: str | None = None) -> PydanticCustomError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
+from autospikformer_cli.recipe.effects import NOTHING, SEARCH, TRAINING, Decides, declared
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths
 from autospikformer_cli.recipe.fidelity import (
     NETWORK_KEYS,
@@ -15,7 +16,7 @@ from autospikformer_cli.recipe.fidelity import (
     Value,
 )
 from autospikformer_cli.recipe.keys import Keys
-from autospikformer_cli.recipe.search_section import Bounds, SearchConfig
+from autospikformer_cli.recipe.search_section import FixedBounds, SearchConfig
 from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
@@ -25,11 +26,11 @@ from autospikformer_cli.space import Subnet, subnet_from_tuple
 class Recipe(Keys):
     """Everything that decides a run. Equal recipes have equal keys; the name does not count."""
 
-    seed: Whole = 0
+    seed: Annotated[Whole, TRAINING | SEARCH] = 0
     """Seed of every random choice."""
-    fidelity: Fidelity = "sound"
+    fidelity: Annotated[Fidelity, NOTHING] = "sound"
     """Readings of the paper in force: ours, the text as printed, or the authors' published code. It sets the keys of
-    fidelity.md; one that is written beside it, or by --set, overrides."""
+    fidelity.md; a key written next to it, or given by --set, overrides it."""
     data: DataConfig
     model: ModelConfig
     space: SpaceConfig
@@ -75,9 +76,9 @@ class Recipe(Keys):
         return {"fidelity": self.fidelity, "switches": list(self.switches()), "resolved": self.resolved_switches()}
 
     def value(self, key: str) -> Any:
-        """The value of a dotted key, such as search.alpha."""
-        section, name = key.split(".")
-        return getattr(getattr(self, section), name)
+        """The value of a key by its path, such as search.alpha."""
+        section, _, name = key.rpartition(".")
+        return getattr(getattr(self, section) if section else self, name)
 
     def to_toml(self) -> str:
         """Every key with its value, without extends; loads again to an equal recipe."""
@@ -108,20 +109,29 @@ def _rule_keys(convention: Convention) -> dict[str, Value]:
     return {f"energy.{rule}": value for rule, value in convention.rules().items()}
 
 
-def differing_keys(first: Recipe, second: Recipe) -> list[str]:
-    """Key paths, such as search.alpha, whose values differ, in the recipe's order."""
-    top = [key for key in ("seed", "fidelity") if getattr(first, key) != getattr(second, key)]
-    return top + [
-        f"{section}.{key}"
-        for section, model in SECTIONS.items()
-        for key in model.model_fields
-        if getattr(getattr(first, section), key) != getattr(getattr(second, section), key)
+def effects() -> dict[str, Decides]:
+    """What each key decides, by its path, such as search.alpha, in the recipe's order."""
+    tables: dict[str, type[Keys]] = {"": Recipe, **SECTIONS}
+    return {
+        f"{section}.{key}".lstrip("."): effect
+        for section, model in tables.items()
+        for key, field in model.model_fields.items()
+        if (effect := declared(field)) is not None
+    }
+
+
+def differing_keys(first: Recipe, second: Recipe, decide: Decides | None = None) -> list[str]:
+    """Paths of the keys whose values differ, in the recipe's order. decide: of those that decide any of this alone."""
+    return [
+        key
+        for key, effect in effects().items()
+        if (decide is None or effect & decide) and first.value(key) != second.value(key)
     ]
 
 
 def known_keys() -> dict[str, list[str]]:
     """The keys of every table, by its dotted path; the top level's under ""."""
-    tables: dict[str, type[BaseModel]] = {**SECTIONS, "data.normalise": MeanStd, "search.bounds": Bounds}
+    tables: dict[str, type[BaseModel]] = {**SECTIONS, "data.normalise": MeanStd, "search.bounds": FixedBounds}
     tables |= {"energy.profile": HardwareProfile, "energy.profile.int8": Widths, "energy.profile.memory": Memory}
     tables |= {"energy.convention": Convention}
     tables |= {f"space.{gene}": WholeRange for gene in SpaceConfig.model_fields}

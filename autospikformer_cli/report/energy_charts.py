@@ -1,4 +1,4 @@
-"""Pictures of a network's energy and of its firing rates, PNG or SVG, the same bytes for the same numbers."""
+"""Pictures of a network's energy and of its firing rates, as PNG or SVG. The same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.energy_layout import groups_of, is_spikformer, part_of
-from autospikformer_cli.report.units import energy_unit
+from autospikformer_cli.units import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _SUFFIXES = (".png", ".svg")
 _DPI = 150
 _MOST_PIXELS = 60_000
-"""Of a side: matplotlib draws fewer than 2^16."""
+"""The longest side of a picture. Matplotlib draws fewer than 2^16 pixels."""
 _METADATA: dict[str, dict[str, str | None]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -34,23 +35,23 @@ _STYLE = {
     "hatch.linewidth": 0.6,
 }
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Okabe and Ito's palette, told apart by colour-blind readers."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish."""
 _COSTS = (("compute", "compute_j", ""), ("memory", "memory_j", "////"), ("neurons", "neurons_j", "...."))
-"""What a bar is stacked of: name, field of LayerEnergy, hatch."""
+"""The parts of a bar: name, field of LayerEnergy, hatch."""
 _MOST_PRINTED_STEPS = 24
-"""With more time steps a heat map's cells are too narrow for their values."""
+"""With more time steps, the cells of a heat map are too narrow for their values."""
 FIRING_RATE_LABEL = "Firing rate\n(spikes a neuron and step)"
 INPUT_RATE = "Mean input value"
-"""What a heat map's colours stand for."""
+"""Labels of a heat map's colour scale: of spikes, or of the inputs of a user's module."""
 _DARK = 0.6
-"""Up to this share of the colour scale, viridis wants white letters."""
+"""Up to this share of the colour scale, letters are white: viridis is dark there."""
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
 
 
 def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
     """Draw joules by layer, first layer on top: bars of compute, memory and neurons, coloured by part of the network.
 
-    path: .png or .svg. Raises UserError for another suffix, a folder that is not there, a disk that refuses.
+    path: .png or .svg. Raises UserError for another suffix, a missing folder, or a disk that refuses.
     """
     require_picture(path)
     if not layers:
@@ -96,11 +97,10 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
 def heat_map(
     path: Path, title: str, rates: Sequence[tuple[str, tuple[float, ...]]], scale: str = FIRING_RATE_LABEL
 ) -> None:
-    """Draw firing rates, layer by time step, first layer on top; where a layer has fewer steps, nothing is drawn.
+    """Draw firing rates, layer by time step, first layer on top. Steps that a layer does not have stay empty.
 
-    rates: a layer's name and its firing rate at each step. scale: what they are, where they are others. Values are
-    printed in the cells where they fit. path: .png or .svg. Raises UserError as bar_chart does, and where there is no
-    rate at all.
+    Values are printed in the cells, if they fit. path: .png or .svg. rates: each layer's name, and its rate at each
+    step. scale: what the colours stand for. Raises UserError as bar_chart does, and if there is no rate at all.
     """
     import numpy as np
 
@@ -141,7 +141,7 @@ def heat_map(
 
 
 def _parts(names: Sequence[str]) -> list[str]:
-    """What the bars are coloured by: stem, blocks, head; of another network the groups, if the colours suffice."""
+    """Each bar's part, which decides its colour: stem, blocks or head; else its group, if there are enough colours."""
     if is_spikformer(names):
         return [part_of(name) for name in names]
     found = [group.name for group in groups_of(names) for _ in group.places]
@@ -155,12 +155,12 @@ def _bar_text(layer: LayerEnergy, energy: str, total: float) -> str:
 
 
 def _rate_text(rate: float) -> str:
-    """Without the zero before the point: three digits in a narrow cell."""
+    """A rate without the zero before its point, so that three digits fit into a narrow cell."""
     return f"{rate:.3f}".removeprefix("0") if rate < 1 else f"{rate:.2f}"
 
 
 def _legend(axes: Axes, colours: dict[str, str], costs: Sequence[tuple[str, str]]) -> None:
-    """Parts by colour, then costs by hatch, where there are several."""
+    """Add a legend: parts by colour and costs by hatch, each if there are several."""
     from matplotlib.patches import Patch
 
     parts = [Patch(facecolor=colour, label=part or "other") for part, colour in colours.items()]
@@ -177,7 +177,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _inches(names: Sequence[str]) -> float:
-    """Width that the longest name takes beside the axes."""
+    """Width of the longest name, next to the axes."""
     return 0.085 * max(len(name) for name in names)
 
 
@@ -189,14 +189,14 @@ def _title(figure: Figure, title: str) -> None:
 
 
 def _bare(axes: Axes) -> None:
-    """Without a frame and without marks at the layers."""
+    """Remove the frame, and the marks at the layers."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Matplotlib's own defaults and ours, whatever the user's matplotlibrc says; restored afterwards."""
+    """Draw with matplotlib's defaults and ours, whatever the user's matplotlibrc says. Restores the style."""
     from matplotlib import style
 
     with style.context(["default", _STYLE]):
@@ -204,7 +204,7 @@ def _style() -> Iterator[None]:
 
 
 def require_pictures(*paths: Path | None) -> None:
-    """Raises UserError for paths that pictures cannot be written to, or that are the same."""
+    """Raises UserError for a path that cannot hold a picture, and for two equal paths."""
     given = [path for path in paths if path is not None]
     for path in given:
         require_picture(path)
@@ -213,7 +213,7 @@ def require_pictures(*paths: Path | None) -> None:
 
 
 def require_picture(path: Path) -> None:
-    """Raises UserError for a path that no picture can be written to."""
+    """Raises UserError for a path that cannot hold a picture."""
     if path.suffix.lower() not in _SUFFIXES:
         what = f"a picture is written as {' or '.join(_SUFFIXES)}, not as {path.suffix or 'a file without a suffix'}"
         raise UserError(what, str(path), f"write {path.with_suffix('.png')} or {path.with_suffix('.svg')}")
@@ -222,15 +222,10 @@ def require_picture(path: Path) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all. Raises UserError where the disk refuses."""
-    from autospikformer_cli.store.files import write_whole
-
+    """Write a figure, whole or not at all. Raises UserError if the disk refuses."""
     suffix = path.suffix.lower()
     picture = BytesIO()
     dpi = min(_DPI, int(_MOST_PIXELS / max(figure.get_size_inches())))
     figure.savefig(picture, format=suffix.removeprefix("."), dpi=dpi, metadata=_METADATA[suffix])
-    try:
+    with explaining_refusal(path, "make room or allow writing there"):
         write_whole(path, picture.getvalue())
-    except OSError as error:
-        what, fix = f"cannot be written: {error.strerror or error}", "make room or allow writing there"
-        raise UserError(what, str(path), fix) from error

@@ -1,14 +1,14 @@
-"""One network's energy beside others: the ANN of the same shape, and the same network under other conventions."""
+"""Tables that compare a network's energy: with the ANN of the same shape, and under other conventions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.table import Table
 
 from autospikformer_cli.energy.comparison import Comparison, LayerComparison
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.report.energy_layout import (
     PARTS,
     SnugTable,
@@ -21,23 +21,14 @@ from autospikformer_cli.report.energy_layout import (
 )
 from autospikformer_cli.report.energy_table import priced_energy
 from autospikformer_cli.report.tables import table_of
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, format_energy, format_share
-
-
-@dataclass(frozen=True, slots=True)
-class ConventionRow:
-    """One convention: its name, what it stands for, and the report under it; None where `missing` says what lacks."""
-
-    name: str
-    about: str
-    report: EnergyReport | None
-    missing: str = ""
+from autospikformer_cli.units import ABSENT, EnergyUnit, format_energy, format_share
 
 
 def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), paper_ann_j: float | None = None) -> Table:
-    """Every operation as spiking and as ANN, the total, then each way to run the whole, and what the paper prints.
+    """Each operation as spiking and as ANN, the total, then each way to run the network, and the paper's figure.
 
-    One unit for all energies; a dash where there is no figure. notes: printed under the table.
+    All energies have one unit. A dash: the profile has no figure. notes: printed under the table. paper_ann_j: the
+    paper's energy of the ANN, in joules.
     """
     whole = comparison
     ways: list[tuple[str, int, float | None]] = [
@@ -74,7 +65,7 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
 
 
 def _layer_cells(layer: LayerComparison, unit: EnergyUnit) -> Iterator[str]:
-    """A layer's rates, energies and ratio; a dash where the profile has no figure."""
+    """A layer's rates, energies and ratio; a dash if the profile has no figure."""
     energy = None if layer.unpriced else layer.energy_j
     yield from (format_share(layer.input_rate), format_share(layer.break_even_rate))
     yield from _numbers((energy, layer.ann_j, layer.ann_int8_j), unit)
@@ -86,11 +77,11 @@ def _numbers(energies_j: Sequence[float | None], unit: EnergyUnit) -> Iterator[s
 
 
 def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence[str] = ()) -> Table:
-    """One network under several conventions: what is counted, joules by part and in all, and the spread of the totals.
+    """One network under several conventions: counts, joules by part and in all, and the spread of the totals.
 
-    The last column is the total as a multiple of the first counted convention's. The spread leaves out conventions
-    under which more operations have no figure than under the first. A convention whose counts are missing has dashes,
-    and its reason stands under the table, as do the operations that are not priced, and the notes.
+    The last column is the total as a multiple of the first counted convention's. The spread leaves out a convention
+    that lacks figures for operations that the first one prices. A convention with missing counts has dashes. Under the
+    table are the reasons, the numbers of operations without a figure, and the notes.
     """
     counted = [(row.name, row.report) for row in rows if row.report is not None]
     totals = {name: energy for name, report in counted if (energy := priced_energy(report.layers)) is not None}
@@ -127,13 +118,13 @@ def _executed(report: EnergyReport) -> Iterator[str]:
 
 
 def _part_energy(report: EnergyReport, part: str) -> float | None:
-    """Joules of a part; None where nothing of it is counted, or nothing is priced."""
+    """Joules of a part; None if nothing of it is counted, or nothing is priced."""
     layers = [layer for layer in report.layers if part_of(layer.name) == part]
     return priced_energy(layers) if layers else None
 
 
 def _prices_as_much(report: EnergyReport, first: EnergyReport) -> bool:
-    """Whether a total lacks no operations that the first one holds: without figures it would only seem smaller."""
+    """Whether a report prices all that the first one prices. With fewer figures, its total would only seem smaller."""
     return set(report.unpriced) <= set(first.unpriced)
 
 

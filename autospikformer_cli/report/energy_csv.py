@@ -14,10 +14,10 @@ HEADER = ("convention", "profile", *_FIELDS, "energy_j", "share")
 
 
 def energy_csv(layers: Sequence[LayerEnergy], convention: str, profile: str) -> str:
-    """RFC 4180, one operation a record: the fields of LayerEnergy, joules without prefix, share of all joules, 0 to 1.
+    """One record an operation (RFC 4180): the fields of LayerEnergy, its joules, and its share of all joules, 0 to 1.
 
-    What is not there is empty, as compute_j, energy_j and share are where the profile has no figure. Lines end in
-    CR LF: a file takes the text as it is (newline="").
+    A field without a value is empty. compute_j, energy_j and share have none if the profile has no figure. Lines end in
+    CR LF: write the text with newline="".
     """
     total = sum(layer.energy_j for layer in layers)
     text = StringIO(newline="")

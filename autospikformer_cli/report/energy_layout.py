@@ -1,4 +1,4 @@
-"""How tables and charts of energies are laid out: operations in groups, columns that move closer before names fold."""
+"""Layout of energy tables and charts: operations in groups, and columns that move closer before names fold."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
 
 PARTS = {"patch_embed": "stem", "block": "blocks", "head": "head"}
-"""How the first word of an operation's name (Spikformer's state dict) says which part it belongs to."""
+"""The first word of an operation's name (Spikformer's state dict) -> the part of the network."""
 _SPIKFORMER = re.compile(r"(patch_embed\.|block\.\d+\.|head(\.|$))")
 _LEAST_GROUPS = 2
-"""So many groups of several members make grouping by first words worth it."""
+"""With fewer groups of several members, operations are not grouped by their first words."""
 _UNLIMITED = 10_000
 
 
@@ -25,8 +25,8 @@ _UNLIMITED = 10_000
 class Group:
     """Neighbouring operations, by their places in the network.
 
-    name: "stem", "block 0", "features"; "" for operations that stand alone. part: of a Spikformer, "stem", "blocks" or
-    "head", which several groups are summed to; else "". labels: the operations' names, without what `name` says.
+    name: such as "stem", "block 0" or "features"; "" for operations without a group. part: "stem", "blocks" or "head"
+    of a Spikformer, else ""; groups of one part are summed. labels: the operations' names, without the group's.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Group:
 
 
 def groups_of(names: Sequence[str]) -> list[Group]:
-    """Operations by stem, each block and head; of another network by the first word of their names, where that helps.
+    """Operations by stem, block and head; in other networks by the first word of their names, if that makes groups.
 
     >>> [group.name for group in groups_of(["patch_embed.conv", "patch_embed.rpe_conv", "block.0.fc1", "head"])]
     ['stem', '']
@@ -63,18 +63,18 @@ def groups_of(names: Sequence[str]) -> list[Group]:
 
 
 def is_spikformer(names: Sequence[str]) -> bool:
-    """Whether all operations are named as Spikformer's: patch_embed, blocks with a number, head."""
+    """Whether all operations have names like Spikformer's: patch_embed, blocks with a number, head."""
     return all(_SPIKFORMER.match(name) for name in names)
 
 
 def part_of(name: str) -> str:
-    """The part of the network that an operation belongs to: stem, blocks or head; else the first word of its name."""
+    """The part of the network with an operation: stem, blocks or head; else the first word of its name."""
     word = name.split(".", 1)[0]
     return PARTS.get(word, word)
 
 
 def _key(name: str, spikformer: bool) -> str:
-    """What the members of a group have in common: the first word; of a block its number too."""
+    """The beginning that the names of a group share: the first word, and the number of a block."""
     words = name.split(".")
     return ".".join(words[:2]) if spikformer and words[0] == "block" else words[0]
 
@@ -84,10 +84,10 @@ def _spoken(key: str) -> str:
 
 
 class SnugTable(PageTable):
-    """A table as all of the reports use it, but its columns move closer where they would not fit otherwise."""
+    """A table of the reports whose columns move closer if they would not fit otherwise."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as rich does, with two blanks between columns where there is room, else one."""
+        """Render as rich does, with two blanks between columns if they fit, else one."""
         room = min(options.max_width, MAX_WIDTH)
         self.padding = (0, 1)
         if Measurement.get(console, options.update(max_width=_UNLIMITED), self).maximum > room:
@@ -95,12 +95,12 @@ class SnugTable(PageTable):
         return super().__rich_console__(console, options)
 
     def add_column_of_numbers(self, head: str) -> None:
-        """A column that is never folded, at the right."""
+        """Add a column of numbers, aligned to the right and never folded."""
         self.add_column(head, justify="right", no_wrap=True)
 
 
 def short_count(count: float | None) -> str:
-    """A count without a blank before its prefix, for tables of many columns; a dash where there is none.
+    """A count without a blank before its prefix, for tables with many columns; a dash for None.
 
     >>> short_count(4_684_000)
     '4.684M'
@@ -109,16 +109,16 @@ def short_count(count: float | None) -> str:
 
 
 def finer_unit(energies_j: Iterable[float]) -> EnergyUnit:
-    """The unit of energies that are compared: one decimal more than the largest needs, since some are much smaller."""
+    """A unit for energies that are compared, with one more decimal than the largest needs: others are much smaller."""
     unit = energy_unit(energies_j)
     return replace(unit, decimals=unit.decimals + 1)
 
 
 def share_percent(part: float | None, whole: float) -> str:
-    """Percent of a whole; a dash where there is no part or no whole."""
+    """Percent of a whole; a dash if the part is None or the whole is 0."""
     return ABSENT if part is None or not whole else f"{100.0 * part / whole:.1f}"
 
 
 def times(energy_j: float | None, reference_j: float | None) -> str:
-    """How many times a reference an energy is; a dash where one of them is not there."""
+    """An energy as a multiple of a reference; a dash if either is missing."""
     return ABSENT if energy_j is None or not reference_j else f"{energy_j / reference_j:.2f}"

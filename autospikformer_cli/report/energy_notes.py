@@ -1,33 +1,20 @@
-"""What stands under a table of energies: where the rates are from, under what rules, what is not counted."""
+"""Notes under an energy table: the source of the rates, the rules, and what is not counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.results import Work
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
-from autospikformer_cli.report.units import format_count, format_energy, format_share
-
-
-class Work(Protocol):
-    """What an operator of a module did."""
-
-    @property
-    def operator(self) -> str: ...
-    @property
-    def module(self) -> str: ...
-    @property
-    def calls(self) -> int: ...
-    @property
-    def elements(self) -> int: ...
+from autospikformer_cli.units import format_count, format_energy, format_share
 
 
 def energy_notes(
     report: EnergyReport, comparison: Comparison, rules: Convention, hardware: HardwareProfile, source: str
 ) -> Iterator[str]:
-    """Under a table of layers."""
+    """Notes under a table of layers."""
     yield f"input rates: {source}; convention {rules.name}, profile {hardware.name}: {hardware.title}"
     yield f"not counted: {', '.join(free_of_charge(rules, hardware, any(layer.neurons_j for layer in report.layers)))}"
     if report.unpriced:
@@ -36,7 +23,7 @@ def energy_notes(
 
 
 def free_of_charge(rules: Convention, hardware: HardwareProfile, neurons: bool) -> list[str]:
-    """What costs nothing under a convention and a profile. neurons: whether updates of any were priced."""
+    """What costs nothing under a convention and a profile. neurons: whether updates of neurons are priced."""
     free = ["pooling"]
     free += [] if neurons else ["neurons"]
     free += ["BatchNorm's affine part"] if rules.batchnorm_folded else []
@@ -46,7 +33,7 @@ def free_of_charge(rules: Convention, hardware: HardwareProfile, neurons: bool) 
 
 
 def ann_text(comparison: Comparison) -> str:
-    """The ANN of the same shape, and where spikes cost as much."""
+    """The energy of the ANN of the same shape, and the input rate at which spikes cost as much."""
     if comparison.ann_j is None:
         return "no figure for an ANN"
     parts = [f"as an ANN (Equation 4): {format_energy(comparison.ann_j)}"]
@@ -59,7 +46,7 @@ def ann_text(comparison: Comparison) -> str:
 
 
 def module_notes(not_counted: Sequence[Work], unattributed: Sequence[Work]) -> Iterator[str]:
-    """Under the table of a user's module: the operators that cost nothing, and those that could not be counted."""
+    """Notes under the table of a user's module: operators that cost nothing, and those that could not be counted."""
     operators: dict[str, int] = {}
     for work in not_counted:
         operators[work.operator] = operators.get(work.operator, 0) + work.calls

@@ -10,17 +10,17 @@ from rich.table import Table
 from autospikformer_cli.energy.pricing import LayerEnergy
 from autospikformer_cli.report.energy_layout import Group, SnugTable, groups_of, share_percent, short_count
 from autospikformer_cli.report.tables import table_of
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_share
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_share
 
 
 def energy_table(
     title: str, layers: Sequence[LayerEnergy], notes: Sequence[str] = (), unit: EnergyUnit | None = None
 ) -> Table:
-    """Every operation with its MACs of a step, rates, steps, SOPs, what they are executed as, and joules of one image.
+    """Each operation with its MACs a step, rates, steps, SOPs, accumulates, multiplies, and joules of one image.
 
-    In groups with subtotals, then the total. Joules of memory and of neurons have columns where a layer has some; the
-    energy holds them. An operation that the profile lacks a figure for has a dash; sums hold what of it is priced.
-    unit: of all energies, by default chosen for this table. notes: printed under the table.
+    Operations are in groups with subtotals; the total comes last. Memory and neurons have columns if a layer spends
+    joules on them; the energy includes both. An operation without a figure in the profile has a dash. Sums include what
+    of it is priced. unit: of all energies, by default chosen for this table. notes: printed under the table.
     """
     total = sum(layer.energy_j for layer in layers)
     sheet = _Sheet(
@@ -53,7 +53,7 @@ def energy_table(
 
 
 def _part_that_ends(groups: Sequence[Group], place: int) -> list[Group]:
-    """The groups of a part, at the place of its last one; elsewhere, and of operations that stand alone, none."""
+    """All groups of a part, if the group at this place is its last one; else none."""
     part = groups[place].part
     if not part or part in [group.part for group in groups[place + 1 :]]:
         return []
@@ -62,7 +62,7 @@ def _part_that_ends(groups: Sequence[Group], place: int) -> list[Group]:
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """The cells of an energy table: the unit and total of its energies, and which columns it has."""
+    """The cells of an energy table. unit, total: of its energies. memory, neurons: whether it has these columns."""
 
     unit: EnergyUnit
     total: float
@@ -78,13 +78,13 @@ class _Sheet:
         yield from (f"Energy\n({self.unit.symbol})", "Share\n(%)")
 
     def line(self, layer: LayerEnergy) -> Iterator[str]:
-        """One operation."""
+        """The cells of one operation."""
         yield short_count(layer.macs)
         yield from (format_share(layer.input_rate), format_share(layer.nonzero_rate), str(layer.steps))
         yield from self._costs([layer])
 
     def sums(self, layers: Sequence[LayerEnergy]) -> Iterator[str]:
-        """Several operations, which have no rate nor steps in common."""
+        """The cells of a sum of operations, without rates and steps."""
         yield short_count(sum(layer.macs for layer in layers))
         yield from ("", "", "")
         yield from self._costs(layers)
@@ -104,7 +104,7 @@ class _Sheet:
 
 
 def priced_energy(layers: Sequence[LayerEnergy]) -> float | None:
-    """Joules of operations, as far as they are priced; None where the profile lacks a figure for every one of them."""
+    """Joules of operations, as far as they are priced; None if the profile has no figure for any of them."""
     if layers and all(layer.unpriced for layer in layers):
         return None
     return sum(layer.energy_j for layer in layers)

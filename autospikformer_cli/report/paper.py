@@ -1,4 +1,4 @@
-"""The paper's rows of Tables 2 and 3, to print beside our own (Che et al. 2024, CC BY 4.0)."""
+"""The rows of the paper's Tables 2 and 3, to print next to our own (Che et al. 2024, CC BY 4.0)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rich.table import Table
 
 from autospikformer_cli.report.rows import CandidateRow
 from autospikformer_cli.report.tables import candidate_table
-from autospikformer_cli.report.units import EnergyUnit, energy_unit
 from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
+from autospikformer_cli.units import EnergyUnit, energy_unit
 
 TABLES = ("neurons", "small", "large")
 """Table 2, and parts A and B of Table 3."""
 PRINTED_DATASETS = {"cifar100": "top1", "cifar10": "cifar10"}
-"""Data sets that the paper has these candidates on, and the key of their accuracy."""
+"""Data set of the paper -> the key of the candidates' accuracy on it."""
 MILLIJOULE = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True)
 class PaperTable:
-    """One table of the paper on one data set, in the paper's grouping; notes: what does not fit in it."""
+    """One table of the paper on one data set, in the paper's groups. notes: its errors and contradictions."""
 
     title: str
     cite: str
@@ -37,12 +37,12 @@ class PaperTable:
 
     @property
     def rows(self) -> tuple[CandidateRow, ...]:
-        """Every candidate once, the baseline not."""
+        """Every candidate once, without the baseline."""
         return tuple(dict.fromkeys((*self.pareto, *self.top)))
 
 
 def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
-    """A table of the paper by name; on CIFAR10 only the candidates that Table 4 has. KeyError for another name."""
+    """A table of the paper by name; on CIFAR10, the candidates of Table 4 only. Raises KeyError for other names."""
     document = _document()
     table, key = document[name], PRINTED_DATASETS[dataset]
     whole = dataset == "cifar100"
@@ -62,7 +62,7 @@ def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
 
 
 def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
-    """The paper's table of candidates from this space (by its transformer genes, Table 1), if it has one."""
+    """The paper's table of candidates from this space, if it has one. The transformer genes (Table 1) must be equal."""
     if dataset not in PRINTED_DATASETS:
         return None
     for name in TABLES:
@@ -74,7 +74,7 @@ def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
 
 
 def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
-    """Joules that Table 4 prints for the ANN of a subnet's shape; None where it has none."""
+    """Joules that Table 4 prints for the ANN of a subnet's shape; None if it does not have that shape."""
     row = _document()["ann"]
     shape = (row["depth"], (row["mlp_ratio"],) * row["depth"], row["embed_dim"])
     known = dataset in PRINTED_DATASETS and (subnet.depth, subnet.mlp_ratio, subnet.embed_dim) == shape
@@ -82,9 +82,9 @@ def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
 
 
 def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list[Table]:
-    """The paper's rows as tables like ours: its Pareto group, then its top accuracy with the notes."""
+    """The paper's rows as tables like ours: the Pareto group, then the top accuracy with the notes."""
     unit = unit or energy_unit(row.energy_j for row in (*table.rows, table.baseline))
-    # The paper prints three digits where we print four.
+    # The paper prints three digits, we print four.
     unit = replace(unit, decimals=max(0, unit.decimals - 1))
     groups = [("Pareto frontier", table.pareto), ("top accuracy", table.top)]
     shown = [(f"Paper, {table.title}: {name}", rows) for name, rows in groups if rows]
@@ -110,6 +110,6 @@ def _row(row: Mapping[str, Any], key: str) -> CandidateRow:
 
 @cache
 def _document() -> Mapping[str, Any]:
-    """The shipped figures; floats as exact decimals."""
+    """The paper's figures, which ship with the package; floats are exact decimals."""
     text = files("autospikformer_cli.report").joinpath("paper_tables.toml").read_text(encoding="utf-8")
     return tomli.loads(text, parse_float=Decimal)

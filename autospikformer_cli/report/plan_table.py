@@ -1,4 +1,4 @@
-"""What a command would do: the table of --dry-run."""
+"""The table of --dry-run: what a command would do."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NAMES = {
     "steps": "run (steps)",
     "recalibration_bytes": "a layer of all calibration images (MB)",
     "evaluation_bytes": "a layer of one batch (MB)",
-    "stems_bytes": "stems kept, at most (MB)",
-    "waiting_bytes": "spikes that wait, at most (MB)",
+    "stems_bytes": "cached stems, at most (MB)",
+    "waiting_bytes": "waiting spikes, at most (MB)",
     "memory_bytes": "need, beside data and libraries, about (MB)",
 }
 
 
 def plan_table(title: str, plan: Mapping[str, int]) -> Table:
-    """One line a number."""
+    """One line for each number of a plan."""
     table = plain_table(title)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")

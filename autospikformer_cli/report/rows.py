@@ -1,4 +1,4 @@
-"""What one line of a table of candidates holds."""
+"""The lines of a table of candidates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from autospikformer_cli.search.fitness import Scored
 
 @dataclass(frozen=True, slots=True)
 class CandidateRow:
-    """One candidate, measured here or printed in the paper.
+    """One candidate, measured here or printed in the paper. None: not known.
 
-    top1 and interval (95 %) in percent, energy in joules an inference of one image; None where it is not known.
+    energy_j: joules for the inference of one image. top1: percent. interval: 95 %, in percent.
     """
 
     label: str
@@ -30,7 +30,7 @@ class CandidateRow:
 
 
 def candidate_row(scored: Scored, label: str | None = None) -> CandidateRow:
-    """The row of a scored candidate, by its id or another label."""
+    """The row of a scored candidate. label: its id, by default."""
     measured = scored.candidate.measurement
     return CandidateRow(
         label=scored.id if label is None else label,
@@ -45,6 +45,6 @@ def candidate_row(scored: Scored, label: str | None = None) -> CandidateRow:
 
 
 def top_accuracy(ranked: tuple[Scored, ...], share: float = 0.2, limit: int = 10) -> list[Scored]:
-    """The most accurate candidates, ties by energy: a share of all (the paper's top 20 %), `limit` of them at most."""
+    """The most accurate candidates, less energy first in ties: a share of all (the paper: 20 %), at most `limit`."""
     count = min(limit, max(1, round(share * len(ranked))))
     return sorted(ranked, key=lambda scored: (-scored.top1, scored.energy_j))[:count]

@@ -1,4 +1,4 @@
-"""The report of a search as one renderable: front, top accuracy, correlation, the paper's rows, provenance."""
+"""The report of a search: Pareto front, top accuracy, correlation, the paper's rows, provenance."""
 
 from __future__ import annotations
 
@@ -8,52 +8,46 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from autospikformer_cli.report.document import correlation
 from autospikformer_cli.report.paper import PaperTable, paper_renderables
-from autospikformer_cli.report.provenance import Provenance, provenance_panel, selection_notes
+from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
 from autospikformer_cli.report.tables import candidate_table
-from autospikformer_cli.report.units import EnergyUnit, energy_unit, format_energy
-from autospikformer_cli.search.fitness import Scored, Scores
-from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
+from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
+from autospikformer_cli.wording import shortened
 
 BASELINE_LABEL = "baseline, no part of the population"
 
 
-def search_report(
-    scores: Scores,
-    baseline: Scored | None,
-    provenance: Provenance,
-    paper: PaperTable | None = None,
-    top: int = 10,
-    hypervolume: Hypervolumes | None = None,
-) -> RenderableType:
-    """Everything that `aspk report` prints, energies in one unit. top: how many of the most accurate are listed."""
-    ours = None if baseline is None else candidate_row(baseline, BASELINE_LABEL)
-    front = [candidate_row(scored) for scored in pareto_front(scores.ranked)]
+def search_report(results: SearchResults, paper: PaperTable | None = None, top: int = 10) -> RenderableType:
+    """Everything that `aspk report` prints, energies in one unit. top: the most rows of the list of top accuracy."""
+    scores, hypervolume = results.scores, results.hypervolume
+    ours = None if results.baseline is None else candidate_row(results.baseline, BASELINE_LABEL)
+    front = [candidate_row(scored) for scored in results.front]
     accurate = [candidate_row(scored) for scored in top_accuracy(scores.ranked, limit=top)]
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
-    measured, notes = len(scores.ranked), selection_notes(provenance.split)
+    measured, notes = len(scores.ranked), selection_notes(results.provenance.split)
     parts: list[RenderableType] = [
         candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit, notes),
         candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit, notes),
-        Text("\n".join([*_remarks(scores), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
+        Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
-        provenance_panel(provenance, unit),
+        provenance_panel(results, unit),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
 
 
 def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> EnergyUnit:
-    """One unit for all the energies of a report."""
+    """One unit for all energies of a report."""
     printed = [] if paper is None else [*paper.rows, paper.baseline]
     return energy_unit(row.energy_j for row in (*rows, *printed))
 
 
 def hypervolume_lines(hypervolume: Hypervolumes) -> Iterator[str]:
-    """How the dominated share of the box grew, and what the box is; nothing where no generation is done."""
+    """How the dominated share of the box grew, and the box's corners; nothing before the first generation is done."""
     if not hypervolume.shares:
         return
     box, last = hypervolume.reference, len(hypervolume.shares) - 1
@@ -73,12 +67,11 @@ def _shown(objective: Objective, value: float) -> str:
     return f"{objective.label} {text}"
 
 
-def _remarks(scores: Scores) -> Iterator[str]:
-    tau = correlation(scores)
+def _remarks(results: SearchResults) -> Iterator[str]:
+    scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
     yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
-        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason][:5]
-        more = ", ..." if count > len(named) else ""
-        yield f"Rejected: {count} ({', '.join(named)}{more}): {reason}"
+        named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]
+        yield f"Rejected: {count} ({shortened(named, most=5, rest=', ...')}): {reason}"

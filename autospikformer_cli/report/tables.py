@@ -1,4 +1,4 @@
-"""Tables of candidates in the paper's form (Tables 2 and 3): Pareto front, top accuracy, the paper's own rows."""
+"""Tables of candidates in the paper's form (Tables 2 and 3), and the form of all tables."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.report.rows import CandidateRow
-from autospikformer_cli.report.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
 
 BASELINE_MARK = "*"
 MAX_WIDTH = 100
 
 
 class PageTable(Table):
-    """A table that stays within MAX_WIDTH columns on a console of any width."""
+    """A table that is at most MAX_WIDTH columns wide, on any console."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as rich does, on a console that is no wider than a page."""
+        """Render as rich does, on a console of at most MAX_WIDTH columns."""
         return super().__rich_console__(console, options.update(max_width=min(options.max_width, MAX_WIDTH)))
 
 
@@ -29,12 +29,12 @@ AnyTable = TypeVar("AnyTable", bound=PageTable)
 
 
 def plain_table(title: str, caption: str | None = None) -> PageTable:
-    """An empty table as all of the reports use it: a rule under the head, nothing round it."""
+    """An empty table in the form of all reports: a rule under the head, and no frame."""
     return table_of(PageTable, title, caption)
 
 
 def table_of(kind: type[AnyTable], title: str, caption: str | None = None) -> AnyTable:
-    """The same of a kind of its own."""
+    """An empty table of a kind of its own, in the form of `plain_table`."""
     return kind(
         title=Text(title, style="bold"),
         caption=None if caption is None else Text(caption),
@@ -55,11 +55,10 @@ def candidate_table(
     unit: EnergyUnit | None = None,
     notes: Sequence[str] = (),
 ) -> Table:
-    """Candidates, one a line, the baseline last and marked *.
+    """Candidates, one a line. The baseline comes last, marked *; the legend has its label.
 
-    Energy and accuracy are bold where both are better than the baseline's. Columns that no row fills are left out.
-    The baseline's label stands in the legend. unit: of the energies, by default chosen for this table. notes: printed
-    under the table.
+    Energy and accuracy are bold if both are better than the baseline's. Columns that no row fills are left out.
+    unit: of the energies, by default chosen for this table. notes: printed under the table.
     """
     every = [*rows, *([baseline] if baseline else [])]
     unit = unit or energy_unit(row.energy_j for row in every)
@@ -78,7 +77,7 @@ def candidate_table(
 
 
 def _columns(rows: Sequence[CandidateRow], unit: EnergyUnit) -> list[tuple[str, bool]]:
-    """Names of the columns that some row fills, and which one folds."""
+    """Each column that some row fills: its name, and whether it folds."""
     found = [("Id", False), ("Candidates", True)]
     if any(row.firing_rate is not None for row in rows):
         found.append(("Fr", False))
@@ -109,7 +108,7 @@ def _cells(row: CandidateRow, label: str, names: Sequence[str], unit: EnergyUnit
 
 
 def format_accuracy(top1: float, interval: tuple[float, float] | None) -> str:
-    """Percent, with the 95 % interval in parentheses where there is one."""
+    """Percent, with the 95 % interval in parentheses if it is known."""
     shown = f"{top1:.2f}"
     return shown if interval is None else f"{shown} ({interval[0]:.1f}–{interval[1]:.1f})"
 

@@ -1,4 +1,4 @@
-"""Where the time goes: the table of `evaluate --profile`."""
+"""The table of `aspk evaluate --timing`: where the time goes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.table import Table
 
 from autospikformer_cli.report.tables import plain_table
-from autospikformer_cli.report.units import ABSENT, format_count, format_share
+from autospikformer_cli.units import ABSENT, format_count, format_share
 
 TIMES = ("Events\n(ms)", "Dense\n(ms)", "Dense/\nevents")
 WORK = ("Mean\ninput", "Non-\nzeros", "Synaptic\nevents", "Passes", "Spikes")
@@ -16,28 +16,43 @@ MILLI = 1e-3
 
 
 class TimedStage(Protocol):
-    """One stage's time, input and work, of one image (None: real values, no synapses, or no neurons)."""
+    """One stage's time, input and work for one image."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The stage's name."""
+
     @property
-    def event_driven_s(self) -> float: ...
+    def event_driven_s(self) -> float:
+        """Seconds, event by event."""
+
     @property
-    def dense_s(self) -> float: ...
+    def dense_s(self) -> float:
+        """Seconds, densely."""
+
     @property
-    def input_rate(self) -> float | None: ...
+    def input_rate(self) -> float | None:
+        """Mean input value; None for real values."""
+
     @property
-    def nonzero_rate(self) -> float | None: ...
+    def nonzero_rate(self) -> float | None:
+        """Share of inputs that are not 0; None for real values."""
+
     @property
-    def synaptic_events(self) -> float | None: ...
+    def synaptic_events(self) -> float | None:
+        """Input values, each times the outputs that it reaches; None for real values."""
+
     @property
-    def passes(self) -> float | None: ...
+    def passes(self) -> float | None:
+        """Weights visited, each input value once; None for real values."""
+
     @property
-    def spikes(self) -> float | None: ...
+    def spikes(self) -> float | None:
+        """Spikes; None for a stage without neurons."""
 
 
 def timing_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] = ()) -> Table:
-    """Every stage with both times, their ratio, its input and its work; then the total and who does not profit."""
+    """Each stage with both times, their ratio, its input and its work; then the total, and the slower stages."""
     table = plain_table(title, "\n".join([*_verdict(stages), *notes]))
     table.add_column("Stage", overflow="fold")
     for name in (*TIMES, *WORK):
@@ -53,7 +68,7 @@ def timing_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] 
 
 
 def timing_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
-    """The stages as JSON: seconds and counts of one image; what a stage does not have is null."""
+    """The stages as JSON: seconds and counts of one image. A stage has null for what it lacks."""
     return [
         {
             "stage": stage.name,
@@ -71,12 +86,12 @@ def timing_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
 
 
 def _ratio(stages: Sequence[TimedStage]) -> float:
-    """How many times as long as event by event the dense stages take."""
+    """Dense time as a multiple of event-driven time."""
     return sum(stage.dense_s for stage in stages) / sum(stage.event_driven_s for stage in stages)
 
 
 def _verdict(stages: Sequence[TimedStage]) -> list[str]:
-    """Which stages are slower event by event, and why."""
+    """The stages that are slower event by event, and why."""
     slower = [stage for stage in stages if _ratio([stage]) < 1]
     dense = ", ".join(stage.name for stage in slower if stage.synaptic_events is not None)
     others = ", ".join(stage.name for stage in slower if stage.synaptic_events is None)

@@ -1,13 +1,13 @@
-"""What a command would do, counted without doing it: the answers of --dry-run."""
+"""What a command would do, counted without doing it, for --dry-run."""
 
 from __future__ import annotations
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.assembly import BYTES_A_MEGABYTE, network_shape
-from autospikformer_cli.runs.results import recipe_problem
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape
+from autospikformer_cli.runs.selection import recipe_problem
 from autospikformer_cli.search.algorithm import make_algorithm
-from autospikformer_cli.spiking.layout import num_params
+from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.spiking.memory import (
     evaluation_bytes,
     memory_budget,
@@ -26,22 +26,29 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
 
     images = num_images(recipe.data, recipe.seed, "train")
     steps = recipe.train.epochs * num_steps(recipe.train, images)
-    shape, largest = network_shape(recipe, describe(recipe.data)), recipe.space.search_space().largest()
+    space, shape = _space_and_shape(recipe)
+    largest = space.largest()
     memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
-    return {**_space(recipe), "images": images, "epochs": recipe.train.epochs, "steps": steps, "memory_bytes": memory}
+    return {
+        **_sizes(space, shape),
+        "images": images,
+        "epochs": recipe.train.epochs,
+        "steps": steps,
+        "memory_bytes": memory,
+    }
 
 
 def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     """Sizes of a search: subnets, parameters, images, evaluations, bytes. engine: the name of the one that measures.
 
-    recalibration_bytes, evaluation_bytes: of the largest layer, for all calibration images or one batch. stems_bytes:
-    of what stems give, kept. waiting_bytes: of what several settings of neurons give, waiting for their turn.
+    recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
+    stems_bytes: the cache of stems. waiting_bytes: spikes that wait while the walk goes on.
     """
     from autospikformer_cli.data.images import num_images
 
     images = num_images(recipe.data, recipe.seed, recipe.search.split)
     used = min(images, recipe.search.images or images)
-    space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
+    space, shape = _space_and_shape(recipe)
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
         calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
@@ -54,11 +61,11 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
         for part, images in at_once.items()
     }
     waiting = waiting_bytes(shape, space, recipe.search.population, max(at_once.values()), spike_bytes)
-    room = memory_budget(memory)
-    waiting = min(waiting, room.waiting)
-    stems = stems_bytes(shape, space, used + calibration, room.stems, item_bytes)
+    budget = memory_budget(memory)
+    waiting = min(waiting, budget.waiting)
+    stems = stems_bytes(shape, space, used + calibration, budget.stems, item_bytes)
     return {
-        **_space(recipe),
+        **_sizes(space, shape),
         "images": used,
         "calibration_images": calibration,
         "evaluations": evaluations,
@@ -70,8 +77,11 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     }
 
 
-def _space(recipe: Recipe) -> dict[str, int]:
-    space, shape = recipe.space.search_space(), network_shape(recipe, describe(recipe.data))
+def _space_and_shape(recipe: Recipe) -> tuple[SearchSpace, NetworkShape]:
+    return recipe.space.search_space(), network_shape(recipe)
+
+
+def _sizes(space: SearchSpace, shape: NetworkShape) -> dict[str, int]:
     return {
         "subnets": space.size(),
         "params_smallest": num_params(shape, space.smallest()),

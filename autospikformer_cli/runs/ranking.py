@@ -1,4 +1,4 @@
-"""A sample of a run's archive, retrained subnet by subnet: does its supernet rank truly?"""
+"""A sample of a run's archive, retrained subnet by subnet: does the supernet rank its subnets truly?"""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.analysis.ranking import stratified_order
-from autospikformer_cli.cli.session import Session
+from autospikformer_cli.analysis.ranking import Ranking, Retrained, stratified_order
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.report.ranking_table import Ranking, Retrained
-from autospikformer_cli.runs.assembly import TrainedRun, open_searched
 from autospikformer_cli.runs.evaluation import EvaluationRun
-from autospikformer_cli.runs.searching.archive import Archive, Conditions, whole_archive
-from autospikformer_cli.runs.searching.search import provenance
+from autospikformer_cli.runs.searching.archive import Archive, whole_archive
+from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.evaluations import require_writable
 from autospikformer_cli.store.population import read_search
-from autospikformer_cli.store.runs import resolve_run
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -30,12 +27,11 @@ class RankingRun:
     run: TrainedRun
     images: ImageSet
     archive: Archive
+    interruptible: Interruptible = uninterrupted
 
     @classmethod
-    def open(cls, session: Session) -> RankingRun:
-        """The session's run under the recipe of its present search. Raises UserError where no search measured so."""
-        session.torch_device()
-        run = open_searched(resolve_run(session.run), session)
+    def open(cls, run: TrainedRun, interruptible: Interruptible = uninterrupted) -> RankingRun:
+        """A run under the recipe of its present search. Raises UserError if no search measured so."""
         read_search(run.path)
         if run.recipe.search.split == "test":
             raise UserError(
@@ -44,8 +40,8 @@ class RankingRun:
                 f"search on held-out images first: aspk search --run {run.path} --set 'search.split=\"validation\"'",
             )
         require_writable(run.path)
-        images = run.images(run.recipe.search.split, run.recipe.search.images)
-        archive = whole_archive(run.path, Conditions.of(provenance(run, images), run.recipe), session)
+        images = run.searched_images()
+        archive = whole_archive(run.path, run.conditions(images), run.say)
         if not archive.candidates:
             raise UserError(
                 "none of its searches measured with these weights, images, engine and keys of [model]",
@@ -53,10 +49,10 @@ class RankingRun:
                 f"leave out --set, --engine, --precision and --device, or search so: aspk search --run {run.path}",
             )
         finite = tuple(candidate for candidate in archive.candidates if not candidate.measurement.non_finite)
-        return cls(run, images, archive._replace(candidates=finite))
+        return cls(run, images, archive._replace(candidates=finite), interruptible)
 
     def sample(self, num: int) -> list[Candidate]:
-        """So many candidates, stratified by accuracy; a larger sample begins with a smaller one. Raises UserError."""
+        """`num` candidates, stratified by accuracy. A larger sample begins with the smaller one. Raises UserError."""
         candidates = self.archive.candidates
         if num > len(candidates):
             raise UserError(
@@ -69,7 +65,7 @@ class RankingRun:
         return [candidates[row] for row in stratified_order(accuracies, names, self.run.recipe.seed)[:num]]
 
     def retrain(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Ranking:
-        """Retrain what was not before, each kept as soon as it is done. Raises KeyboardInterrupt when stopped."""
+        """Retrain the subnets that were not yet, and store each at once. Raises KeyboardInterrupt when stopped."""
         recipe = self.run.recipe
         recalibrated = recipe.model.batchnorm == "recalibrate"
         return Ranking(
@@ -89,10 +85,10 @@ class RankingRun:
 
     def _retrained(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Iterator[Retrained]:
         for number, candidate in enumerate(sample, 1):
-            evaluation = EvaluationRun(self.run, candidate.subnet, self.images)
+            evaluation = EvaluationRun(self.run, candidate.subnet, self.images, interruptible=self.interruptible)
             label = f"{candidate.id}, {number} of {len(sample)}"
             correct = evaluation.correct_when_finetuned(epochs, from_scratch, label)
             retrained = Retrained(candidate.id, candidate.subnet, candidate.measurement.correct, correct)
             top1 = [100.0 * count / len(self.images) for count in (retrained.inherited, retrained.retrained)]
-            self.run.session.remark(f"{label}: inherited {top1[0]:.2f} %, retrained {top1[1]:.2f} %")
+            self.run.say.remark(f"{label}: inherited {top1[0]:.2f} %, retrained {top1[1]:.2f} %")
             yield retrained

@@ -1,100 +1,221 @@
-"""What searches found, scored and priced by a recipe; nothing is measured."""
+"""What searches found, scored and priced by a recipe. Nothing is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
 
-from autospikformer_cli.cli.session import Session
-from autospikformer_cli.energy.counts import MissingCounts
-from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, Measurement
-from autospikformer_cli.recipe import Recipe, recipe_from_toml
-from autospikformer_cli.report.alpha_sweep import ALPHAS, AlphaSweep
-from autospikformer_cli.report.provenance import Provenance as ShownProvenance
-from autospikformer_cli.runs.assembly import energy_model
-from autospikformer_cli.runs.searching.archive import Conditions, whole_archive
-from autospikformer_cli.search.fitness import Scored, Scores
+from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.measurement import Provenance
+from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
+from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.searching.archive import whole_archive
+from autospikformer_cli.runs.selection import counts_of, recipe_problem
+from autospikformer_cli.say import Say
+from autospikformer_cli.search.fitness import Bounds, Scored, Scores
+from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
-from autospikformer_cli.search.objectives import Price
-from autospikformer_cli.search.problem import Problem, make_problem
+from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
 
-
-def recipe_problem(recipe: Recipe) -> Problem:
-    """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it."""
-    energy = energy_model(recipe)
-    priced: dict[str, tuple[Measurement, Price]] = {}
-
-    def price_of(candidate: Candidate) -> Price:
-        known = priced.get(candidate.id)
-        if known is None or known[0] is not candidate.measurement:
-            report = energy.of(candidate.subnet, candidate.measurement)
-            priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
-        return known[1]
-
-    return make_problem(recipe.search, recipe.space.search_space(), energy.shape, price_of)
+ALPHAS = tuple(step / 10 for step in range(11))
 
 
 @dataclass(frozen=True)
 class SearchResults:
-    """A population scored and priced by a recipe. hypervolume: None where no baseline says what it is of."""
+    """A population, scored and priced by a recipe.
 
+    path: the run's folder. limits: what subnets had to keep to, in words.
+    hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
+    """
+
+    path: Path
+    population: Population
+    recipe: Recipe
     scores: Scores
     baseline: Scored | None
-    provenance: ShownProvenance
     hypervolume: Hypervolumes | None
+    limits: tuple[str, ...] = ()
+    imported_from: str = ""
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the population was measured."""
+        return self.population.provenance
+
+    @property
+    def note(self) -> str:
+        """Why a search ended before its budget; "" if it did not."""
+        return str(self.population.state.get("note", ""))
+
+    @property
+    def front(self) -> list[Scored]:
+        """The non-dominated candidates."""
+        return pareto_front(self.scores.ranked)
+
+    @cached_property
+    def kendall_tau(self) -> float | None:
+        """Between accuracy and energy over all ranked candidates; None if it is undefined."""
+        ranked = self.scores.ranked
+        return _finite(kendall_tau([each.top1 for each in ranked], [each.energy_j for each in ranked]))
+
+    @property
+    def events(self) -> str:
+        """How recordings of events became frames; "" for images."""
+        frames, data = self.provenance.frames, self.recipe.data
+        if not frames:
+            return ""
+        how = f"{frames} frames a recording, of equal {data.split_by}; polarities {data.polarity}"
+        return f"{how}; a subnet with T steps reads T of them, evenly"
+
+    def provenance_document(self) -> dict[str, object]:
+        """What the numbers rest on, as JSON."""
+        measured, recipe = self.provenance, self.recipe
+        return {
+            "dataset": recipe.data.dataset,
+            "split": measured.split,
+            "images": measured.images,
+            "batchnorm": measured.batchnorm,
+            "calibration_images": measured.calibration_images or None,
+            "fidelity": measured.fidelity,
+            "energy_profile": recipe.energy.hardware.name,
+            "energy_convention": recipe.energy.named_convention.name,
+            "algorithm": str(self.population.state["algorithm"]),
+            "normalise": recipe.search.normalise,
+            "seed": recipe.seed,
+            "epochs": measured.epochs,
+            "engine": measured.engine,
+            "imported_from": self.imported_from,
+            "events": self.events,
+            "note": self.note,
+            "limits": self.limits,
+            "switches": recipe.switches(),
+            "resolved": recipe.resolved_switches(),
+        }
+
+    def to_document(self) -> dict[str, object]:
+        """Candidates best first, front, baseline, correlation, hypervolume by generation, and what they rest on.
+
+        top1 in percent, energy_j in joules an image; what is undefined is null.
+        """
+        scores = self.scores
+        generations = {str(number): bounds_document(bounds) for number, bounds in scores.generation_bounds.items()}
+        return {
+            "candidates": [candidate_document(scored) for scored in scores.ranked],
+            "pareto": [scored.id for scored in self.front],
+            "baseline": None if self.baseline is None else candidate_document(self.baseline),
+            "kendall_tau": self.kendall_tau,
+            "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
+            "alpha": self.recipe.search.alpha,
+            "bounds": bounds_document(scores.bounds),
+            "generation_bounds": generations or None,
+            "rejected": [
+                {"id": each.candidate.id, "subnet": each.candidate.subnet.to_numbers(), "reason": each.reason}
+                for each in scores.rejected
+            ],
+            "provenance": self.provenance_document(),
+        }
 
 
-@contextmanager
-def counts_of(path: Path) -> Iterator[None]:
-    """Raises UserError where a convention needs counts that a stored population lacks."""
-    try:
-        yield
-    except MissingCounts as missing:
-        raise UserError(
-            f"its candidates were stored before synaptic events were counted: {missing.what}",
-            str(path),
-            f"aspk search --recount --run {path} measures them again, or choose another convention",
-        ) from None
+@dataclass(frozen=True)
+class AlphaSweep:
+    """The best subnet for each of some weights of energy, of all that a run's searches measured under equal conditions.
+
+    best: by alpha. results: of the whole archive. searches: how many files it lies in.
+    """
+
+    best: tuple[tuple[float, Scored], ...]
+    results: SearchResults
+    searches: int
+
+    @property
+    def archive(self) -> tuple[Scored, ...]:
+        """Every ranked candidate."""
+        return self.results.scores.ranked
+
+    @property
+    def found(self) -> list[str]:
+        """Ids of the distinct subnets that some alpha finds."""
+        return list(dict.fromkeys(scored.id for _, scored in self.best))
+
+    def to_document(self) -> dict[str, object]:
+        """The best subnet of each alpha, the front that they are chosen from, and what they rest on."""
+        baseline = self.results.baseline
+        return {
+            "alpha_sweep": [{"alpha": alpha, **candidate_document(scored)} for alpha, scored in self.best],
+            "pareto": [_of_no_alpha(scored) for scored in self.results.front],
+            "num_candidates": len(self.archive),
+            "num_searches": self.searches,
+            "baseline": None if baseline is None else _of_no_alpha(baseline),
+            "bounds": bounds_document(self.results.scores.bounds),
+            "provenance": {**self.results.provenance_document(), "note": ""},
+        }
 
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
-    """Results of a stored population under a recipe's fitness and energy rules; nothing is measured again."""
+    """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
     problem = recipe_problem(recipe)
-    fitness = problem.fitness
     with counts_of(path):
-        scores = fitness.score(population.candidates)
+        scores = problem.fitness.score(population.candidates)
         hypervolume = _hypervolumes(problem, population)
-    measured = population.provenance
-    shown = ShownProvenance(
-        dataset=recipe.data.dataset,
-        split=measured.split,
-        images=measured.images,
-        batchnorm=measured.batchnorm,
-        calibration_images=measured.calibration_images or None,
-        fidelity=measured.fidelity,
-        energy_profile=recipe.energy.hardware.name,
-        energy_convention=recipe.energy.named_convention.name,
-        algorithm=str(population.state["algorithm"]),
-        alpha=recipe.search.alpha,
-        normalise=recipe.search.normalise,
-        bounds=scores.bounds,
-        seed=recipe.seed,
+    origin = read_training(path).origin
+    return SearchResults(
+        path=path,
+        population=population,
+        recipe=recipe,
+        scores=scores,
+        baseline=problem.fitness.of_outsider(population.baseline, scores) if population.baseline else None,
+        hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
-        epochs=measured.epochs,
-        engine=measured.engine,
-        events=_events_text(recipe, measured.frames),
-        imported_from=origin.file if (origin := read_training(path).origin) else "",
-        switches=recipe.switches(),
-        resolved=recipe.resolved_switches(),
-        note=str(population.state.get("note", "")),
+        imported_from=origin.file if origin else "",
     )
-    baseline = fitness.of_outsider(population.baseline, scores) if population.baseline else None
-    return SearchResults(scores, baseline, shown, hypervolume)
+
+
+def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) -> AlphaSweep:
+    """The best subnet for every alpha, of all that the run's searches measured as the present one did.
+
+    If the recipe scales fitness by generations, it is scaled over the whole archive here.
+    """
+    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    archive = whole_archive(path, Conditions.of(population.provenance, searched), say)
+    if recipe.search.normalise == "generation":
+        recipe = changed(recipe, {"search.normalise": "archive"})
+    results = score_population(path, replace(population, candidates=archive.candidates), recipe)
+    fitness = recipe_problem(recipe).fitness
+    ranked = [(alpha, replace(fitness, alpha=alpha).score(archive.candidates).ranked) for alpha in ALPHAS]
+    best = tuple((alpha, scored[0]) for alpha, scored in ranked if scored)
+    return AlphaSweep(best, results, archive.num_searches)
+
+
+def candidate_document(scored: Scored) -> dict[str, object]:
+    """One candidate as JSON."""
+    measured = scored.candidate.measurement
+    return {
+        "id": scored.id,
+        "subnet": scored.subnet.to_numbers(),
+        "top1": scored.top1,
+        "top1_interval": list(binomial_interval(measured.correct, measured.images)),
+        "energy_j": scored.energy_j,
+        "params": measured.params,
+        "fitness": _finite(scored.fitness),
+        "generation": scored.candidate.generation,
+        "firing_rate": measured.firing_rate,
+        "silent_channels": measured.silent_channels,
+        "correct": measured.correct,
+        "images": measured.images,
+    }
+
+
+def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:
+    """Bounds as JSON: top-1 in percent, energy in joules."""
+    return None if bounds is None else {"top1": list(bounds.top1), "energy_j": list(bounds.energy_j)}
+
+
+def _of_no_alpha(scored: Scored) -> dict[str, object]:
+    return {key: value for key, value in candidate_document(scored).items() if key != "fitness"}
 
 
 def _hypervolumes(problem: Problem, population: Population) -> Hypervolumes | None:
@@ -105,27 +226,5 @@ def _hypervolumes(problem: Problem, population: Population) -> Hypervolumes | No
     return Hypervolumes(reference, tuple(shares_by_generation(problem, reference, population.candidates, done)))
 
 
-def sweep_alpha(
-    path: Path, population: Population, recipe: Recipe, session: Session
-) -> tuple[AlphaSweep, SearchResults]:
-    """The best subnet for every alpha, of all that the run's searches measured as the present one did.
-
-    Fitness is scaled over the whole archive, where the recipe would scale it by generations.
-    """
-    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    archive = whole_archive(path, Conditions.of(population.provenance, searched), session)
-    if recipe.search.normalise == "generation":
-        recipe = recipe_from_toml(recipe.to_toml(), recipe.name, ['search.normalise="archive"'])
-    results = score_population(path, replace(population, candidates=archive.candidates), recipe)
-    fitness = recipe_problem(recipe).fitness
-    ranked = [(alpha, replace(fitness, alpha=alpha).score(archive.candidates).ranked) for alpha in ALPHAS]
-    best = tuple((alpha, scored[0]) for alpha, scored in ranked if scored)
-    shown = replace(results, provenance=replace(results.provenance, alpha=None, note=""))
-    return AlphaSweep(best, results.scores.ranked, archive.num_searches), shown
-
-
-def _events_text(recipe: Recipe, frames: int) -> str:
-    if not frames:
-        return ""
-    how = f"{frames} frames a recording, of equal {recipe.data.split_by}; polarities {recipe.data.polarity}"
-    return f"{how}; a subnet with T steps reads T of them, evenly"
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and isfinite(value) else None

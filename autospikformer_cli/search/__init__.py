@@ -1,1 +1,1 @@
-"""Search: genome operators, ask/tell algorithms, fitness and Pareto fronts. Values only, no torch."""
+"""Search: genome operators, ask/tell algorithms, fitness and Pareto fronts. Values only, without torch."""

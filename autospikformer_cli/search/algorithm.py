@@ -1,4 +1,4 @@
-"""The ask/tell protocol of a search, and the algorithms by name. An algorithm never sees how a subnet is measured."""
+"""The ask/tell protocol of a search, and its choice of algorithm. An algorithm never sees how subnets are measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autospikformer_cli.space import Subnet
 
 
 class Algorithm(Protocol):
-    """Asks for generations of subnets and is told what they measured."""
+    """Asks for generations of subnets, and is told what they measured."""
 
     @property
     def generation(self) -> int:
@@ -23,27 +23,27 @@ class Algorithm(Protocol):
 
     @property
     def note(self) -> str:
-        """Why the search ends before its budget; empty while it does not."""
+        """Why the search ends before its budget is used up; empty unless it does."""
 
     @property
     def total(self) -> int:
-        """How many subnets the search measures in all."""
+        """Number of subnets that the whole search measures."""
 
     @property
     def refusals(self) -> Refusals:
-        """What limits have refused so far, before it was measured."""
+        """The subnets that limits refused so far, before they were measured."""
 
     def ask(self) -> list[Subnet]:
-        """The next generation's subnets, all distinct and not in the archive; empty: finished."""
+        """The next generation: distinct subnets that are not in the archive. Empty if the search is finished."""
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """The measured ones, in the order asked."""
+        """Take the measured subnets, in the order asked."""
 
     def state(self) -> dict[str, object]:
-        """Everything beside the archive, as JSON; `algorithm` is its name, `generation` the number."""
+        """Everything besides the archive, in JSON types. It has the keys `algorithm` (the name) and `generation`."""
 
     def restore(self, state: Mapping[str, Any], archive: Iterable[Candidate]) -> Self:
-        """Go on from a state and its archive; returns the search itself."""
+        """Resume from a state and its archive. Returns the search itself."""
 
 
 def make_algorithm(
@@ -53,9 +53,9 @@ def make_algorithm(
     state: Mapping[str, Any] | None = None,
     archive: Iterable[Candidate] = (),
 ) -> Algorithm:
-    """The search that a recipe asks for, new, or going on from a state and its archive.
+    """The search that a recipe asks for; resumed if there is a state, with its archive.
 
-    Raises UserError for an unknown name, what an algorithm refuses, and a state that another algorithm left.
+    Raises UserError for an unknown name, for settings that the algorithm refuses, and for a state of another algorithm.
     """
     where = "search.algorithm"
     made_by = ALGORITHMS.get(settings.algorithm, where)

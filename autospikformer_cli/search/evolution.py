@@ -1,4 +1,4 @@
-"""Evolutionary search (paper, section 5.1): the best of the whole archive are crossed and mutated."""
+"""Evolutionary search (paper, section 5.1): crossover and mutation of the best subnets of the whole archive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from autospikformer_cli.space import Subnet
 
 
 class Breeding(GenerationalSearch):
-    """Generation 0 is random; each later one half crossover of two parents, half mutation of one.
+    """Generation 0 is random. Half of each later one is crossover of two parents, half is mutation of one.
 
-    Where there are no parents the generation is random again.
+    A generation without parents is random, too.
     """
 
     def __init__(self, problem: Problem, settings: SearchSettings, seed: int) -> None:
@@ -25,11 +25,11 @@ class Breeding(GenerationalSearch):
 
     @abstractmethod
     def _parents(self) -> Sequence[Candidate]:
-        """Whom the next generation may descend from, the best first."""
+        """Possible parents of the next generation, best first."""
 
     @abstractmethod
     def _chosen(self, parents: Sequence[Candidate], count: int) -> Sequence[Candidate]:
-        """One parent, or two for a crossover."""
+        """Choose `count` parents: one for a mutation, two for a crossover."""
 
     def _propose(self, fresh: Unseen) -> None:
         parents = self._parents() if self.archive else ()
@@ -50,9 +50,9 @@ class Breeding(GenerationalSearch):
 
 
 class Evolution(Breeding):
-    """Parents are the best of the whole archive by fitness, which is a function of the archive.
+    """Parents are the subnets with the best fitness in the whole archive. Fitness is a function of the archive.
 
-    Candidates that break a limit have no fitness, and no children.
+    Candidates that break a limit have neither fitness nor children.
     """
 
     name = "evolution"

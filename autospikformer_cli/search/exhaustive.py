@@ -1,4 +1,4 @@
-"""Every subnet of a small space."""
+"""Exhaustive search: every subnet of a small space."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from autospikformer_cli.space import Subnet
 
 
 class Exhaustive(GenerationalSearch):
-    """Every member of the space within the limits, `population` of them a generation, in the space's order.
+    """Measures all members of the space within the limits, `population` in each generation, in the space's order.
 
-    Raises UserError where the budget is smaller.
+    Raises UserError if their number exceeds the budget.
     """
 
     name = "exhaustive"
@@ -36,12 +36,12 @@ class Exhaustive(GenerationalSearch):
 
     @property
     def total(self) -> int:
-        """How many members are within the limits."""
+        """Number of members within the limits."""
         return self._size
 
     def _propose(self, fresh: Unseen) -> None:
         if self._members is None:
-            # Every member that was looked at before is counted among the samples.
+            # A resumed search skips the members that it drew before: refusals.samples counts them all.
             self._members = islice(self.space.members(), self.refusals.samples, None)
         for subnet in self._members:
             if fresh.admits(subnet):

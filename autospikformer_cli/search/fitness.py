@@ -1,4 +1,4 @@
-"""The accuracy and energy balanced fitness F_AEB (paper, Equation 6), a function of a candidate and its archive."""
+"""The accuracy and energy balanced fitness F_AEB (paper, Equation 6): a function of a candidate and its archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Normalise = Literal["archive", "generation", "fixed", "percentile"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where min-max scaling puts 0 and 1: top-1 in percent, energy in joules an inference of one image."""
+    """The values that min-max scaling maps to 0 and 1: top-1 in percent, energy in joules for one image."""
 
     top1: tuple[float, float]
     energy_j: tuple[float, float]
@@ -23,7 +23,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its accuracy in percent, its energy in joules, and its fitness under the bounds of its score."""
+    """A candidate with its accuracy in percent, its energy in joules, and its fitness under the scores' bounds."""
 
     candidate: Candidate
     top1: float
@@ -43,7 +43,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A candidate without a fitness, and why."""
+    """A candidate without a fitness, and the reason."""
 
     candidate: Candidate
     reason: str
@@ -51,9 +51,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Scores:
-    """An archive, ranked. bounds: those of the whole archive; None where there is none, or each generation's.
+    """An archive, ranked by fitness.
 
-    generation_bounds: with normalise = "generation", each generation's.
+    bounds: bounds of the whole archive; None if it has none, or if each generation has its own. generation_bounds:
+    bounds of each generation, with normalise = "generation".
     """
 
     ranked: tuple[Scored, ...]
@@ -64,7 +65,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A candidate with both objectives finite."""
+    """A candidate whose accuracy and energy are finite."""
 
     candidate: Candidate
     top1: float
@@ -76,10 +77,11 @@ class Fitness:
     """F = alpha (1 - E^) + (1 - alpha) A^ with min-max scaled energy E^ and accuracy A^, so less energy is better.
 
     The paper prints Equation 6 with alpha E^, which would reward energy. A term whose range is 0 counts 0. A candidate
-    whose accuracy or energy is not finite is rejected and never in the bounds. Ties are broken by accuracy, energy,
-    parameters, then genome. normalise: bounds of the whole archive, of the candidate's own generation, fixed
-    (values are clipped to them), or at percentiles of the archive (clipped too). energy_of: joules an image. refuses:
-    why a candidate that is measured well has no fitness all the same, as for a limit that it breaks; None: it has one.
+    with an accuracy or energy that is not finite is rejected, and does not affect the bounds. Accuracy, then energy,
+    then parameters, then the genome break ties.
+    normalise: the bounds are those of the whole archive, those of the candidate's generation, fixed, or percentiles of
+    the archive. Values are clipped to the last two. energy_of: joules for one image. refuses: the reason to reject a
+    measured candidate, such as a limit that it breaks, or None.
     """
 
     alpha: float
@@ -90,12 +92,12 @@ class Fitness:
     refuses: Callable[[Candidate], str | None] = lambda candidate: None
 
     def __post_init__(self) -> None:
-        """Fixed normalisation without bounds is a caller's error (ValueError)."""
+        """Raises ValueError for fixed normalisation without bounds."""
         if self.normalise == "fixed" and self.bounds is None:
             raise ValueError("fixed normalisation needs bounds")
 
     def score(self, archive: Sequence[Candidate]) -> Scores:
-        """Every candidate of an archive with its fitness, best first."""
+        """All candidates of an archive with their fitness, best first."""
         priced: list[_Priced] = []
         rejected: list[Rejected] = []
         for candidate in archive:
@@ -123,7 +125,7 @@ class Fitness:
         return tuple(scored.candidate for scored in self.score(archive).ranked)
 
     def value(self, top1: float, energy_j: float, bounds: Bounds) -> float:
-        """F of one pair of values under given bounds; outside them it leaves 0..1 unless the normalisation clips."""
+        """F of an accuracy and an energy. Outside the bounds, F may leave 0..1, unless the normalisation clips."""
         clip = self.normalise in ("fixed", "percentile")
         accuracy = _scaled(top1, bounds.top1, clip)
         energy = _scaled(energy_j, bounds.energy_j, clip)
@@ -131,9 +133,9 @@ class Fitness:
         return saving + (0.0 if accuracy is None else (1.0 - self.alpha) * accuracy)
 
     def of_outsider(self, candidate: Candidate, scores: Scores) -> Scored | None:
-        """A candidate that is no part of the archive (the baseline) under the archive's bounds.
+        """The score, under the archive's bounds, of a candidate that is not in the archive (the baseline).
 
-        None where it is not finite; the fitness is nan where the archive has no bounds of its own.
+        None if its values are not finite. The fitness is nan if the archive as a whole has no bounds.
         """
         entry = self._price(candidate)
         if isinstance(entry, Rejected):
@@ -174,25 +176,35 @@ class Fitness:
 
 
 class FitnessSettings(Protocol):
-    """What the fitness reads of a recipe's [search]."""
+    """The keys of a recipe's [search] that the fitness reads."""
 
     @property
-    def alpha(self) -> float: ...
+    def alpha(self) -> float:
+        """Weight of energy against accuracy, 0 to 1."""
+
     @property
-    def normalise(self) -> Normalise: ...
+    def normalise(self) -> Normalise:
+        """Which bounds scale both terms."""
+
     @property
-    def bounds(self) -> BoundsSettings | None: ...
+    def bounds(self) -> BoundsSettings | None:
+        """Fixed bounds."""
+
     @property
-    def percentile(self) -> Sequence[float]: ...
+    def percentile(self) -> Sequence[float]:
+        """Percentiles (low, high) of the archive."""
 
 
 class BoundsSettings(Protocol):
-    """A recipe's search.bounds: (low, high) of each objective."""
+    """A recipe's search.bounds."""
 
     @property
-    def top1(self) -> Sequence[float]: ...
+    def top1(self) -> Sequence[float]:
+        """(low, high) in percent."""
+
     @property
-    def energy_j(self) -> Sequence[float]: ...
+    def energy_j(self) -> Sequence[float]:
+        """(low, high) in joules."""
 
 
 def make_fitness(
@@ -207,7 +219,7 @@ def make_fitness(
 
 
 def percentile_of(ascending: Sequence[float], percent: float) -> float:
-    """The percentile of ascending values, linear between neighbours (numpy's default)."""
+    """A percentile of ascending values, interpolated linearly between neighbours (numpy's default)."""
     position = (len(ascending) - 1) * percent / 100.0
     below = floor(position)
     above = min(below + 1, len(ascending) - 1)
@@ -226,7 +238,7 @@ def _extremes(priced: Sequence[_Priced]) -> Bounds:
 
 
 def _scaled(value: float, bounds: tuple[float, float], clip: bool) -> float | None:
-    """Where a value lies between two bounds, 0..1 inside them; None where they are equal."""
+    """Map the bounds to 0 and 1, and a value linearly; None if the bounds are equal."""
     low, high = bounds
     if low == high:
         return None

@@ -1,4 +1,4 @@
-"""Dominance and Pareto fronts under (most top-1, least energy)."""
+"""Pareto fronts of accuracy and energy: more top-1 and less energy are better."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from typing import Protocol, TypeVar
 
 
 class Point(Protocol):
-    """Anything with an accuracy in percent and an energy in joules, both finite."""
+    """Anything with a finite accuracy and energy."""
 
     @property
-    def top1(self) -> float: ...
+    def top1(self) -> float:
+        """Accuracy in percent."""
+
     @property
-    def energy_j(self) -> float: ...
+    def energy_j(self) -> float:
+        """Energy in joules."""
 
 
 P = TypeVar("P", bound=Point)
 
 
-def dominates(a: Point, b: Point) -> bool:
-    """Whether a is no worse than b in both objectives and better in one."""
-    no_worse = a.top1 >= b.top1 and a.energy_j <= b.energy_j
-    return no_worse and (a.top1 > b.top1 or a.energy_j < b.energy_j)
-
-
 def pareto_front(points: Iterable[P]) -> list[P]:
-    """The non-dominated points, least energy first; equal points are all kept, in their given order. O(n log n)."""
+    """The points that no other dominates, least energy first. Equal points all stay, in the given order. O(n log n)."""
     front: list[P] = []
     ordered = sorted(points, key=lambda point: (point.energy_j, -point.top1))
     for _, same_energy in groupby(ordered, key=lambda point: point.energy_j):

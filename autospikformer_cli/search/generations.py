@@ -1,4 +1,4 @@
-"""What every search in generations shares: distinct unseen subnets, the archive, and a state to resume from."""
+"""What all searches in generations share: unseen distinct subnets, the archive, and a state to resume from."""
 
 from __future__ import annotations
 
@@ -14,36 +14,46 @@ from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 
 TRIES = 100
-"""Draws for one place in a generation, of subnets within the limits, before the next way of filling it."""
+"""Draws of subnets within the limits for one place of a generation. Then `Unseen.fill` tries its next way."""
 MOST_REFUSED = 10_000
-"""Draws for one place that limits refuse, before the next way of filling it."""
+"""Draws refused by limits for one place of a generation. Then `Unseen.fill` tries its next way."""
 ENUMERABLE = 20_000
-"""Spaces up to this size are listed to find what is left; of larger ones the first unseen member is taken."""
+"""Spaces up to this size are listed to find unseen subnets. Of larger ones the first unseen member is taken."""
 
 
 class SearchSettings(Protocol):
-    """What an algorithm reads of a recipe's [search]."""
+    """The keys of a recipe's [search] that an algorithm reads."""
 
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """Name of the algorithm."""
+
     @property
-    def population(self) -> int: ...
+    def population(self) -> int:
+        """Subnets in a generation."""
+
     @property
-    def parents(self) -> int: ...
+    def parents(self) -> int:
+        """Best subnets that may be parents."""
+
     @property
-    def generations(self) -> int: ...
+    def generations(self) -> int:
+        """Number of generations, the first included."""
+
     @property
-    def p_depth(self) -> float: ...
+    def p_depth(self) -> float:
+        """Probability of mutating depth, time step and dimension (Pd)."""
+
     @property
-    def p_mutation(self) -> float: ...
+    def p_mutation(self) -> float:
+        """Probability of mutating a gene of a block (Pm)."""
 
 
 class GenerationalSearch(ABC):
-    """A search that asks for generations of distinct subnets until its budget, the space, or what limits leave of it
-    is used up.
+    """Asks for generations of distinct subnets until the budget, or the space within the limits, is used up.
 
-    Deterministic from its seed and what it is told. `ask` repeats a generation that was asked for and not told yet, so
-    a state taken before or after measuring resumes to the same search. generations counts all, the first included.
+    It is deterministic: a function of its seed and of what it is told. `ask` repeats a generation until that is told.
+    So a state taken before or after measuring resumes to the same search. generations: the first one included.
     """
 
     name: ClassVar[str]
@@ -63,7 +73,7 @@ class GenerationalSearch(ABC):
 
     @property
     def note(self) -> str:
-        """Why the search ends before its budget; empty while it does not."""
+        """Why the search ends before its budget is used up; empty unless it does."""
         size, found = self.space.size(), len(self.archive) + len(self._asked)
         if self._short and self.refusals.by_limit and found < self.total:
             return f"only {found} of {self.total} subnets were found within the limits: {self.refusals}"
@@ -73,11 +83,11 @@ class GenerationalSearch(ABC):
 
     @property
     def total(self) -> int:
-        """How many subnets the search measures in all: its budget, or the whole space where that is smaller."""
+        """Number of subnets that the whole search measures: the budget, or the size of the space if that is smaller."""
         return min(self.population * self.generations, self.space.size())
 
     def ask(self) -> list[Subnet]:
-        """The next generation: distinct subnets within the limits that are not in the archive; none when finished."""
+        """The next generation: distinct subnets within the limits, not in the archive; empty after the last."""
         if not self._asked and self.generation < self.generations and not self._ended:
             fresh = Unseen(self.space, self._random, self._seen, self.problem.limits, self.refusals)
             self._propose(fresh)
@@ -88,7 +98,7 @@ class GenerationalSearch(ABC):
         return list(self._asked)
 
     def tell(self, candidates: Sequence[Candidate]) -> None:
-        """Take the measured generation, in the order asked. Anything else is a caller's error (ValueError)."""
+        """Take the measured generation, in the order asked. Raises ValueError for anything else."""
         if [candidate.subnet for candidate in candidates] != self._asked:
             raise ValueError("tell takes the candidates of the last ask, all of them, in the order asked")
         if not candidates:
@@ -99,7 +109,7 @@ class GenerationalSearch(ABC):
         self._learn(candidates)
 
     def state(self) -> dict[str, object]:
-        """Everything beside the archive, as JSON."""
+        """Everything besides the archive, in JSON types."""
         version, internal, gauss = self._random.getstate()
         return {
             "algorithm": self.name,
@@ -111,9 +121,9 @@ class GenerationalSearch(ABC):
         }
 
     def restore(self, state: Mapping[str, Any], archive: Iterable[Candidate]) -> Self:
-        """Go on from a state and its archive, in the archive's order; returns the search itself.
+        """Resume from a state and its archive, in the archive's order. Returns the search itself.
 
-        Candidates of a generation that was asked and not told are left out of the archive: they are told again.
+        Candidates of a generation that was asked for but not told are left out: `ask` returns them again.
         """
         self.generation = int(state["generation"])
         self._asked = [parse_subnet(text) for text in state["asked"]]
@@ -133,13 +143,13 @@ class GenerationalSearch(ABC):
         """Fill the next generation."""
 
     def _learn(self, told: Sequence[Candidate]) -> None:  # noqa: B027 (most keep nothing)
-        """What an algorithm keeps of each generation beside the archive; nothing."""
+        """Take from a generation what the algorithm needs besides the archive; by default nothing."""
 
 
 class Unseen:
-    """A generation being filled: distinct subnets of the space within the limits, none of them measured before.
+    """A generation being filled with distinct subnets of the space, within the limits and never measured before.
 
-    refusals: counts every draw, and what refused it.
+    refusals: counts each draw, and the limits that refused it.
     """
 
     def __init__(
@@ -155,7 +165,7 @@ class Unseen:
         self._left: Iterator[Subnet] | None = None
 
     def fill(self, count: int, draw: Callable[[], Subnet]) -> None:
-        """Add subnets from `draw`; random unseen ones where it only repeats; fewer where none are found any more."""
+        """Add `count` subnets from `draw`. If it finds none, add random unseen ones; if none are left, add fewer."""
         for _ in range(count):
             subnet = self._tried(draw) or self._tried(lambda: self._space.sample(self._random)) or self._remaining()
             if subnet is None:
@@ -163,12 +173,12 @@ class Unseen:
             self.take(subnet)
 
     def take(self, subnet: Subnet) -> None:
-        """Add one."""
+        """Add a subnet."""
         self.found.append(subnet)
         self._taken.add(subnet)
 
     def admits(self, subnet: Subnet) -> bool:
-        """Whether a drawn subnet is within the limits; counts it."""
+        """Whether a drawn subnet is within the limits. Counts the draw."""
         refusing = self._limits.before(subnet)
         self._refusals.take(refusing)
         return not refusing
@@ -191,9 +201,9 @@ class Unseen:
         return None
 
     def _remaining(self) -> Subnet | None:
-        """An unseen member found by listing the space, or the beginning of a large one, where its smallest are.
+        """An unseen member, found by listing the space, or the first members of a large one, which are its smallest.
 
-        Without limits, among len(seen) + 1 members at least one is unseen.
+        Without limits, at least one of any len(seen) + 1 members is unseen.
         """
         if self._left is None:
             self._left = iter(self._listed())

@@ -1,4 +1,4 @@
-"""Hypervolume: how much of the box between a reference point and the ideal a set of candidates dominates."""
+"""Hypervolume: the share of the box between a reference point and the ideal that candidates dominate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from autospikformer_cli.search.problem import Problem
 
 
 def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
-    """Exact measure of what points dominate up to a reference point, less being better; in 2 or 3 objectives.
+    """Exact volume that points dominate, up to a reference point, in 2 or 3 objectives. Less is better.
 
-    What is not better than the reference in every objective adds nothing. Two objectives: one sweep. Three: slices
-    between ascending third values, each of the area that the points up to there dominate.
-    Raises ValueError for another number of objectives.
+    A point that is not better than the reference in every objective adds nothing. With two objectives, one sweep adds
+    up the area. With three, it adds slices between ascending third values. A slice's base is the area that the points
+    up to its height dominate. Raises ValueError for another number of objectives.
     """
     inside = {tuple(point) for point in points if all(x < r for x, r in zip(point, reference, strict=True))}
     if len(reference) == 2:
@@ -44,7 +44,7 @@ def _area(points: Iterable[tuple[float, float]], width: float, height: float) ->
 
 
 class _Staircase:
-    """The non-dominated points of a plane, x ascending and y descending, and the area that they dominate."""
+    """The points of a plane that no other dominates, x ascending and y descending, and the area that they dominate."""
 
     def __init__(self, width: float, height: float) -> None:
         self._width, self._height = width, height
@@ -52,7 +52,7 @@ class _Staircase:
         self.area = 0.0
 
     def add(self, x: float, y: float) -> None:
-        """One more point; nothing where another dominates it."""
+        """Add a point, unless another dominates it."""
         place = bisect_left(self._points, (x, y))
         if place and self._points[place - 1][1] <= y:
             return
@@ -65,14 +65,14 @@ class _Staircase:
 
 @dataclass(frozen=True)
 class Reference:
-    """The box that hypervolume is a share of. point: the worst values that still count; ideal: the best ones."""
+    """The box that contains the hypervolume. point: the worst values that still count. ideal: the best values."""
 
     objectives: tuple[Objective, ...]
     point: tuple[float, ...]
     ideal: tuple[float, ...]
 
     def share(self, values: Iterable[Sequence[float]]) -> float:
-        """The dominated share of the box, 0 to 1, of points given by their objectives."""
+        """The share of the box, 0 to 1, that points dominate. values: each point's objectives."""
         scaled = [
             tuple(
                 max(0.0, (value - best) / (worst - best))
@@ -83,7 +83,7 @@ class Reference:
         return hypervolume(scaled, (1.0,) * len(self.objectives))
 
     def to_document(self) -> dict[str, object]:
-        """As JSON, in the units of the objectives."""
+        """In JSON types, in the units of the objectives."""
         return {
             "objectives": [objective.name for objective in self.objectives],
             "reference": list(self.point),
@@ -92,7 +92,7 @@ class Reference:
 
 
 def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | None:
-    """0 % top-1 and twice what the baseline has of every "less" objective; None without a baseline to measure by."""
+    """The box of a baseline: 0 in "more" objectives, twice its value in "less" ones. None without a usable baseline."""
     values = None if baseline is None else problem.values(baseline)
     if values is None:
         return None
@@ -106,7 +106,7 @@ def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | No
 def shares_by_generation(
     problem: Problem, reference: Reference, candidates: Sequence[Candidate], generations: range
 ) -> list[float]:
-    """The share that all feasible candidates up to each of some generations dominate together."""
+    """For each of `generations`, the share that all feasible candidates up to it dominate together."""
     shares = []
     for generation in generations:
         found = (
@@ -120,11 +120,11 @@ def shares_by_generation(
 
 @dataclass(frozen=True)
 class Hypervolumes:
-    """The share of a search's box behind each generation."""
+    """The dominated share of a search's box, after each generation."""
 
     reference: Reference
     shares: tuple[float, ...]
 
     def to_document(self) -> dict[str, object]:
-        """As JSON."""
+        """In JSON types."""
         return {**self.reference.to_document(), "by_generation": list(self.shares)}

@@ -1,4 +1,4 @@
-"""What a subnet must keep to, before it is measured where that is known, else behind it; and what limits refused."""
+"""Limits that subnets must keep, checked before measuring if their value is known then, else after; and refusals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PriceOf = Callable[[Candidate], Price]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most of a "less" objective, or the least of a "more" one; the bound itself is allowed."""
+    """The largest value of a "less" objective, or the smallest of a "more" one. The bound itself is allowed."""
 
     objective: Objective
     bound: float
 
     @property
     def key(self) -> str:
-        """Where a recipe says it."""
+        """The recipe key of the limit."""
         return key_of(self.objective.name)
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Limit:
         return f"{self.objective.label} {side} {self.objective.to_text(self.bound)}"
 
     def excess(self, value: float) -> float:
-        """How far a value is beyond the bound, in bounds; 0 where it keeps to it, infinite where there is no value."""
+        """How far a value is beyond the bound, divided by the bound. 0 if it keeps the limit, infinite if it is nan."""
         if isnan(value):
             return inf
         beyond = value - self.bound if self.objective.better == "less" else self.bound - value
@@ -43,14 +43,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """All limits of a search; none by default. shape, price_of: what values are computed from."""
+    """All limits of a search; none by default. shape, price_of: needed to compute values."""
 
     limits: tuple[Limit, ...] = ()
     shape: NetworkShape | None = None
     price_of: PriceOf | None = None
 
     def before(self, subnet: Subnet) -> list[str]:
-        """The objectives whose limits refuse a subnet before it is measured; those of the others are not known yet."""
+        """The objectives whose limits refuse a subnet before it is measured. Other objectives are not known yet."""
         refusing = []
         for limit in self.limits:
             known = limit.objective.before
@@ -59,7 +59,7 @@ class Limits:
         return refusing
 
     def excesses(self, candidate: Candidate) -> dict[str, float]:
-        """By how much a measured candidate breaks which limits; nothing where it keeps to all."""
+        """The limits that a measured candidate breaks, with the excess of each; empty if it keeps all."""
         if not self.limits or self.price_of is None:
             return {}
         price = self.price_of(candidate)
@@ -67,24 +67,24 @@ class Limits:
         return {name: excess for name, excess in beyond.items() if excess > 0}
 
     def after(self, candidate: Candidate) -> str | None:
-        """Why a measured candidate is refused; None where it keeps to all limits."""
+        """Why a measured candidate is refused; None if it keeps all limits."""
         refusing = self.excesses(candidate)
         return f"breaks {' and '.join(map(key_of, refusing))}" if refusing else None
 
     def violation(self, candidate: Candidate) -> float:
-        """The sum of all excesses, 0 for a feasible candidate."""
+        """The sum of all excesses; 0 for a feasible candidate."""
         return sum(self.excesses(candidate).values())
 
 
 @dataclass
 class Refusals:
-    """How many subnets were drawn, and how many of them each limit refused; one may be refused by several."""
+    """How many subnets were drawn, and how many of them each limit refused. Several limits may refuse the same one."""
 
     samples: int = 0
     by_limit: dict[str, int] = field(default_factory=dict)
 
     def take(self, refusing: Iterable[str]) -> None:
-        """One more was drawn, and refused by these limits."""
+        """Count one more draw, refused by these limits."""
         self.samples += 1
         for name in refusing:
             self.by_limit[name] = self.by_limit.get(name, 0) + 1
@@ -94,17 +94,17 @@ class Refusals:
         return refusal_text(self.by_limit, self.samples, "samples")
 
     def state(self) -> dict[str, object]:
-        """As JSON."""
+        """In JSON types."""
         return {"samples": self.samples, "refused": dict(self.by_limit)}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Refusals:
-        """From a state; of an aspk before 0.2, which counted none, empty."""
+        """From a state. Empty for one of an aspk before 0.2, which counted none."""
         return cls(int(state.get("samples", 0)), {str(name): int(n) for name, n in state.get("refused", {}).items()})
 
 
 def refusal_text(by_limit: Mapping[str, int], total: int, noun: str) -> str:
-    """Which limit excluded what share of how many, the hardest first."""
+    """The share of `total` that each limit excluded, the largest first."""
     hardest = sorted(by_limit, key=lambda name: -by_limit[name])
     shares = [f"{key_of(name)} excluded {_share(by_limit[name], total)} of {total:,} {noun}" for name in hardest[:1]]
     return ", ".join([*shares, *(f"{key_of(name)} {_share(by_limit[name], total)}" for name in hardest[1:])])
@@ -116,7 +116,7 @@ def key_of(objective: str) -> str:
 
 
 def make_limits(bounds: Mapping[str, float], shape: NetworkShape, price_of: PriceOf) -> Limits:
-    """The limits that a recipe sets. Raises UserError for a bound that nothing can reach, or an unknown objective."""
+    """The limits that a recipe sets. Raises UserError for an unreachable bound and for an unknown objective."""
     limits = []
     for name, bound in bounds.items():
         objective = objective_of(name, key_of(name))
@@ -132,7 +132,7 @@ def make_limits(bounds: Mapping[str, float], shape: NetworkShape, price_of: Pric
 
 
 def none_drawn(refusals: Refusals) -> UserError:
-    """What to say where limits leave no subnet to measure."""
+    """The error if limits leave no subnet to measure."""
     return UserError(
         f"no subnet keeps to the limits: {refusals}",
         "search.limits",
@@ -141,9 +141,9 @@ def none_drawn(refusals: Refusals) -> UserError:
 
 
 def none_feasible(limits: Limits, candidates: Sequence[Candidate], refusals: Refusals) -> UserError:
-    """What to say where every measured candidate breaks a limit: which did what, and what the nearest measured.
+    """The error if every measured candidate breaks a limit: the share of each limit, and the best values measured.
 
-    refusals: of what was drawn and not measured.
+    refusals: of subnets that were drawn and not measured.
     """
     by_limit: dict[str, int] = {}
     for candidate in candidates:
@@ -169,7 +169,7 @@ def _loosen(by_limit: Mapping[str, int]) -> str:
 
 
 def _share(count: int, total: int) -> str:
-    """In percent; 0 and 100 only where it is just that."""
+    """A share in percent. It shows 0 or 100 only if that is exact."""
     if count in (0, total):
         return "100 %" if count else "0 %"
     return f"{min(99.9, max(0.1, 100 * count / total)):.1f} %"

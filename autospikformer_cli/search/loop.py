@@ -1,4 +1,4 @@
-"""The search loop: ask, measure, tell, save; it can stop behind any part of a generation and go on from there."""
+"""The search loop: ask, measure, tell, save. It can stop after any part of a generation, and resume from there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def run_search(
     save: Callable[[Sequence[Candidate]], None],
     stop: Callable[[], bool],
 ) -> bool:
-    """Run a search to its end, or until asked to stop; returns whether it ended.
+    """Run a search to its end, or until `stop`. Returns whether it ended.
 
-    measured: candidates of an interrupted search, those of its unfinished generation too. known: what other subnets
-    measured before. Neither is measured again. measure: gives parts of what it is asked for, in any order. save: takes
-    all candidates, after every part and every generation. stop: asked after every part. Candidates are numbered c0001,
-    c0002 and so on, in the order asked, whatever the order in which they are measured.
+    measured: candidates of an interrupted search, also of its unfinished generation. known: measurements of other
+    subnets. Neither is measured again. measure: yields its measurements in parts, in any order. save: takes all
+    candidates, after each part and each generation. stop: called after each part. Candidates are numbered c0001, c0002
+    and so on, in the order asked, not in the order measured.
     """
     archive = list(measured)
     while subnets := algorithm.ask():
@@ -50,6 +50,6 @@ def run_search(
 def _numbered(
     subnets: Sequence[Subnet], found: Mapping[Subnet, Measurement], before: int, generation: int
 ) -> list[Candidate]:
-    """Of a generation, what has been measured."""
+    """The measured candidates of a generation."""
     asked = ((f"c{number:04}", subnet) for number, subnet in enumerate(subnets, before + 1))
     return [Candidate(id_, subnet, generation, found[subnet]) for id_, subnet in asked if subnet in found]

@@ -1,4 +1,4 @@
-"""NSGA-II (Deb et al. 2002): the whole front of two or three objectives at once."""
+"""NSGA-II (Deb et al. 2002): searches for the whole front of two or three objectives at once."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from autospikformer_cli.search.sorting import constrained_fronts, crowding
 from autospikformer_cli.space import Subnet
 
 Standing = tuple[int, float]
-"""Number of the front, and minus the crowding distance in it: less is better."""
+"""Number of the front, and minus the crowding distance in it. Less is better."""
 
 
 class NSGA2(Breeding):
-    """Of the survivors and their offspring the `population` best survive: front by front, the last by crowding.
+    """Of survivors and offspring, the best `population` survive: front by front, in the last front by crowding.
 
-    Parents win binary tournaments of survivors. A candidate that breaks a limit stands behind all that do not, by how
-    far it does (constraint domination). Crossover and mutation, half and half, are those of the evolution, so that the
-    two differ in their selection alone. `parents` is not used.
+    Parents are winners of binary tournaments among survivors. Candidates that break limits rank after all others, by
+    how far they break them (constraint domination). Crossover and mutation are those of `Breeding`, half and half, so
+    this differs from Evolution only in its selection. `parents` is not used.
     """
 
     name = "nsga2"
@@ -39,7 +39,7 @@ class NSGA2(Breeding):
         for number, front in enumerate(constrained_fronts(points, violations)):
             distances = crowding([points[place] for place in front])
             ordered += [((number, -distance), place) for distance, place in zip(distances, front, strict=True)]
-        kept = sorted(ordered)[: self.population]  # of equals the one that was found first
+        kept = sorted(ordered)[: self.population]  # of equal candidates, the one found first
         self._survivors = [pairs[place][0] for _, place in kept]
         self._standing = {pairs[place][0].subnet: standing for standing, place in kept}
 
@@ -50,6 +50,6 @@ class NSGA2(Breeding):
         return [self._tournament(parents) for _ in range(count)]
 
     def _tournament(self, parents: Sequence[Candidate]) -> Candidate:
-        """The better of two random ones; of equals the one drawn first, which is random."""
+        """The better of two random parents; of equal ones the first drawn, which is random."""
         drawn = self._random.sample(parents, min(2, len(parents)))
         return min(drawn, key=lambda candidate: self._standing[candidate.subnet])

@@ -1,4 +1,4 @@
-"""What subnets are compared by: accuracy, energy, parameters and others, by name; plugins add more."""
+"""Objectives that compare subnets: accuracy, energy, parameters and others, by name. Plugins add more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autospikformer_cli.spiking.layout import NetworkShape, num_params
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What the energy model says of a measured candidate: joules and synaptic operations of one image."""
+    """What a measured candidate costs under the energy model: joules and synaptic operations for one image."""
 
     energy_j: float
     sops: float
@@ -24,10 +24,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One number of a subnet, of which more or less is better.
+    """A number of a subnet, of which more or less is better.
 
-    label, unit: for readers. after: the value of a measured candidate; nan where it has none. before: the same before
-    it is measured, where that is known. ideal: the best value that there can be; of a "less" objective 0 always.
+    label, unit: as tables show them. after: its value of a measured candidate; nan if it has none. before: its value
+    before measuring; None if that is unknown. ideal: the best possible value; always 0 for a "less" objective.
     """
 
     name: str
@@ -76,7 +76,7 @@ FIRING_RATE = Objective("firing_rate", "firing rate", "", "less", _firing_rate)
 
 
 def objective_of(name: str, where: str) -> Objective:
-    """The objective of that name. Raises UserError, located at where, for one that is none."""
+    """The objective with a name. Raises UserError, located at `where`, if there is none or it is not an Objective."""
     found = OBJECTIVES.get(name, where)
     if not isinstance(found, Objective):
         raise UserError(f"the objective {name} is no Objective", where, "choose another, or mend the plugin")

@@ -1,4 +1,4 @@
-"""Genome operators: every child is a member of the space that its parents are members of, by construction."""
+"""Genome operators. By construction, a child is a member of its parents' space."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from autospikformer_cli.space import BLOCK_GENES, SearchSpace, Subnet
 
 SINGLE_GENES = ("time_step", "embed_dim")
-"""Genes with one value a subnet, beside the depth, which is the length of the block genes."""
+"""Genes with one value for each subnet. The depth is another: it is the length of the block genes."""
 
 
 def mutate(subnet: Subnet, space: SearchSpace, random: Random, *, p_depth: float, p_mutation: float) -> Subnet:
     """A copy of a member with some genes drawn anew, uniformly from their choices.
 
-    Depth, time step and dimension are drawn with probability p_depth each (the paper's Pd), every gene of every block
-    with p_mutation (Pm). Blocks up to the common length keep what is not drawn; added blocks get random genes. A parent
-    outside the space is a caller's error (ValueError).
+    Depth, time step and dimension are each drawn with probability p_depth (the paper's Pd), each gene of a block with
+    p_mutation (Pm). Other genes of existing blocks stay; added blocks get random genes. Raises ValueError for a parent
+    outside the space.
     """
     _require_members(space, subnet)
     depth = random.choice(space.depth) if random.random() < p_depth else subnet.depth
@@ -34,10 +34,10 @@ def mutate(subnet: Subnet, space: SearchSpace, random: Random, *, p_depth: float
 
 
 def crossover(a: Subnet, b: Subnet, space: SearchSpace, random: Random) -> Subnet:
-    """A child of two members, each gene from either parent with equal probability.
+    """A child of two members. Each gene comes from either parent with equal probability.
 
-    The depth is one parent's; a gene of a block that only one parent has comes from that parent. Every value is then a
-    parent's, so that the child is a member of their space; a parent outside the space is a caller's error (ValueError).
+    The depth is one parent's. If only one parent has a block, the block's genes come from that parent. Every value is
+    a parent's, so the child is a member of their space. Raises ValueError for a parent outside the space.
     """
     _require_members(space, a, b)
     depth = random.choice((a.depth, b.depth))

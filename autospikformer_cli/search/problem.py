@@ -1,4 +1,4 @@
-"""All that a search's algorithm sees: the space, and what a measured candidate is worth."""
+"""All that a search algorithm sees: the space, and the worth of a measured candidate."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from autospikformer_cli.spiking.layout import NetworkShape
 
 
 class ProblemSettings(FitnessSettings, Protocol):
-    """What a problem reads of a recipe's [search]."""
+    """The keys of a recipe's [search] that a problem reads."""
 
     @property
-    def objectives(self) -> Sequence[str]: ...
+    def objectives(self) -> Sequence[str]:
+        """Names of the objectives."""
+
     @property
-    def limits(self) -> Mapping[str, float]: ...
+    def limits(self) -> Mapping[str, float]:
+        """Name of an objective -> its bound."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched for, and where. price_of: joules and synaptic operations of a measured candidate."""
+    """The space to search, and what to search for. price_of: joules and synaptic operations of a measured candidate."""
 
     space: SearchSpace
     shape: NetworkShape
@@ -36,11 +39,11 @@ class Problem:
     objectives: tuple[Objective, ...]
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """The usable and feasible candidates of an archive, best by fitness first."""
+        """The usable and feasible candidates of an archive, best fitness first."""
         return self.fitness.rank(archive)
 
     def values(self, candidate: Candidate) -> tuple[float, ...] | None:
-        """A candidate's objectives, in their order; None where one is not finite, or nothing was measured."""
+        """A candidate's value in each objective; None if one is not finite, or if nothing was measured."""
         measured = candidate.measurement
         if measured.images < 1 or measured.non_finite:
             return None
@@ -49,7 +52,7 @@ class Problem:
         return values if all(map(isfinite, values)) else None
 
     def costs(self, candidate: Candidate) -> tuple[float, ...] | None:
-        """The same with the sign of "more" objectives turned, so that less is better in all."""
+        """`values` with the sign of "more" objectives changed, so that less is better in all."""
         values = self.values(candidate)
         if values is None:
             return None
@@ -57,12 +60,12 @@ class Problem:
         return tuple(-value if objective.better == "more" else value for objective, value in pairs)
 
     def feasible(self, candidate: Candidate) -> bool:
-        """Whether a measured candidate keeps to every limit."""
+        """Whether a measured candidate keeps all limits."""
         return not self.limits.excesses(candidate)
 
 
 def make_problem(settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf) -> Problem:
-    """The problem that a recipe states. Raises UserError for an objective that is none, or a limit beyond reach."""
+    """The problem of a recipe. Raises UserError for an unknown objective and for a limit that nothing can reach."""
     limits = make_limits(settings.limits, shape, price_of)
     objectives = tuple(objective_of(name, "search.objectives") for name in settings.objectives)
     fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)

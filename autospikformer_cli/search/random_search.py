@@ -1,4 +1,4 @@
-"""Random search: the baseline that the others are compared with, on the same budget."""
+"""Random search: the baseline of the other algorithms, with the same budget."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from autospikformer_cli.search.generations import GenerationalSearch, Unseen
 
 
 class RandomSearch(GenerationalSearch):
-    """Every generation is `population` random subnets, distinct and not measured before."""
+    """Each generation is `population` random subnets, distinct and never measured before."""
 
     name = "random"
 

@@ -1,4 +1,4 @@
-"""Non-dominated sorting and crowding distance (Deb et al. 2002, NSGA-II); less is better in every objective."""
+"""Non-dominated sorting and crowding distance (Deb et al. 2002, NSGA-II). Less is better in all objectives."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ Costs = Sequence[float]
 
 
 def dominates(a: Costs, b: Costs) -> bool:
-    """Whether a is no worse than b in any objective and better in one."""
+    """Whether a is no worse than b in any objective, and better in at least one."""
     return tuple(a) != tuple(b) and all(x <= y for x, y in zip(a, b, strict=True))
 
 
 def fronts(points: Sequence[Costs]) -> list[list[int]]:
-    """Positions of the points by front: the non-dominated, those dominated by them alone, and so on; ascending.
+    """Positions of the points, ascending, in each front: first the non-dominated points, then those that only they
+    dominate, and so on.
 
-    In lexicographic order no point dominates one before it, so each goes to the first front whose members all leave it
-    undominated (Zhang et al. 2015, efficient non-dominated sort). Equal points share a front.
+    In lexicographic order no point dominates an earlier one. So each point goes to the first front without a member
+    that dominates it (Zhang et al. 2015, efficient non-dominated sort). Equal points share a front.
     """
     found: list[list[int]] = []
     for place in sorted(range(len(points)), key=lambda place: tuple(points[place])):
@@ -32,7 +33,7 @@ def fronts(points: Sequence[Costs]) -> list[list[int]]:
 
 
 def constrained_fronts(points: Sequence[Costs], violations: Sequence[float]) -> list[list[int]]:
-    """The same under constraint domination: feasible before infeasible ones, these by how much they violate limits."""
+    """`fronts` under constraint domination: feasible points first, then the others by how far they violate limits."""
     feasible = [place for place, violation in enumerate(violations) if not violation]
     found = [[feasible[place] for place in front] for front in fronts([points[place] for place in feasible])]
     worse = sorted((place for place, violation in enumerate(violations) if violation), key=lambda p: (violations[p], p))
@@ -40,9 +41,10 @@ def constrained_fronts(points: Sequence[Costs], violations: Sequence[float]) -> 
 
 
 def crowding(points: Sequence[Costs]) -> list[float]:
-    """Of each point of one front, the mean over objectives of the distance between its two neighbours, by the range.
+    """Crowding distance of each point of a front: the distance between its two neighbours, divided by the range,
+    averaged over objectives.
 
-    Extremes of an objective have infinite distance, unless all are equal in it. Of one or two points both are infinite.
+    Extremes of an objective have infinite distance, unless all points are equal in it. One or two points both have.
     """
     if len(points) <= 2:
         return [inf] * len(points)

@@ -55,7 +55,7 @@ class _TrainedFiring(torch.autograd.Function):
         shift = (bias - mean * weight * inverse_std).to(x_TMC.dtype)
         spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
         scalars = _scalars(neuron, dynamics, x_TMC)
-        lif_kernels.fire(x_TMC.numpy(), scale.numpy(), shift.numpy(), spikes.numpy(), *scalars)
+        lif_kernels.fire_forward(x_TMC.numpy(), scale.numpy(), shift.numpy(), spikes.numpy(), *scalars)
         ctx.save_for_backward(x_TMC, scale, shift, mean.to(x_TMC.dtype), inverse_std.to(x_TMC.dtype))
         ctx.scalars, ctx.dynamics, ctx.normalised = scalars, dynamics, moments is not None
         return spikes
@@ -95,7 +95,7 @@ def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Ne
 
     spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
     arrays = [tensor.detach().contiguous().numpy() for tensor in (x_TMC, scale, shift)]
-    lif_kernels.fire(*arrays, spikes.numpy(), *_scalars(neuron, dynamics, x_TMC))
+    lif_kernels.fire_forward(*arrays, spikes.numpy(), *_scalars(neuron, dynamics, x_TMC))
     return spikes
 
 

@@ -76,8 +76,8 @@ def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
 
 
 @compiled(parallel=True)
-def fire(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
-         decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
+def fire_forward(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
+                 decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
     """Spikes from currents x * scale + shift. x has T steps, or one that repeats. Scalars have x's precision."""
     steps, rows, channels = spikes_TMC.shape
     zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)

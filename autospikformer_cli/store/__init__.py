@@ -1,1 +1,1 @@
-"""What is kept between commands: runs, supernets, populations, evaluations. The only importer of h5py."""
+"""Files that outlive a command: runs, supernets, populations, evaluations, frames. Only this package imports h5py."""

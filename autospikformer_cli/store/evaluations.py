@@ -1,7 +1,8 @@
-"""evaluations.h5: what `aspk evaluate` measured, result after result; and the files of predictions.
+"""evaluations.h5, the results of `aspk evaluate`; and files of predictions.
 
-The tables of `measurements`, one candidate a result, with the further columns candidates/split, candidates/date,
-candidates/recipe and, as JSON texts, candidates/provenance and candidates/finetuned (null for inherited weights).
+evaluations.h5 has the tables of `measurements`, with one candidate for each result. The further columns are
+candidates/split, date, recipe, provenance and finetuned. The last two are JSON texts; finetuned is null for inherited
+weights.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import h5py
 import numpy as np
 from filelock import FileLock
 
+from autospikformer_cli.atomic_files import explaining_refusal
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
     Array,
-    get,
+    as_dataclass,
     get_group,
     get_texts,
     open_h5,
@@ -32,15 +34,14 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
-from autospikformer_cli.store.population import Provenance
 
-FILE_NAME = "evaluations.h5"
-LOCK_NAME = ".evaluations.lock"
+EVALUATIONS_FILE = "evaluations.h5"
+EVALUATIONS_LOCK = ".evaluations.lock"
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How a subnet's weights were retrained. weights_hash: `supernet.weights_hash` of the result."""
+    """How a subnet was retrained. weights_hash: `supernet.weights_hash` of the retrained weights."""
 
     epochs: int
     from_scratch: bool
@@ -49,9 +50,9 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One subnet measured on one split. finetuned: None for weights inherited from the supernet. date: ISO 8601.
+    """One subnet, measured on one split.
 
-    recipe_toml: the resolved recipe that it was measured under.
+    finetuned: None for weights inherited from the supernet. date: in ISO 8601. recipe_toml: the resolved recipe.
     """
 
     subnet: Subnet
@@ -63,19 +64,10 @@ class Evaluation:
     recipe_toml: str
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a network answered. logits: images x classes; labels, index (in the original data set): one an image."""
-
-    logits: Array
-    labels: Array
-    index: Array
-
-
 def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) -> None:
-    """Add a result to runs/x/evaluations.h5; of two processes that add at once, one waits for the other.
+    """Add a result to runs/x/evaluations.h5. If another process is adding one, this waits for it.
 
-    Raises UserError where the file is damaged or the disk refuses.
+    Raises UserError if the file is damaged or cannot be written.
     """
     with _lock(run):
         evaluations = (*load_evaluations(run), evaluation)
@@ -91,23 +83,20 @@ def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) ->
             put_texts(table, "provenance", [json.dumps(asdict(e.provenance)) for e in evaluations])
             put_texts(table, "finetuned", [json.dumps(e.finetuned and asdict(e.finetuned)) for e in evaluations])
 
-        write_h5(run / FILE_NAME, fill)
+        write_h5(run / EVALUATIONS_FILE, fill)
 
 
 def require_writable(run: Path) -> None:
-    """Raises UserError where a result could not be added: asked before it is computed."""
+    """Check that a result can be added, before it is computed. Raises UserError if not."""
     with _lock(run):
         load_evaluations(run)
 
 
 @contextmanager
 def _lock(run: Path) -> Iterator[None]:
-    lock = FileLock(run / LOCK_NAME)
-    try:
+    lock = FileLock(run / EVALUATIONS_LOCK)
+    with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "results cannot be stored"):
         lock.acquire()
-    except OSError as error:
-        fix = "allow writing there, or copy the run elsewhere"
-        raise UserError(f"results cannot be stored: {error.strerror}", str(run), fix) from error
     try:
         yield
     finally:
@@ -115,8 +104,8 @@ def _lock(run: Path) -> Iterator[None]:
 
 
 def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
-    """Every result of a run, oldest first; none where nothing was evaluated. Raises UserError for a damaged file."""
-    path = run / FILE_NAME
+    """All results of a run, oldest first; empty if there is no file. Raises UserError if the file is damaged."""
+    path = run / EVALUATIONS_FILE
     if not path.is_file():
         return ()
     with open_h5(path, "evaluations") as file:
@@ -127,9 +116,9 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
             Evaluation(
                 subnet=row.subnet,
                 split=split,
-                provenance=Provenance(**json.loads(provenance)),
+                provenance=as_dataclass(Provenance, json.loads(provenance), file),
                 measurement=row.measurement,
-                finetuned=FineTuning(**fields) if (fields := json.loads(finetuned)) else None,
+                finetuned=as_dataclass(FineTuning, fields, file) if (fields := json.loads(finetuned)) else None,
                 date=date,
                 recipe_toml=recipe,
             )
@@ -138,7 +127,7 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
 
 
 def require_predictions_writable(path: Path) -> None:
-    """Raises UserError where predictions cannot be written, or would replace another kind of file."""
+    """Raises UserError if predictions cannot be written to `path`, or would replace another kind of file."""
     if path.is_dir():
         raise UserError(f"{path} is a folder", "--predictions", "name a file in it")
     if not path.parent.is_dir():
@@ -153,9 +142,10 @@ def require_predictions_writable(path: Path) -> None:
 
 
 def write_predictions(path: Path, logits: Array, labels: Array, index: Array, *, recipe_toml: str = "") -> None:
-    """Write logits (images x classes), labels and index (images) to a file of their own. Raises UserError.
+    """Write what a network answered to a file of its own.
 
-    ValueError: the three do not belong to the same images.
+    logits: (images, classes). labels: (images,). index: (images,), each image's position in the original data set.
+    Raises UserError if the file cannot be written, ValueError if the arrays differ in their number of images.
     """
     if logits.ndim != 2 or labels.shape != index.shape or labels.shape != logits.shape[:1]:
         raise ValueError(f"logits {logits.shape}, labels {labels.shape}, index {index.shape} differ in images")
@@ -166,9 +156,3 @@ def write_predictions(path: Path, logits: Array, labels: Array, index: Array, *,
             put(file, name, np.asarray(array))
 
     write_h5(path, fill)
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read a file of predictions. Raises UserError where it is damaged or none."""
-    with open_h5(path, "predictions") as file:
-        return Predictions(get(file, "logits"), get(file, "labels"), get(file, "index"))

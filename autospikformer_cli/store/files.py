@@ -1,8 +1,7 @@
-"""HDF5 files that are whole or absent: atomic writing, and a SHA-256 beside every array, checked on reading.
+"""HDF5 files that are whole or absent, with a SHA-256 for every array, checked on reading.
 
-A file is built in memory, written under a temporary name in the folder where it belongs, synced and renamed; a reader
-sees the old file or the new one. Every dataset carries the attribute `sha256`, the hash of its dtype, shape and bytes.
-Nothing is pickled: numbers are arrays, texts are UTF-8 strings, structures are JSON texts.
+A file is built in memory and written as `atomic_files` does. Every dataset has an attribute `sha256`, the hash of its
+dtype, shape and bytes. Nothing is pickled: numbers are arrays, texts are UTF-8 strings, structures are JSON texts.
 """
 
 from __future__ import annotations
@@ -10,25 +9,29 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import shortened
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Array = NDArray[Any]
+AnyDataclass = TypeVar("AnyDataclass", bound="DataclassInstance")
 
 SCHEMA_VERSION = 1
-"""Raised by one whenever a reader of the old layout would misread the new one."""
+"""Add one if a reader of the old layout would misread the new one."""
 
 REMEDIES = {
     "supernet": "restore it from a copy, or delete it and train again: aspk train RECIPE",
@@ -37,17 +40,17 @@ REMEDIES = {
     "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
     "frames": "delete it: the next command makes it again from the recordings",
 }
-"""Kind of file -> what its reader can do where the file cannot be used."""
+"""Kind of file -> what the user can do if such a file is unusable."""
 
 _HDF5_FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What h5py raises while it walks through damaged bytes, seen by flipping every byte of a file in turn."""
+"""What h5py raises on damaged bytes; found by flipping every byte of a file in turn."""
 
 _HEADER = ("schema_version", "kind", "aspk_version")
 _MIN_COMPRESSED_BYTES = 512
 
 
 def aspk_version() -> str:
-    """The version of the installed package; 'unknown' where it runs from a source tree."""
+    """The version of the installed package; 'unknown' if it runs from a source tree."""
     try:
         return metadata.version("autospikformer-cli")
     except metadata.PackageNotFoundError:
@@ -55,63 +58,16 @@ def aspk_version() -> str:
 
 
 def write_h5(path: Path, fill: Callable[[h5py.File], None]) -> None:
-    """Write the file that `fill` fills, whole or not at all. Raises UserError where the disk refuses."""
+    """Write the file that `fill` fills, whole or not at all. Raises UserError if it cannot be written."""
     image = io.BytesIO()
-    with h5py.File(image, "w", libver=("v110", "v110")) as file:  # from 1.10 on HDF5 checksums its own structures
+    with h5py.File(image, "w", libver=("v110", "v110")) as file:  # since 1.10, HDF5 has checksums of its own structures
         fill(file)
-    try:
+    with explaining_refusal(path, "make room or allow writing there, then run the same command again"):
         write_whole(path, image.getbuffer())
-    except OSError as error:
-        raise UserError(
-            f"cannot be written: {error.strerror or error}",
-            str(path),
-            "make room or allow writing there, then run the same command again",
-        ) from error
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file by new content at once: temporary file, sync, rename, sync of the folder."""
-    _remove_orphans(path)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _remove_orphans(path: Path) -> None:
-    """Delete temporary files that processes of this host, killed since, left beside `path`."""
-    prefix = f".{path.name}.{socket.gethostname()}."
-    orphans = [file for file in path.parent.iterdir() if file.name.startswith(prefix) and file.suffix == ".tmp"]
-    for orphan in orphans:
-        pid = orphan.name.removeprefix(prefix).split(".")[0]
-        if pid.isdigit() and not process_lives(int(pid)):
-            orphan.unlink(missing_ok=True)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of this host with that number exists."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def put_header(file: h5py.File, kind: str, recipe_toml: str) -> None:
-    """Say what the file is: schema version, kind, the aspk that wrote it, the resolved recipe."""
+    """Store what the file is: schema version, kind, version of aspk, resolved recipe."""
     file.attrs.update(schema_version=SCHEMA_VERSION, kind=kind, aspk_version=aspk_version())
     file.attrs["sha256"] = _header_hash(file)
     put_text(file, "recipe", recipe_toml)
@@ -123,9 +79,10 @@ def _header_hash(file: h5py.File) -> str:
 
 @contextmanager
 def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
-    """An aspk file for reading, its header checked. Raises UserError where it is none, damaged, or of another schema.
+    """Open an aspk file for reading, and check its header.
 
     HDF5's own file locks are off: files are replaced, never changed, and network file systems often lack locks.
+    Raises UserError if the file is damaged, not written by aspk, of another kind or of another schema.
     """
     try:
         readable = bool(h5py.is_hdf5(path))
@@ -164,14 +121,14 @@ def _remedy(path: Path, kind: str) -> str:
 
 
 def array_hash(array: Array) -> str:
-    """SHA-256 over dtype, shape and bytes of an array (in C order), as hexadecimal text."""
+    """SHA-256 of an array's dtype, shape and bytes (in C order), as hexadecimal text."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
     digest.update(np.asarray(array, order="C").reshape(-1).data)
     return digest.hexdigest()
 
 
 def put(group: h5py.Group, name: str, array: Array, *, compress: bool = False) -> str:
-    """Store an array with its hash, which is returned. dtype and shape are kept, those of scalars too."""
+    """Store an array and its hash; returns the hash. dtype and shape are kept, also those of a scalar."""
     array = np.asarray(array)
     packed = compress and array.nbytes >= _MIN_COMPRESSED_BYTES
     filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if packed else {}
@@ -181,7 +138,7 @@ def put(group: h5py.Group, name: str, array: Array, *, compress: bool = False) -
 
 
 def get(group: h5py.Group, name: str) -> Array:
-    """A stored array, checked against its hash. Raises UserError where it is missing or damaged."""
+    """A stored array, checked against its hash. Raises UserError if it is missing or damaged."""
     dataset = _member(group, name)
     try:
         array = np.empty(dataset.shape, dataset.dtype)
@@ -196,7 +153,7 @@ def get(group: h5py.Group, name: str) -> Array:
 
 
 def get_group(group: h5py.Group, name: str) -> h5py.Group:
-    """A group inside a group. Raises UserError where it is missing or damaged."""
+    """A group inside a group. Raises UserError if it is missing or damaged."""
     return _member(group, name)
 
 
@@ -216,22 +173,22 @@ def _damage(group: h5py.Group, name: str, how: str) -> UserError:
 
 
 def put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
-    """Store a column of texts as UTF-8 strings of one length. Raises ValueError for a text with a NUL in it."""
+    """Store a column of texts as UTF-8 strings of one length. Raises ValueError for a text with a NUL character."""
     put(group, name, _utf8(texts), compress=True)
 
 
 def get_texts(group: h5py.Group, name: str) -> list[str]:
-    """A stored column of texts. Raises UserError where it is missing or damaged."""
+    """A stored column of texts. Raises UserError if it is missing or damaged."""
     return [text.decode() for text in get(group, name).tolist()]
 
 
 def put_text(group: h5py.Group, name: str, text: str) -> None:
-    """Store one text as a UTF-8 string. Raises ValueError for a text with a NUL in it."""
+    """Store one text as a UTF-8 string. Raises ValueError for a text with a NUL character."""
     put(group, name, _utf8([text]).reshape(()))
 
 
 def get_text(group: h5py.Group, name: str) -> str:
-    """A stored text. Raises UserError where it is missing or damaged."""
+    """A stored text. Raises UserError if it is missing or damaged."""
     return str(get(group, name).item().decode())
 
 
@@ -244,14 +201,35 @@ def _utf8(texts: Sequence[str]) -> Array:
 
 
 def put_json(group: h5py.Group, name: str, value: object) -> None:
-    """Store a structure as JSON text. Raises TypeError for one that JSON would not give back equal, as a tuple."""
+    """Store a structure as JSON text. Raises TypeError if JSON would change it, as it does a tuple."""
     _require_json(value, name)
     put_text(group, name, json.dumps(value, ensure_ascii=True, sort_keys=True))
 
 
 def get_json(group: h5py.Group, name: str) -> Any:
-    """A stored structure. Raises UserError where it is missing or damaged."""
+    """A stored structure. Raises UserError if it is missing or damaged."""
     return json.loads(get_text(group, name))
+
+
+def as_dataclass(kind: type[AnyDataclass], values: Mapping[str, Any], group: h5py.Group) -> AnyDataclass:
+    """A stored structure as the data class that it was. Raises UserError if this aspk does not know all of it.
+
+    group: where it is stored. A field that an older aspk did not write has its default.
+    """
+    known = {field.name: field for field in fields(kind)}
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        writer = group.file.attrs["aspk_version"]
+        raise UserError(
+            f"aspk {writer} wrote it with {shortened(unknown)}, which this aspk {aspk_version()} does not know",
+            str(group.file.filename),
+            "read it with the aspk that wrote it, or with a newer one",
+        )
+    required = [name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise _damage(group, kind.__name__, f"has no {shortened(missing)}")
+    return kind(**values)
 
 
 def _require_json(value: object, place: str) -> None:

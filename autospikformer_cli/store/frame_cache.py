@@ -1,9 +1,9 @@
-"""Frames of event recordings, kept so that they are made once: one HDF5 file for a part of a data set.
+"""A cache of the frames of event recordings: one HDF5 file for each part of a data set.
 
-A row is a recording's counts (F, H, W, C) as uint16, one chunk of HDF5's own shuffle and gzip filters, packed by
-whoever made it. Beside the rows lie the SHA-256 of each one's packed bytes, its largest count, and whether its events
-were put in order. A reader unpacks and checks the rows that it wants, and no others; where no count of the file is
-above 255 it gets uint8. The file is written beside its place, row by row, and renamed when it is whole.
+A row is a recording's counts (F, H, W, C) as uint16. It is one chunk of HDF5's shuffle and gzip filters, and the
+process that made it has packed it. Each row has a SHA-256 of its packed bytes, its largest count, and whether its
+events were sorted. A reader unpacks and checks only the rows that it wants. It gets uint8 if no count of the file is
+above 255. The file is written row by row, as `atomic_files` does.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from autospikformer_cli.atomic_files import explaining_refusal, replacing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import REMEDIES, Array, get, get_group, get_json, open_h5, put, put_header, put_json
 
 KIND = "frames"
+_FIX = "make room or allow writing there, or set data.cache to another folder"
 
 COMPRESSION_LEVEL = 1
 ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])
@@ -35,10 +36,10 @@ ROW = np.dtype([("sha256", "S64"), ("largest", "<u2"), ("reordered", "?")])
 
 @dataclass(frozen=True, slots=True)
 class PackedRow:
-    """The frames of one recording as they are stored.
+    """The frames of one recording, as stored.
 
     data: uint16, shuffled (all low bytes before all high bytes) and compressed. sha256: of data. largest: the largest
-    count. reordered: whether the recording's events were put in order.
+    count. reordered: whether the recording's events were sorted.
     """
 
     data: bytes
@@ -48,7 +49,7 @@ class PackedRow:
 
 
 def pack_row(counts: NDArray[np.uint16], *, reordered: bool) -> PackedRow:
-    """The frames (F, H, W, C) of one recording, packed."""
+    """Pack the frames (F, H, W, C) of one recording."""
     planes = np.ascontiguousarray(counts.astype("<u2").reshape(-1, 1).view(np.uint8).T)
     data = zlib.compress(planes.data, COMPRESSION_LEVEL)
     return PackedRow(data, hashlib.sha256(data).hexdigest(), int(counts.max()), reordered)
@@ -56,20 +57,18 @@ def pack_row(counts: NDArray[np.uint16], *, reordered: bool) -> PackedRow:
 
 @contextmanager
 def lock_frames(path: Path, waiting: Callable[[], AbstractContextManager[object]] = nullcontext) -> Iterator[None]:
-    """Make `path`'s folder, and hold the right to write `path`; waits, in `waiting`, for another process that holds it.
+    """Make the folder of `path`, and lock `path` for writing. If another process has the lock, wait inside `waiting`.
 
-    The operating system frees the lock of a process that dies. Raises UserError where the folder cannot be written.
+    The operating system frees the lock of a process that dies. Raises UserError if the folder cannot be written.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
+    with explaining_refusal(path, _FIX):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             with waiting():
                 lock.acquire()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     try:
         yield
     finally:
@@ -79,38 +78,28 @@ def lock_frames(path: Path, waiting: Callable[[], AbstractContextManager[object]
 def write_frames(
     path: Path, made_from: Mapping[str, Any], shape: tuple[int, int, int, int], rows: Iterable[PackedRow], num_rows: int
 ) -> None:
-    """Write the frames of num_rows recordings, whole or not at all; under `lock_frames`.
+    """Write the frames of num_rows recordings, whole or not at all. The caller holds `lock_frames`.
 
-    made_from: what the frames were made from, as JSON gives it back. shape: (F, H, W, C). Whatever the rows raise goes
-    through. Raises UserError where the disk refuses.
+    made_from: what the frames were made from, in JSON types. shape: (F, H, W, C). Raises UserError if writing fails,
+    and what `rows` raises.
     """
-    prefix = f".{path.name}."
-    for orphan in path.parent.glob(f"{prefix}*.tmp"):  # of processes that were killed: the lock is held here
-        orphan.unlink(missing_ok=True)
-    temporary = path.with_name(f"{prefix}{os.getpid()}.{uuid4().hex[:8]}.tmp")
-    try:
-        with _disk_errors(path):
-            file = h5py.File(temporary, "x", libver=("v110", "v110"))
-            try:
-                put_header(file, KIND, "")
-                put_json(file, "made_from", dict(made_from))
-                _put_rows(file, shape, rows, num_rows)
-            except BaseException:
-                with suppress(OSError):
-                    _close(file)
-                raise
-            _close(file)
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explaining_refusal(path, _FIX), replacing(path, locked=True) as temporary:
+        file = h5py.File(temporary, "x", libver=("v110", "v110"))
+        try:
+            put_header(file, KIND, "")
+            put_json(file, "made_from", dict(made_from))
+            _put_rows(file, shape, rows, num_rows)
+        except BaseException:
+            with suppress(OSError):
+                _close(file)
+            raise
+        _close(file)
 
 
 def _close(file: h5py.File) -> None:
     try:
         file.close()
-    except RuntimeError as error:  # which HDF5 raises where the disk is full
+    except RuntimeError as error:  # HDF5 raises it if the disk is full
         raise OSError(str(error)) from error
 
 
@@ -125,36 +114,12 @@ def _put_rows(file: h5py.File, shape: tuple[int, int, int, int], rows: Iterable[
         put(file, name, about[name])
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
-        str(path),
-        "make room or allow writing there, or set data.cache to another folder",
-    )
-
-
 def read_frames(
     path: Path, made_from: Mapping[str, Any], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
-    """The frames (n, F, H, W, C) of these rows, and of how many of them the events were put in order.
+    """The frames (n, F, H, W, C) of n rows, and how many of these recordings had their events sorted.
 
-    Raises UserError where the file is damaged, or made from something else.
+    Raises UserError if the file is damaged, or was made from something else.
     """
     with open_h5(path, KIND) as file:
         if get_json(file, "made_from") != dict(made_from):
@@ -174,7 +139,7 @@ def read_frames(
                 raise _damaged(path, f"row {row} of 'frames' does not match its SHA-256")
             _unpack(packed, frames[place])
 
-        # zlib and hashlib run without Python's lock, and one by one they would be half of a short command's time.
+        # zlib and hashlib release Python's lock. One row after another would take half of a short command's time.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(fill, range(len(rows))):
                 pass
@@ -182,7 +147,7 @@ def read_frames(
 
 
 def _unpack(packed: bytes, counts: Array) -> None:
-    """Write a row's counts into an array of uint16, or of uint8, which has the low bytes alone."""
+    """Unpack a row into an array of uint16, or into one of uint8, which takes the low bytes only."""
     planes = zlib.decompressobj().decompress(packed, counts.nbytes)
     low, *high = np.frombuffer(planes, np.uint8).reshape(-1, *counts.shape)
     counts[...] = low

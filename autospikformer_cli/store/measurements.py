@@ -1,16 +1,16 @@
-"""MeasuredSubnet subnets as flat tables, one dataset a column, for any reader of HDF5.
+"""Measured subnets as flat tables, one dataset for each column, for any reader of HDF5.
 
-    candidates/  one row a subnet: subnet (the paper's tuple as text), correct, images, params,
+    candidates/  a row for each subnet: subnet (the paper's tuple as text), correct, images, params,
                  silent_channels, non_finite
-    layers/      one row a (subnet, layer, time step): candidate (row number), layer (index into layer_names), step,
-                 input_sum, input_nonzeros, input_size (elements a step, over all images), macs (a step of one image);
-                 a layer that runs once an image, on real values, has one row, with step -1 and sums of 0
-    synapses/    one row a (subnet, operation, time step): candidate, layer (the operation's name, index into
-                 layer_names), step, events, passes; absent in files of an aspk before 0.2
-    spikes/      one row a (subnet, LIF layer, time step): candidate, layer, step, spikes, neurons (of one image)
+    layers/      a row for each (subnet, layer, time step): candidate (row number), layer (index into layer_names),
+                 step, input_sum, input_nonzeros, input_size (elements in a step, over all images), macs (of one image
+                 in a step). A layer that runs once an image, on real values, has one row: step -1, sums 0.
+    synapses/    a row for each (subnet, operation, time step): candidate, layer (the operation's name, an index into
+                 layer_names), step, events, passes. Absent in files of an aspk before 0.2.
+    spikes/      a row for each (subnet, LIF layer, time step): candidate, layer, step, spikes, neurons (of one image)
     layer_names  texts
 
-Rows keep the order in which the layers were measured, so the tables give back equal measurements.
+Rows keep the order of measurement, so reading returns measurements equal to those written.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.files import Array, get, get_group, get_texts, put, put_texts
 
 NO_STEP = -1
-"""The step of a layer that has no time steps."""
+"""The column `step` of a layer without time steps."""
 
 COUNTS = ("correct", "images", "params", "silent_channels", "non_finite")
-"""The columns of candidates/ that are whole numbers of one Measurement."""
+"""Columns of candidates/ that are whole numbers of a Measurement."""
 
 
 class MeasuredSubnet(NamedTuple):
-    """A subnet and what it measured."""
+    """A subnet and its measurement."""
 
     subnet: Subnet
     measurement: Measurement
 
 
 def put_measured(group: h5py.Group, rows: Sequence[MeasuredSubnet]) -> None:
-    """Store subnets with their measurements as the tables above. Raises ValueError for columns of different lengths."""
+    """Store subnets and their measurements as the tables above. Raises ValueError if columns differ in length."""
     measurements = [row.measurement for row in rows]
     candidates = group.create_group("candidates")
     put_texts(candidates, "subnet", [str(row.subnet) for row in rows])
@@ -88,7 +88,7 @@ def _put_synapses(
 
 
 def _put_places(table: h5py.Group, per_candidate: list[int], layers: list[int], steps: list[tuple[int, ...]]) -> Array:
-    """The columns candidate, layer and step; returns how many rows each layer of each candidate has."""
+    """Store the columns candidate, layer and step. Returns the number of rows of each layer of each candidate."""
     lengths = _integers(len(values) or 1 for values in steps)
     candidate = np.repeat(np.arange(len(per_candidate)), _integers(per_candidate))
     put(table, "candidate", np.repeat(candidate, lengths), compress=True)
@@ -107,7 +107,7 @@ def _put_integers(group: h5py.Group, name: str, values: Iterable[int]) -> None:
 
 
 def get_measured(group: h5py.Group) -> list[MeasuredSubnet]:
-    """The subnets and measurements that `put_measured` stored. Raises UserError where a table is damaged."""
+    """The subnets and measurements that `put_measured` stored. Raises UserError if a table is damaged."""
     candidates = get_group(group, "candidates")
     subnets = [parse_subnet(text) for text in get_texts(candidates, "subnet")]
     counts = {column: get(candidates, column).tolist() for column in COUNTS}
@@ -180,7 +180,7 @@ class _Place(NamedTuple):
 
 
 def _places(table: h5py.Group) -> Iterator[_Place]:
-    """The layers of a table in order; a layer begins at each row with step 0 or -1."""
+    """The layers of a table, in order. A row with step 0 or -1 is the first of a layer."""
     step = get(table, "step")
     first = np.flatnonzero(step <= 0)
     end = np.append(first, len(step))[1:]

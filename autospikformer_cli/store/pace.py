@@ -1,4 +1,4 @@
-"""How often a file is written of what is still growing."""
+"""How often to save a result that is still growing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 SHARE_OF_TIME = 0.05
-"""That saving takes at most."""
+"""Largest share of the time that saving may take."""
 
 
 @dataclass
 class SavingPace:
-    """Says when to save: when it has cost SHARE_OF_TIME at most, and so many seconds have passed since the last."""
+    """Decides when to save next, so that saving takes at most SHARE_OF_TIME.
+
+    least: seconds between two saves, at least.
+    """
 
     least: float = 0.0
     _next: float = field(init=False)
@@ -22,12 +25,12 @@ class SavingPace:
         self._next = time.monotonic() + self.least
 
     def is_due(self) -> bool:
-        """Whether the time has come."""
+        """Whether to save now."""
         return time.monotonic() >= self._next
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Around every save, a due one or not: what it takes sets when the next is due."""
+        """Wrap every save in this, due or not. The duration of a save decides when the next one is due."""
         began = time.monotonic()
         yield
         ended = time.monotonic()

@@ -1,17 +1,19 @@
-"""population.h5: every subnet that a search measured, its baseline, and where the search stands.
+"""population.h5: every subnet that a search measured, its baseline, and the state of the search.
 
-Besides the tables of `measurements` the file holds candidates/id and candidates/generation, the texts recipe,
-recipe_name, provenance and state (JSON), under baseline/ the same tables with one row, and hypervolume/share, one
-number a generation, beside hypervolume/measure (JSON: what it is of), both absent in files of an aspk before 0.2.
+Besides the tables of `measurements` the file holds
+    candidates/   the columns id and generation
+    baseline/     the same tables with one row
+    hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
+    recipe, recipe_name, provenance (JSON), state (JSON)
 
-A run's searches before this one lie beside it as population-2.h5, population-3.h5 and so on, in the same form.
+Earlier searches of a run are population-2.h5, population-3.h5 and so on, in the same folder and format.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -19,9 +21,9 @@ import h5py
 import numpy as np
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
+    as_dataclass,
     get,
     get_group,
     get_json,
@@ -37,44 +39,15 @@ from autospikformer_cli.store.files import (
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 
-FILE_NAME = "population.h5"
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How every number of a store was obtained.
-
-    split, split_hash, images: the images measured on. calibration_*: those that BatchNorm was recalibrated on.
-    batchnorm, fidelity: the recipe's keys. weights_hash: `supernet.weights_hash` of the network, after so many epochs.
-    frames: that recordings of events were cut into, of which a subnet with T steps read T, evenly; 0 for images.
-    engine: what ran the network; dense where an aspk before 0.2 wrote the file, which had no other.
-    switches: every switch of fidelity and energy convention with its value in force, which follows from the recipe.
-    computed_with: versions, and what else the last bits depend on; empty where an aspk before 0.2 wrote the file.
-    """
-
-    split: str
-    split_hash: str
-    images: int
-    calibration_hash: str
-    calibration_images: int
-    batchnorm: str
-    fidelity: str
-    weights_hash: str
-    precision: str
-    device: str
-    epochs: int
-    frames: int = 0
-    engine: str = "dense"
-    switches: dict[str, Value] = field(default_factory=dict, compare=False)
-    computed_with: dict[str, str] = field(default_factory=dict, compare=False)
+POPULATION_FILE = "population.h5"
 
 
 @dataclass(frozen=True)
 class HypervolumeHistory:
-    """Hypervolume of all that was measured, behind each generation.
+    """Hypervolume of all measured subnets, after each generation.
 
-    shares: of the box between the reference point and the ideal, 0 to 1. measure: what they were computed under:
-    objectives, both points, energy rules; of JSON types only.
+    shares: parts of the box between reference point and ideal, 0 to 1. measure: what they depend on, in JSON types:
+    objectives, both points, energy rules.
     """
 
     shares: tuple[float, ...]
@@ -83,10 +56,11 @@ class HypervolumeHistory:
 
 @dataclass(frozen=True)
 class Population:
-    """A search's archive. Two are equal where everything in them is.
+    """A search's archive. Two archives are equal if all their fields are.
 
-    state: what the search needs to go on, of JSON types only (no tuples); `aspk runs` reads `generation` (how many are
-    done) and `finished` from it. hypervolume: None where the baseline, which its reference point is made of, is none.
+    state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
+    `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
+    point.
     """
 
     recipe_name: str
@@ -100,7 +74,7 @@ class Population:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """A population's head: what can be read without its tables of layers. best_top1: in percent."""
+    """The part of a population that is read without its tables of layers. best_top1: in percent."""
 
     recipe_name: str
     recipe_toml: str
@@ -111,7 +85,7 @@ class SearchProgress:
 
 
 def save_population(run: Path, population: Population) -> None:
-    """Write runs/x/population.h5, whole or not at all. Raises UserError where the disk refuses."""
+    """Write runs/x/population.h5, whole or not at all. Raises UserError if it cannot be written."""
 
     def fill(file: h5py.File) -> None:
         put_header(file, "population", population.recipe_toml)
@@ -127,17 +101,17 @@ def save_population(run: Path, population: Population) -> None:
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
 
-    write_h5(run / FILE_NAME, fill)
+    write_h5(run / POPULATION_FILE, fill)
 
 
-def load_population(run: Path, name: str = FILE_NAME) -> Population:
-    """Read runs/x/population.h5, or a search before it. Raises UserError where it is absent or damaged."""
+def load_population(run: Path, name: str = POPULATION_FILE) -> Population:
+    """Read runs/x/population.h5, or an earlier search's file. Raises UserError if it is absent or damaged."""
     with open_h5(_existing(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
         return Population(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
-            provenance=Provenance(**get_json(file, "provenance")),
+            provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             candidates=tuple(_get_candidates(file)),
             baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
             state=get_json(file, "state"),
@@ -145,15 +119,15 @@ def load_population(run: Path, name: str = FILE_NAME) -> Population:
         )
 
 
-def read_search(run: Path, name: str = FILE_NAME) -> SearchProgress:
-    """Read a population's head only. Raises UserError where it is absent or its head is damaged."""
+def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
+    """Read a population without its tables of layers. Raises UserError if what it reads is absent or damaged."""
     with open_h5(_existing(run, name), "population") as file:
         candidates = get_group(file, "candidates")
         correct, images = get(candidates, "correct"), get(candidates, "images")
         return SearchProgress(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
-            provenance=Provenance(**get_json(file, "provenance")),
+            provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             state=get_json(file, "state"),
             num_candidates=len(correct),
             best_top1=float((100.0 * correct / images).max()) if len(correct) else None,
@@ -161,16 +135,16 @@ def read_search(run: Path, name: str = FILE_NAME) -> SearchProgress:
 
 
 def searches(run: Path) -> list[str]:
-    """Names of the files of a run's searches, the present one first, then those set aside, the last numbered first."""
+    """File names of a run's searches: the present one first, then the others by falling number."""
     found = (re.fullmatch(r"population-([1-9][0-9]*)\.h5", path.name) for path in run.iterdir())
     numbers = sorted((int(match[1]) for match in found if match), reverse=True)
-    present = [FILE_NAME] if (run / FILE_NAME).is_file() else []
+    present = [POPULATION_FILE] if (run / POPULATION_FILE).is_file() else []
     return present + [_aside(number) for number in numbers]
 
 
 def set_aside(run: Path) -> Path | None:
-    """Move a run's population to population-2.h5 or the next free name; None where there is none."""
-    path = run / FILE_NAME
+    """Rename a run's population.h5 to population-2.h5, or to the next free name. Returns None if there is none."""
+    path = run / POPULATION_FILE
     if not path.is_file():
         return None
     free = next(name for number in count(2) if not (name := path.with_name(_aside(number))).exists())
@@ -178,8 +152,8 @@ def set_aside(run: Path) -> Path | None:
 
 
 def take_up(run: Path, name: str) -> None:
-    """Make a search that was set aside the run's present one; there must be none (FileExistsError)."""
-    present = run / FILE_NAME
+    """Make an earlier search the run's present one. Raises FileExistsError if the run has a present one."""
+    present = run / POPULATION_FILE
     if present.exists():
         raise FileExistsError(present)
     (run / name).rename(present)

@@ -1,6 +1,6 @@
 """The folders of runs: making, finding, locking and listing them.
 
-A run is a folder under `runs/` (or the folder that ASPK_RUNS names) that holds a supernet.h5.
+A run is a folder with a supernet.h5, under `runs/` or under the folder that ASPK_RUNS names.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import evaluations, population, supernet
-from autospikformer_cli.store.files import write_whole
 
-LOCK_NAME = ".run.lock"
+RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
 TRAIN_FIRST = "train one first: aspk train quickstart"
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line. recipe: None where it cannot be read. date: of the last write. best_top1: in percent, on
-    the images of the split.
+    """A run in one line.
+
+    recipe: None if it cannot be read. date: of the last write. best_top1: in percent, on the split's images.
     """
 
     name: str
@@ -43,17 +44,17 @@ class RunSummary:
 
 
 def runs_folder() -> Path:
-    """Where runs live: ASPK_RUNS, else runs/ in the working folder."""
+    """The folder of all runs: ASPK_RUNS, else runs/ in the working folder."""
     return Path(os.environ.get("ASPK_RUNS") or "runs")
 
 
 def prepared_run(path: Path) -> Path:
-    """The folder at `path`, made where it is absent. Raises UserError where it cannot be made."""
+    """The folder at `path`, made if it is absent. Raises UserError if it cannot be made."""
     return _made(path, exist_ok=True)
 
 
 def new_run(run: Path) -> Path:
-    """A new folder: DIR, or where that is taken DIR-2, DIR-3... Raises UserError where none can be made."""
+    """Make a new folder: DIR or, if that exists, DIR-2, DIR-3... Raises UserError if none can be made."""
     for candidate in chain([run], (run.with_name(f"{run.name}-{number}") for number in count(2))):
         try:
             return _made(candidate, exist_ok=False)
@@ -77,25 +78,30 @@ def _made(run: Path, *, exist_ok: bool) -> Path:
     return run
 
 
-def resolve_run(path: Path | None) -> Path:
-    """The run at `path`, or without one the run whose supernet.h5 is newest. Raises UserError where there is none."""
-    if path is None:
+RunPath = str | os.PathLike[str] | None
+"""A run's folder; None for the newest run."""
+
+
+def resolve_run(run: RunPath) -> Path:
+    """The run in a folder; without one, the run with the newest supernet.h5. Raises UserError if there is none."""
+    if run is None:
         runs = _run_folders()
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
-        return max(runs, key=lambda run: (run / supernet.FILE_NAME).stat().st_mtime_ns)
+        return max(runs, key=lambda run: (run / supernet.SUPERNET_FILE).stat().st_mtime_ns)
+    path = Path(run)
     if is_run(path):
         return path
     named = runs_folder() / path
     fix = f"did you mean --run {named}?" if is_run(named) else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", "--run", fix)
-    raise UserError(f"{path} is not a run, it has no {supernet.FILE_NAME}", "--run", fix)
+    raise UserError(f"{path} is not a run, it has no {supernet.SUPERNET_FILE}", "--run", fix)
 
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a supernet."""
-    return (path / supernet.FILE_NAME).is_file()
+    return (path / supernet.SUPERNET_FILE).is_file()
 
 
 def _run_folders() -> list[Path]:
@@ -105,23 +111,23 @@ def _run_folders() -> list[Path]:
 
 @contextmanager
 def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
-    """Hold a run for writing. Raises UserError at once where another process holds it.
+    """Lock a run for writing. Raises UserError at once if another process has locked it.
 
-    command: what that process is told, by default the subcommand on this command line. The operating system frees the
-    lock of a process that dies.
+    command: what other processes report as the holder; by default this process's subcommand or script. The operating
+    system frees the lock of a process that dies.
     """
-    lock = FileLock(run / LOCK_NAME)
+    lock = FileLock(run / RUN_LOCK)
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
-    try:
-        lock.acquire(timeout=0)
-        write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
-    except Timeout:
-        fix = "wait until it ends, or choose another run with --run"
-        raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
-    except OSError as error:
-        lock.release()
-        fix = "allow writing there, or copy the run elsewhere"
-        raise UserError(f"the run cannot be locked: {error.strerror}", str(run), fix) from error
+    with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "the run cannot be locked"):
+        try:
+            lock.acquire(timeout=0)
+            write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
+        except Timeout:
+            fix = "wait until it ends, or choose another run with --run"
+            raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
+        except OSError:
+            lock.release()
+            raise
     try:
         yield
     finally:
@@ -130,13 +136,16 @@ def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
 
 
 def _command_line() -> str:
-    """The program and its subcommand: 'aspk search'."""
-    words = [word for word in sys.argv[1:2] if not word.startswith("-")]
-    return " ".join(["aspk", *words])
+    """The program and its subcommand, 'aspk search', or the script that uses the Python API, 'study.py'."""
+    program, *words = sys.argv[:2] or [""]
+    path = Path(program)
+    if path.stem != "aspk" and path.parts[-2:] != (__name__.partition(".")[0], "__main__.py"):
+        return "python" if program in ("", "-c") else path.name
+    return " ".join(["aspk", *(word for word in words if not word.startswith("-"))])
 
 
 def _holder(run: Path) -> str:
-    """Who holds the run's lock, as it wrote itself; 'another process' in the instant before it has."""
+    """Who has locked the run, as that process wrote it; 'another process' until it has written."""
     try:
         holder = json.loads((run / HOLDER_NAME).read_text())
     except (OSError, ValueError):
@@ -146,7 +155,7 @@ def _holder(run: Path) -> str:
 
 
 def list_runs() -> list[RunSummary]:
-    """Every run, newest first; one whose files are damaged is listed as such."""
+    """All runs, newest first. A run with a damaged file is listed as damaged."""
     return sorted((_summary(run) for run in _run_folders()), key=lambda run: (run.date, run.name), reverse=True)
 
 
@@ -155,20 +164,20 @@ def _summary(run: Path) -> RunSummary:
     try:
         training = supernet.read_training(run)
     except UserError:
-        return RunSummary(run.name, None, f"damaged ({supernet.FILE_NAME})", date, None)
+        return RunSummary(run.name, None, f"damaged ({supernet.SUPERNET_FILE})", date, None)
     recipe = training.recipe_name
-    if not (run / population.FILE_NAME).is_file():
+    if not (run / population.POPULATION_FILE).is_file():
         return RunSummary(run.name, recipe, _training_state(training), date, None)
     try:
         search = population.read_search(run)
     except UserError:
-        return RunSummary(run.name, recipe, f"damaged ({population.FILE_NAME})", date, None)
+        return RunSummary(run.name, recipe, f"damaged ({population.POPULATION_FILE})", date, None)
     return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1, search.provenance.split)
 
 
 def _stores(run: Path) -> list[Path]:
-    files = [run / module.FILE_NAME for module in (supernet, population, evaluations)]
-    return [path for path in files if path.is_file()]
+    names = (supernet.SUPERNET_FILE, population.POPULATION_FILE, evaluations.EVALUATIONS_FILE)
+    return [run / name for name in names if (run / name).is_file()]
 
 
 def _training_state(training: supernet.Training) -> str:
@@ -187,7 +196,7 @@ def _search_state(search: population.SearchProgress) -> str:
 
 
 def _of(recipe_toml: str, section: str, key: str) -> str:
-    """' of 30' from a recipe's key; nothing where it has none."""
+    """' of 30' from a recipe's key; an empty text if the recipe lacks it."""
     try:
         return f" of {tomllib.loads(recipe_toml)[section][key]}"
     except (tomllib.TOMLDecodeError, KeyError, TypeError):

@@ -1,7 +1,7 @@
-"""supernet.h5: weights and optimizer of a run, and where its training stands.
+"""supernet.h5: a run's weights, its optimizer, and the state of its training.
 
-Under weights/ and optimizer/ one dataset an array; under history/ one column a field of EpochRecord, one row an epoch;
-state, splits, environment and origin are JSON texts.
+weights/ and optimizer/ have one dataset for each array. history/ has one column for each field of EpochRecord, and one
+row for each epoch. state, splits, environment and origin are JSON texts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import (
     Array,
     array_hash,
+    as_dataclass,
     get,
     get_group,
     get_json,
@@ -33,12 +34,12 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 
-FILE_NAME = "supernet.h5"
+SUPERNET_FILE = "supernet.h5"
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch: mean loss of its steps, training rate, accuracies on validation in percent, duration."""
+    """One finished epoch: mean loss of its steps, training rate, validation accuracies in percent, duration."""
 
     epoch: int
     steps: int
@@ -51,9 +52,10 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainState:
-    """Where training stands: epoch finished epochs, then step steps of the next one.
+    """The state of a training.
 
-    loss_sum (over images), images, seconds: the running sums of the unfinished epoch.
+    epoch: finished epochs. step: finished steps of the next epoch. loss_sum (over images), images, seconds: running
+    sums of the unfinished epoch.
     """
 
     epoch: int
@@ -67,7 +69,7 @@ class TrainState:
 
 @dataclass(frozen=True)
 class Origin:
-    """The file that a run's weights were imported from: its name, its SHA-256, its tensors that were not taken."""
+    """The file that a run's weights were imported from. left_out: names of its tensors that were not imported."""
 
     file: str
     sha256: str
@@ -76,9 +78,9 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A checkpoint's head: all but its arrays. splits: split -> its hash. environment: versions, device and so on.
+    """A checkpoint without its arrays.
 
-    origin: None for weights that were trained here.
+    splits: split -> its hash. environment: versions, device and so on. origin: None for weights that aspk trained.
     """
 
     recipe_name: str
@@ -91,14 +93,14 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint(Training):
-    """A training to go on with. weights, optimizer: name -> array of any shape; dtypes are kept."""
+    """A training that can be resumed. weights, optimizer: name -> array of any shape; dtypes are kept."""
 
     weights: dict[str, Array]
     optimizer: dict[str, Array]
 
 
 def save_checkpoint(run: Path, c: Checkpoint) -> None:
-    """Write runs/x/supernet.h5, whole or not at all. Raises UserError where the disk refuses."""
+    """Write runs/x/supernet.h5, whole or not at all. Raises UserError if it cannot be written."""
 
     def fill(file: h5py.File) -> None:
         put_header(file, "supernet", c.recipe_toml)
@@ -110,38 +112,38 @@ def save_checkpoint(run: Path, c: Checkpoint) -> None:
         _put_arrays(file, "weights", c.weights)
         _put_arrays(file, "optimizer", c.optimizer)
 
-    write_h5(run / FILE_NAME, fill)
+    write_h5(run / SUPERNET_FILE, fill)
 
 
 def load_checkpoint(run: Path) -> Checkpoint:
-    """Read runs/x/supernet.h5, every array checked. Raises UserError where it is absent or damaged."""
+    """Read runs/x/supernet.h5 and check every array. Raises UserError if it is absent or damaged."""
     with open_h5(_existing(run), "supernet") as file:
         weights, optimizer = (_get_arrays(file, name) for name in ("weights", "optimizer"))
         return Checkpoint(**_head(file), weights=weights, optimizer=optimizer)
 
 
 def load_weights(run: Path) -> dict[str, Array]:
-    """The weights alone, every array checked. Raises UserError where the file is absent or damaged."""
+    """Read the weights only, and check every array. Raises UserError if the file is absent or damaged."""
     with open_h5(_existing(run), "supernet") as file:
         return _get_arrays(file, "weights")
 
 
 def read_training(run: Path) -> Training:
-    """The checkpoint's head, without reading its arrays. Raises UserError where the file is absent or damaged."""
+    """Read a checkpoint without its arrays. Raises UserError if the file is absent or damaged."""
     with open_h5(_existing(run), "supernet") as file:
         return Training(**_head(file))
 
 
 def weights_hash(weights: Mapping[str, Array]) -> str:
-    """SHA-256 over the sorted names and the arrays' dtypes, shapes and bytes; the order of the dict has no effect."""
+    """SHA-256 of the sorted names and the arrays' dtypes, shapes and bytes. The order of the dict has no effect."""
     lines = (f"{name} {array_hash(np.asarray(weights[name]))}\n" for name in sorted(weights))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _existing(run: Path) -> Path:
-    path = run / FILE_NAME
+    path = run / SUPERNET_FILE
     if not path.is_file():
-        raise UserError(f"{run} has no {FILE_NAME}", fix="train one first: aspk train quickstart")
+        raise UserError(f"{run} has no {SUPERNET_FILE}", fix="train one first: aspk train quickstart")
     return path
 
 
@@ -173,11 +175,11 @@ def _get_state(file: h5py.File) -> TrainState:
     table = get_group(file, "history")
     columns = [get(table, field.name).tolist() for field in fields(EpochRecord)]
     history = tuple(EpochRecord(*values) for values in zip(*columns, strict=True))
-    return TrainState(**get_json(file, "state"), history=history)
+    return as_dataclass(TrainState, {**get_json(file, "state"), "history": history}, file)
 
 
 def _put_arrays(file: h5py.File, name: str, arrays: Mapping[str, Array]) -> None:
-    """A group of arrays under their own names, and the list of these, so that a lost array is noticed."""
+    """Store arrays under their names, and a list of the names, so that reading notices a lost array."""
     group = file.create_group(name)
     for key, array in arrays.items():
         put(group, key, array)

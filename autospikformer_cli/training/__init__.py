@@ -1,1 +1,1 @@
-"""Training: the supernet by sampled paths, and the fine-tuning of one subnet."""
+"""Training: of the supernet by sampled paths, and of one subnet as fine-tuning."""

@@ -1,4 +1,4 @@
-"""The training loop of a supernet, or of one subnet: resumable at every step, with no random state of its own."""
+"""The training loop of a supernet, or of one subnet. It can resume at every step, and has no random state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BETAS = (0.9, 0.999)
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The images to train on, and how they are prepared."""
+    """The images to train on, and their preparation."""
 
     images: ImageSet
     description: DataDescription
@@ -38,7 +38,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What one step did: images trained on, mean loss of its paths."""
+    """Result of one step. images: number of images trained on. loss: mean loss of its paths."""
 
     images: int
     loss: float
@@ -46,10 +46,11 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """What the loop tells while it runs: after a step; the state between two steps, and after an epoch; and when it
-    asks whether to stop.
+    """The functions that the loop calls.
 
-    accuracy: top-1 in percent of the largest and the smallest subnet on validation, asked once an epoch.
+    step: after each step. between: between two steps of an epoch, with the state. epoch: after each epoch, with the
+    state. stop: returns whether to stop. accuracy: returns the top-1 in percent of the largest and the smallest subnet
+    on validation; called once for each epoch.
     """
 
     step: Callable[[StepReport], None]
@@ -60,7 +61,7 @@ class Recorder:
 
 
 def make_optimizer(supernet: Supernet, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW; biases and BatchNorm's parameters do not decay (timm's rule, used by Spikformer)."""
+    """AdamW. Biases and BatchNorm's parameters do not decay (timm's rule, which Spikformer uses)."""
     decayed = [p for p in supernet.parameters() if p.ndim > 1]
     others = [p for p in supernet.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -68,7 +69,7 @@ def make_optimizer(supernet: Supernet, weight_decay: float) -> torch.optim.AdamW
 
 
 def optimizer_arrays(supernet: Supernet, optimizer: torch.optim.AdamW) -> dict[str, np.ndarray]:
-    """The optimizer's state by parameter, as `NAME/exp_avg` and so on."""
+    """The optimizer's state, as NAME/KEY -> array. NAME is a parameter, KEY is exp_avg and so on."""
     return {
         f"{name}/{key}": value.detach().cpu().numpy()
         for name, parameter in supernet.named_parameters()
@@ -77,7 +78,7 @@ def optimizer_arrays(supernet: Supernet, optimizer: torch.optim.AdamW) -> dict[s
 
 
 def restore_optimizer(supernet: Supernet, optimizer: torch.optim.AdamW, arrays: dict[str, np.ndarray]) -> None:
-    """The reverse of optimizer_arrays."""
+    """Restore the state that `optimizer_arrays` returned."""
     parameters = dict(supernet.named_parameters())
     for path, array in arrays.items():
         name, _, key = path.rpartition("/")
@@ -86,12 +87,12 @@ def restore_optimizer(supernet: Supernet, optimizer: torch.optim.AdamW, arrays: 
 
 
 def num_steps(config: TrainConfig, num_images: int) -> int:
-    """Steps of one epoch: the last batch may be smaller."""
+    """Steps of one epoch. The last batch may be smaller."""
     return -(-num_images // config.batch)
 
 
 class Trainer:
-    """Trains subnets of one supernet, from any state to the end or until asked to stop."""
+    """Trains subnets of one supernet, from any state, to the end or until asked to stop."""
 
     def __init__(
         self, supernet: Supernet, optimizer: torch.optim.AdamW, data: TrainingData, config: TrainConfig, *,
@@ -102,7 +103,7 @@ class Trainer:
         self.steps = num_steps(config, len(data.images.labels))
 
     def run(self, state: TrainState, recorder: Recorder) -> TrainState:
-        """Train on from a state; returns the state reached, `finished` where all epochs are done."""
+        """Train from a state. Returns the state reached; it is `finished` if all epochs are done."""
         while state.epoch < self.config.epochs:
             state = self._epoch(state, recorder)
             if state.step:
@@ -113,7 +114,7 @@ class Trainer:
         return state
 
     def _epoch(self, state: TrainState, recorder: Recorder) -> TrainState:
-        """The rest of the current epoch; stops between steps when asked, with step > 0 in the state."""
+        """Train the rest of the current epoch. If asked to stop between steps, return a state with step > 0."""
         order = epoch_order(len(self.data.images.labels), self.seed, state.epoch)
         for step in range(state.step, self.steps):
             if state.step and recorder.stop():

@@ -1,4 +1,4 @@
-"""Which subnets a training step runs: functions of (seed, step), so that a resumed run draws the same."""
+"""The subnets that a training step runs: functions of (seed, step), so a resumed run draws the same ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 from autospikformer_cli.space import SearchSpace, Subnet
 
 PathSampler = Callable[[int], Sequence[Subnet]]
-"""Subnets of a step, given its number from the start of training."""
+"""The subnets of a step. The argument is the step's number since the start of training."""
 
 
 def sampled_paths(space: SearchSpace, seed: int, sampling: Literal["single", "sandwich"]) -> PathSampler:
-    """One uniform path a step, or the sandwich rule: the largest, the smallest and two uniform ones."""
+    """One uniform path in each step, or the sandwich rule: the largest, the smallest and two uniform paths."""
 
     def paths(step: int) -> list[Subnet]:
         random = Random(f"path {seed} {step}")
@@ -25,5 +25,5 @@ def sampled_paths(space: SearchSpace, seed: int, sampling: Literal["single", "sa
 
 
 def one_path(subnet: Subnet) -> PathSampler:
-    """The same subnet at every step: fine-tuning."""
+    """The same subnet in every step, for fine-tuning."""
     return lambda step: [subnet]

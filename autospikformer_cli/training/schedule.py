@@ -1,4 +1,4 @@
-"""The learning rate by step: linear warm-up, cosine, cool-down (Spikformer's CIFAR settings)."""
+"""The learning rate of each step: linear warm-up, cosine, cool-down (Spikformer's CIFAR settings)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from autospikformer_cli.recipe import TrainConfig
 def learning_rate(config: TrainConfig, epoch: float) -> float:
     """Learning rate at a point of training, in epochs (2.5: half way through the third).
 
-    From lr_start to lr over warmup_epochs, along a cosine to lr_end, then lr_end for cooldown_epochs.
+    It rises from lr_start to lr over warmup_epochs, falls along a cosine to lr_end, and stays there for
+    cooldown_epochs.
     """
     if epoch < config.warmup_epochs:
         return config.lr_start + (config.lr - config.lr_start) * epoch / config.warmup_epochs

@@ -32,7 +32,7 @@ def tau_by_pairs(a: list[int], b: list[int]) -> float | None:
     return (concordant - discordant) / sqrt(squared) if squared else None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TWO_COLUMNS, st.integers(0, 99))
 def test_the_interval_is_that_of_rows_drawn_again(rows: list[tuple[int, int]], seed: int) -> None:
     a, b = [row[0] for row in rows], [row[1] for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from threading import Thread
 
 import pytest
 
@@ -13,10 +14,10 @@ from autospikformer_cli.cli.interruption import STOPPING, Interruption
 def test_the_first_asks_and_the_second_interrupts(number: signal.Signals) -> None:
     said: list[str] = []
     before = signal.getsignal(number)
-    with Interruption(said.append) as interruption:
-        assert not interruption.requested
+    with Interruption(said.append) as stop:
+        assert not stop()
         signal.raise_signal(number)
-        assert interruption.requested
+        assert stop()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert said == [STOPPING]
@@ -25,7 +26,21 @@ def test_the_first_asks_and_the_second_interrupts(number: signal.Signals) -> Non
 
 def test_nothing_is_said_where_nobody_asks() -> None:
     said: list[str] = []
-    with Interruption(said.append) as interruption:
-        pass
-    assert not interruption.requested
+    with Interruption(said.append) as stop:
+        assert not stop()
     assert not said
+
+
+def test_another_thread_handles_no_signals() -> None:
+    """Python lets the main thread alone set handlers."""
+    handlers: list[object] = []
+
+    def work() -> None:
+        with Interruption(lambda text: None) as stop:
+            handlers.extend([signal.getsignal(signal.SIGINT), stop()])
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == [before, False]

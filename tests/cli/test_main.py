@@ -70,9 +70,9 @@ def test_mistakes_in_the_command_line(aspk) -> None:
     assert outcome.stderr == "error: 'rnus' is not one of the commands\n  did you mean runs?\n"
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 
-    outcome = aspk("runs", "--thread", "2")
+    outcome = aspk("search", "--thread", "2")
     assert outcome.stderr == (
-        "error: aspk runs: no such option: --thread (Possible options: --threads)\n  see aspk runs --help\n"
+        "error: aspk search: no such option: --thread (Possible options: --threads)\n  see aspk search --help\n"
     )
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 

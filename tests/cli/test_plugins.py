@@ -23,7 +23,7 @@ GOOD = '''
     from autospikformer_cli.cli.session import Session
 
     def greet(session: Session, name: str) -> None:
-        session.emit({"hello": name, "device": session.device})
+        session.emit({"hello": name, "quiet": session.quiet})
         session.console.print(f"hello {name}")
 '''
 BROKEN = '''
@@ -53,9 +53,9 @@ def test_a_good_plugin_is_listed_without_being_imported(site: Site) -> None:
 def test_a_good_plugin_has_the_shared_options(site: Site) -> None:
     install_good(site)
     assert site.aspk("greet", "world").stdout == "good is imported\nhello world\n"
-    done = site.aspk("greet", "world", "--json", "--device", "cuda:1")
-    assert done.stdout == 'good is imported\n{\n  "hello": "world",\n  "device": "cuda:1"\n}\n'
-    assert "--set KEY=VALUE" in site.aspk("greet", "--help").stdout
+    done = site.aspk("greet", "world", "--json", "--quiet")
+    assert done.stdout == 'good is imported\n{\n  "hello": "world",\n  "quiet": true\n}\n'
+    assert "--quiet" in site.aspk("greet", "--help").stdout
 
 
 def test_without_the_plugin_the_command_is_gone(site: Site) -> None:
@@ -99,7 +99,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
             "odd_fine": """
                 from autospikformer_cli.cli.session import Session
                 number = 3
-                def taken(session: Session, device: str = "x") -> None: ...
+                def taken(session: Session, quiet: str = "x") -> None: ...
             """,
             "odd_syntax": "def syntax(:",
         },
@@ -110,7 +110,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
         "nofunction": "AttributeError: module 'odd_fine' has no attribute 'nofunction'",
         "number": "TypeError: odd_fine:number is not a function",
         "syntax": "SyntaxError: invalid syntax (odd_syntax.py, line 1)",
-        "taken": "TypeError: a parameter is called as a shared option is: device",
+        "taken": "TypeError: a parameter is called as a shared option is: quiet",
         "unnamed": "TypeError: odd_fine is not a function",
     }
     for name, reason in reasons.items():
@@ -152,5 +152,5 @@ def test_completion_offers_names_and_survives_a_broken_plugin(site: Site, monkey
     done = site.aspk()
     assert (done.returncode, done.stderr) == (0, "")
 
-    monkeypatch.setenv("COMP_WORDS", "aspk runs --pre")
+    monkeypatch.setenv("COMP_WORDS", "aspk search --pre")
     assert site.aspk().stdout.split() == ["--precision"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
-from pathlib import Path
 
 import pytest
 
-from autospikformer_cli.cli.options import with_shared_options
-from autospikformer_cli.cli.session import Session, checked_session
+from autospikformer_cli.cli.options import ComputeOptions, with_option_groups
+from autospikformer_cli.cli.session import Session
+from autospikformer_cli.engine.compute import Compute, own_process
 from autospikformer_cli.errors import Faults, UserError
 
 SHOWING = """
@@ -18,15 +18,21 @@ SHOWING = """
     from dataclasses import asdict
     from typing import Annotated
     import typer
+    from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption
     from autospikformer_cli.cli.session import Session
 
     def show(
         first: str,
         session: Session,
+        compute: ComputeOptions,
         alpha: Annotated[float, typer.Option("--alpha", help="Weight.")] = 0.5,
+        run: RunOption = None,
+        overrides: SetOption = [],
     ) -> None:
-        session.emit({key: str(value) for key, value in asdict(session).items()} | {"first": first, "alpha": alpha})
+        shared = {key: str(value) for key, value in (asdict(session) | asdict(compute)).items()}
+        session.emit(shared | {"first": first, "alpha": alpha, "run": str(run), "overrides": overrides})
         session.console.print("a table")
+        session.remark("a remark")
         session.remark("a remark")
 """
 
@@ -35,7 +41,7 @@ def test_defaults(aspk, command) -> None:
     command("show", SHOWING)
     outcome = aspk("show", "here", "--json")
     assert outcome.document == {
-        "run": "None", "overrides": "()", "device": "cpu", "threads": "None", "precision": "float32",
+        "run": "None", "overrides": [], "device": "cpu", "threads": "None", "precision": "float32",
         "engine": "None", "json": "True", "quiet": "False", "first": "here", "alpha": 0.5,
     }  # fmt: skip
     assert outcome.stderr == "a remark\n"
@@ -48,7 +54,7 @@ def test_every_option(aspk, command) -> None:
         *("--threads", "2", "--precision", "float64", "--engine", "dense", "--json", "--quiet", "--alpha", "1"),
     )
     assert outcome.document == {
-        "run": "runs/x", "overrides": "('seed=3', 'train.epochs=2')", "device": "cuda:1", "threads": "2",
+        "run": "runs/x", "overrides": ["seed=3", "train.epochs=2"], "device": "cuda:1", "threads": "2",
         "precision": "float64", "engine": "dense", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
     }  # fmt: skip
     assert outcome.stderr == ""
@@ -74,18 +80,28 @@ def test_all_faults_at_once(aspk, command) -> None:
     )
 
 
+def refused(option: str, text: str) -> str:
+    """What is said of an option's text."""
+    command = with_option_groups(computing)
+    given = {"device": "cpu", "threads": None, "precision": "float32", "engine": None, option: text}
+    with pytest.raises(Faults) as raised:
+        command(**given)
+    (fault,) = raised.value.faults
+    return fault.what
+
+
+def computing(compute: ComputeOptions) -> None:
+    """A command that computes."""
+
+
 @pytest.mark.parametrize("device", ["", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "mps", "cpu\n"])
 def test_devices_refused(device: str) -> None:
-    with pytest.raises(Faults) as raised:
-        checked_session(None, [], device, None, "float32", None, False, False)
-    assert raised.value.faults[0].what == f"{device!r} is not a device"
+    assert refused("device", device) == f"{device!r} is not a device"
 
 
 @pytest.mark.parametrize("threads", ["", "-1", "1.5", "two", "²"])
 def test_threads_refused(threads: str) -> None:
-    with pytest.raises(Faults) as raised:
-        checked_session(None, [], "cpu", threads, "float32", None, False, False)
-    assert raised.value.faults[0].what == f"{threads!r} is not a number of threads"
+    assert refused("threads", threads) == f"{threads!r} is not a number of threads"
 
 
 def test_the_document_is_json_or_a_bug(capsys) -> None:
@@ -99,7 +115,7 @@ def test_a_command_without_session_keeps_its_own_options() -> None:
     def plain(alpha: float = 0.5) -> float:
         return alpha
 
-    wrapped = with_shared_options(plain)
+    wrapped = with_option_groups(plain)
     assert list(inspect.signature(wrapped).parameters) == ["alpha"]
     assert wrapped(alpha=1.0) is None
 
@@ -109,7 +125,7 @@ def test_a_device_that_is_not_there() -> None:
 
     count = torch.cuda.device_count()
     with pytest.raises(UserError) as raised:
-        Session(device="cuda:99").torch_device()
+        own_process("cuda:99")
     if count == 0:
         assert str(raised.value) == (
             "--device cuda:99: torch finds no CUDA device here\n  leave --device out to compute on the CPU"
@@ -124,9 +140,11 @@ def test_where_and_how_torch_computes() -> None:
 
     before = torch.get_num_threads()
     try:
-        assert Session(threads=1, precision="float64").torch_device() == (torch.device("cpu"), torch.float64)
+        assert own_process(precision="float64", threads=1) == Compute("cpu", "float64", 1)
         assert (torch.get_num_threads(), numba.get_num_threads()) == (1, 1)
-        assert Session(run=Path("runs/x")).torch_device() == (torch.device("cpu"), torch.float32)
+        found = ComputeOptions(engine="dense").set_up()
+        assert found == Compute("cpu", "float32", 1, "dense")
+        assert (found.torch_device, found.dtype) == (torch.device("cpu"), torch.float32)
     finally:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
         torch.set_num_threads(before)
@@ -136,4 +154,4 @@ def test_where_and_how_torch_computes() -> None:
 def test_the_first_gpu_is_found() -> None:
     import torch
 
-    assert Session(device="cuda").torch_device() == (torch.device("cuda"), torch.float32)
+    assert own_process("cuda").torch_device == torch.device("cuda")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +41,51 @@ parents = 3
 generations = 3
 images = 60
 """
-SECONDS = 120.0
-"""The longest that a test waits for another process."""
+PAUSED = """\
+import json, os, runpy, signal, sys, threading
+from autospikformer_cli.store.pace import SavingPace
+
+moment = json.loads(sys.argv[1])
+written, thread = {}, None
+
+def pause(event, arguments):
+    global thread
+    if thread == threading.get_ident():  # what this thread does next after the renaming
+        thread = None
+        signal.raise_signal(signal.SIGSTOP)
+    if event == "os.rename" and os.path.basename(arguments[1]) == moment["name"]:
+        path = os.path.abspath(arguments[1])
+        written[path] = written.get(path, 0) + 1
+        if (list(written).index(path) + 1, written[path]) == (moment["file"], moment["number"]):
+            if moment["before"]:
+                signal.raise_signal(signal.SIGSTOP)
+            else:
+                thread = threading.get_ident()
+
+SavingPace.is_due = lambda self: True
+sys.addaudithook(pause)
+sys.argv[:] = ["aspk", *sys.argv[2:]]
+runpy.run_module("autospikformer_cli", run_name="__main__")
+"""
+"""aspk that saves as often as it can, and stops itself (SIGSTOP) when it puts a file in its place: no clock decides how
+far it is then."""
 
 
 class Background:
-    """aspk in another process, in the working folder of the test."""
+    """aspk in another process, in the working folder of the test, stopped at a moment."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, arguments: Sequence[str], moment: Mapping[str, object], patience: float) -> None:
+        program = [sys.executable, "-c", PAUSED, json.dumps(moment)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "autospikformer_cli", *arguments, "--threads", "1"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            [*program, *arguments, "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        self._patience = patience
 
-    def wait_until(self, happened: Callable[[], bool]) -> None:
-        """Return as soon as something is so; the process must still run then."""
-        end = time.monotonic() + SECONDS
-        while not happened():
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < end
-            time.sleep(0.002)
+    def has_stopped(self) -> bool:
+        """Whether the moment has come; fails if the process has ended instead."""
+        changed = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        assert changed is None or changed.si_code == os.CLD_STOPPED, self.process.communicate()
+        return changed is not None
 
     def kill(self) -> None:
         """SIGKILL, and be gone."""
@@ -71,19 +94,28 @@ class Background:
         assert self.process.returncode == -signal.SIGKILL
 
     def interrupt(self) -> tuple[int, str, str]:
-        """Ctrl-C; returns exit code, standard output and standard error."""
+        """Ctrl-C, and go on; returns exit code, standard output and standard error."""
         self.process.send_signal(signal.SIGINT)
-        stdout, stderr = self.process.communicate(timeout=SECONDS)
+        self.process.send_signal(signal.SIGCONT)
+        stdout, stderr = self.process.communicate(timeout=self._patience)
         return self.process.returncode, stdout, stderr
 
 
 @pytest.fixture
-def background() -> Iterator[Callable[..., Background]]:
-    """background("search", "--json") -> Background; none survives the test."""
+def background(
+    patience: float, wait_until: Callable[[Callable[[], bool]], None]
+) -> Iterator[Callable[..., Background]]:
+    """background("search", at="population.h5") -> Background, stopped; none survives the test.
+
+    It stops after it has put a file of the name `at` in its place, or with `before` just before that. file: the first,
+    second, ... of several such files. number: the first, second, ... time that this file is written.
+    """
     begun: list[Background] = []
 
-    def start(*arguments: object) -> Background:
-        begun.append(Background(*map(str, arguments)))
+    def start(*arguments: object, at: str, file: int = 1, number: int = 1, before: bool = False) -> Background:
+        moment = {"name": at, "file": file, "number": number, "before": before}
+        begun.append(Background([*map(str, arguments)], moment, patience))
+        wait_until(begun[-1].has_stopped)
         return begun[-1]
 
     yield start

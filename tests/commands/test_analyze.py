@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.analysis.redundancy import channel_similarity
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import open_run
+from autospikformer_cli.runs.trained_run import open_run
 
 Aspk = Callable[..., Any]
 
@@ -38,7 +37,7 @@ def test_the_document(aspk: Aspk, trained: Path) -> None:
 
 def test_values_are_means_over_the_other_channels(aspk: Aspk, trained: Path) -> None:
     document = aspk("analyze", "--subnet", "smallest", "--images", "5", "--json").document
-    run = open_run(trained, Session(quiet=True))
+    run = open_run(trained)
     subnet = run.recipe.space.search_space().smallest()
     rates = run.evaluator().embedding_rates(subnet, run.images("validation", 5)).numpy()
     assert rates.shape == (5, 16, 4, 4)

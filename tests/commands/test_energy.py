@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from autospikformer_cli.energy.counts import OperationCounts
+from autospikformer_cli.energy.rates import uniform_rates
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
 
 Aspk = Callable[..., Any]
@@ -207,7 +209,9 @@ def test_a_trained_run_shows_its_baseline(aspk: Aspk, trained: Path) -> None:
 def test_a_runs_recipe_at_one_rate(aspk: Aspk, trained: Path) -> None:
     document = aspk("energy", "--subnet", "largest", "--firing-rate", "0.3", "--json").document
     recipe = load_recipe("tiny.toml")
-    assert document["energy_j"] == energy_model(recipe).at_rate(recipe.space.search_space().largest(), 0.3).energy_j
+    model, largest = energy_model(recipe), recipe.space.search_space().largest()
+    counts = OperationCounts.given(uniform_rates(0.3, model.operations(largest)))
+    assert document["energy_j"] == model.from_counts(largest, counts).energy_j
 
 
 def test_a_missing_run(aspk: Aspk) -> None:

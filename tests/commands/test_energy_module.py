@@ -136,7 +136,7 @@ def nets(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_spikingjelly_network(aspk: Aspk) -> None:
-    done = aspk("energy", "--module", "nets:csnn", "--input-shape", "4,2,1,6,6", "--json")
+    done = aspk("energy", "module", "nets:csnn", "--input-shape", "4,2,1,6,6", "--json")
     assert done.exit_code == 0, done.stderr
     convolution, linear = done.document["layers"]
     assert (convolution["name"], convolution["macs"], convolution["sops"]) == ("net.0", 9 * 3 * 36, None)
@@ -144,7 +144,7 @@ def test_a_spikingjelly_network(aspk: Aspk) -> None:
     assert linear["sops"] == pytest.approx(linear["input_rate"] * 4 * 27 * 5, rel=1e-12)
     assert done.document["module"] == "nets:csnn"
     assert done.document["unattributed"] == []
-    shown = " ".join(aspk("energy", "--module", "nets:csnn", "--input-shape", "4,2,1,6,6").stdout.split())
+    shown = " ".join(aspk("energy", "module", "nets:csnn", "--input-shape", "4,2,1,6,6").stdout.split())
     assert "counted on random numbers from 0 to 1, seed 0, of shape 4,2,1,6,6, read as TNCHW" in shown
     assert "operators that cost 0:" in shown
 
@@ -152,86 +152,86 @@ def test_a_spikingjelly_network(aspk: Aspk) -> None:
 def test_an_snntorch_network_on_ones_own_input(aspk: Aspk) -> None:
     images = np.random.default_rng(0).random((5, 8), np.float32)
     np.save("images.npy", images)
-    options = ("--module", "nets:leaky", "--input", "images.npy", "--time-steps", "3", "--json")
-    document = aspk("energy", *options).document
+    options = ("nets:leaky", "--input", "images.npy", "--time-steps", "3", "--json")
+    document = aspk("energy", "module", *options).document
     first, second = document["layers"]
     # The image is the same at every step: convolved once, unless every step is counted.
     assert (first["name"], first["macs"], first["steps"], first["multiplies"]) == ("fc1", 48, 1, 48)
     assert (second["name"], second["macs"], second["steps"]) == ("fc2", 24, 3)
-    every = aspk("energy", *options, "--convention", "every-step").document
+    every = aspk("energy", "module", *options, "--convention", "every-step").document
     assert every["layers"][0]["multiplies"] == 3 * 48
     expected = 48 * 4.6e-12 + second["sops"] * 0.9e-12
     assert document["energy_j"] == pytest.approx(expected, rel=1e-12)
     np.save("permuted.npy", images[[4, 2, 0, 1, 3]])
-    permuted = aspk(
-        "energy", "--module", "nets:leaky", "--input", "permuted.npy", "--time-steps", "3", "--json"
-    ).document
+    permuted = aspk("energy", "module", "nets:leaky", "--input", "permuted.npy", "--time-steps", "3", "--json").document
     assert permuted["layers"] == document["layers"]
-    exact = aspk("energy", *options, "--convention", "border-exact").document
+    exact = aspk("energy", "module", *options, "--convention", "border-exact").document
     assert exact["layers"][1]["sops"] == second["sops"]
 
 
 def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
-    options = ("--module", "nets:Recurrent", "--input-shape", "2,7,4", "--input-layout", "NSF")
-    document = aspk("energy", *options, "--json").document
+    options = ("nets:Recurrent", "--input-shape", "2,7,4", "--input-layout", "NSF")
+    document = aspk("energy", "module", *options, "--json").document
     assert [work["module"] for work in document["unattributed"]] == ["lstm"]
     assert [layer["name"] for layer in document["layers"]] == ["fc"]
-    assert "NOT COUNTED:" in aspk("energy", *options).stdout
+    assert "NOT COUNTED:" in aspk("energy", "module", *options).stdout
 
 
 def test_weights_that_are_spread_elementwise_are_named(aspk: Aspk) -> None:
-    options = ("--module", "nets:spread", "--input-shape", "2,8")
-    assert [work["operator"] for work in aspk("energy", *options, "--json").document["unattributed"]] == ["aten.mul"]
-    assert "of what could be counted" in aspk("energy", *options).stdout
+    options = ("nets:spread", "--input-shape", "2,8")
+    assert [work["operator"] for work in aspk("energy", "module", *options, "--json").document["unattributed"]] == [
+        "aten.mul"
+    ]
+    assert "of what could be counted" in aspk("energy", "module", *options).stdout
 
 
 def test_what_a_module_prints_is_no_part_of_the_document(aspk: Aspk) -> None:
-    done = aspk("energy", "--module", "nets:plain", "--input-shape", "2,8", "--json")
+    done = aspk("energy", "module", "nets:plain", "--input-shape", "2,8", "--json")
     assert done.document["macs"] == 24
     assert "forward is running" in done.stderr
 
 
 def test_large_numbers_are_no_spikes(aspk: Aspk) -> None:
     np.save("large.npy", np.full((2, 8), 1e30, np.float32))
-    layer = aspk("energy", "--module", "nets:plain", "--input", "large.npy", "--json").document["layers"][0]
+    layer = aspk("energy", "module", "nets:plain", "--input", "large.npy", "--json").document["layers"][0]
     assert (layer["sops"], layer["multiplies"]) == (None, 24)
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--module", "nets:exits"), "Plain raises SystemExit: 0"),
-        (("--module", "nets:lazy"), "nets:lazy has layers without sizes"),
-        (("--module", "nets:meta"), "they are on the meta device"),
-        (("--module", "nets:imaginary"), "nets:imaginary has complex weights"),
-        (("--module", "nets.py:plain"), "leave out .py: nets:plain"),
-        (("--module", "nets:plain", "--chart", "a.svg", "--heatmap", "a.svg"), "two pictures cannot have one file"),
-        (("--module", "nets:plain", "--csv", "--ann"), "--csv and --ann both want standard output"),
-        (("--module", "nets"), "--module"),
-        (("--module", "nets:csn"), "did you mean csnn?"),
-        (("--module", "absent_package:make"), "absent_package"),
-        (("--module", "nets:broken"), "no weights here"),
-        (("--module", "nets:number"), "--module"),
-        (("--module", "nets:csnn", "--subnet", "best"), "--subnet has no meaning with --module"),
-        (("--module", "nets:csnn", "--set", "train.epochs=3"), "train.epochs means nothing for a module"),
-        (("--module", "nets:leaky", "--input-shape", "a,b"), "'a,b' is not a shape"),
-        (("--module", "nets:leaky", "--input-shape", "8"), "1 dimensions have no usual layout"),
-        (("--module", "nets:leaky", "--input-layout", "TT"), "'TT' is no layout"),
-        (("--module", "nets:leaky", "--input-shape", "2,9"), "--module"),
-        (("--module", "nets:leaky", "--input", "absent.npy"), "absent.npy cannot be read: it does not exist"),
-        (("--module", "nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no array of numbers"),
+        (("nets:exits",), "Plain raises SystemExit: 0"),
+        (("nets:lazy",), "nets:lazy has layers without sizes"),
+        (("nets:meta",), "they are on the meta device"),
+        (("nets:imaginary",), "nets:imaginary has complex weights"),
+        (("nets.py:plain",), "leave out .py: nets:plain"),
+        (("nets:plain", "--chart", "a.svg", "--heatmap", "a.svg"), "two pictures cannot have one file"),
+        (("nets:plain", "--csv", "--ann"), "--csv and --ann both want standard output"),
+        (("nets",), "aspk energy module"),
+        (("nets:csn",), "did you mean csnn?"),
+        (("absent_package:make",), "absent_package"),
+        (("nets:broken",), "no weights here"),
+        (("nets:number",), "aspk energy module"),
+        (("nets:csnn", "--subnet", "best"), "no such option: --subnet"),
+        (("nets:csnn", "--set", "train.epochs=3"), "train.epochs means nothing for a module"),
+        (("nets:leaky", "--input-shape", "a,b"), "'a,b' is not a shape"),
+        (("nets:leaky", "--input-shape", "8"), "1 dimensions have no usual layout"),
+        (("nets:leaky", "--input-layout", "TT"), "'TT' is no layout"),
+        (("nets:leaky", "--input-shape", "2,9"), "aspk energy module"),
+        (("nets:leaky", "--input", "absent.npy"), "absent.npy cannot be read: it does not exist"),
+        (("nets:leaky", "--input", "nets.py"), "nets.py cannot be read: it is no array of numbers"),
     ],
     ids=lambda value: "-".join(value[1:]) if isinstance(value, tuple) else "",
 )
 def test_mistakes(aspk: Aspk, options: tuple[str, ...], told: str) -> None:
     shape = () if {"--input-shape", "--input"} & set(options) else ("--input-shape", "2,8")
-    done = aspk("energy", *options, *shape)
+    done = aspk("energy", "module", *options, *shape)
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_module_needs_an_input(aspk: Aspk) -> None:
-    done = aspk("energy", "--module", "nets:leaky")
+    done = aspk("energy", "module", "nets:leaky")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: --module: a module needs an input")
+    assert done.stderr.startswith("error: aspk energy module: a module needs an input")

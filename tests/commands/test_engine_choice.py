@@ -16,12 +16,11 @@ import pytest
 from numba import njit
 from torch import Tensor
 
-from autospikformer_cli.cli.session import Session
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine import warming
+from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import engine_of, make_supernet
+from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 from autospikformer_cli.spiking.supernet import Supernet
@@ -45,7 +44,7 @@ class Stranger(NeuronKind):
 def supernet(neuron: type[NeuronKind] | None = None) -> Supernet:
     """The tiny recipe's network, its neurons perhaps of another kind."""
     recipe = load_recipe("tiny.toml")
-    network = make_supernet(recipe, describe(recipe.data), Session())
+    network = make_supernet(recipe, make_compute())
     return network if neuron is None else Supernet(replace(network.config, neuron=neuron))
 
 
@@ -144,12 +143,12 @@ def test_an_ann_has_no_events(aspk: Aspk, own_folder: Path) -> None:
 
 def test_a_neuron_without_a_compiled_form() -> None:
     with pytest.raises(UserError) as raised:
-        engine_of(supernet(Stranger), Session(engine="event_driven"))
+        make_compute(engine="event_driven").engine_for(supernet(Stranger))
     assert str(raised.value) == (
         "--engine: the event-driven engine cannot run the neuron Stranger, which has no form for compiled loops\n"
         "  leave it out, or choose dense"
     )
-    assert engine_of(supernet(Stranger), Session()).name == "dense"
+    assert make_compute().engine_for(supernet(Stranger)).name == "dense"
 
 
 @pytest.mark.gpu
@@ -165,7 +164,7 @@ def test_a_gpu_runs_the_dense_engine(aspk: Aspk, trained: Path) -> None:
     ("word", "fix"), [("event-driven", "did you mean event_driven?"), ("gpu", "write event_driven or dense")]
 )
 def test_an_engine_that_is_none(word: str, fix: str, aspk: Aspk) -> None:
-    done = aspk("runs", "--engine", word)
+    done = aspk("search", "--engine", word)
     assert (done.exit_code, done.stderr) == (2, f"error: --engine: {word!r} is not an engine\n  {fix}\n")
 
 
@@ -210,16 +209,17 @@ from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine import warming
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import engine_of, make_supernet, warm_engine
-from autospikformer_cli.cli.session import Session
+from autospikformer_cli.runs.building import make_supernet, warm_engine
+from autospikformer_cli.engine.compute import make_compute
+from autospikformer_cli.say import SILENT
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
 def compiled():
     return sum(len(loop.signatures) for loop in warming.LOOPS)
 
-session, recipe = Session(threads=1), load_recipe(NAME)
-engine = engine_of(make_supernet(recipe, describe(recipe.data), session), session)
-warm_engine(engine, session)
+compute, recipe = make_compute(threads=1), load_recipe(NAME)
+engine = compute.engine_for(make_supernet(recipe, compute))
+warm_engine(engine, SILENT)
 warmed, shape = compiled(), engine.supernet.config.shape
 frames = torch.ones(4 if shape.reads_events else 1, 3, shape.image_size, shape.image_size, shape.in_channels)
 with torch.no_grad():

@@ -12,7 +12,8 @@ import pytest
 
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.store.evaluations import load_evaluations, read_predictions
+from autospikformer_cli.store.evaluations import load_evaluations
+from autospikformer_cli.store.files import get, open_h5
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, weights_hash
 
@@ -95,13 +96,15 @@ def test_a_table_for_a_reader(aspk: Aspk, trained: Path) -> None:
 def test_predictions(aspk: Aspk, trained: Path) -> None:
     done = aspk("evaluate", "--subnet", "largest", "--images", "50", "--predictions", "made.h5", "--json")
     assert "predictions written to made.h5\n" in done.stderr
-    recipe, made = load_recipe("tiny.toml"), read_predictions(Path("made.h5"))
+    recipe = load_recipe("tiny.toml")
+    with open_h5(Path("made.h5"), "predictions") as file:
+        logits, labels, index = (get(file, name) for name in ("logits", "labels", "index"))
     test = load_split(recipe.data, recipe.seed, "test").first(50)
 
-    assert made.logits.shape == (50, 10)
-    assert np.array_equal(made.labels, test.labels.numpy())
-    assert np.array_equal(made.index, test.index.numpy())
-    assert done.document["top1"] == 100 * np.sum(made.logits.argmax(-1) == made.labels) / 50
+    assert logits.shape == (50, 10)
+    assert np.array_equal(labels, test.labels.numpy())
+    assert np.array_equal(index, test.index.numpy())
+    assert done.document["top1"] == 100 * np.sum(logits.argmax(-1) == labels) / 50
 
 
 def test_splits_share_no_image(aspk: Aspk, trained: Path) -> None:
@@ -110,7 +113,8 @@ def test_splits_share_no_image(aspk: Aspk, trained: Path) -> None:
         file = Path(f"{split}.h5")
         document = aspk("evaluate", "--subnet", "smallest", "--split", split, "--predictions", file, "--json").document
         assert document["split"] == split
-        places[split] = set(read_predictions(file).index.tolist())
+        with open_h5(file, "predictions") as predictions:
+            places[split] = set(get(predictions, "index").tolist())
         assert len(places[split]) == document["images"]
     assert sum(map(len, places.values())) == len(set.union(*places.values())) == 1797
     assert len({evaluation.provenance.split_hash for evaluation in load_evaluations(trained)}) == 3

@@ -19,7 +19,7 @@ import tomli_w
 import torch
 from numpy.typing import NDArray
 
-from autospikformer_cli.store.evaluations import Predictions, read_predictions
+from autospikformer_cli.store.files import get, open_h5
 
 Aspk = Callable[..., Any]
 Floats = NDArray[np.float64]
@@ -95,6 +95,15 @@ def pointwise_convolution(name: str, tensor: torch.Tensor, wide: bool) -> tuple[
     return name.replace("_linear.", "_conv."), tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a network answered. logits: (images, classes). labels, index: (images,)."""
+
+    logits: NDArray[Any]
+    labels: NDArray[Any]
+    index: NDArray[Any]
+
+
 def evaluated(
     aspk: Aspk, *options: str, precision: str = "float64", subnet: str = "baseline", folder: str = "case"
 ) -> Predictions:
@@ -103,7 +112,8 @@ def evaluated(
     chosen = ("--subnet", subnet, "--predictions", "predictions.h5")
     done = aspk("evaluate", "--run", folder, *running, *chosen, *options)
     assert done.exit_code == 0, done.stderr
-    return read_predictions(Path("predictions.h5"))
+    with open_h5(Path("predictions.h5"), "predictions") as file:
+        return Predictions(get(file, "logits"), get(file, "labels"), get(file, "index"))
 
 
 def assert_exact(reference: Any, case: Case, predictions: Predictions, frames_FBHWC: Floats) -> None:

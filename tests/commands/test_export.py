@@ -23,7 +23,7 @@ from autospikformer_cli.exchange import formats
 from autospikformer_cli.exchange.formats import FORMATS, Predict, SafetensorsFile
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
-from autospikformer_cli.store.evaluations import read_predictions
+from autospikformer_cli.store.files import get, open_h5
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, save_checkpoint
 
 Aspk = Callable[..., Any]
@@ -40,7 +40,8 @@ def evaluated(aspk: Aspk, *options: object, split: str = "validation", images: i
     """The logits of `aspk evaluate`."""
     done = aspk("evaluate", *options, "--split", split, "--images", images, "--predictions", "made.h5", "--quiet")
     assert done.exit_code == 0, done.stderr
-    return np.asarray(read_predictions(Path("made.h5")).logits)
+    with open_h5(Path("made.h5"), "predictions") as file:
+        return get(file, "logits")
 
 
 def validation_inputs(network: ExtractedSubnet, dtype: torch.dtype) -> Tensor:
@@ -129,10 +130,11 @@ def test_a_program_in_float64(aspk: Aspk, trained: Path) -> None:
 
 def training_digits(network: ExtractedSubnet) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """500 of scikit-learn's digits, prepared here (B, 1, 8, 8), and logits that `aspk evaluate` wrote for them."""
-    made = read_predictions(Path("made.h5"))
-    bytes_BHW = np.rint(load_digits().images[made.index] * 255 / 16)
+    with open_h5(Path("made.h5"), "predictions") as file:
+        logits, index = get(file, "logits"), get(file, "index")
+    bytes_BHW = np.rint(load_digits().images[index] * 255 / 16)
     x_BHW = (bytes_BHW / 255 - network.mean[0]) / network.std[0]
-    return x_BHW[:, None].astype(np.float32), made.logits
+    return x_BHW[:, None].astype(np.float32), logits
 
 
 def test_onnx_runtime_predicts_the_same(aspk: Aspk, trained: Path) -> None:
@@ -222,7 +224,7 @@ def test_what_cannot_be_written_is_said_first(
 ) -> None:
     Path("folder.pt2").mkdir()
     Path("there.pt2").write_text("mine")
-    monkeypatch.delattr("autospikformer_cli.exchange.exporting.open_searched")
+    monkeypatch.setattr("autospikformer_cli.runs.trained_run.open_run", None)  # nothing is opened before
     done = aspk("export", "--to", file, "--precision", "float64")
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {REFUSED[file]}\n")
     assert Path("there.pt2").read_text() == "mine"
@@ -283,8 +285,8 @@ def test_a_network_of_no_numbers_is_not_exported(aspk: Aspk, trained: Path) -> N
 class Disagreeing(SafetensorsFile):
     """Its reader predicts the opposite."""
 
-    def read(self, network: ExtractedSubnet, path: Path) -> Predict:
-        predict = super().read(network, path)
+    def read(self, network: ExtractedSubnet, path: Path, threads: int) -> Predict:
+        predict = super().read(network, path, threads)
         return lambda x: -predict(x)
 
 

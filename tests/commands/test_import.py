@@ -18,16 +18,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import load_split
+from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.importing import import_checkpoint
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
-from autospikformer_cli.runs.assembly import load_arrays, make_supernet
+from autospikformer_cli.runs.building import load_arrays, make_supernet
 from autospikformer_cli.spiking.normalisation import RunningStatistics
-from autospikformer_cli.store.evaluations import read_predictions
+from autospikformer_cli.store.files import get, open_h5
 from autospikformer_cli.store.supernet import load_checkpoint, load_weights, read_training, weights_hash
 
 Aspk = Callable[..., Any]
@@ -262,18 +262,19 @@ def test_predictions_are_those_of_the_network_itself(aspk: Aspk, state: State) -
     run = imported(aspk, *IMPORT, "--precision", "float64")
     options = ("--images", "32", "--predictions", "made.h5", "--precision", "float64")
     assert aspk("evaluate", "--run", run, "--subnet", "largest", *RUNNING, *options).exit_code == 0
-    made = read_predictions(Path("made.h5"))
+    with open_h5(Path("made.h5"), "predictions") as file:
+        evaluated = get(file, "logits")
 
     recipe = load_recipe("tiny.toml")
-    description, session = describe(recipe.data), Session(precision="float64")
-    supernet = make_supernet(recipe, description, session)
+    description, session = describe(recipe.data), make_compute(precision="float64")
+    supernet = make_supernet(recipe, session)
     load_arrays(supernet, {name: tensor.numpy() for name, tensor in doubled.items()}, "here")
     images = load_split(recipe.data, recipe.seed, "test").first(32)
     frames = to_frames(images.images, description, "cpu", torch.float64)
     with torch.no_grad():
         logits = supernet(frames, recipe.space.search_space().largest(), RunningStatistics())
     assert logits.std(0).min() > 1e-3, "the images must differ for the network"
-    assert np.abs(made.logits - logits.numpy()).max() < 1e-12
+    assert np.abs(evaluated - logits.numpy()).max() < 1e-12
 
 
 def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:
@@ -289,7 +290,6 @@ def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:
         ("energy", "--subnet", "baseline"),
         ("analyze", "--images", "20"),
         ("report",),
-        ("runs",),
     ):
         done = aspk(*command, "--run", run)
         assert done.exit_code == 0, done.stderr
@@ -425,7 +425,7 @@ def test_the_remedies_for_biases_and_learnable_tau_work(aspk: Aspk, state: State
     plif = ("--set", 'model.neuron="plif"')
     assert fix_of(refused(aspk, *IMPORT, *plif)) == ["its neurons have no weight: --set 'model.neuron=\"lif\"'"]
     recipe = load_recipe("tiny.toml", plif[1:])
-    network = make_supernet(recipe, describe(recipe.data), Session()).state_dict()
+    network = make_supernet(recipe, make_compute()).state_dict()
     torch.save(state | {name: tensor for name, tensor in network.items() if name.endswith(".w")}, "model.pth")
     assert fix_of(refused(aspk)) == ["its neurons have a weight: --set 'model.neuron=\"plif\"'"]
     done = aspk(*IMPORT, *plif)
@@ -599,7 +599,7 @@ def test_a_damaged_byte_is_no_crash(tiny_recipe: Path) -> None:
         damaged[place] ^= 0xFF
         file.write_bytes(damaged)
         try:
-            import_checkpoint(file, recipe, Session())
+            import_checkpoint(file, recipe, make_compute())
         except UserError:
             refusals += 1
     assert refusals > 20

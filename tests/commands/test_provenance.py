@@ -94,7 +94,7 @@ def test_what_a_training_is_told_and_would_do_names_the_switches(aspk: Aspk, tra
 def test_a_report_cannot_change_the_fidelity_of_what_was_measured(aspk: Aspk, searched: Path) -> None:
     done = aspk("report", "--set", 'fidelity="paper"', "--set", PARENTS)
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: --set: fidelity, model.decay_input, model.stem_threshold, model.fires_at, ")
+    assert done.stderr.startswith("error: --set: model.decay_input, model.stem_threshold, model.fires_at, ")
 
 
 def test_energy_of_another_network_is_measured_anew(aspk: Aspk, searched: Path) -> None:
@@ -121,8 +121,8 @@ def test_a_report_refuses_what_only_a_search_can_change(aspk: Aspk, searched: Pa
     assert done.exit_code == 2
     assert done.stderr == (
         "error: --set: search.baseline cannot be changed in what was measured\n"
-        "  change search.alpha, search.normalise, search.bounds, search.percentile, search.limits, "
-        "search.objectives or energy.* here, "
+        "  change search.objectives, search.limits, search.alpha, search.normalise, search.bounds, "
+        "search.percentile or energy.* here, "
         "or search with other keys: aspk search --set KEY=VALUE\n"
     )
 

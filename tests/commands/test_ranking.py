@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from autospikformer_cli.analysis.correlation import kendall_tau
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.runs.ranking import RankingRun
+from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.supernet import load_checkpoint
 
 Aspk = Callable[..., Any]
 RANKING = ("analyze", "ranking", "--finetune", "1")
@@ -64,7 +65,7 @@ def test_nothing_is_retrained_twice(aspk: Aspk, searched: Path) -> None:
 
 def test_a_retraining_serves_every_search_and_every_command(aspk: Aspk, searched: Path) -> None:
     """But what was measured on other images is no result of these."""
-    drawn = RankingRun.open(Session(run=searched, quiet=True)).sample(3)[0]
+    drawn = RankingRun.open(open_run(searched)).sample(3)[0]
     tested = aspk("evaluate", "--subnet", drawn.id, "--finetune", "1", "--json").document
     before = written(searched)
     assert aspk("search", "--alpha", "0.1", "--set", "search.generations=1", "--quiet").exit_code == 0
@@ -95,10 +96,10 @@ def test_killed_and_gone_on_with_it_is_the_same(
     whole = shutil.copytree(searched, tmp_path / "whole")
     expected = aspk(*words, "--run", whole, "--json").document
 
-    process = background(*words, "--run", searched)
-    process.wait_until(lambda: len(written(searched)) == 2)
-    process.kill()
-    first = dict(sorted(written(searched).items(), key=lambda item: item[1])[:1])
+    background(*words, "--run", searched, at="supernet.h5", file=2).kill()
+    finished = {path.name: load_checkpoint(path).state.finished for path in (searched / "finetuned").iterdir()}
+    assert sorted(finished.values()) == [False, True]
+    first = {name: when for name, when in written(searched).items() if finished[name]}
     assert len(load_evaluations(searched)) == 1
     resumed = aspk(*words, "--run", searched, "--json").document
     assert {**resumed, "run": ""} == {**expected, "run": ""}
@@ -108,22 +109,15 @@ def test_killed_and_gone_on_with_it_is_the_same(
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [
-        (["ranking"], "aspk analyze ranking: for how many epochs is not said", "add --finetune N"),
+        (["ranking"], "aspk analyze ranking: missing option '--finetune'", "see aspk analyze ranking --help"),
         (
             [*RANKING[1:], "--channels", "3"],
-            "--channels: belongs to aspk analyze redundancy",
-            "leave it out, or write aspk analyze redundancy",
+            "aspk analyze ranking: no such option: --channels (Possible options: --help)",
+            "see aspk analyze ranking --help",
         ),
-        (
-            ["--finetune", "1"],
-            "--finetune: belongs to aspk analyze ranking",
-            "leave it out, or write aspk analyze ranking",
-        ),
-        (
-            ["order"],
-            "'order' is nothing to analyse",
-            "write aspk analyze redundancy, or aspk analyze ranking --finetune N",
-        ),
+        (["--finetune", "1"], "aspk analyze: no such option: --finetune", "see aspk analyze --help"),
+        (["order"], "'order' is not a command of aspk analyze", "its commands are channels, ranking"),
+        (["rankin", "--finetune", "1"], "'rankin' is not a command of aspk analyze", "did you mean ranking?"),
         (
             [*RANKING[1:], "--sample", "99"],
             "--sample: 99 subnets cannot be drawn from 18, which is all that its searches measured",
@@ -151,8 +145,8 @@ def test_mistakes(aspk: Aspk, searched: Path, words: list[str], what: str, fix: 
 def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None:
     done = aspk(*RANKING, option, value)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: aspk analyze: invalid value for '{option}': ")
-    assert done.stderr.endswith("\n  see aspk analyze --help\n")
+    assert done.stderr.startswith(f"error: aspk analyze ranking: invalid value for '{option}': ")
+    assert done.stderr.endswith("\n  see aspk analyze ranking --help\n")
 
 
 def test_before_a_search(aspk: Aspk, trained: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import energy_model
+from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
 
 Aspk = Callable[..., Any]
@@ -95,7 +95,8 @@ def test_energy_rules_price_the_counts_again(aspk: Aspk, searched: Path, searche
     document = aspk("report", "--set", override, "--json").document
     assert (searched / "population.h5").read_bytes() == before
 
-    energy = energy_model(load_recipe("tiny.toml", [override]))
+    recipe = load_recipe("tiny.toml", [override])
+    energy = energy_model(recipe)
     priced = {
         candidate.id: energy.of(candidate.subnet, candidate.measurement).energy_j
         for candidate in load_population(searched).candidates
@@ -121,8 +122,8 @@ def test_what_was_measured_cannot_be_changed(aspk: Aspk, searched: Path) -> None
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "error: --set: model.batchnorm, space.embed_dim cannot be changed in what was measured\n"
-        "  change search.alpha, search.normalise, search.bounds, search.percentile, search.limits, "
-        "search.objectives or energy.* here, "
+        "  change search.objectives, search.limits, search.alpha, search.normalise, search.bounds, "
+        "search.percentile or energy.* here, "
         "or search with other keys: aspk search --set KEY=VALUE\n"
     )
 

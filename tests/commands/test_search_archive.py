@@ -16,7 +16,7 @@ from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.evaluation.processes import Processes
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import recipe_from_toml
-from autospikformer_cli.runs.searching.archive import Conditions
+from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import load_population, save_population, searches
 
@@ -68,9 +68,7 @@ def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, mea
 
 
 def test_an_unfinished_search_is_gone_back_to(aspk: Aspk, background: Aspk, trained: Path, searched_once: Once) -> None:
-    searching = background("search", "--quiet")
-    searching.wait_until((trained / "population.h5").is_file)
-    searching.kill()
+    background("search", "--quiet", at="population.h5", number=2).kill()
     assert load_population(trained).state["finished"] is False
     assert aspk("search", "--set", 'search.algorithm="random"', "--set", "search.generations=1").exit_code == 0
     assert aspk("search", "--set", "search.alpha=0.5").exit_code == 0

@@ -1,4 +1,4 @@
-"""evaluate --profile: by stage both engines' times, its input and its work; and when there is nothing to compare."""
+"""evaluate --timing: by stage both engines' times, its input and its work; and when there is nothing to compare."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def an_image(measured: Measurement, kind: str, layers: list[str]) -> float:
 def test_a_profile_counts_what_the_evaluation_does(aspk: Aspk, trained: Path) -> None:
     """32 images are one batch, so all passes are over the images that were evaluated."""
     options = ("--subnet", "smallest", "--images", "32", "--json")
-    document = aspk("evaluate", *options, "--profile", "--quiet").document
-    stages = document.pop("profile")
+    document = aspk("evaluate", *options, "--timing", "--quiet").document
+    stages = document.pop("timing")
     assert [stage["stage"] for stage in stages] == STAGES
     assert document == aspk("evaluate", *options).document
 
@@ -67,9 +67,9 @@ def test_a_profile_counts_what_the_evaluation_does(aspk: Aspk, trained: Path) ->
 
 
 def test_a_profile_for_a_reader(aspk: Aspk, trained: Path) -> None:
-    done = aspk("evaluate", "--subnet", "smallest", "--images", "70", "--profile", "--threads", "1")
+    done = aspk("evaluate", "--subnet", "smallest", "--images", "70", "--timing", "--threads", "1")
     assert done.exit_code == 0, done.stderr
-    assert "profiling: 6/6" in done.stderr
+    assert "timing: 6/6" in done.stderr
     words = " ".join(done.stdout.split())
     assert "Where the time of (1, 2, 2, 1, 2, 2, 16) goes" in words
     assert "medians of 5 passes of 32 images, over the first 64 test images in turn, on 1 thread" in words
@@ -104,10 +104,10 @@ def rendered(stages: list[StageTiming], width: int = 120) -> str:
 
 
 def test_there_must_be_two_engines(aspk: Aspk, trained: Path) -> None:
-    done = aspk("evaluate", "--subnet", "largest", "--profile", "--engine", "dense")
+    done = aspk("evaluate", "--subnet", "largest", "--timing", "--engine", "dense")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: --profile: the dense engine alone has nothing to be compared with\n  leave out --engine dense\n"
+        "error: --timing: the dense engine alone has nothing to be compared with\n  leave out --engine dense\n"
     )
     assert load_evaluations(trained) == ()
 
@@ -115,8 +115,8 @@ def test_there_must_be_two_engines(aspk: Aspk, trained: Path) -> None:
 def test_an_ann_has_no_profile(aspk: Aspk) -> None:
     ann = ("--set", 'model.network="transformer"', "--set", "train.epochs=1", "--set", "train.warmup_epochs=0")
     assert aspk("train", "tiny.toml", *ann, "--quiet").exit_code == 0
-    done = aspk("evaluate", "--subnet", "largest", "--profile")
+    done = aspk("evaluate", "--subnet", "largest", "--timing")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: --profile: the event-driven engine cannot run an ANN, which has no events\n  leave it out\n"
+        "error: --timing: the event-driven engine cannot run an ANN, which has no events\n  leave it out\n"
     )

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.assembly import network_shape
+from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.spiking.layout import operations
 
 Aspk = Callable[..., Any]
@@ -23,7 +22,7 @@ def test_it_trains_and_evaluates(aspk: Aspk, tiny_recipe: Path) -> None:
     assert outcome.exit_code == 0, outcome.stderr
     ann = outcome.document
     recipe = load_recipe(str(tiny_recipe))
-    shape = network_shape(recipe, describe(recipe.data))
+    shape = network_shape(recipe)
     macs = sum(operation.macs for operation in operations(shape, recipe.baseline()))
     assert ann["energy_j"] == pytest.approx(macs * 4.6e-12, rel=1e-12)
     assert ann["firing_rate"] is None

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +61,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(tree: Path) -> list[str]:
-    return sorted(path.name for path in (tree / "aspk-frames").glob("*.h5"))
+    return sorted(path.name for path in (tree / "aspk-frames").glob("[!.]*.h5"))
 
 
 def failure(settings: Any) -> str:
@@ -117,7 +116,7 @@ def test_anything_that_changes_frames_makes_them_again(config, recordings: Any, 
     before = path.stat()
     before_hash = load_split(config(**settings), 0, "train").hash
     recordings.bin(path, recordings.make(77))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 2 * 10**9))
     assert load_split(config(**settings), 0, "train").hash != before_hash
     assert len(kept(tree)) == len(changes) + 1
     recordings.bin(tree / "Train" / "4" / "00003.bin", recordings.make(78))
@@ -232,7 +231,7 @@ from autospikformer_cli.data.events.framing import Framing
 from autospikformer_cli.data.events.layouts import list_recordings
 
 def main():
-    root, process_bytes, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    root, process_bytes, go_on = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     building.PROCESS_BYTES, building.TASK_BYTES, building.MOST_PROCESSES = process_bytes, 500, 2
     os.cpu_count = lambda: 2
     told = []
@@ -240,10 +239,12 @@ def main():
     class Shown:
         def advance(self, n=1):
             print("advance", flush=True)
-            time.sleep(pause)
+            while not go_on.exists():
+                time.sleep(0.01)
 
     def progress(description, total):
         told.append(description)
+        print(description, flush=True)
         return nullcontext(Shown())
 
     listing = list_recordings("dvs128-gesture", root, "train")
@@ -266,48 +267,62 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def start(program: Path, tree: Path, process_bytes: int, pause: float) -> subprocess.Popen[str]:
-    command = [sys.executable, program, tree, str(process_bytes), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+@contextmanager
+def started(program: Path, tree: Path, process_bytes: int, go_on: Path) -> Iterator[subprocess.Popen[str]]:
+    """go_on: a file, for which the process waits after the first recording."""
+    command = [sys.executable, program, tree, str(process_bytes), go_on]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def test_of_two_processes_that_come_at_once_one_makes_the_frames(program: Path, gestures: Path) -> None:
-    both = [start(program, gestures, 2**30, 0.03) for _ in range(2)]
-    ends = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], ends
+def test_of_two_processes_one_makes_the_frames_and_the_other_waits(
+    program: Path, gestures: Path, tmp_path: Path, patience: float
+) -> None:
+    go_on = tmp_path / "go_on"
+    with started(program, gestures, 2**30, go_on) as first:
+        assert first.stdout is not None
+        assert [first.stdout.readline() for _ in range(2)] == ["Frames of DVS128 Gesture\n", "advance\n"]
+        with started(program, gestures, 2**30, go_on) as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == "Waiting for another process that makes frames of DVS128 Gesture\n"
+            go_on.touch()
+            ends = [process.communicate(timeout=patience) for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ends
     last = [out.splitlines()[-1].split() for out, _ in ends]
     assert last[0][0] == last[1][0]
-    assert sorted(int(made) for _, made in last) == [0, 1]
+    assert [int(made) for _, made in last] == [1, 0]
     assert len(kept(gestures)) == 1
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_process_that_is_ended_leaves_nothing_half(
-    ending: signal.Signals, program: Path, gestures: Path, config
+    ending: signal.Signals, program: Path, gestures: Path, tmp_path: Path, config, patience: float, wait_until
 ) -> None:
-    with start(program, gestures, 1, 0.5) as process:
+    with started(program, gestures, 1, tmp_path / "never") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdout.readline()
+        assert [process.stdout.readline() for _ in range(2)] == ["Frames of DVS128 Gesture\n", "advance\n"]
         group = process.pid
         if ending == signal.SIGKILL:
             process.kill()
         else:
             os.killpg(group, ending)  # as Ctrl-C on a terminal: to all of them
-        process.wait(timeout=60)
-        deadline = time.monotonic() + 30
-        while processes_of(group):
-            assert time.monotonic() < deadline, "processes that make frames outlive the one that started them"
-            time.sleep(0.1)
+        process.wait(timeout=patience)
+        wait_until(lambda: not processes_of(group))  # none that makes frames outlives the one that started it
         said = process.stderr.read()
     assert process.returncode != 0
     if ending == signal.SIGINT:
         assert said.count("Traceback") == 1  # of this program, which does not catch it
-        assert list((gestures / "aspk-frames").glob(".*.tmp")) == []
+        assert list((gestures / "aspk-frames").glob(".*.tmp.*")) == []
     assert kept(gestures) == []
     assert len(load_split(config(dataset="dvs128-gesture", root=str(gestures), image_size=16), 0, "train")) == 22
     assert len(kept(gestures)) == 1
-    assert list((gestures / "aspk-frames").glob(".*.tmp")) == []
+    assert list((gestures / "aspk-frames").glob(".*.tmp.*")) == []
 
 
 def processes_of(group: int) -> list[int]:

@@ -48,7 +48,7 @@ def frame_by_loop(events: np.ndarray, place: int, framing: Framing) -> int:
     return min(passed // length, framing.frames - 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     events=recordings(),
     frames=st.integers(1, 9),

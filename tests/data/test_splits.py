@@ -13,7 +13,7 @@ from autospikformer_cli.errors import UserError
 CLASSES = ["ant", "bee", "cow"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     sizes=st.lists(st.integers(3, 40), min_size=3, max_size=3),
     test=st.floats(0.01, 0.95),

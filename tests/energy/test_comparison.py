@@ -166,7 +166,10 @@ def test_at_the_break_even_rate_both_cost_the_same(rules: dict[str, Any], profil
     whole = model.from_counts(SUBNET, even(model, found.break_even_rate))
     assert whole.energy_j == pytest.approx(found.ann_j, rel=1e-9)
     if rules.get("border") != "exact":
-        assert model.at_rate(SUBNET, found.break_even_rate).energy_j == pytest.approx(found.ann_j, rel=1e-9)
+        spikes = {each.reads for each in model.operations(SUBNET) if each.input_kind != "real"}
+        rates = dict.fromkeys(spikes, InputRate(found.break_even_rate, found.break_even_rate))
+        at_one_rate = model.from_counts(SUBNET, OperationCounts.given(rates))
+        assert at_one_rate.energy_j == pytest.approx(found.ann_j, rel=1e-9)
 
 
 def test_events_that_are_multiplied_have_no_rate_to_break_even_at() -> None:
@@ -193,11 +196,12 @@ def test_a_counted_network_reports_and_compares_in_the_convention_s_order() -> N
     sound = shipped_convention("sound")
     model = EnergyModel(SHAPE, sound, shipped_profile("cmos45"))
     spikes = {each.reads for each in model.operations(SUBNET) if each.input_kind != "real"}
-    network = counted_subnet(SHAPE, SUBNET, OperationCounts.given(dict.fromkeys(spikes, InputRate(0.25, 0.25))))
+    counts = OperationCounts.given(dict.fromkeys(spikes, InputRate(0.25, 0.25)))
+    network = counted_subnet(SHAPE, SUBNET, counts)
     for order in ("qk_v", "q_kv"):
         convention = sound.model_copy(update={"order": order})
         report = network.report(convention, shipped_profile("cmos45"))
-        expected = EnergyModel(SHAPE, convention, shipped_profile("cmos45")).at_rate(SUBNET, 0.25)
+        expected = EnergyModel(SHAPE, convention, shipped_profile("cmos45")).from_counts(SUBNET, counts)
         assert report == expected
         beside = network.against_ann(convention, shipped_profile("cmos45"))
         assert beside.energy_j == pytest.approx(report.energy_j, rel=1e-12)

@@ -177,7 +177,7 @@ def test_no_order_of_images_no_batch_and_no_thread_changes_a_count(network: Netw
     assert network.layers(network.measure(EventDriven(network.supernet, 2))) == network.layers(expected)
 
 
-def test_processes_that_share_the_images_count_the_same(network: Network, own_folder: Path) -> None:
+def test_processes_that_share_the_images_count_the_same(network: Network, own_folder: Path, patience: float) -> None:
     expected = network.measure(EventDriven(network.supernet, 1))
     stored = {
         "config": network.supernet.config,
@@ -190,7 +190,7 @@ def test_processes_that_share_the_images_count_the_same(network: Network, own_fo
     script = str(Path(__file__).with_name("counting_run.py"))
     shares = [("0", "5"), ("5", str(IMAGES))]
     running = [subprocess.Popen([sys.executable, script, "network.pt", *share, f"{share[0]}.json"]) for share in shares]
-    assert [process.wait(120) for process in running] == [0, 0]
+    assert [process.wait(patience) for process in running] == [0, 0]
     parts = [json.loads((own_folder / f"{first}.json").read_text(encoding="utf-8")) for first, _ in shares]
     inputs = tuple(
         InputCount(one["layer"], added(one, other, "sums"), added(one, other, "nonzeros"), one["size"] + other["size"],

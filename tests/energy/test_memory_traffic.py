@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
-from autospikformer_cli.energy.memory import ann_traffic, spiking_traffic
+from autospikformer_cli.energy.memory import ann_traffic_energy, spiking_traffic_energy
 from autospikformer_cli.energy.pricing import Pricing
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, shipped_profile
 from autospikformer_cli.spiking.layout import Operation
@@ -26,6 +26,8 @@ Q_K = Operation(
     "q@k", "attention", 72, 72, 0, "q", "binary", inputs=12, outputs=9, stored="spikes", fires=False
 )  # fmt: skip
 QK_V = replace(Q_K, name="qk@v", outputs=12, stored="sums", fires=True)
+READ, WRITTEN = MEMORY.model_copy(update={"read": 1, "write": 0}), MEMORY.model_copy(update={"read": 0, "write": 1})
+"""With these an energy is a number of bits."""
 POTENTIALS = 20 * 3 * 11
 """Of 20 neurons, read, and written, at three steps."""
 SPIKES = 20 * 3
@@ -56,8 +58,8 @@ SPIKES = 20 * 3
     ids=str,
 )
 def test_a_spiking_operation(operation: Operation, executed: float, steps: int, read: int, written: int) -> None:
-    traffic = spiking_traffic(operation, executed, steps, STEPS, MEMORY)
-    assert traffic == (read, written, 2 * read + 3 * written)
+    moved = [spiking_traffic_energy(operation, executed, steps, STEPS, memory) for memory in (READ, WRITTEN, MEMORY)]
+    assert moved == [read, written, 2 * read + 3 * written]
 
 
 @pytest.mark.parametrize(
@@ -73,11 +75,13 @@ def test_a_spiking_operation(operation: Operation, executed: float, steps: int, 
 )
 def test_an_ann_s_operation(operation: Operation, read: int, written: int) -> None:
     """Weights, or the other factor's activations, for every multiplication; inputs and outputs once."""
-    assert ann_traffic(operation, operation.macs, MEMORY) == (read, written, 2 * read + 3 * written)
+    moved = [ann_traffic_energy(operation, operation.macs, memory) for memory in (READ, WRITTEN, MEMORY)]
+    assert moved == [read, written, 2 * read + 3 * written]
 
 
 def test_one_step_keeps_no_current() -> None:
-    assert spiking_traffic(PIXELS, 120, 1, 1, MEMORY)[:2] == (600 + 42 + 20 * 11, 20 * 12)
+    moved = [spiking_traffic_energy(PIXELS, 120, 1, 1, memory) for memory in (READ, WRITTEN)]
+    assert moved == [600 + 42 + 20 * 11, 20 * 12]
 
 
 def test_traffic_is_priced_beside_what_is_computed() -> None:

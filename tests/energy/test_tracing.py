@@ -208,7 +208,7 @@ FAULTS = {
 def test_what_cannot_be_loaded(name: str) -> None:
     with pytest.raises(UserError) as raised:
         load_module(name)
-    assert (raised.value.what, raised.value.fix, raised.value.where) == (*FAULTS[name], "--module")
+    assert (raised.value.what, raised.value.fix, raised.value.where) == (*FAULTS[name], "aspk energy module")
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autospikformer_cli.energy.counts import InputRate
+from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel
-from autospikformer_cli.energy.rates import rates_from_file
+from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
+from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_names, shipped_profile
-from autospikformer_cli.report.energy_comparison import ConventionRow, conventions_table
+from autospikformer_cli.report.energy_comparison import conventions_table
 from autospikformer_cli.space import parse_subnet
-from autospikformer_cli.spiking.layout import NetworkShape, Operation
+from autospikformer_cli.spiking.layout import NetworkShape, Operation, operations
 
 Aspk = Callable[..., Any]
 
@@ -38,7 +39,7 @@ class Plain(Net):
     def forward(self, x):
         return self.fc(x)
 """
-RUN = ("energy", "--module", "own_net:Net", "--input-shape", "2,3,4")
+RUN = ("energy", "module", "own_net:Net", "--input-shape", "2,3,4")
 
 
 @pytest.fixture
@@ -58,8 +59,9 @@ def test_a_convention_without_figures_is_not_in_the_spread() -> None:
     """Under strict, loihi has no figure for layers that it has one for under sound: less is priced, not spent."""
     shape = NetworkShape(image_size=9, in_channels=2, num_classes=5, widest_dim=16, pooled_stages=(2, 4))
     subnet, loihi = parse_subnet("(2, 2, 1.5, 4, 2, 1, 1, 2, 2, 3, 16)"), shipped_profile("loihi")
+    counts = OperationCounts.given(uniform_rates(0.25, operations(shape, subnet)))
     reports = {
-        name: EnergyModel(shape, shipped_convention(name), loihi).at_rate(subnet, 0.25)
+        name: EnergyModel(shape, shipped_convention(name), loihi).from_counts(subnet, counts)
         for name in shipped_names("conventions")
         if name != "border-exact"
     }
@@ -86,7 +88,7 @@ def test_a_module_s_heat_map_shows_inputs(aspk: Aspk, own_net: Path) -> None:
     drawn = (own_net / "map.svg").read_text()
     assert "Mean input value of own_net:Net" in drawn
     assert "Firing" not in drawn
-    identity = aspk("energy", "--module", "torch.nn:Identity", "--input-shape", "2,3,4", "--heatmap", "map.svg")
+    identity = aspk("energy", "module", "torch.nn:Identity", "--input-shape", "2,3,4", "--heatmap", "map.svg")
     assert "the module has no spikes by time step to draw" in said(identity)
 
 
@@ -95,7 +97,7 @@ def test_an_image_of_bytes_is_said_to_be_read_as_spikes(aspk: Aspk, own_net: Pat
     pixels = np.arange(0, 240, 10).reshape(6, 4)
     for name, array in (("bytes", pixels.astype(np.uint8)), ("shares", pixels / 255)):
         np.save(own_net / f"{name}.npy", array)
-    told = [said(aspk("energy", "--module", "own_net:Plain", "--input", f"{name}.npy")) for name in ("bytes", "shares")]
+    told = [said(aspk("energy", "module", "own_net:Plain", "--input", f"{name}.npy")) for name in ("bytes", "shares")]
     assert "a value n read as n spikes (divide a pixel's bytes by 255): fc (up to 230)" in told[0]
     assert "n spikes" not in told[1]
 

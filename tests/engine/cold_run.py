@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,9 +44,7 @@ def run_once(precision: str, part: str) -> str:
 
 def report(arguments: list[str]) -> dict[str, Any]:
     """Of every loop: what came from a cache, what did not, where it is, and the code."""
-    began = time.perf_counter()
     result = run_once(arguments[PRECISION], arguments[PART]) if arguments[PART] != "none" else ""
-    seconds = time.perf_counter() - began
     from autospikformer_cli.engine import attention, kernels
 
     loops = {"attend": attention.attend_images} | {
@@ -57,7 +54,6 @@ def report(arguments: list[str]) -> dict[str, Any]:
     is_fresh = not any(sum(loop.stats.cache_hits.values()) for loop in loops.values())
     return {
         "package": kernels.__file__,
-        "seconds": seconds,
         "result": result,
         "hits": {name: sum(loop.stats.cache_hits.values()) for name, loop in loops.items()},
         "misses": {name: sum(loop.stats.cache_misses.values()) for name, loop in loops.items()},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autospikformer_cli.data.description import DataDescription
@@ -138,7 +138,7 @@ def _changed(draw: st.DrawFn, subnet: Subnet) -> Subnet:
     return replace(subnet, **{gene: (*values[:block], value, *values[block + 1 :])})
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(subnets=subnets_of(), others=subnets_of(), memory=st.sampled_from(MEMORIES))
 def test_what_a_subnet_measures_does_not_depend_on_the_others(
     measured: Measurements, subnets: list[Subnet], others: list[Subnet], memory: int

@@ -33,7 +33,7 @@ def test_a_range_holds_every_step_exactly(low: int, step: int, steps: int, place
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.sets(st.decimals(1, 20, places=2), min_size=1, max_size=12))
 def test_any_choices_survive_writing(choices: set[Decimal]) -> None:
     ordered = tuple(sorted(choices))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autospikformer_cli.errors import Faults, UserError
@@ -335,7 +335,7 @@ TOML_VALUES = st.recursive(
 EVERY_KEY = [f"{table}.{key}" if table else key for table, keys in known_keys().items() for key in keys]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(key=st.sampled_from(EVERY_KEY), value=TOML_VALUES)
 def test_any_value_of_any_key_is_taken_or_refused_in_our_words(key: str, value: Any) -> None:
     try:

@@ -96,7 +96,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, 
     return {path for _ in [0] if path} | {found for key, item in inside for found in paths(item, (*path, key))}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
 def test_no_key_of_any_document_is_overlooked(document: dict[str, Any], multiline: bool) -> None:
     text = tomli_w.dumps(document, multiline_strings=multiline)

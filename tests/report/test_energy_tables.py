@@ -12,18 +12,20 @@ import pytest
 from rich.console import RenderableType
 
 from autospikformer_cli.energy.comparison import Comparison, LayerComparison
-from autospikformer_cli.energy.counts import InputRate
+from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport, LayerEnergy
+from autospikformer_cli.energy.rates import uniform_rates
+from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
-from autospikformer_cli.report.energy_comparison import ConventionRow, ann_table, conventions_table
+from autospikformer_cli.report.energy_comparison import ann_table, conventions_table
 from autospikformer_cli.report.energy_csv import energy_csv
 from autospikformer_cli.report.energy_layout import groups_of
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.provenance import fidelity_notes
-from autospikformer_cli.report.units import EnergyUnit
 from autospikformer_cli.space import parse_subnet
-from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.layout import NetworkShape, operations
+from autospikformer_cli.units import EnergyUnit
 
 Render = Callable[[RenderableType, int], list[str]]
 
@@ -110,7 +112,9 @@ def numbers_of(line: str) -> list[str]:
 def test_the_paper_s_network_keeps_its_numbers_whole(profile: str, render: Render) -> None:
     shape = NetworkShape(image_size=32, in_channels=3, num_classes=10, widest_dim=384)
     subnet = parse_subnet("(4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1, 2, 2, 2, 2, 16, 384)")
-    layers = EnergyModel(shape, shipped_convention("sound"), shipped_profile(profile)).at_rate(subnet, 0.25).layers
+    counts = OperationCounts.given(uniform_rates(0.25, operations(shape, subnet)))
+    model = EnergyModel(shape, shipped_convention("sound"), shipped_profile(profile))
+    layers = model.from_counts(subnet, counts).layers
     layers = tuple(replace(layer, memory_j=1e-5, neurons_j=1e-5) if profile == "loihi" else layer for layer in layers)
     wide, narrow = (render(energy_table("Energy", layers), width) for width in (100, 80))
     assert max(map(len, wide)) <= 100

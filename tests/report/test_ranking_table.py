@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import RenderableType
 
-from autospikformer_cli.report.ranking_table import Ranking, Retrained, meaning, ranking_document, ranking_table
+from autospikformer_cli.analysis.ranking import Ranking, Retrained
+from autospikformer_cli.report.ranking_table import ranking_table
 from autospikformer_cli.space import parse_subnet
 
 Render = Callable[[RenderableType, int], list[str]]
@@ -66,12 +67,12 @@ def test_rows_tell_the_moves(render: Render) -> None:
     ],
 )
 def test_what_it_means(correct: tuple[tuple[int, int], ...], said: str) -> None:
-    assert said in meaning(ranking(*correct))
+    assert said in ranking(*correct).meaning
 
 
 def test_what_is_undefined_is_null(render: Render) -> None:
     flat = ranking((50, 60), (60, 60), (70, 60))
-    document = ranking_document(flat)
+    document = flat.to_document()
     assert (document["kendall_tau"], document["tau_interval"], document["resamples_with_an_order"]) == (None, None, 0)
     assert document["pairs"] == {"alike": 0, "reversed": 0, "tied": 3}
     assert "Kendall's tau-b is undefined" in " ".join(render(ranking_table("Title", flat), 100))

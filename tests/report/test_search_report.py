@@ -4,91 +4,102 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from math import nan
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import RenderableType
 
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.report.document import search_document
+from autospikformer_cli.measurement import Candidate, Provenance
+from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.paper import paper_table
-from autospikformer_cli.report.provenance import Provenance, provenance_panel
+from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.search_report import search_report
-from autospikformer_cli.search.fitness import Bounds, Fitness
+from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.search.fitness import Bounds, Fitness, Scored, Scores
+from autospikformer_cli.store.population import Population
 
 Render = Callable[[RenderableType, int], list[str]]
 
+RECIPE = load_recipe("cifar100-small", {"seed": 7})
 PROVENANCE = Provenance(
-    dataset="cifar100",
     split="validation",
+    split_hash="a" * 64,
     images=500,
-    batchnorm="recalibrate",
+    calibration_hash="b" * 64,
     calibration_images=256,
+    batchnorm="recalibrate",
     fidelity="sound",
-    energy_profile="cmos45",
-    energy_convention="sound",
-    algorithm="evolution",
-    alpha=0.5,
-    normalise="archive",
-    bounds=Bounds((74.0, 80.0), (448e-6, 925e-6)),
-    seed=7,
+    weights_hash="c" * 64,
+    precision="float32",
+    device="cpu",
     epochs=15,
     engine="event_driven",
-    note="the space has only 3 subnets: all were measured",
 )
+NOTE = "the space has only 3 subnets: all were measured"
+
+
+def results_of(
+    scores: Scores, baseline: Scored | None = None, recipe: Recipe = RECIPE, note: str = "", **provenance: Any
+) -> SearchResults:
+    """Scores of a search under a recipe; further keys are those of its provenance."""
+    measured = replace(PROVENANCE, **provenance)
+    state: dict[str, object] = {"algorithm": "evolution", "generation": 0, "note": note}
+    population = Population(recipe.name, recipe.to_toml(), measured, (), None, state)
+    return SearchResults(Path("runs/x"), population, recipe, scores, baseline, None)
+
+
+def panel_of(render: Render, width: int, bounds: Bounds | None = None, **keys: Any) -> list[str]:
+    return render(provenance_panel(results_of(Scores((), bounds), **keys)), width)
 
 
 def test_how_numbers_were_obtained(render: Render) -> None:
-    assert render(provenance_panel(PROVENANCE), 100) == [
-        "╭─ How these numbers were obtained ───────────────────────────────────────────────╮",
-        "│ accuracy   500 validation images of cifar100; interval: 95 %, binomial (Wilson) │",
-        "│ BatchNorm  recalibrate on 256 training images                                   │",
-        "│ energy     joules an image, profile cmos45, convention sound                    │",
-        "│ fidelity   sound                                                                │",
-        "│ F_AEB      alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)      │",
-        "│ bounds     accuracy 74.00 to 80.00 %, energy 0.4480 to 0.9250 mJ                │",
-        "│ search     evolution, seed 7                                                    │",
-        "│ engine     event_driven                                                         │",
-        "│ weights    inherited from a supernet of 15 epochs, not retrained                │",
-        "│ note       the space has only 3 subnets: all were measured                      │",
-        "╰─────────────────────────────────────────────────────────────────────────────────╯",
+    lines = panel_of(render, 100, Bounds((74.0, 80.0), (448e-6, 925e-6)), note=NOTE)
+    facts = [line.strip("│ ") for line in lines if "switches" not in line]
+    assert facts[:10] == [
+        "╭─ How these numbers were obtained ────────────────────────────────────────────────────────────────╮",
+        "accuracy   500 validation images of cifar100; interval: 95 %, binomial (Wilson)",
+        "BatchNorm  recalibrate on 256 training images",
+        "energy     joules an image, profile cmos45, convention sound",
+        "fidelity   sound",
+        "F_AEB      alpha 0.5 (1 - energy) + 0.5 accuracy, min-max scaled (archive)",
+        "bounds     accuracy 74.00 to 80.00 %, energy 0.4480 to 0.9250 mJ",
+        "search     evolution, seed 7",
+        "engine     event_driven",
+        "weights    inherited from a supernet of 15 epochs, not retrained",
     ]
+    assert facts[-2] == f"note       {NOTE}"
 
 
 def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
-    shown = replace(PROVENANCE, calibration_images=None, batchnorm="batch", bounds=None, epochs=None, note="")
-    text = "\n".join(render(provenance_panel(shown), 100))
-    assert "BatchNorm  batch (statistics of each batch: results depend on its size)  " in text
+    text = "\n".join(panel_of(render, 100, batchnorm="batch", calibration_images=0))
+    assert "BatchNorm  batch (statistics of each batch of 64 images: results depend on its size)  " in text
     assert "bounds     each generation's own" in text
-    assert "weights" not in text
+    assert "limits" not in text
     assert "note" not in text
 
 
-RESOLVED = load_recipe("quickstart").resolved_switches()
-
-
 def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
-    switches = ("search.parents = 10", 'energy.residual = "mac"')
-    shown = replace(PROVENANCE, switches=switches, resolved={**RESOLVED, "energy.residual": "mac"})
-    lines = render(provenance_panel(shown), 80)
+    recipe = load_recipe("quickstart", {"search.parents": 11, "energy.residual": "mac"})
+    lines = panel_of(render, 80, recipe=recipe, note=NOTE)
     text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
-    assert 'fidelity sound, but search.parents = 10, energy.residual = "mac" F_AEB' in text
+    assert 'fidelity sound, but search.parents = 11, energy.residual = "mac" F_AEB' in text
     assert "switches model: network spikformer, neuron lif, attention_scale 0.125," in text
     assert "decay_input true, fires_at reach, stem_threshold 1.0" in text
-    assert "; search: split validation, alpha 0.5, normalise archive, parents 10," in text
+    assert "; search: split validation, alpha 0.5, normalise archive, parents 11," in text
     assert "energy: convention sound, profile cmos45, first_layer_steps once, residual mac, order qk_v, " in text
     assert "rate layer, border ignored, batchnorm_folded true, head true note" in text
     assert max(map(len, lines)) <= 80
-    assert max(len(line) for line in render(provenance_panel(shown), 200)) == 100
-    document = shown.to_document()
-    assert (document["fidelity"], document["switches"]) == ("sound", switches)
-    assert document["resolved"] == {**RESOLVED, "energy.residual": "mac"}
+    assert max(len(line) for line in panel_of(render, 200, recipe=recipe)) == 100
+    document = results_of(Scores((), None), recipe=recipe).provenance_document()
+    assert (document["fidelity"], document["switches"]) == ("sound", recipe.switches())
+    assert document["resolved"] == recipe.resolved_switches()
 
 
 @pytest.mark.parametrize(("images", "batch"), [(600, 512), (20, 20)])
 def test_results_that_depend_on_the_batch_size_say_so(images: int, batch: int, render: Render) -> None:
-    shown = replace(PROVENANCE, images=images, batchnorm="batch", calibration_images=None, resolved=RESOLVED)
-    text = "\n".join(render(provenance_panel(shown), 100))
+    keys = {"images": images, "batchnorm": "batch", "calibration_images": 0}
+    text = "\n".join(panel_of(render, 100, recipe=load_recipe("quickstart"), **keys))
     assert f"BatchNorm  batch (statistics of each batch of {batch} images: results depend on its size)" in text
 
 
@@ -96,7 +107,7 @@ def test_a_report_holds_front_top_correlation_paper_and_provenance(
     archive: list[Candidate], baseline: Candidate, fitness: Fitness, render: Render
 ) -> None:
     scores = fitness.score(archive)
-    report = search_report(scores, fitness.of_outsider(baseline, scores), PROVENANCE, paper_table("small"))
+    report = search_report(results_of(scores, fitness.of_outsider(baseline, scores)), paper_table("small"))
     lines = render(report, 80)
     titles = [line for line in lines if line.startswith(("Pareto front", "Top", "Kendall", "Paper, ", "╭"))]
     assert [title.rstrip("─╮ ") for title in titles] == [
@@ -113,7 +124,7 @@ def test_a_report_holds_front_top_correlation_paper_and_provenance(
 
 def test_a_report_of_nothing_and_of_rejected_candidates(archive: list[Candidate], render: Render) -> None:
     hopeless = Fitness(0.5, "archive", lambda candidate: nan)
-    text = "\n".join(render(search_report(hopeless.score(archive), None, PROVENANCE), 100))
+    text = "\n".join(render(search_report(results_of(hopeless.score(archive))), 100))
     assert "Pareto front: 0 of 0 candidates" in text
     assert "Kendall's tau between accuracy and energy: undefined over 0 candidates" in text
     assert "Rejected: 3 (c0, c1, c2): energy is not finite (nan)" in text
@@ -121,7 +132,7 @@ def test_a_report_of_nothing_and_of_rejected_candidates(archive: list[Candidate]
 
 def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
     scores = fitness.score(archive)
-    document = json.loads(json.dumps(search_document(scores, fitness.of_outsider(baseline, scores), PROVENANCE)))
+    document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
         "candidates", "pareto", "baseline", "kendall_tau", "hypervolume", "alpha", "bounds", "generation_bounds",
         "rejected", "provenance",
@@ -158,14 +169,14 @@ def test_what_is_undefined_is_null(archive: list[Candidate], baseline: Candidate
     by_generation = replace(fitness, normalise="generation")
     scores = by_generation.score(archive)
     outsider = by_generation.of_outsider(baseline, scores)
-    document = json.loads(json.dumps(search_document(scores, outsider, PROVENANCE)))
+    document = json.loads(json.dumps(results_of(scores, outsider).to_document()))
     assert document["bounds"] is None
     assert set(document["generation_bounds"]) == {"0", "1"}
     assert document["baseline"]["fitness"] is None
-    alone = search_document(fitness.score(archive[:1]), None, PROVENANCE)
+    alone = results_of(fitness.score(archive[:1])).to_document()
     assert (alone["kendall_tau"], alone["baseline"]) == (None, None)
     hopeless = Fitness(0.5, "archive", lambda candidate: nan)
-    document = search_document(hopeless.score(archive[:1]), None, PROVENANCE)
+    document = results_of(hopeless.score(archive[:1])).to_document()
     json.dumps(document, allow_nan=False)
     assert document["rejected"] == [
         {"id": "c0", "subnet": [2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348], "reason": "energy is not finite (nan)"}

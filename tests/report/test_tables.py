@@ -3,19 +3,25 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import torch
 from rich.console import RenderableType
 
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.report.evaluation_table import Evaluation, evaluation_table
+from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount
+from autospikformer_cli.recipe import Recipe, load_recipe
+from autospikformer_cli.report.evaluation_table import evaluation_table
 from autospikformer_cli.report.redundancy_table import redundancy_table
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
 from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.runs.evaluation import EvaluationResult
+from autospikformer_cli.runs.redundancy import Redundancy
 from autospikformer_cli.search.fitness import Fitness
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.space import parse_subnet
+from autospikformer_cli.store.evaluations import Evaluation, FineTuning
 
 Render = Callable[[RenderableType, int], list[str]]
 
@@ -84,14 +90,24 @@ def test_the_front_leaves_out_what_is_dominated(archive: list[Candidate], fitnes
     assert [scored.id for scored in pareto_front(fitness.score(archive).ranked)] == ["c1", "c0"]
 
 
-EVALUATION = Evaluation(
-    "inherited", parse_subnet("(1, 4, 2, 1, 2, 4, 32)"), "test", 350, 360, 120_400, 5.5e-6, 0.2, "recalibrate", "sound",
-    engine="event_driven", synaptic_events=2_500_000.25,
-)  # fmt: skip
+MEASURED = Measurement(350, 360, 120_400, (), (SpikeCount("lif", (720, 720, 720, 720), 10),), 0)
+
+
+def evaluation_of(recipe: Recipe, tuning: FineTuning | None = None) -> EvaluationResult:
+    """A result under a recipe. Who measured it, and every image's prediction, are not shown."""
+    obtained = Provenance("test", "", 360, "", 0, recipe.model.batchnorm, "sound", "", "float32", "cpu", 1)
+    obtained = replace(obtained, engine="event_driven")
+    subnet = parse_subnet("(1, 4, 2, 1, 2, 4, 32)")
+    stored = Evaluation(subnet, "test", obtained, MEASURED, tuning, "2026-11-28", recipe.to_toml())
+    unused: Any = None
+    return EvaluationResult(stored, recipe, 5.5e-6, 2_500_000.25, "", unused, unused)
+
+
+EVALUATION = evaluation_of(load_recipe("quickstart"))
 
 
 def test_an_evaluation(render: Render) -> None:
-    assert render(evaluation_table("Evaluation of best", [EVALUATION]), 80) == [
+    assert render(evaluation_table("Evaluation of best", [EVALUATION]), 80)[:14] == [
         "Evaluation of best",
         "                        inherited",
         "──────────────────────────────────────────────",
@@ -111,14 +127,7 @@ def test_an_evaluation(render: Render) -> None:
 
 def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(render: Render) -> None:
     recipe = load_recipe("quickstart", ['fidelity="authors"', "search.alpha=0.25", "model.detach_reset=false"])
-    authors = replace(
-        EVALUATION,
-        batchnorm="batch",
-        fidelity=recipe.fidelity,
-        switches=recipe.switches(),
-        resolved=recipe.resolved_switches(),
-    )
-    tuned = replace(authors, label="fine-tuned, 2 epochs")
+    authors, tuned = evaluation_of(recipe), evaluation_of(recipe, FineTuning(2, False, ""))
     lines = render(evaluation_table("Evaluation of best", [authors, tuned]), 80)
     text = " ".join(" ".join(lines).split())
     assert "statistics of each batch of 360" in " ".join(line[24:50].strip() for line in lines)
@@ -151,22 +160,28 @@ def test_an_evaluation_as_json() -> None:
         "engine": "event_driven",
         "batchnorm": "recalibrate",
         "fidelity": "sound",
-        "switches": [],
-        "resolved": {},
+        "switches": ["search.parents = 10"],
+        "resolved": load_recipe("quickstart").resolved_switches(),
         "silent_channels": 0,
         "selected_on": None,
     }
 
 
 def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
-    most, least = [(3, 0.5), (40, 0.75)], [(9, 0.125), (8, 0.0625), (1, 0.25)]
-    assert render(redundancy_table("Redundancy", most, least, ["mean SSIM 0.30"]), 80) == [
-        "Redundancy",
+    ssim = [0.5] * 41
+    for channel, value in {3: 0.5, 40: 0.75, 9: 0.125, 8: 0.0625, 1: 0.25}.items():
+        ssim[channel] = value
+    images: Any = ImageSet(torch.zeros(7, 1, 1, 1), torch.zeros(7), torch.zeros(7), "validation", "")
+    subnet, recipe = parse_subnet("(1, 4, 2, 1, 2, 4, 41)"), load_recipe("quickstart")
+    found = Redundancy(subnet, images, "event_driven", recipe, tuple(ssim), (40, 3), (8, 9, 1))
+    assert render(redundancy_table(found), 80)[:9] == [
+        "Redundancy of the embedding of (1, 4, 2, 1, 2, 4, 41)",
         "      Most redundant             Least redundant",
         "Rank         channel  Mean SSIM          channel  Mean SSIM",
         "───────────────────────────────────────────────────────────",
         "   1              40     0.7500                8     0.0625",
         "   2               3     0.5000                9     0.1250",
         "   3                                           1     0.2500",
-        "mean SSIM 0.30",
+        "mean over all 41 channels: 0.480; 7 validation images",
+        "SSIM: rate maps over T, data range 1, 7 x 7 uniform window",
     ]

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from autospikformer_cli.report.units import energy_unit, format_count, format_energy, format_share
+from autospikformer_cli.units import energy_unit, format_count, format_energy, format_share
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autospikformer_cli.search.fronts import dominates, pareto_front
+from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.sorting import dominates
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class Spot:
     energy_j: float
     name: int = 0
 
+    @property
+    def costs(self) -> tuple[float, float]:
+        """Both objectives, less being better."""
+        return -self.top1, self.energy_j
+
 
 SPOTS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=30).map(
     lambda pairs: [Spot(float(top1), float(energy), name) for name, (top1, energy) in enumerate(pairs)]
@@ -24,7 +30,7 @@ SPOTS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=30).m
 
 @given(SPOTS)
 def test_the_front_is_what_nothing_dominates(spots: list[Spot]) -> None:
-    expected = [spot for spot in spots if not any(dominates(other, spot) for other in spots)]
+    expected = [spot for spot in spots if not any(dominates(other.costs, spot.costs) for other in spots)]
     found = pareto_front(spots)
     assert sorted(spot.name for spot in found) == sorted(spot.name for spot in expected)
     assert [spot.energy_j for spot in found] == sorted(spot.energy_j for spot in found)
@@ -32,10 +38,10 @@ def test_the_front_is_what_nothing_dominates(spots: list[Spot]) -> None:
 
 
 def test_dominance_needs_one_better_and_none_worse() -> None:
-    assert dominates(Spot(77.9, 0.5), Spot(77.8, 0.5))
-    assert dominates(Spot(77.9, 0.4), Spot(77.9, 0.5))
-    assert not dominates(Spot(77.9, 0.5), Spot(77.9, 0.5))
-    assert not dominates(Spot(78.0, 0.6), Spot(77.9, 0.5))
+    assert dominates(Spot(77.9, 0.5).costs, Spot(77.8, 0.5).costs)
+    assert dominates(Spot(77.9, 0.4).costs, Spot(77.9, 0.5).costs)
+    assert not dominates(Spot(77.9, 0.5).costs, Spot(77.9, 0.5).costs)
+    assert not dominates(Spot(78.0, 0.6).costs, Spot(77.9, 0.5).costs)
 
 
 def test_equal_points_all_stay_in_their_order() -> None:

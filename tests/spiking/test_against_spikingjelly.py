@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -45,12 +45,7 @@ neurons = st.builds(
     tau=st.one_of(st.sampled_from([1.25, 2.0, 10.0]), st.floats(1.25, 10)),
     threshold=st.one_of(st.sampled_from([0.6, 1.0, 2.0]), st.floats(0.6, 2)),
 )
-over_inputs = settings(
-    max_examples=100,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+over_inputs = settings(max_examples=100)
 
 
 class _Rectangle(torch.autograd.Function):

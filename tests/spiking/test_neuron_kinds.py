@@ -15,7 +15,7 @@ from torch.nn import functional
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import format_of
 from autospikformer_cli.registry import Registry
-from autospikformer_cli.runs.assembly import neuron_kind
+from autospikformer_cli.runs.building import neuron_kind
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.extraction import ExtractedSubnet
 from autospikformer_cli.spiking.layout import num_params
@@ -49,7 +49,7 @@ def stranger(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "[aspk.neurons]\nintegrator = strange_neurons:Integrator\nbroken = strange_neurons:not_a_neuron\n"
     )
     monkeypatch.syspath_prepend(str(own_folder))
-    monkeypatch.setattr("autospikformer_cli.runs.assembly.NEURONS", Registry("neurons"))
+    monkeypatch.setattr("autospikformer_cli.runs.building.NEURONS", Registry("neurons"))
     monkeypatch.delitem(sys.modules, "strange_neurons", raising=False)
 
 

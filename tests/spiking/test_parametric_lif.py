@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -39,12 +39,7 @@ def run(node: Any, x: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     return spikes.detach(), to_input, to_w
 
 
-@settings(
-    max_examples=100,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=100)
 @given(
     tau=st.one_of(st.sampled_from([1.25, 2.0, 10.0]), st.floats(1.25, 10)),
     threshold=st.floats(0.6, 2),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
+from autospikformer_cli.measurement import Candidate, InputCount, Measurement, Provenance, SpikeCount, SynapseCount
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import Population, Provenance
+from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import Checkpoint, EpochRecord, TrainState
 
 RECIPE = "seed = 3\n\n[train]\nepochs = 30\n\n[search]\ngenerations = 20\n"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store import files
 from autospikformer_cli.store.evaluations import (
@@ -20,10 +20,8 @@ from autospikformer_cli.store.evaluations import (
     FineTuning,
     append_evaluation,
     load_evaluations,
-    read_predictions,
     write_predictions,
 )
-from autospikformer_cli.store.population import Provenance
 
 RECIPE = "seed = 3\n"
 
@@ -86,10 +84,12 @@ def test_predictions_come_back(tmp_path: Path) -> None:
     logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     labels, index = np.array([0, 1, 2, 0, 1]), np.array([9, 7, 5, 3, 1])
     write_predictions(tmp_path / "p.h5", logits, labels, index, recipe_toml=RECIPE)
-    read = read_predictions(tmp_path / "p.h5")
-    for stored, original in ((read.logits, logits), (read.labels, labels), (read.index, index)):
-        assert stored.dtype == original.dtype
-        np.testing.assert_array_equal(stored, original)
+    with files.open_h5(tmp_path / "p.h5", "predictions") as file:
+        assert files.get_text(file, "recipe") == RECIPE
+        for name, original in (("logits", logits), ("labels", labels), ("index", index)):
+            stored = files.get(file, name)
+            assert stored.dtype == original.dtype
+            np.testing.assert_array_equal(stored, original)
 
 
 def test_predictions_of_different_images_are_refused(tmp_path: Path) -> None:

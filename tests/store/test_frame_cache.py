@@ -120,10 +120,11 @@ def test_rows_that_fail_leave_the_folder_as_it_was(failure: BaseException, tmp_p
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".a.h5.123.abcdef01.tmp").write_bytes(b"half")
-    (tmp_path / ".b.h5.123.abcdef01.tmp").write_bytes(b"of another file, perhaps being written")
+    other = ".node-7.123.abcdef01.tmp.b.h5"
+    (tmp_path / ".node-7.123.abcdef01.tmp.a.h5").write_bytes(b"half")
+    (tmp_path / other).write_bytes(b"of another file, perhaps being written")
     write(tmp_path / "a.h5", counts())
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".a.h5.lock", ".b.h5.123.abcdef01.tmp", "a.h5"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".a.h5.lock", other, "a.h5"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     )
 
 
-def test_who_must_wait_is_told(tmp_path: Path) -> None:
+def test_who_must_wait_is_told(tmp_path: Path, patience: float) -> None:
     """A second holder comes to `waiting` at once, and goes on when the first lets go."""
     path, told = tmp_path / "frames.h5", Event()
 
@@ -184,6 +185,6 @@ def test_who_must_wait_is_told(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with lock_frames(path):
             other = pool.submit(second)
-            assert told.wait(30)
+            assert told.wait(patience)
             assert not other.done()
-        assert other.result(30)
+        assert other.result(patience)

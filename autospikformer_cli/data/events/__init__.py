@@ -1,1 +1,1 @@
-"""Recordings of event cameras: where they lie, how they are read, cut into frames, and kept as frames."""
+"""Recordings of event cameras: finding them, reading them, cutting them into frames, caching the frames."""

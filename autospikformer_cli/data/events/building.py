@@ -1,24 +1,24 @@
-"""Frames of a listing's recordings: read from the cache, or made first, by several processes where that is quicker."""
+"""Frames of a listing's recordings: read from the cache, or made first, by several processes if that is quicker."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from importlib import metadata
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.data.events import framing as cutting
 from autospikformer_cli.data.events.framing import Framing, count_events
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET, Listing, Recording
@@ -27,26 +27,27 @@ from autospikformer_cli.data.folders import WHERE, absolute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
+from autospikformer_cli.wording import shortened
 
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
-"""progress(description, total), as `Say.progress`."""
+"""A function progress(description, total), such as `Say.progress`."""
 
 BuiltRow = PackedRow | UserError
 
 FORMAT_VERSION = 1
-"""Raised by one whenever a kept file's rows mean something else."""
+"""Add one if the rows of a cached file change their meaning."""
 CACHE_FOLDER = "aspk-frames"
 
 TASK_BYTES = 4 * 2**20
-"""What a process is given at a time, of the recordings' files."""
+"""Bytes of recordings in one task of a process."""
 PROCESS_BYTES = 64 * 2**20
-"""A process more for every so many bytes: one alone reads these in less time than a new one needs to start."""
+"""Bytes of recordings for each process. One process reads these in less time than another needs to start."""
 MOST_PROCESSES = 16
-"""Beyond these, the one that writes the file is too slow for them."""
+"""With more, the process that writes the file would be too slow."""
 TASKS_AHEAD = 3
-"""Tasks waiting or done for each process, so that none waits and memory stays small."""
+"""Submitted tasks for each process: enough that none waits, few enough that memory stays small."""
 MOST_FAULTS = 3
-"""Damaged files that a message names."""
+"""Number of damaged files that a message names."""
 
 
 def read_or_make(
@@ -58,13 +59,12 @@ def read_or_make(
     rows: NDArray[np.int64],
     progress: ShowProgress,
 ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
-    """The frames (n, F, H, W, C) of these recordings of a listing, and how many of them were put in order by time.
+    """The frames (n, F, H, W, C) of n recordings of a listing, and how many of these had their events sorted.
 
-    They are read from their file in the folder `cache`, where all recordings of the part are kept. Where there is none,
-    it is made first, and every recording of the part is opened for that. Two processes never make the same file: the
-    second waits for the first, then reads.
-    Raises UserError for recordings that cannot be used (the first three and their number), for a folder that cannot be
-    written, and for a damaged file of frames.
+    It reads them from a file in the folder `cache`, which has all recordings of the part. If there is no such file, it
+    makes one first, from all recordings of the part. Two processes never make the same file: the second waits for the
+    first, then reads. Raises UserError for unusable recordings (it names three, and their number), if the folder cannot
+    be written, and for a damaged file of frames.
     """
     made_from = _made_from(dataset, part, listing, framing)
     path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
@@ -77,15 +77,15 @@ def read_or_make(
 
 
 def cache_folder(root: str, cache: str | None) -> Path:
-    """The folder that keeps frames: data.cache, or aspk-frames in data.root."""
+    """The folder of cached frames: data.cache, or aspk-frames in data.root."""
     return absolute(root) / CACHE_FOLDER if cache is None else absolute(cache)
 
 
 def _made_from(dataset: str, part: str, listing: Listing, framing: Framing) -> dict[str, Any]:
-    """What decides a file's content. A recording is told by name, size and time of its last change.
+    """All that a file's content depends on. Name, size and time of the last change identify a recording.
 
-    Hashing the recordings themselves would take about as long as making the frames, each time. A copied data set has
-    new times and so gets new frames, which costs time but is never wrong.
+    To hash the recordings themselves would each time take about as long as making the frames. A copied data set has new
+    times, so it gets new frames. That costs time but is never wrong.
     """
     files = [
         f"{os.path.relpath(recording.path, listing.folder)}\0{recording.size}\0{recording.mtime_ns}"
@@ -125,7 +125,7 @@ def _make(
 
 
 def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress) -> Iterator[PackedRow]:
-    """The rows of all recordings. Raises UserError after the last of them where some cannot be used."""
+    """The rows of all recordings. Raises UserError after the last one, if some cannot be used."""
     faults: list[UserError] = []
     for result in results:
         if isinstance(result, UserError):
@@ -136,30 +136,29 @@ def _sound(results: Iterator[BuiltRow], title: str, total: int, shown: Progress)
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        lines = [f"{fault.where} {fault.what}" for fault in faults[:MOST_FAULTS]]
-        if len(faults) > MOST_FAULTS:
-            lines.append(f"and {len(faults) - MOST_FAULTS:,} more")
+        lines = [f"{fault.where} {fault.what}" for fault in faults]
+        named = shortened(lines, "\n    ", MOST_FAULTS, rest="\n    and {:,} more")
         raise UserError(
-            "\n    ".join([f"{len(faults):,} of {total:,} recordings of {title} cannot be used:", *lines]),
+            f"{len(faults):,} of {total:,} recordings of {title} cannot be used:\n    {named}",
             WHERE,
             "replace these files by whole copies, or remove them",
         )
 
 
 def _results(dataset: str, recordings: Sequence[Recording], framing: Framing) -> Generator[BuiltRow]:
-    """A packed row, or what is wrong, of each recording, in their order."""
+    """For each recording, in order, a packed row or its fault."""
     total = sum(recording.size for recording in recordings)
     num_processes = min(os.cpu_count() or 1, total // PROCESS_BYTES + 1, MOST_PROCESSES)
     if num_processes == 1:
         for recording in recordings:
             yield packed_recording(dataset, recording.path, framing)
         return
-    # Every process starts with `spawn`: a fork of one whose threads compute (torch, numba, HDF5) may hang.
-    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_end_with_parent)
+    # Start processes with `spawn`: a fork may hang, because threads of this process compute (torch, numba, HDF5).
+    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=end_with_parent)
     ahead: deque[Future[list[BuiltRow]]] = deque()
     try:
         for task in _tasks(recordings):
-            with _interrupts_held():
+            with held_back({signal.SIGINT}):
                 ahead.append(pool.submit(_packed_recordings, dataset, [recording.path for recording in task], framing))
             if len(ahead) >= TASKS_AHEAD * num_processes:
                 yield from ahead.popleft().result()
@@ -189,37 +188,12 @@ def _tasks(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
         yield task
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this; in processes that are started meanwhile it never arrives.
-
-    A terminal sends it to all of them, and one that is still starting would answer with a traceback of its own.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """Make this process end when the one that started it does, however that ends."""
-    parent = parent_process()
-
-    def wait_and_end() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait_and_end, daemon=True).start()
-
-
 def _packed_recordings(dataset: str, paths: list[str], framing: Framing) -> list[BuiltRow]:
     return [packed_recording(dataset, path, framing) for path in paths]
 
 
 def packed_recording(dataset: str, path: str, framing: Framing) -> BuiltRow:
-    """The frames of one file, packed, or what is wrong with it."""
+    """The packed frames of one file, or its fault."""
     try:
         events, reordered = read_events(dataset, path, framing.sensor)
         return pack_row(count_events(events, framing), reordered=reordered)

@@ -1,4 +1,4 @@
-"""From the events of a recording to frames: counts by frame, row, column and polarity. Every event is in one frame."""
+"""From events to frames: counts by frame, row, column and polarity. Each event is in exactly one frame."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Events = NDArray[Any]
 FrameCounts = NDArray[np.uint16]
 
 VERSION = 1
-"""Raised by one whenever the same recording gives other frames than before, so that kept frames are made again."""
+"""Add one if a recording gives other frames than before. Cached frames are then made again."""
 MOST_EVENTS = int(np.iinfo(np.uint16).max)
-"""Events that a pixel of a frame can hold."""
+"""Most events of a pixel in a frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
     """How recordings become frames.
 
-    frames: F, of each recording. split_by, polarity: as the recipe's keys. sensor: width and height in pixels of the
-    camera. size: height and width in pixels of the frames.
+    frames: number F of frames of a recording. split_by, polarity: as the recipe's keys. sensor: width and height of the
+    camera, in pixels. size: height and width of the frames, in pixels.
     """
 
     frames: int
@@ -41,13 +41,13 @@ class Framing:
 
 
 def frame_starts(times: NDArray[np.int64], framing: Framing) -> NDArray[np.int64]:
-    """Places of the first event of every frame (F,), in events ordered by time; a frame ends where the next starts.
+    """Positions (F,) of each frame's first event, in events ordered by time. A frame ends where the next one starts.
 
-    With N events from t_0 to t_N-1, as SpikingJelly cuts them:
-    count: frame i starts at event i floor(N / F); time: at the first event with t >= t_0 + i floor((t_N-1 - t_0) / F).
-    The last frame takes what is left over, at most F - 1 events or F - 1 microseconds more than its share. So a
-    recording of fewer than F events, or microseconds, lies in its last frame.
-    tonic's ToFrame drops these events: the remainder by count, and by time the last event at least.
+    With N events from t_0 to t_N-1, as SpikingJelly cuts them: by count, frame i starts at event i floor(N / F); by
+    time, at the first event with t >= t_0 + i floor((t_N-1 - t_0) / F).
+    The last frame takes the remainder: at most F - 1 events, or F - 1 microseconds, more than its share. So a recording
+    of fewer than F events, or microseconds, is all in its last frame. tonic's ToFrame drops these events: by count, the
+    remainder; by time, at least the last event.
     """
     places = np.arange(framing.frames, dtype=np.int64)
     if framing.split_by == "count":
@@ -57,11 +57,11 @@ def frame_starts(times: NDArray[np.int64], framing: Framing) -> NDArray[np.int64
 
 
 def count_events(events: Events, framing: Framing) -> FrameCounts:
-    """Frames (F, H, W, C) of at least one event, ordered by time and inside the sensor: counts.
+    """Count events in frames (F, H, W, C).
 
-    A pixel (x, y) of the sensor goes to column floor(x W / width) and row floor(y H / height). Channel 0 has the events
-    of falling light and 1 those of rising light (p); merged, both are in channel 0.
-    Raises UserError where a pixel has more than 65,535 events in one frame.
+    events: at least one, ordered by time, inside the sensor. A sensor pixel (x, y) goes to column floor(x W / width)
+    and row floor(y H / height). Channel 0 counts events of falling light, channel 1 those of rising light (p). If
+    polarities are merged, channel 0 counts both. Raises UserError if a pixel has more than 65,535 events in one frame.
     """
     num_frames, height, width, channels = framing.shape
     ends = np.append(frame_starts(events["t"], framing)[1:], len(events))
@@ -81,5 +81,5 @@ def count_events(events: Events, framing: Framing) -> FrameCounts:
 
 
 def as_small_as_fits(counts: FrameCounts, largest: int) -> NDArray[np.uint8] | FrameCounts:
-    """The counts as uint8 where the largest of the data set fits into it, else as they are."""
+    """The counts as uint8, if `largest` fits into it, else unchanged. largest: the largest count of the data set."""
     return counts.astype(np.uint8) if largest <= np.iinfo(np.uint8).max else counts

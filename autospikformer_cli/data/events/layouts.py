@@ -1,7 +1,7 @@
-"""Where the recordings of event data sets lie: their own folders, as tonic lays them. Names only, none is read.
+"""Folders of event data sets, in tonic's layout. Reads names, not recordings.
 
-tonic's data set classes want every file (or their archives), and list them in the order of the file system for all but
-N-MNIST. So the folders are read here, sorted, and what is there is loaded; only the files go through tonic's readers.
+tonic's data set classes need all files, or their archives. For all but N-MNIST they list files in the order of the file
+system. So this module lists the folders itself, sorted, and takes the files that exist. Only reading a file uses tonic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPLIT_NAMES = {"train": "training", "test": "test"}
 
 
 class Recording(NamedTuple):
-    """A file of events, its class, and what tells it from another file at that place."""
+    """A file of events and its class. size and mtime_ns show whether another file has replaced it."""
 
     path: str
     label: int
@@ -30,12 +30,12 @@ class Recording(NamedTuple):
 
 @dataclass(frozen=True)
 class EventDataset:
-    """A data set of event cameras as it is published.
+    """A published data set of an event camera.
 
-    tonic_folder: the folder that tonic makes for it in data.root; the one above it is taken too. part_folders: of the
-    parts that have one of their own, inside it. classes: names in the order of their numbers, which are also the class
-    folders' names; None: as many as there are folders. sensor: width and height in pixels. image_size: side of the
-    frames where the recipe has none. num_recordings: of each part, or of all together under "". layout: for messages.
+    tonic_folder: the folder that tonic makes for it in data.root; data.root itself may hold the data set, too.
+    part_folders: part -> its folder in there. classes: class names in the order of their numbers, which are also folder
+    names; None: the folders found. sensor: width and height in pixels. image_size: side of the frames if the recipe
+    gives none. num_recordings: of each part, or of all parts under "". layout: the folders, as messages show them.
     """
 
     title: str
@@ -95,17 +95,17 @@ LAYOUTS_BY_DATASET = {
         "data.root/ibmGestureTrain/userNN_light/<class>.npy and data.root/ibmGestureTest/userNN_light/<class>.npy",
     ),
 }
-"""The data sets that lie in files, by the recipe's name. Sizes, sensors and counts are those of tonic's copies."""
+"""Data sets in files, by the recipe's name. Sizes, sensors and counts are those of tonic's copies."""
 
 TRAINING_SHARE = 9, 10
-"""Of CIFAR10-DVS, which has no split of its own: the first 9 of 10 recordings of each class, as published networks."""
+"""CIFAR10-DVS has no splits. As for published networks, the first 9 of 10 recordings of each class are for training."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of one part, in the order that numbers them: class folders, then files, by name as text.
+    """The recordings of one part. They are numbered by class folder, then by file name, both sorted as text.
 
-    folder: that names are relative to. note: what the user should know of them, or "".
+    folder: the part's folder; `building` hashes paths relative to it. note: a remark for the user, or "".
     """
 
     folder: Path
@@ -118,9 +118,9 @@ def list_recordings(dataset: str, root: str, part: str) -> Listing:
     """The recordings of one part ("train", "test") of a data set.
 
     File names sort as text: cifar10_cat_10 comes before cifar10_cat_2. DVS128 Gesture has a folder for each user and
-    light, and files sort inside them. Names that start with a dot are passed over.
-    CIFAR10-DVS's parts are the first 90 % of each class (rounded up) and the rest, of the files that are there; from 2
-    files on both have one. Raises UserError where no recording is there, or one of an unknown class.
+    light; files sort inside it. Names that start with a dot are ignored. In CIFAR10-DVS, "train" is the first 90 %
+    (rounded up) of each class's files, "test" the rest. With 2 or more files, both parts have one.
+    Raises UserError if there is no recording, or one of an unknown class.
     """
     kind = LAYOUTS_BY_DATASET[dataset]
     folder = _part_folder(kind, root, part)
@@ -147,9 +147,9 @@ def list_recordings(dataset: str, root: str, part: str) -> Listing:
 
 
 def class_folders(dataset: str, root: str) -> tuple[str, ...]:
-    """Names of the class folders with recordings in them, sorted as text: a class's number is its place here.
+    """Names of the class folders that have recordings, sorted as text. A class's number is its position here.
 
-    Raises UserError where there is none.
+    Raises UserError if there are none.
     """
     kind = LAYOUTS_BY_DATASET[dataset]
     folder = _part_folder(kind, root, "train")

@@ -1,11 +1,11 @@
-"""One file of events, through tonic's readers, checked: what they would let pass, misread, or die of is said here.
+"""Reads one file of events through tonic's readers, and checks what these would accept, misread or crash on.
 
-tonic (1.7) is worked round in these places, each held by a test that fails once tonic is mended:
-- read_mnist_file takes a file that ends inside an event for one of other columns: `_read_bin` looks at the length;
-- read_aedat4 needs a package that tonic does not require, aedat, which ends the whole process at some damaged headers
-  and panics, with an exception that is no Exception, at others: `_read_aedat4` checks the container first;
-- DVSGesture multiplies times by 1,000 in the file's own type, where they may not fit: `_read_npy` widens them first;
-- read_dvs_ibm always fails, so the original .aedat files of DVS128 Gesture are not read, but tonic's .npy files are.
+It works round these faults of tonic 1.7. For each, a test fails once tonic is repaired.
+- read_mnist_file misreads the columns of a file that ends inside an event. `_read_bin` checks the length.
+- read_aedat4 needs aedat, a package that tonic does not require. At some damaged headers aedat ends the whole process.
+  At others it raises an exception that is not an Exception. `_read_aedat4` checks the container first.
+- DVSGesture multiplies times by 1,000 in the file's own type, which may overflow. `_read_npy` widens them first.
+- read_dvs_ibm always fails. So this reads tonic's .npy files of DVS128 Gesture, but not its original .aedat files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autospikformer_cli.errors import UserError
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int8)])
 BIN_EVENT_BYTES = 5
 LARGEST_TIME = 2**53
-"""Whole numbers below this are exact in float64, and their thousandfold is in int64."""
+"""Whole numbers below this are exact in float64, and fit into int64 after multiplication by 1,000."""
 REPLACE = "replace the file by a whole copy, or remove it"
 
 AEDAT4_MAGIC = b"#!AER-DAT4.0\r\n"
@@ -32,12 +32,12 @@ AEDAT4_IDENTIFIER = b"IOHE"
 
 
 def read_events(dataset: str, path: str, sensor: tuple[int, int]) -> tuple[Events, bool]:
-    """The events of a file, ordered by time, and whether they had to be put in order.
+    """The events of a file, ordered by time, and whether they had to be sorted.
 
-    Events of the same time stay in the order of the file. Time should never run backwards, and did not in any recording
-    of N-MNIST, N-Caltech101 or in AEDAT 4 that we looked at; where it does, sorting loses nothing, and is told.
-    sensor: width and height in pixels. Raises UserError for a file that is cut short or damaged, that has no event, or
-    one outside the sensor. A file cut between two events of N-MNIST's format cannot be told from a short recording.
+    Events of the same time stay in the file's order. Time should never run backwards, and it did not in any recording
+    of N-MNIST, N-Caltech101 or in AEDAT 4 that we looked at. If it does, sorting loses nothing, and the user is told.
+    sensor: width and height in pixels. Raises UserError for a file that is cut short or damaged, has no events, or has
+    an event outside the sensor. In N-MNIST's format, a file cut between two events looks like a short recording.
     """
     events = READERS[dataset](path)
     if not len(events):
@@ -90,7 +90,7 @@ def _read_aedat4(path: str) -> Events:
         raise UserError(fault, path, REPLACE)
     try:
         events = read_aedat4(path)
-    except BaseException as error:  # aedat's PanicException derives from BaseException only
+    except BaseException as error:  # aedat's PanicException is not an Exception
         if isinstance(error, ValueError) and "need at least one array" in str(error):
             return np.empty(0, EVENT)
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
@@ -100,7 +100,7 @@ def _read_aedat4(path: str) -> Events:
 
 
 def require_aedat() -> None:
-    """Raises UserError where the package that reads AEDAT 4 is not installed."""
+    """Raises UserError if the package that reads AEDAT 4 is not installed."""
     try:
         import aedat  # noqa: F401
     except ImportError as error:
@@ -112,10 +112,11 @@ def require_aedat() -> None:
 
 
 def aedat4_fault(file: BinaryIO) -> str | None:
-    """What is wrong with the container of an AEDAT 4 file, None where nothing is. Events are not looked at.
+    """What is wrong with the container of an AEDAT 4 file; None if nothing is. It does not look at events.
 
-    A line of magic bytes; a flatbuffer with the compression, the place of the table that ends the file (-1: none) and
-    an XML text, after its length in 4 bytes; then packets, each after a stream's number and its length in 4 bytes.
+    The format: a line of magic bytes. A flatbuffer, after its length in 4 bytes, with the compression, the position of
+    the table that ends the file (-1: none) and an XML text. Packets, each after a stream's number and its length in 4
+    bytes.
     """
     if file.read(len(AEDAT4_MAGIC)) != AEDAT4_MAGIC:
         return "is no AEDAT 4 file: it does not begin with #!AER-DAT4.0"
@@ -137,7 +138,7 @@ def aedat4_fault(file: BinaryIO) -> str | None:
 
 
 def _packets_end(header: bytes, length: int) -> int:
-    """The place in the file where packets end, -1 for its end. Raises struct.error or ValueError for damage."""
+    """The position where packets end; -1 for the end of the file. Raises struct.error or ValueError if damaged."""
     if len(header) != length or header[4:8] != AEDAT4_IDENTIFIER:
         raise ValueError("cut short, or another kind of flatbuffer")
     (table,) = struct.unpack_from("<I", header)
@@ -158,7 +159,7 @@ def _packets_end(header: bytes, length: int) -> int:
 
 
 def _read_npy(path: str) -> Events:
-    """DVS128 Gesture as tonic keeps it: an array (N, 4) of x, y, p and t in milliseconds."""
+    """DVS128 Gesture in tonic's format: an array (N, 4) of x, y, p and t in milliseconds."""
     with _opened(path) as file:
         try:
             array = np.load(file, allow_pickle=False)

@@ -1,1 +1,1 @@
-"""Counts of any PyTorch module. The only part of `energy` that imports torch."""
+"""Counts of any PyTorch module. Only this part of `energy` imports torch."""

@@ -1,4 +1,4 @@
-"""What a user's module is run on: an array from a file, or seeded random numbers of a shape."""
+"""The input of a user's module: an array from a file, or seeded random numbers of a given shape."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LAYOUTS = {2: "NF", 3: "TNF", 4: "NCHW", 5: "TNCHW"}
-"""What dimensions mean unless --input-layout says so."""
+"""Number of dimensions -> their layout, unless --input-layout names one."""
 MOST_NUMBERS = 2**28
-"""Of an input that is drawn: a gigabyte."""
+"""Of a random input: a gigabyte."""
 UNREADABLE: dict[type[Exception], str] = {
     FileNotFoundError: "it does not exist",
     IsADirectoryError: "it is a folder",
@@ -27,7 +27,7 @@ UNREADABLE: dict[type[Exception], str] = {
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """Dimensions from a text such as 4,8,3,32,32. Raises UserError."""
+    """Dimensions from a text such as 4,8,3,32,32. Raises UserError if it is not a shape, or is too large."""
     text = text.replace(" ", "")
     if not re.fullmatch(r"[1-9][0-9]{0,17}([,x][1-9][0-9]{0,17})*", text):
         fix = "write the dimensions of forward's input, such as 1,3,32,32"
@@ -39,7 +39,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def layout_for(shape: tuple[int, ...], layout: str | None) -> str:
-    """The dimensions' letters: N images, T time steps, and others. Raises UserError where none are usual."""
+    """The dimensions' letters: N images, T time steps, and others. Raises UserError if there are no usual ones."""
     letters = layout or LAYOUTS.get(len(shape))
     if letters is None:
         fix = "name the dimensions, N for images and T for time steps: --input-layout TNCHW"
@@ -50,7 +50,7 @@ def layout_for(shape: tuple[int, ...], layout: str | None) -> str:
 def module_inputs(
     shape: tuple[int, ...] | None, file: Path | None, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, str]:
-    """The input, and what it is in words. Raises UserError for a file that is no such array."""
+    """The input, and its description for readers. Raises UserError if the file does not hold such an array."""
     import torch
 
     from autospikformer_cli.energy.tracing.tracer import SEED
@@ -58,7 +58,7 @@ def module_inputs(
     if file is None:
         if shape is None:
             fix = "write --input-shape 1,3,32,32, or give an array: --input FILE.npy"
-            raise UserError("a module needs an input", "--module", fix)
+            raise UserError("a module needs an input", "aspk energy module", fix)
         generator = torch.Generator().manual_seed(SEED)
         numbers = torch.rand(shape, generator=generator, dtype=torch.float32)
         return numbers.to(device, dtype), f"random numbers from 0 to 1, seed {SEED}, of shape {_shown(shape)}"

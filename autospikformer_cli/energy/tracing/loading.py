@@ -1,26 +1,26 @@
-"""A network of the user's, imported by its name."""
+"""Import of a user's network by its name."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 FACTORY = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*(\.[^\W\d]\w*)*)")
-OPTION = "--module"
+OPTION = "aspk energy module"
 
 
 def load_module(name: str) -> nn.Module:
-    """The network that "package.module:factory" names: what a callable returns, or a module itself.
+    """The network that "package.module:factory" names: a module, or what a callable returns.
 
-    The working folder is importable from then on. Raises UserError.
+    Makes the working folder importable. Raises UserError if there is no such network, or it cannot be counted.
     """
     found = FACTORY.fullmatch(name)
     if found is None:
@@ -76,8 +76,7 @@ def _attribute(module: object, name: str, path: str) -> object:
     for part in path.split("."):
         if not hasattr(value, part):
             public = [each for each in dir(value) if not each.startswith("_") and callable(getattr(value, each, None))]
-            near = get_close_matches(part, public, n=1)
-            fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(public) or 'nothing to call'}"
+            fix = did_you_mean(nearest_names(part, public)) or f"it has {', '.join(public) or 'nothing to call'}"
             raise UserError(f"{name} has no {part}", OPTION, fix)
         value, name = getattr(value, part), f"{name}.{part}"
     return value

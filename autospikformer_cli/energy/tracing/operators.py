@@ -1,7 +1,7 @@
-"""What one call of a weight operator does: the multiply-accumulates of its shapes, and what its inputs held.
+"""Counts of one call of a weight operator: the multiply-accumulates of its shapes, and the contents of its inputs.
 
 Dimension legend: N images, T time steps, M rows, K contracted index, C channels, S positions of a convolution's input,
-B whatever is batched: images, or time steps by images, or heads of these.
+B batch: images, time steps by images, or heads of these.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import torch
 from torch import Tensor
 
 LARGEST_EXACT_FLOAT32 = 2**24
-"""The largest whole number that is read as so many spikes."""
+"""The largest whole number that counts as that many spikes."""
 AxisOrder = Literal["none", "TN", "NT", "unknown"]
-"""Whether a call's leading dimension runs over time steps too, and whether images or steps are the inner of the two."""
+"""Whether a call's leading dimension includes the time steps, and in which order with the images; the last is inner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What is known of the input: so many images, of so many time steps; images_first: its layout names N before T."""
+    """The input's number of images and of time steps. images_first: whether its layout names N before T."""
 
     images: int
     steps: int
     images_first: bool
 
     def order(self, leading: int, shapes: Sequence[tuple[int, ...]]) -> AxisOrder:
-        """How a call whose leading dimension has so many elements runs over time.
+        """How a call with a leading dimension of size `leading` runs over time.
 
-        shapes: of the inputs of the modules that the call is in, the innermost first. The call covers all T steps if
-        its leading dimension is a multiple of T N and either is T N itself or lies in a module whose input begins with
-        (T, N), with T N, or with (N, T) where the layout does so. Steps are told apart by the innermost of those
-        modules' inputs that has T and N as two dimensions.
+        shapes: input shapes of the modules that contain the call, innermost first. A call covers all T steps if its
+        leading dimension is T N. A multiple of T N does, too, inside a module whose input begins with T N, with (T, N),
+        or with (N, T) if the layout does. The innermost input with T and N as two dimensions gives their order.
         """
         both = self.images * self.steps
         if leading % both:
@@ -62,13 +61,14 @@ class Axes:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """What one factor held, and what it did as the input: sums of absolute values, and how many are not 0.
+    """What one factor held, and the work that it causes as the input.
 
-    whole, binary: whether all values are whole numbers; are 0 or 1. events: each value times the outputs that it
-    reaches, or the non-zeros of the other factor that it meets; passes: a value n once. Without meaning, and 0, where
-    values are not whole. step_totals: the total by time step, () where steps cannot be told apart. constant: whether
-    the values are the same at every step of the call. digest: of all bytes, of values that are not whole. product:
-    whether a product of two activations made the values.
+    total, largest: sum and largest of the absolute values. nonzeros: number of values that are not 0. whole, binary:
+    whether all values are whole numbers; whether all are 0 or 1. events: each value, times the outputs that it
+    reaches, or times the non-zeros of the other factor that it meets. passes: the same with each value n once. total,
+    largest, events and passes are 0 if values are not whole. step_totals: the total of each time step; () if the steps
+    cannot be told apart. constant: whether the values are the same at all steps of the call. digest: hash of all
+    bytes, if values are not whole. product: whether a product of two activations made the values.
     """
 
     elements: int
@@ -87,9 +87,10 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: multiply-accumulates, those without padding, elements written, and what could be its input.
+    """One call.
 
-    operands: one where the other factor is weights, both factors of a product of activations.
+    macs: multiply-accumulates. reached_macs: those without padding. outputs: elements written. operands: the possible
+    inputs: the one factor that is not weights, or both factors of a product of activations.
     """
 
     macs: int
@@ -100,7 +101,7 @@ class Call:
 
 
 class Windows(NamedTuple):
-    """A convolution's parameters, one of each for a dimension of positions."""
+    """A convolution's parameters, with one value for each dimension of positions."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -108,9 +109,9 @@ class Windows(NamedTuple):
     transposed: bool
 
     def reach(self, axis: int, inputs: int, outputs: int, taps: int) -> Tensor:
-        """How many outputs each input position reaches along an axis: o stride - padding + tap dilation = i.
+        """The number of outputs that each input position reaches along an axis: o stride - padding + tap dilation = i.
 
-        Transposed, inputs and outputs have changed their places in this equation.
+        In a transposed convolution, inputs and outputs change places in this equation.
         """
         narrow, wide = (inputs, outputs) if self.transposed else (outputs, inputs)
         first = torch.arange(narrow)[:, None] * self.stride[axis] - self.padding[axis]
@@ -122,7 +123,7 @@ class Windows(NamedTuple):
 def convolve(
     x_BCS: Tensor, weight: Tensor, y_BCS: Tensor, windows: Windows, groups: int, order: AxisOrder, axes: Axes
 ) -> Call:
-    """A convolution, transposed or not: an input value reaches, at each position, the outputs of its own group."""
+    """Count a convolution, transposed or not. At each position an input value reaches the outputs of its own group."""
     batch, channels, *sizes = x_BCS.shape
     taps = weight.shape[2:]
     outputs = weight.shape[1] if windows.transposed else weight.shape[0] // groups
@@ -147,7 +148,7 @@ def convolve(
 
 
 def weigh(x_MK: Tensor, outputs: int, order: AxisOrder, axes: Axes) -> Call:
-    """A product of rows with weights: each value reaches so many outputs."""
+    """Count a product of rows with weights. Each value reaches `outputs` outputs."""
     macs = x_MK.numel() * outputs
     values = _Values.of(x_MK)
     operand = values.operand(x_MK, order, axes, values.total * outputs, values.nonzeros * outputs)
@@ -155,9 +156,9 @@ def weigh(x_MK: Tensor, outputs: int, order: AxisOrder, axes: Axes) -> Call:
 
 
 def attend(a_BMK: Tensor, b_BKN: Tensor, order: AxisOrder, axes: Axes) -> Call:
-    """A product of two activations: each value of one meets the non-zeros that share its contracted index in the other.
+    """Count a product of two activations. Each value meets the other factor's non-zeros at its contracted index.
 
-    Of q k^T this is the sum over the contracted index of (sum of q) (non-zeros of k).
+    For q k^T the events are the sum, over the contracted index, of (sum of q) (non-zeros of k).
     """
     factors = a_BMK, b_BKN.transpose(1, 2)  # both (B, rows, K)
     values = [_Values.of(factor) for factor in factors]
@@ -175,7 +176,7 @@ _NO_STEPS: tuple[int, ...] = ()
 
 
 class _Values(NamedTuple):
-    """What one tensor holds."""
+    """What one tensor holds; the fields are those of Operand."""
 
     total: int
     nonzeros: int
@@ -189,7 +190,7 @@ class _Values(NamedTuple):
         if not nonzeros:
             return cls(0, 0, 0, True, True)
         size = x.abs() if x.dtype != torch.bool else x
-        # float32 has no others than whole numbers beyond this, which says nothing of spikes.
+        # Beyond this, every float32 is a whole number, so being whole does not suggest spikes.
         whole = bool((size <= LARGEST_EXACT_FLOAT32).all())
         if not whole or (x.is_floating_point() and not bool((x == x.round()).all())):
             return cls(0, nonzeros, 0, False, False)
@@ -207,12 +208,12 @@ class _Values(NamedTuple):
 
 
 def _whole_sum(x: Tensor, dims: tuple[int, ...] = ()) -> Tensor:
-    """Exact, of whole numbers: float64 counts to 2^53."""
+    """An exact sum of whole numbers: float64 is exact up to 2^53."""
     return x.sum(dims or None, dtype=torch.float64 if x.is_floating_point() else torch.int64).to(torch.int64)
 
 
 def _by_step(x: Tensor, order: AxisOrder, axes: Axes) -> Tensor:
-    """(T, whatever), of a call whose leading dimension runs over time."""
+    """Reshape to (T, rest) the tensor of a call whose leading dimension runs over time."""
     if order == "NT":
         return x.reshape(axes.images, axes.steps, -1).transpose(0, 1).flatten(1)
     return x.reshape(axes.steps, -1)
@@ -252,12 +253,14 @@ avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptiv
 max_unpool2d
 """
 FREE = frozenset(f"aten::{name}" for name in _FREE_NAMES.split())
-"""Operators, besides elementwise ones and views, that cost 0 by definition: they make, move, compare, pool, normalise
-or add up values."""
+"""Operators, besides elementwise ones and views, that cost 0 by definition.
+
+They make, move, compare, pool, normalise or add up values.
+"""
 
 
 def is_free(operator: torch._ops.OpOverload) -> bool:
-    """Whether an operator costs 0 by definition; what is not known may hide multiply-accumulates."""
+    """Whether an operator costs 0 by definition. An unknown operator does not: it may hide multiply-accumulates."""
     if operator.namespace == "profiler":
         return True
     if operator.namespace not in ("aten", "prims", "prim"):

@@ -1,11 +1,11 @@
 """The operations of a user's own PyTorch module, counted in one forward pass on real inputs.
 
-A place, a weight operator of a module, is one operation, however often it is called. How its calls are shared among
-time steps is derived from the calls (a loop over T steps calls it a multiple of T times) and from what each one covers
-(`traced_operators.Axes.order`: layers over whole sequences flatten T and N into their leading dimension). A place of
-which neither can be said is taken to run once an image: its work stays whole, and is then all of one step's. That a
-network without a loop uses the same weights T times, or that its tokens are T, cannot be told from time steps.
-What a convolution reads from F.pad's zeros are values that it reads, not padding.
+A place is a weight operator in a module. It becomes one operation, however often the module calls it. Two things show
+how its calls share the time steps. The number of calls: a loop over T steps makes a multiple of T calls. And what each
+call covers (`operators.Axes.order`): a layer over whole sequences flattens T and N into its leading dimension. If
+neither shows it, the place counts as running once for each image, with all its work in one step. T uses of the same
+weights without a loop, and T tokens, look like time steps, too. Zeros from F.pad count as inputs of a convolution, not
+as its padding.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
+from autospikformer_cli.energy.tracing.dispatch import Tracer
 from autospikformer_cli.energy.tracing.loading import OPTION, told
-from autospikformer_cli.energy.tracing.modules import Place, Tracer
+from autospikformer_cli.energy.tracing.modules import Place
 from autospikformer_cli.energy.tracing.operators import Axes, Operand
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import InputKind, Operation, Runs, Stored
@@ -31,7 +32,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Unattributed:
-    """Calls of an operator in a module that were not counted, and the elements that they wrote, of all images."""
+    """Calls of an operator in a module that were not counted. elements: written by them, over all images."""
 
     operator: str
     module: str
@@ -41,11 +42,11 @@ class Unattributed:
 
 @dataclass(frozen=True)
 class TracedNetwork:
-    """What a module does for an image.
+    """What a module does for one image.
 
-    operations: one for each place, in the order of execution; a place on real values has neither rate nor work.
-    step_rates: operation, and the mean of its input by time step, () where values are real or steps cannot be told
-    apart. not_counted: operators that cost 0 by definition (elementwise, pooling, normalisation and the like).
+    operations: one for each place, in the order of execution. A place on real values has neither rate nor work.
+    step_rates: name of an operation, and its mean input at each time step; () if values are real or the steps cannot
+    be told apart. not_counted: operators that cost 0 by definition (elementwise, pooling, normalisation and the like).
     unattributed: operators that may hide multiply-accumulates.
     """
 
@@ -62,10 +63,10 @@ class TracedNetwork:
 def trace(module: nn.Module, frames: Tensor, layout: str, time_step: int | None) -> TracedNetwork:
     """Count what a module does on an input.
 
-    layout: a letter for each axis of frames, such as "NCHW" or "TNCHW": N images, T time steps, others as one likes.
-    Without T the network itself repeats its input; time_step says how often (default: 1, or T's size). A copy of the
-    module runs, in evaluation mode and without gradients, from a fixed seed. Raises UserError where the layout does not
-    fit, or the module fails.
+    layout: a letter for each axis of frames, such as "NCHW" or "TNCHW": N images, T time steps, any others. Without T
+    the network itself repeats its input. time_step: how often it does (default: the size of T, or 1). A copy of the
+    module runs in evaluation mode, without gradients, from a fixed seed. Raises UserError if the layout does not fit,
+    or if the module fails.
     """
     axes = _axes(frames, layout, time_step)
     try:
@@ -107,7 +108,7 @@ def _axes(frames: Tensor, layout: str, time_step: int | None) -> Axes:
 
 
 class _Assembly:
-    """From places to operations."""
+    """Turns places into operations."""
 
     def __init__(self, tracer: Tracer, axes: Axes) -> None:
         self.tracer, self.axes = tracer, axes
@@ -123,7 +124,7 @@ class _Assembly:
         for place in self.tracer.places.values():
             totals = [_total(place, part) for part in ("macs", "reached_macs", "outputs")]
             if any(total % self.axes.images for total in (*totals, _inputs(place))):
-                # It does not do the same for every image, such as a product of numbers made in the network.
+                # Its work is not the same for every image, as of a product of numbers that the network makes.
                 key = (f"aten.{place.operator}", self.tracer.stack.label(place.module))
                 calls, elements = unattributed.get(key, [0, 0])
                 unattributed[key] = [calls + len(place.calls), elements + totals[2]]
@@ -207,7 +208,7 @@ class _Assembly:
         return tuple(float(Fraction(total * self.axes.steps, elements)) for total in totals)
 
     def _named(self, place: Place) -> str:
-        """The module that has the weights, or the operator; the second of that name ends in _2."""
+        """The module that has the weights, or the operator; the second with a name gets _2."""
         module = self.tracer.stack.label(place.module)
         owner = place.weights.partition(".parametrizations.")[0]
         name = f"{module}.{place.operator}" if not owner else owner.removesuffix(".weight")
@@ -218,13 +219,13 @@ class _Assembly:
 
 
 def _input(place: Place) -> tuple[int, InputKind, Stored]:
-    """Which factor is the input, its kind, and what it meets: of two activations the first binary one is the input."""
+    """The index of the input factor, its kind, and what it meets. Of two activations, the first binary one is it."""
     factors = list(zip(*(call.operands for call in place.calls), strict=True))
     binary = [all(operand.binary for operand in factor) for factor in factors]
     whole = [all(operand.whole for operand in factor) for factor in factors]
     made = [any(operand.product for operand in factor) for factor in factors]
     spikes = [each and not product for each, product in zip(binary, made, strict=True)]
-    # A quiet network's q k^T may happen to be 0 and 1, and is a stored operand all the same.
+    # In a quiet network q k^T may hold only 0 and 1. It is a stored operand all the same.
     index = next((found.index(True) for found in (spikes, binary, whole) if any(found)), 0)
     kind: InputKind = "binary" if binary[index] else "integer" if whole[index] else "real"
     if place.kind != "attention":
@@ -242,7 +243,7 @@ def _inputs(place: Place) -> int:
 
 
 def _params(place: Place, sizes: Mapping[str, int]) -> int:
-    """Weights, the bias of the same name, and those of the BatchNorm behind it."""
+    """Number of weights, with the bias of the same name and the parameters of the BatchNorm that follows."""
     if not place.weights:
         return 0
     bias = re.sub("weight$", "bias", place.weights)

@@ -33,16 +33,16 @@ PICO = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
 
 
 class Convention(BaseModel):
-    """Rules of counting; what a file does not write is the rule of `sound`. Derivations: docs/energy.md."""
+    """Rules of counting. A rule that a file does not write is that of `sound`. Derivations: docs/energy.md."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Written
-    """Its file's name, without .toml where it comes with aspk."""
+    """Its file's name, without .toml if it comes with aspk."""
     about: Written = "a convention of your own"
     """What it stands for, in a few words."""
     first_layer_steps: FirstLayerSteps = "once"
-    """A layer that reads the same pixels at every time step multiplies once an image, or at every step."""
+    """A layer that reads the same pixels at every time step multiplies once per image, or at every step."""
     residual: Residual = "ac"
     """An integer n in a residual sum costs n accumulates, or one multiply-accumulate."""
     order: Order = "qk_v"
@@ -52,8 +52,8 @@ class Convention(BaseModel):
     rate: Rate = "layer"
     """Each operation has the rate of its own input, or all have the mean over all their inputs' elements."""
     border: Border = "ignored"
-    """SOPs are rate x T x MACs; or each value times the outputs that it reaches, fewer at a convolution's border, and
-    of the attention products only where both factors are there."""
+    """SOPs are rate x T x MACs; or each value times the outputs that it reaches, which are fewer at a convolution's
+    border. A term of an attention product then counts only if both of its factors are there."""
     batchnorm_folded: Flag = True
     """BatchNorm's affine part is in the weights; or it costs one multiply-accumulate for each output and time step."""
     head: Flag = True
@@ -99,14 +99,14 @@ class Memory(BaseModel):
 class HardwareProfile(BaseModel):
     """Energies of operations on one kind of hardware, in its own unit.
 
-    A figure that a profile does not have is named in left_out, with the reason: mac and int8 must be there or there;
-    what costs it is then not priced, and every table says so.
+    left_out names a figure that a profile does not have, and the reason; mac and int8 must be given or left out.
+    Operations of that figure are then not priced, and every table says so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Written
-    """Its file's name, without .toml where it comes with aspk."""
+    """Its file's name, without .toml if it comes with aspk."""
     title: Written
     """The hardware, in a few words."""
     process: Written
@@ -126,7 +126,7 @@ class HardwareProfile(BaseModel):
     memory: Memory | None = None
     """What moving weights, potentials, activations and spikes costs; none: free."""
     left_out: Mapping[Written, Written] = Field(default_factory=dict)
-    """Figures that are not there, and why."""
+    """Figures that the profile does not have, and why."""
 
     @model_validator(mode="after")
     def _says_what_is_missing(self) -> HardwareProfile:
@@ -139,7 +139,7 @@ class HardwareProfile(BaseModel):
         return self
 
     def at_8_bits(self) -> HardwareProfile | None:
-        """The hardware with 8-bit weights and activations; sums keep their width. None where it has no figures."""
+        """The hardware with 8-bit weights and activations; sums keep their width. None if it has no figures."""
         if self.int8 is None:
             return None
         memory = self.memory and self.memory.model_copy(update={"weight_bits": 8, "activation_bits": 8})

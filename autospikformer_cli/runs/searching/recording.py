@@ -1,4 +1,4 @@
-"""A search while it runs: its file, written as often as it is worth its time, and what is shown of it."""
+"""A search while it runs: it saves its file at a pace that costs little time, and shows where it stands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Self
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.fidelity import Value
-from autospikformer_cli.report.units import format_energy
 from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.fronts import pareto_front
@@ -18,13 +17,14 @@ from autospikformer_cli.search.hypervolume import reference_of, shares_by_genera
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
+from autospikformer_cli.units import format_energy
 
 
 @dataclass
 class Display:
-    """What stands beside a search's bar.
+    """The values next to a search's bar.
 
-    begun: candidates that were there before. measured: by this process; hits: measured before.
+    begun: candidates from before this process. measured: subnets that this process measured. hits: known before.
     """
 
     progress: Progress
@@ -36,17 +36,17 @@ class Display:
     hits: int = 0
 
     def __post_init__(self) -> None:
-        """Test images are named from the first line on."""
+        """The first line already names test images."""
         if self.split == "test":
             self.progress.advance(0, split="TEST")
 
     def advance(self, number: int) -> None:
-        """So many subnets more have been measured."""
+        """`number` more subnets are measured."""
         self.measured += number
         self.progress.advance(number)
 
     def show(self, candidates: Sequence[Candidate], problem: Problem, hypervolume: HypervolumeHistory | None) -> None:
-        """Where the search stands, with all candidates so far, and the hypervolume behind the last generation."""
+        """Show where the search stands: all candidates so far, and the hypervolume after the last generation."""
         hits = max(self.hits, len(candidates) - self.begun - self.measured)
         self.progress.skip(hits - self.hits)
         self.hits = hits
@@ -67,10 +67,11 @@ class Display:
 
 @dataclass
 class Record:
-    """Keeps population.h5 up to date. Inside its context it saves at the pace's times, and at the end whatever has not
-    been saved, however it ends; what a killed process had not saved is measured again, to the same numbers.
+    """Keeps population.h5 up to date.
 
-    energy_rules: under which energy and hypervolume are computed.
+    Inside its context it saves at the times of its pace, and once more when the context ends, however it ends. What a
+    killed process had not saved is measured again, to the same numbers.
+    energy_rules: rules that energy and hypervolume are computed under.
     """
 
     path: Path
@@ -85,7 +86,7 @@ class Record:
     _pace: SavingPace = field(default_factory=SavingPace, init=False)
 
     def __post_init__(self, begun: Population | None) -> None:
-        """begun: what the file holds, None where there is none."""
+        """begun: what the file holds; None without a file."""
         self.population = self._saved = begun or self.empty
         self._reference = reference_of(self.problem, self.empty.baseline)
         self._hypervolume: HypervolumeHistory | None = None
@@ -98,7 +99,7 @@ class Record:
             self._hypervolume = stored if same else HypervolumeHistory((), measure)
 
     def save(self, candidates: Sequence[Candidate]) -> None:
-        """Take all candidates that have been measured so far."""
+        """Take over all candidates that are measured so far, and save them if a save is due."""
         self._measure_hypervolume(candidates)
         self.display.show(candidates, self.problem, self._hypervolume)
         self.population = replace(
@@ -108,14 +109,14 @@ class Record:
             self._write()
 
     def finish(self) -> None:
-        """The search has come to its end."""
+        """Mark the search as finished."""
         self.population = replace(self.population, state=self._state(True))
 
     def _state(self, finished: bool) -> dict[str, object]:
         return {**self.empty.state, **self.algorithm.state(), "finished": finished, "note": self.algorithm.note}
 
     def _measure_hypervolume(self, candidates: Sequence[Candidate]) -> None:
-        """Behind every generation that is done and was not yet."""
+        """Measure it after each generation that has ended since the last time."""
         if self._reference is None or self._hypervolume is None:
             return
         missing = range(len(self._hypervolume.shares), self.algorithm.generation)

@@ -5,41 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from autospikformer_cli.cli.interruption import Interruption
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.evaluation.executors import ExecutorOptions, make_executor
 from autospikformer_cli.measurement import Candidate, Measurement
-from autospikformer_cli.recipe import differing_keys, recipe_from_toml
-from autospikformer_cli.runs.assembly import TrainedRun
-from autospikformer_cli.runs.searching.search import provenance
+from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.searching.archive import stored_candidates
+from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.say import Interruptible
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import Population, Provenance, load_population, save_population
+from autospikformer_cli.store.population import Population, load_population, save_population
 
 
-def recount(run: TrainedRun) -> Population:
+def recount(run: TrainedRun, executor: str, options: ExecutorOptions, interruptible: Interruptible) -> Population:
     """Measure again what an older aspk stored without synaptic events, each subnet in its place.
 
-    Raises UserError where it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, with
-    what is done saved.
+    Raises UserError if it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, after what
+    is done was saved.
     """
-    session = run.session
     population = load_population(run.path)
-    images = run.images(run.recipe.search.split, run.recipe.search.images)
-    _require_same_network(run, population, provenance(run, images))
-    baseline = population.baseline
-    stored_ones = [*population.candidates, *([baseline] if baseline else [])]
+    images = run.searched_images()
+    _require_same_conditions(run.path, population, run.conditions(images))
     spiking = run.recipe.model.network == "spikformer"
-    lacking = [candidate for candidate in stored_ones if spiking and not candidate.measurement.synapses]
+    lacking = [each for each in stored_candidates(population) if spiking and not each.measurement.synapses]
     if not lacking:
-        session.remark(f"every subnet of {run.path} has all counts")
+        run.say.remark(f"every subnet of {run.path} has all counts")
         return population
-    evaluator = run.evaluator()
     anew: dict[Subnet, Measurement] = {}
     subnets = list(dict.fromkeys(candidate.subnet for candidate in lacking))
-    with Interruption(session.remark) as interruption, session.progress("measuring again", len(subnets)) as progress:
-        for part in evaluator.measure_many(subnets, images):
-            anew |= {subnet: result.measurement for subnet, result in part.items()}
+    measuring = make_executor(executor, run.workload(images), options)
+    with measuring, interruptible() as stop, run.say.progress("measuring again", len(subnets)) as progress:
+        for part in measuring.measure(subnets):
+            anew |= part
             progress.advance(len(part))
-            if interruption.requested:
+            if stop():
                 break
 
     def counted(candidate: Candidate) -> Candidate:
@@ -49,6 +48,7 @@ def recount(run: TrainedRun) -> Population:
         _require_same_counts(candidate, measured, run.path)
         return replace(candidate, measurement=measured)
 
+    baseline = population.baseline
     population = replace(
         population,
         candidates=tuple(map(counted, population.candidates)),
@@ -56,20 +56,19 @@ def recount(run: TrainedRun) -> Population:
     )
     save_population(run.path, population)
     if len(anew) < len(subnets):
-        session.remark(f"stopped and saved after {len(anew)} of {len(subnets)} subnets")
+        run.say.remark(f"stopped and saved after {len(anew)} of {len(subnets)} subnets")
         raise KeyboardInterrupt
     return population
 
 
-def _require_same_network(run: TrainedRun, population: Population, measured_as: Provenance) -> None:
-    searched = recipe_from_toml(population.recipe_toml)
-    keys = [key for key in differing_keys(searched, run.recipe) if key.startswith(("model.", "space."))]
-    if keys or population.provenance != measured_as:
-        engine = population.provenance.engine
+def _require_same_conditions(path: Path, population: Population, now: Conditions) -> None:
+    before = Conditions.of(population.provenance, recipe_from_toml(population.recipe_toml, population.recipe_name))
+    wrong = before.differ_in(now)
+    if wrong:
         raise UserError(
-            "the subnets were measured with another engine, network, images, weights, precision or device",
-            str(run.path),
-            f"leave --set out and try --engine {engine}, or search anew with --fresh",
+            f"the subnets were measured under other conditions: {', '.join(wrong)}",
+            str(path),
+            f"leave --set out and try --engine {before.engine}, or search anew with --fresh",
         )
 
 

@@ -2,77 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
-from autospikformer_cli.runs.assembly import MOVABLE_KEYS
-from autospikformer_cli.store.population import FILE_NAME, Provenance, read_search, searches, set_aside, take_up
-
-NOT_OF_A_SEARCH = (*MOVABLE_KEYS, "model.evaluation_memory")
-"""Keys that change nothing that a search finds; nor do those of [train], behind the weights."""
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.runs.conditions import Conditions, other_search_keys
+from autospikformer_cli.say import Say
+from autospikformer_cli.store.population import POPULATION_FILE, read_search, searches, set_aside, take_up
 
 
 @dataclass(frozen=True)
 class Head:
-    """A stored search: how it measured, and the keys in which this one is another."""
+    """A stored search: how it measured, and the keys in which the wanted search is another one."""
 
-    provenance: Provenance
+    conditions: Conditions
     other_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SearchFiles:
-    """The population files of a run, before one search."""
+    """The population files of a run, before one search. conditions: how that search measures."""
 
     path: Path
     recipe: Recipe
-    measured_as: Provenance
-    session: Session
+    conditions: Conditions
+    say: Say
 
     def of_this_search(self) -> str | None:
-        """The file of this very search; None where it has not begun.
+        """The file of this very search; None if it has not begun.
 
-        Raises UserError where the present search differs from it in nothing but how subnets are measured.
+        Raises UserError if the present search differs from it in nothing but how subnets are measured.
         """
         heads = {name: head for name in searches(self.path) if (head := self._head(name)) is not None}
         same = {name: head for name, head in heads.items() if not head.other_keys}
-        measured_alike = [name for name, head in same.items() if head.provenance == self.measured_as]
-        if measured_alike:
-            return measured_alike[0]
-        if FILE_NAME in same:
-            raise self._measured_otherwise(same[FILE_NAME].provenance)
+        for name, head in same.items():
+            if not head.conditions.differ_in(self.conditions):
+                return name
+        if POPULATION_FILE in same:
+            raise self._measured_otherwise(same[POPULATION_FILE].conditions)
         return None
 
     def bring_forward(self, name: str | None) -> None:
-        """Make a file the present search, or make room for a new one; says where the one before is kept."""
-        if name == FILE_NAME:
+        """Make a file the present search, or make room for a new one. Remarks on where the one before is kept."""
+        if name == POPULATION_FILE:
             return
-        present = self._head(FILE_NAME) if (self.path / FILE_NAME).is_file() else None
+        present = self._head(POPULATION_FILE) if (self.path / POPULATION_FILE).is_file() else None
         if present is not None:
             what = f"with other {', '.join(present.other_keys)}, " if present.other_keys else ""
-            self.session.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
+            self.say.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
         if name is not None:
             take_up(self.path, name)
-            self.session.remark(f"this search has been begun: {name} is {FILE_NAME} again")
+            self.say.remark(f"this search has been begun: {name} is {POPULATION_FILE} again")
 
     def _head(self, name: str) -> Head | None:
-        """Raises UserError where the present search cannot be read; None for one that was set aside."""
+        """Raises UserError if the present search cannot be read; None for one that was set aside."""
         try:
             search = read_search(self.path, name)
             before = recipe_from_toml(search.recipe_toml, search.recipe_name)
         except UserError:
-            if name == FILE_NAME:
+            if name == POPULATION_FILE:
                 raise
             return None
-        keys = (key for key in differing_keys(before, self.recipe) if key not in NOT_OF_A_SEARCH)
-        return Head(search.provenance, tuple(key for key in keys if not key.startswith("train.")))
+        return Head(Conditions.of(search.provenance, before), other_search_keys(before, self.recipe))
 
-    def _measured_otherwise(self, before: Provenance) -> UserError:
-        if replace(self.measured_as, engine=before.engine) == before:
-            what = f"with the engine {before.engine}, not {self.measured_as.engine}"
+    def _measured_otherwise(self, before: Conditions) -> UserError:
+        if before.differ_in(self.conditions) == ("engine",):
+            what = f"with the engine {before.engine}, not {self.conditions.engine}"
             go_on = f"go on with --engine {before.engine}"
         else:
             what, go_on = "with other weights, images, precision or device", "go on with the same"

@@ -1,1 +1,1 @@
-"""A command for aspk: a run's candidates as a Parquet file."""
+"""A plugin of aspk: the command that writes a run's candidates as a Parquet file."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.options import RunOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -16,8 +17,9 @@ def parquet(
         Path | None,
         typer.Option("--to", metavar="FILE", help="The file to write.", show_default="candidates.parquet in the run"),
     ] = None,
+    run: RunOption = None,
 ) -> None:
-    """Write a run's candidates as a Parquet file, one row a candidate.
+    """Write a run's candidates as a Parquet file, one row for each.
 
     Example: aspk parquet --to candidates.parquet
     """
@@ -25,9 +27,9 @@ def parquet(
     from autospikformer_cli.store.population import load_population
     from autospikformer_cli.store.runs import resolve_run
 
-    run = resolve_run(session.run)
-    population = load_population(run)
-    file = to or run / "candidates.parquet"
+    path = resolve_run(run)
+    population = load_population(path)
+    file = to or path / "candidates.parquet"
     write_table(candidates_table(population), file)
     session.emit({"file": str(file), "candidates": len(population.candidates)})
     session.console.print(f"{len(population.candidates)} candidates in {file}", markup=False, soft_wrap=True)

@@ -1,17 +1,15 @@
-"""The table of candidates: its columns, its rows, and its file."""
+"""The table of candidates: its columns, its rows and its file."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autospikformer_cli.errors import UserError
+from autospikformer_cli.atomic_files import explaining_refusal, replacing
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.store.population import Population
 
@@ -48,7 +46,7 @@ SCHEMA = pa.schema(
 
 
 def candidates_table(population: Population) -> pa.Table:
-    """One row a candidate, in the archive's order; how they were obtained is in the table's metadata."""
+    """One row for each candidate, in the archive's order. The metadata has the recipe and the provenance."""
     table = pa.Table.from_pylist([_row(candidate) for candidate in population.candidates], schema=SCHEMA)
     return table.replace_schema_metadata(
         {"aspk.recipe": population.recipe_toml, "aspk.provenance": json.dumps(asdict(population.provenance))}
@@ -81,20 +79,9 @@ def _row(candidate: Candidate) -> dict[str, object]:
 
 
 def write_table(table: pa.Table, file: Path) -> None:
-    """Write the file whole or not at all. Raises UserError where its folder refuses."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as part:
-            temporary = Path(part.name)
-            try:
-                pq.write_table(table, part)
-                part.flush()
-                os.fsync(part.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(file)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise UserError(
-            f"the file cannot be written: {error.strerror or error}", str(file), "choose another with --to"
-        ) from error
+    """Write the file, whole or not at all. Raises UserError if its folder refuses."""
+    with (
+        explaining_refusal(file, "choose another with --to", "the file cannot be written"),
+        replacing(file) as temporary,
+    ):
+        pq.write_table(table, temporary)

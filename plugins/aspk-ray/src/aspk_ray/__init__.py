@@ -1,1 +1,1 @@
-"""An executor for aspk: subnets measured by Ray."""
+"""A plugin of aspk: the executor that measures subnets with Ray."""

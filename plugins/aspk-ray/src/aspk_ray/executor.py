@@ -1,4 +1,4 @@
-"""Subnets measured by Ray's workers: of one machine, or of all machines of a cluster."""
+"""Measures subnets by Ray's workers, on one machine or on all machines of a cluster."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from autospikformer_cli.engine.device import set_up
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload
 from autospikformer_cli.evaluation.processes import Seat, seats
 from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
-from autospikformer_cli.runs.assembly import versions
+from autospikformer_cli.runs.building import versions
 
 SECONDS_UNTIL_TOLD = 10
 SECONDS_TO_ANSWER = 5
@@ -27,7 +27,7 @@ QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker is, and the versions that it computes with."""
+    """Where a worker runs, and its versions of packages."""
 
     node: str
     process: int
@@ -35,25 +35,25 @@ class Place:
 
 
 class Measuring:
-    """What runs in a worker."""
+    """Measures shards, inside a worker."""
 
     def __init__(self, workload: Workload, seat: Seat) -> None:
-        set_up(seat.device, seat.threads)
+        own_process(seat.device, threads=seat.threads)
         self._workload = seat.of(workload)
         self._evaluator = self._workload.evaluator()
 
     def place(self) -> Place:
-        """Its own."""
+        """The place of this worker."""
         return Place(ray.util.get_node_ip_address(), os.getpid(), versions())
 
     def measure(self, shard: Shard) -> Measurements:
-        """A shard's measurements."""
+        """The measurements of a shard."""
         return measure_shard(self._evaluator, self._workload, shard)
 
 
 @dataclass(eq=False)
 class Worker:
-    """A Ray actor; its place is known once it is ready."""
+    """A Ray actor. place: None until it is ready."""
 
     number: int
     actor: Any
@@ -65,7 +65,7 @@ class Worker:
 
 
 class RayExecutor(WorkerPool[Worker]):
-    """Starts Ray on this machine, or joins the cluster of an address; the workload is put in the object store once."""
+    """Starts Ray on this machine, or joins the cluster at an address. The object store gets the workload once."""
 
     name = "ray"
 
@@ -74,10 +74,10 @@ class RayExecutor(WorkerPool[Worker]):
         self._is_ours = False
         self._started: list[Worker] = []
         self._awaited: dict[Any, Worker] = {}
-        """What Ray will answer, from whom: measurements of those at work, places of those that are not ready."""
+        """Pending answer -> its worker. A worker at work answers measurements; one that is not ready, its place."""
 
     def start(self) -> None:
-        """Return when all workers of this machine are ready, or one of a cluster; others join when they are."""
+        """Return when all workers of this machine, or one of a cluster, are ready. The others join later."""
         local = self.options.address is None
         self._is_ours = _connect(self.options.address)
         given = self._seats_here() if local else self._seats_of_cluster()
@@ -95,7 +95,7 @@ class RayExecutor(WorkerPool[Worker]):
         self.living()
 
     def stop(self) -> None:
-        """End the workers; Ray itself too, where it was started here."""
+        """End the workers, and Ray itself if it was started or joined here."""
         for worker in self._started:
             ray.kill(worker.actor)
         self._started.clear()
@@ -105,16 +105,16 @@ class RayExecutor(WorkerPool[Worker]):
             self._is_ours = False
 
     def send(self, worker: Worker, shard: Shard) -> None:
-        """As a call of the actor."""
+        """Call the actor with a shard."""
         self._awaited[worker.actor.measure.remote(shard)] = worker
 
     def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
-        """Of those at work; others may become ready meanwhile."""
+        """Wait for answers of workers. Others may become ready meanwhile."""
         answered, _ = ray.wait(list(self._awaited))
         return self._news(answered)
 
     def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Measurements | Exception | None]]:
-        """What measurements have given; a worker that has become ready is let in."""
+        """The answers of workers at work. A worker that has become ready joins."""
         news = []
         for each in answered:
             worker = self._awaited.pop(each)
@@ -135,9 +135,9 @@ class RayExecutor(WorkerPool[Worker]):
         return [replace(seat, device=_kind(self.workload)) for seat in given]
 
     def _seats_of_cluster(self) -> list[Seat]:
-        """As many as find room; more, where the user says so, join when there is more room.
+        """A seat for each worker that fits into the cluster, or as many as the user asks for. Extra workers join later.
 
-        A machine's memory is divided among as many as the roomiest machine takes.
+        A worker gets the memory divided by the most workers that one machine runs.
         """
         seat = Seat(_kind(self.workload), self.workload.threads, self.workload.memory)
         machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
@@ -153,11 +153,11 @@ class RayExecutor(WorkerPool[Worker]):
                 "a worker has as many CPUs as --threads says",
             )
         workers = self.options.workers or sum(rooms)
-        beside = min(workers, max(rooms))
-        return [replace(seat, memory=self.workload.memory // beside)] * workers
+        most_on_one = min(workers, max(rooms))
+        return [replace(seat, memory=self.workload.memory // most_on_one)] * workers
 
     def _let_in(self, worker: Worker, answer: object) -> None:
-        """One that is ready. Raises UserError where it computes with other packages than this process."""
+        """Let a ready worker join. Raises UserError if it has other versions of packages than this process."""
         if not isinstance(answer, Place):
             self.options.say(f"{worker} did not start")
             return
@@ -174,17 +174,17 @@ class RayExecutor(WorkerPool[Worker]):
 
 
 def _kind(workload: Workload) -> str:
-    """A device without its number: Ray shows a worker its own alone."""
+    """A device without its number. Ray shows a worker only its own device."""
     return workload.device.partition(":")[0]
 
 
 def _cpus(seat: Seat) -> int:
-    """What Ray keeps free for a worker."""
+    """The number of CPUs that Ray reserves for a worker."""
     return 1 if seat.device == "cuda" else seat.threads
 
 
 def _connect(address: str | None) -> bool:
-    """Start Ray on this machine, or join a cluster; whether Ray was started. Raises UserError where there is none."""
+    """Start Ray on this machine, or join a cluster. Returns False if it was done before. Raises UserError."""
     if ray.is_initialized():
         return False
     if address is None:
@@ -201,13 +201,13 @@ def _connect(address: str | None) -> bool:
             f"--address {address}" if address else "--executor ray",
             "start one with: ray start --head; leave --address out for Ray on this machine" if address else None,
         ) from error
-    if callable(before):  # Ray has put its own in the place of the one that stops a search where it can be saved
+    if callable(before):  # Ray has replaced the handler that stops a search when it can be saved
         signal.signal(signal.SIGTERM, before)
     return True
 
 
 def _require_listener(address: str) -> None:
-    """Raises UserError where nobody listens at HOST:PORT: Ray itself would wait for ever, deaf to Ctrl-C."""
+    """Raises UserError if nobody listens at HOST:PORT. Ray itself would wait for ever, and ignore Ctrl-C."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdecimal():
         return
@@ -222,13 +222,13 @@ def _require_listener(address: str) -> None:
 
 
 def _keep_from_standard_output() -> None:
-    """Ray tells there of processes that died, and has no option for it; a JSON document must stand there alone."""
+    """Stop Ray from reporting dead processes on standard output, which is for the JSON document. It has no option."""
     if hasattr(ray._private.worker, "print_to_stdstream"):
         ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
 def _answer(reference: Any) -> Any:
-    """What a worker gave: a place or measurements, the error that it met, or None where it is lost."""
+    """A worker's answer: a place, measurements, or an error; None if the worker is lost."""
     try:
         return ray.get(reference)
     except RayTaskError as error:

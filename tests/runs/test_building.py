@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autospikformer_cli.cli.session import Session
-from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split
+from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, load_recipe
-from autospikformer_cli.runs.assembly import (
+from autospikformer_cli.runs.building import (
     energy_model,
     environment,
     load_arrays,
@@ -21,6 +20,7 @@ from autospikformer_cli.runs.assembly import (
     weight_arrays,
 )
 from autospikformer_cli.runs.training import TrainingRun
+from autospikformer_cli.say import SILENT
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import weights_hash
@@ -36,18 +36,19 @@ def quickstart(*overrides: str) -> Recipe:
 
 def network(recipe: Recipe, **options: str) -> Supernet:
     """Its network with first weights."""
-    return make_supernet(recipe, describe(recipe.data), Session(**options))  # type: ignore[arg-type]
+    return make_supernet(recipe, make_compute(**options))  # type: ignore[arg-type]
 
 
 def test_the_shape_is_the_data_sets_and_the_widest() -> None:
     recipe = quickstart()
-    assert network_shape(recipe, describe(recipe.data)) == NetworkShape(8, 1, 10, 24, (4,))
+    assert network_shape(recipe) == NetworkShape(8, 1, 10, 24, (4,))
     cifar = load_recipe("cifar100-large")
-    assert network_shape(cifar, describe(cifar.data)) == NetworkShape(32, 3, 100, 480, (3, 4))
+    assert network_shape(cifar) == NetworkShape(32, 3, 100, 480, (3, 4))
 
 
 def test_energy_rules_are_the_recipes() -> None:
-    model = energy_model(quickstart('energy.convention="paper"', 'energy.residual="mac"'))
+    recipe = quickstart('energy.convention="paper"', 'energy.residual="mac"')
+    model = energy_model(recipe)
     assert (model.convention.head, model.convention.residual) == (False, "mac")
     assert (model.hardware.name, model.hardware.mac, model.hardware.ac) == ("cmos45", 4.6, 0.9)
 
@@ -77,7 +78,7 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 
 def test_the_environment_is_named() -> None:
-    found = environment(Session(precision="float64"))
+    found = environment(make_compute(precision="float64"))
     assert set(found) == {"python", "autospikformer-cli", "torch", "numpy", "numba", "device", "precision", "threads"}
     assert (found["device"], found["precision"]) == ("cpu", "float64")
 
@@ -87,7 +88,7 @@ def test_a_training_cuts_the_data_set_by_the_seed_it_is_given(tmp_path: Path) ->
     largest = recipe.space.search_space().largest()
 
     def hashes(split_seed: int | None) -> dict[str, str]:
-        run = TrainingRun(recipe, Session(), one_path(largest), (largest, largest), split_seed=split_seed)
+        run = TrainingRun(recipe, make_compute(), SILENT, one_path(largest), (largest, largest), split_seed=split_seed)
         return {split: images.hash for split, images in run.images.items()}
 
     for split_seed, seed in ((None, 4), (0, 0)):

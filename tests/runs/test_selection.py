@@ -6,7 +6,7 @@ import pytest
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.searching.search import select_subnet
+from autospikformer_cli.runs.selection import select
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ from autospikformer_cli.runs.searching.search import select_subnet
     ],
 )
 def test_words_and_tuples(text: str, subnet: str) -> None:
-    assert str(select_subnet(text, load_recipe("quickstart"), None)) == subnet
+    assert str(select(text, load_recipe("quickstart"), None).subnet) == subnet
 
 
 def test_the_baseline_is_the_recipes() -> None:
     recipe = load_recipe("quickstart", ["search.baseline=[1, 3, 4, 1.4, 5, 3, 40]"])
-    assert str(select_subnet("baseline", recipe, None)) == "(1, 3, 4, 1.4, 5, 3, 40)"
+    assert str(select("baseline", recipe, None).subnet) == "(1, 3, 4, 1.4, 5, 3, 40)"
 
 
 @pytest.mark.parametrize("text", ["best", "c0001", "larges", ""])
 def test_a_recipe_alone_has_no_candidates(text: str) -> None:
     with pytest.raises(UserError) as caught:
-        select_subnet(text, load_recipe("quickstart"), None)
+        select(text, load_recipe("quickstart"), None)
     assert str(caught.value) == (
         f"--subnet: {text!r} names no subnet of a recipe\n"
         "  choose largest, smallest, baseline, or a tuple such as '(2, 4, 4, 4, 4, 1, 1, 2, 2, 4, 48)'"

@@ -1,0 +1,195 @@
+"""What the commands do, for Python: load a recipe, train, search, evaluate, price, read results, take a subnet out.
+
+    from autospikformer_cli import load_recipe, search_subnets, train_supernet
+
+    run = train_supernet(load_recipe("quickstart", {"train.epochs": 3}), "runs/first").path
+    best = search_subnets(run, {"search.alpha": 0.3}).scores.ranked[0]
+
+Nothing is printed unless `say` says so. Without `compute`, all functions use the CPU with torch's number of threads.
+No function changes the process's threads, its allocator or its signal handlers. A mistake that a user can repair is a
+UserError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
+from autospikformer_cli.space import Number, Subnet
+from autospikformer_cli.store.runs import RunPath, is_run, new_run, prepared_run, resolve_run, run_lock, runs_folder
+
+if TYPE_CHECKING:
+    from autospikformer_cli.energy.results import NetworkEnergy
+    from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.runs.evaluation import EvaluationResult
+    from autospikformer_cli.runs.results import AlphaSweep, SearchResults
+    from autospikformer_cli.runs.training import TrainingResult
+    from autospikformer_cli.spiking.extraction import ExtractedSubnet
+
+SubnetName = str | Subnet | Sequence[Number | float]
+"""best, largest, smallest, baseline, a candidate's id, a Subnet, or the paper's tuple as text or as numbers."""
+
+
+def train_supernet(
+    recipe: Recipe, run: RunPath = None, *, fresh: bool = False, compute: Compute | None = None, say: Say = SILENT,
+    interruptible: Interruptible = uninterrupted,
+) -> TrainingResult:  # fmt: skip
+    """Train a recipe's supernet in a folder, or go on with what is there.
+
+    run: by default runs/NAME, NAME being the recipe's. fresh: start a new run next to one that is there.
+    Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
+    """
+    from autospikformer_cli.engine.compute import make_compute
+    from autospikformer_cli.runs.training import TrainingResult, TrainingRun
+    from autospikformer_cli.training.paths import sampled_paths
+
+    space = recipe.space.search_space()
+    paths = sampled_paths(space, recipe.seed, recipe.train.sampling)
+    shown = (space.largest(), space.smallest())
+    training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible)
+    named = runs_folder() / recipe.name if run is None else Path(run)
+    path = named
+    if fresh or not is_run(named):
+        training.require_startable()
+        path = new_run(named) if fresh else prepared_run(named)
+    with run_lock(path):
+        _, state = training.run(path, f"training {recipe.name}")
+    return TrainingResult(path, recipe, state)
+
+
+def search_subnets(
+    run: RunPath = None, overrides: Overrides = (), *, fresh: bool = False, executor: str = "in-process",
+    workers: int | None = None, address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
+    interruptible: Interruptible = uninterrupted,
+) -> SearchResults:  # fmt: skip
+    """Search a run's supernet, or go on with the search that was begun, to its end.
+
+    overrides: such as {"search.alpha": 0.3}; other keys than those of the present search make another search.
+    fresh: measure everything anew. executor, workers, address: where subnets are measured.
+    Raises UserError if no subnet keeps to the limits, KeyboardInterrupt when stopped, after saving.
+    """
+    from autospikformer_cli.evaluation.executors import ExecutorOptions
+    from autospikformer_cli.runs.results import score_population
+    from autospikformer_cli.runs.searching.search import SearchRun
+    from autospikformer_cli.runs.trained_run import run_to_search
+
+    opened = run_to_search(run, overrides, fresh=fresh, compute=compute, say=say)
+    options = ExecutorOptions(workers, address, say.remark)
+    with run_lock(opened.path):
+        population = SearchRun(opened, executor, options, interruptible).search(fresh)
+    return score_population(opened.path, population, opened.recipe)
+
+
+def recount_subnets(
+    run: RunPath = None, overrides: Overrides = (), *, executor: str = "in-process", workers: int | None = None,
+    address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
+    interruptible: Interruptible = uninterrupted,
+) -> SearchResults:  # fmt: skip
+    """Measure again what an older aspk stored with fewer counts, and search nothing.
+
+    overrides: keys that decide how an archive is scored. Raises UserError if the subnets would be measured otherwise.
+    """
+    from autospikformer_cli.evaluation.executors import ExecutorOptions
+    from autospikformer_cli.runs.results import score_population
+    from autospikformer_cli.runs.searching.recount import recount as measure_again
+    from autospikformer_cli.runs.trained_run import open_run
+    from autospikformer_cli.store.population import read_search
+
+    opened = open_run(run, overrides, compute=compute, say=say)
+    head = read_search(opened.path)
+    recipe = _rescored(head.recipe_toml, head.recipe_name, overrides)
+    options = ExecutorOptions(workers, address, say.remark)
+    with run_lock(opened.path):
+        population = measure_again(opened, executor, options, interruptible)
+    return score_population(opened.path, population, recipe)
+
+
+def read_results(run: RunPath = None, overrides: Overrides = ()) -> SearchResults:
+    """What a run's search found, scored and priced under its recipe with overrides. Nothing is measured.
+
+    overrides: keys that decide scores, such as search.alpha and energy.*. Raises UserError for others.
+    """
+    from autospikformer_cli.runs.results import score_population
+    from autospikformer_cli.store.population import load_population
+
+    path = resolve_run(run)
+    population = load_population(path)
+    return score_population(path, population, _rescored(population.recipe_toml, population.recipe_name, overrides))
+
+
+def read_alpha_sweep(run: RunPath = None, overrides: Overrides = (), *, say: Say = SILENT) -> AlphaSweep:
+    """The best subnet for each alpha from 0 to 1, of all that a run's searches measured. Raises as `read_results`."""
+    from autospikformer_cli.runs.results import sweep_alpha
+    from autospikformer_cli.store.population import load_population
+
+    path = resolve_run(run)
+    population = load_population(path)
+    recipe = _rescored(population.recipe_toml, population.recipe_name, overrides)
+    return sweep_alpha(path, population, recipe, say)
+
+
+def evaluate_subnet(
+    run: RunPath = None, subnet: SubnetName = "best", overrides: Overrides = (), *, split: str = "test",
+    images: int | None = None, finetune: int | None = None, from_scratch: bool = False,
+    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+) -> EvaluationResult:  # fmt: skip
+    """Measure one subnet on a split, and store the result in the run.
+
+    subnet: a SubnetName. images: the first n of the split. finetune: retrain it alone for n epochs before;
+    from_scratch: from first weights. Raises UserError.
+    """
+    from autospikformer_cli.runs.evaluation import EvaluationRun
+    from autospikformer_cli.runs.trained_run import open_run
+
+    if images is not None and images < 1:
+        raise UserError(f"{images} images measure nothing", "images", "write a whole number from 1 on, or None for all")
+    if from_scratch and finetune is None:
+        raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
+    opened = open_run(run, overrides, compute=compute, say=say)
+    evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
+    return evaluation.inherited() if finetune is None else evaluation.finetuned(finetune, from_scratch)
+
+
+def price_subnet(
+    run: RunPath = None, subnet: SubnetName | None = None, overrides: Overrides = (), *, compute: Compute | None = None,
+    say: Say = SILENT,
+) -> NetworkEnergy:  # fmt: skip
+    """The energy of a run's subnet, layer by layer, from counts that a search stored, or else measured now.
+
+    subnet: by default the best of the present search, or the baseline if there is none. Raises UserError.
+    """
+    from autospikformer_cli.runs.energy import measured_energy
+    from autospikformer_cli.runs.trained_run import open_run
+
+    return measured_energy(
+        open_run(run, overrides, compute=compute, say=say), None if subnet is None else _text(subnet)
+    )
+
+
+def load_subnet(run: RunPath = None, subnet: SubnetName = "best", *, precision: str = "float32") -> ExtractedSubnet:
+    """One subnet of a run, alone, as `evaluate` measures it.
+
+    Returns a torch module: images (B, C, H, W), pixels scaled to 0..1 and normalised by its `mean` and `std`, or counts
+    of events (B, F, C, H, W), to logits (B, classes). It is for inference: BatchNorm's statistics stay, and no gradient
+    flows. precision: float32 or float64. Raises UserError.
+    """
+    from autospikformer_cli.engine.compute import make_compute
+    from autospikformer_cli.exchange.exporting import extract
+    from autospikformer_cli.runs.trained_run import open_run
+
+    return extract(open_run(run, compute=make_compute(precision=precision)), _text(subnet))
+
+
+def _text(subnet: SubnetName) -> str:
+    """A subnet's name as the commands take it."""
+    return str(subnet) if isinstance(subnet, str | Subnet) else f"({', '.join(map(str, subnet))})"
+
+
+def _rescored(recipe_toml: str, name: str, overrides: Overrides) -> Recipe:
+    from autospikformer_cli.runs.conditions import rescored
+
+    return rescored(recipe_from_toml(recipe_toml, name), overrides)

@@ -1,0 +1,78 @@
+"""A command with commands of its own, as `aspk energy module`. One of them runs if none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from autospikformer_cli.cli.options import with_option_groups
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context, HelpFormatter
+
+HELP = ("--help", "-h")
+UNNAMED = "aspk.unnamed"
+
+
+@dataclass(frozen=True)
+class Subcommands:
+    """Functions by name, each a command. default: the name of the one that runs if none is named."""
+
+    default: str
+    commands: Mapping[str, Callable[..., object]]
+
+
+class DefaultGroup(TyperGroup):
+    """A group that runs its default command unless another one is named first."""
+
+    default: str
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Names the default command if no command is named. The group itself has no option but --help."""
+        if not args or args[0] not in (*self.commands, *HELP):
+            self._require_no_stray_word(args)
+            args = [self.default, *args]
+            ctx.meta[UNNAMED] = True
+        return super().parse_args(ctx, args)
+
+    def _require_no_stray_word(self, args: list[str]) -> None:
+        """Raises UserError for a word that is neither a command nor an argument of the default one."""
+        takes_words = any(each.param_type_name == "argument" for each in self.commands[self.default].params)
+        if args and not args[0].startswith("-") and not takes_words:
+            fix = did_you_mean(nearest_names(args[0], self.commands)) or f"its commands are {', '.join(self.commands)}"
+            raise UserError(f"{args[0]!r} is not a command of aspk {self.name}", None, fix)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The default command is called as the group is, unless it was named."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return ("" if ctx.meta.pop(UNNAMED, False) else name), command, rest
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The default command's page, and the names of the others."""
+        default = self.commands[self.default]
+        page = type(ctx)(default, info_name=ctx.info_name, parent=ctx.parent)
+        default.format_help(page, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(80)) for name, each in self.commands.items()])
+
+
+def typer_command(name: str, found: object, value: str) -> Command:
+    """What Typer runs for a function, or for several. value: where it is. Raises TypeError for anything else."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, cls=DefaultGroup)
+    if isinstance(found, Subcommands):
+        for each, function in found.commands.items():
+            app.command(each)(with_option_groups(function))
+        group: Any = get_command(app)
+        group.default, group.name = found.default, name
+        return group  # type: ignore[no-any-return]
+    if not callable(found):
+        raise TypeError(f"{value} is not a function")
+    app.command(name)(with_option_groups(found))
+    return get_command(app)

@@ -1,0 +1,38 @@
+"""Show how redundant the channels of the embedding are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.session import Session
+
+
+def channels(
+    session: Session,
+    compute: ComputeOptions,
+    subnet: SubnetOption = "largest",
+    images: Annotated[int, typer.Option("--images", min=1, help="The first N validation images.")] = 64,
+    channels: Annotated[
+        int, typer.Option("--channels", min=1, help="Show N most and N least redundant channels.")
+    ] = 20,
+    run: RunOption = None,
+    overrides: SetOption = [],  # noqa: B006
+) -> None:
+    """Show how redundant the embedding's channels are, as in the paper's Figure 1.
+
+    A channel's map is its mean over time, scaled to 0..1. Two maps are compared by their structural similarity (SSIM).
+    A channel's redundancy is its mean SSIM with all others.
+
+    Example: aspk analyze channels --subnet baseline --images 128
+    """
+    from autospikformer_cli.report.redundancy_table import redundancy_table
+    from autospikformer_cli.runs.redundancy import measure_redundancy
+    from autospikformer_cli.runs.trained_run import open_run
+
+    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    found = measure_redundancy(opened, subnet, images, channels)
+    session.console.print(redundancy_table(found))
+    session.emit(found.to_document())

@@ -1,0 +1,145 @@
+"""Results of `aspk energy` for one network: its energy under any convention, next to its ANN, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Protocol
+
+from autospikformer_cli.energy.comparison import Comparison
+from autospikformer_cli.energy.counts import MissingCounts
+from autospikformer_cli.energy.networks import CountedNetwork
+from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.recipe import EnergyConfig, Recipe
+from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
+from autospikformer_cli.space import Subnet
+
+
+class Work(Protocol):
+    """What an operator in a module did."""
+
+    @property
+    def operator(self) -> str:
+        """Name of the operator."""
+
+    @property
+    def module(self) -> str:
+        """Name of the module that called it."""
+
+    @property
+    def calls(self) -> int:
+        """Number of calls."""
+
+    @property
+    def elements(self) -> int:
+        """Elements written, over all images."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConventionRow:
+    """One convention: its name, its description, and the report under it; None if counts are missing (`missing`)."""
+
+    name: str
+    about: str
+    report: EnergyReport | None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class ModuleWork:
+    """Uncounted work of a user's module.
+
+    not_counted: operators that cost nothing. unattributed: operators that may have a cost.
+    """
+
+    not_counted: tuple[Work, ...]
+    unattributed: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class NetworkEnergy:
+    """A network's energy, and what it depends on.
+
+    source: the origin of its input rates. subnet, recipe: None for a user's module. engine: what ran the subnet; None
+    for given rates. module: uncounted work of a user's module. selected_on: the split of the search that chose the
+    subnet.
+    """
+
+    title: str
+    network: CountedNetwork
+    energy: EnergyConfig
+    source: str
+    subnet: Subnet | None = None
+    recipe: Recipe | None = None
+    engine: str | None = None
+    module: ModuleWork | None = None
+    selected_on: str = ""
+
+    @property
+    def rules(self) -> Convention:
+        """The convention in force. It has another name if further keys of the recipe change it."""
+        named, rules = self.energy.named_convention, self.energy.rules
+        changed = {"name": f"{named.name}, changed", "about": "with the keys beside it"}
+        return rules if rules == named else rules.model_copy(update=changed)
+
+    @cached_property
+    def report(self) -> EnergyReport:
+        """The costs of all operations under the convention in force. Raises MissingCounts if counts are missing."""
+        return self.network.report(self.energy.rules, self.energy.hardware)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The comparison with the ANN of the same shape. Raises MissingCounts if counts are missing."""
+        return self.network.against_ann(self.energy.rules, self.energy.hardware)
+
+    def under_all_conventions(self) -> Iterator[ConventionRow]:
+        """All conventions that come with aspk, then the one in force, if it is another."""
+        conventions = [shipped_convention(name) for name in shipped_names("conventions")]
+        if self.rules not in conventions:
+            conventions.append(self.rules)
+        for convention in conventions:
+            yield self._row(convention)
+
+    def _row(self, convention: Convention) -> ConventionRow:
+        try:
+            report = self.network.report(convention, self.energy.hardware)
+        except MissingCounts as missing:
+            return ConventionRow(convention.name, convention.about, None, missing.what)
+        return ConventionRow(convention.name, convention.about, report)
+
+    def to_document(self) -> dict[str, object]:
+        """The energy as JSON: MACs of a time step, SOPs and joules of an image. Absent values are null."""
+        report, against = self.report, self.comparison
+        layers = [{**asdict(layer), "energy_j": layer.energy_j} for layer in report.layers]
+        rows = self.under_all_conventions()
+        document: dict[str, object] = {
+            "subnet": None if self.subnet is None else self.subnet.to_numbers(),
+            "module": None if self.module is None else self.title,
+            "params": report.params,
+            "macs": report.macs,
+            "sops": report.sops,
+            "energy_j": report.energy_j,
+            "ann_energy_j": against.ann_j,
+            "layers": layers,
+            "against_ann": asdict(against),
+            "conventions": {row.name: None if row.report is None else row.report.energy_j for row in rows},
+            "rates": self.source,
+            "input_rates": {name: asdict(rate) for name, rate in self.network.counts.rates.items()},
+            "step_rates": {layer: list(rates) for layer, rates in self.network.step_rates},
+            "engine": self.engine,
+            "selected_on": self.selected_on or None,
+            "convention": self.energy.named_convention.name,
+            "rules": self.energy.rules.rules(),
+            "profile": self.energy.hardware.name,
+            "hardware": self.energy.hardware.model_dump(exclude_none=True),
+            "unpriced": list(report.unpriced),
+        }
+        if self.module is not None:
+            document["not_counted"] = [_work_document(work) for work in self.module.not_counted]
+            document["unattributed"] = [_work_document(work) for work in self.module.unattributed]
+        return document | (self.recipe.fidelity_document() if self.recipe is not None else {})
+
+
+def _work_document(work: Work) -> dict[str, object]:
+    return {"operator": work.operator, "module": work.module, "calls": work.calls, "elements": work.elements}

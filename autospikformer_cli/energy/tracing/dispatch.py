@@ -1,0 +1,159 @@
+"""Sees every operator that a PyTorch module executes, and adds up its weight operators by the place that calls them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from autospikformer_cli.energy.tracing.modules import ModuleStack, Place
+from autospikformer_cli.energy.tracing.operators import Axes, Call, Windows, attend, convolve, is_free, weigh
+from autospikformer_cli.energy.tracing.origins import Memories, Weights, tensors_in
+from autospikformer_cli.spiking.layout import Kind
+
+ATTENTION_FUNCTIONS = {
+    "aten::mm": (0, 1),
+    "aten::bmm": (0, 1),
+    "aten::mv": (0, 1),
+    "aten::dot": (0, 1),
+    "aten::vdot": (0, 1),
+    "aten::addmm": (1, 2),
+    "aten::addmv": (1, 2),
+    "aten::baddbmm": (1, 2),
+    "aten::addbmm": (1, 2),
+    "aten::linear": (0, 1),
+}
+"""Operator -> the positions of its two factors among its arguments."""
+
+
+class Tracer(TorchDispatchMode):
+    """Counts a module's weight operators, and lists the others: (operator, module) -> calls, elements written."""
+
+    def __init__(self, module: nn.Module, axes: Axes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.axes = axes
+        self.products = Memories()
+        self.stack = ModuleStack(module)
+        self.weights = Weights(module)
+        self.places: dict[tuple[Any, ...], Place] = {}
+        self.free: dict[tuple[str, str], list[int]] = {}
+        self.unattributed: dict[tuple[str, str], list[int]] = {}
+        self._around = ExitStack()
+
+    def __enter__(self) -> Tracer:
+        """Start counting. Meanwhile torch computes attention by its products and softmax, not by a fused kernel."""
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        self._around.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        self._around.enter_context(sdpa_kernel(SDPBackend.MATH))
+        self._around.enter_context(self.stack.watched())
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._around.close()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Execute one operator, and count it."""
+        read = list(tensors_in((args, kwargs)))
+        result = func(*args, **kwargs or {})
+        if not (self._counts(func, read) and self._count(func, args, result)):
+            free = is_free(func) and not self._multiplies_weights(func, read, result)
+            listed = self.free if free else self.unattributed
+            number = listed.setdefault(
+                (func._schema.name.replace("::", "."), self.stack.label(self.stack.name)), [0, 0]
+            )
+            number[0] += 1
+            number[1] += sum(tensor.numel() for tensor in tensors_in(result))
+        self.weights.follow(func, read, result)
+        if all(tensor.layout == torch.strided for tensor in read):
+            self.products.follow(func, read, result)
+        return result
+
+    def _multiplies_weights(self, operator: torch._ops.OpOverload, read: list[Tensor], result: Any) -> bool:
+        """Whether an elementwise product of weights and activations has more elements than either."""
+        if operator._schema.name != "aten::mul" or len(read) != 2:
+            return False
+        weights = [bool(self.weights.origin(tensor)) for tensor in read]
+        return weights[0] != weights[1] and result.numel() > max(tensor.numel() for tensor in read)
+
+    @staticmethod
+    def _counts(operator: torch._ops.OpOverload, read: list[Tensor]) -> bool:
+        known = operator._schema.name == "aten::convolution" or operator._schema.name in ATTENTION_FUNCTIONS
+        return known and all(x.layout == torch.strided and not x.is_complex() for x in read)
+
+    def _count(self, operator: torch._ops.OpOverload, args: tuple[Any, ...], result: Tensor) -> bool:
+        if operator._schema.name == "aten::convolution":
+            return self._convolution(args, result)
+        first, second = (args[index] for index in ATTENTION_FUNCTIONS[operator._schema.name])
+        if operator._schema.name == "aten::linear":
+            first, second = first.reshape(-1, first.shape[-1]), second.mT
+        return self._product(operator._schema.name, first, second, result)
+
+    def _convolution(self, args: tuple[Any, ...], result: Tensor) -> bool:
+        x, weight, _, stride, padding, dilation, transposed, _, groups = args
+        parameter = self.weights.origin(weight)
+        if x.ndim != weight.ndim or (self.weights.origin(x) and not parameter):
+            return False
+        dims = weight.ndim - 2
+        strides, paddings, dilations = (tuple(each) * (dims // len(each)) for each in (stride, padding, dilation))
+        windows = Windows(strides, paddings, dilations, transposed)
+        order = self.axes.order(x.shape[0], self.stack.shapes)
+        call = convolve(x, weight, result, windows, groups, order, self.axes)
+        self._add("convolution", "convolution", parameter or "", weight.numel(), call)
+        return True
+
+    def _product(self, operator: str, first: Tensor, second: Tensor, result: Tensor) -> bool:
+        origins = self.weights.origin(first), self.weights.origin(second)
+        a_BMK = first.reshape(1, -1, first.shape[-1]) if first.ndim < 3 else first
+        b_BKN = second.reshape(1, len(second), -1) if second.ndim < 3 else second
+        name = operator.removeprefix("aten::")
+        if origins == (None, None):
+            order = self.axes.order(a_BMK.shape[0], self.stack.shapes)
+            sizes = (*a_BMK.shape[1:], b_BKN.shape[2])  # torch's own attention makes two products at one call site
+            call = attend(a_BMK, b_BKN, order, self.axes)
+            made = (first in self.products, second in self.products)
+            operands = tuple(replace(each, product=own) for each, own in zip(call.operands, made, strict=True))
+            self._add("attention", name, "", 0, replace(call, operands=operands), sizes)
+            self.products.add(result)
+            return True
+        if None not in origins and bool(origins[0]) == bool(origins[1]):
+            return False  # a product of weights: it does not depend on an image
+        stored_first = origins[1] is None or bool(origins[0])
+        x, outputs = (b_BKN.mT, a_BMK.shape[1]) if stored_first else (a_BMK, b_BKN.shape[2])
+        x_MK = x.reshape(-1, x.shape[-1])
+        call = weigh(x_MK, outputs, self.axes.order(len(x_MK), self.stack.shapes), self.axes)
+        parameter, weight = (origins[0], first) if stored_first else (origins[1], second)
+        self._add("linear", name, parameter or "", weight.numel(), call)
+        return True
+
+    def _add(
+        self, kind: Kind, operator: str, parameter: str, num_weights: int, call: Call, sizes: tuple[int, ...] = ()
+    ) -> None:
+        module = self.stack.name
+        key = (module, kind, operator, parameter, sizes, _call_site())
+        place = self.places.setdefault(key, Place(module, operator, kind, parameter, num_weights))
+        place.calls.append(call)
+        self.stack.executed(place, call.outputs, self.axes.steps)
+
+
+def _call_site() -> tuple[object, ...]:
+    """Where in the innermost module's code the operator is called. So two products in one line are two places."""
+    site: list[object] = []
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code is not nn.Module._call_impl.__code__:
+        site += (frame.f_code, frame.f_lasti)
+        frame = frame.f_back
+    return tuple(site)

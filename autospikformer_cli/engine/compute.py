@@ -1,0 +1,89 @@
+"""What a process computes with: a device, a precision, threads and an engine. Made once, and passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import torch
+
+from autospikformer_cli.engine.allocation import keep_freed_memory
+from autospikformer_cli.engine.choice import Engine, make_engine
+from autospikformer_cli.engine.names import EngineName, name_faults
+from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.spiking.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and how it is used. Make one with `make_compute`, which checks it.
+
+    device: cpu, cuda or cuda:N. precision: float32 or float64. threads: on the CPU.
+    engine: what runs subnets. None: the one that suits device and network.
+    """
+
+    device: str
+    precision: str
+    threads: int
+    engine: EngineName | None = None
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device, as torch names it."""
+        return torch.device(self.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision, as torch names it."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def engine_for(self, supernet: Supernet) -> Engine:
+        """What runs a network's subnets. Raises UserError if the named engine cannot."""
+        return make_engine(supernet, self.threads, self.engine)
+
+
+def make_compute(
+    device: str = "cpu", precision: str = "float32", threads: int | None = None, engine: EngineName | None = None
+) -> Compute:
+    """What this process computes with, so that it repeats itself to the last bit.
+
+    threads: None takes torch's number and changes nothing. A number sets torch's and numba's in the whole process.
+    A CUDA device turns TF32 off and deterministic algorithms of cuDNN on, in the whole process.
+    Raises Faults for a wrong name or number, UserError if there is no such device.
+    """
+    faults = list(name_faults(device, precision, engine))
+    if threads is not None and threads < 1:
+        faults.append(
+            UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
+        )
+    if faults:
+        raise Faults(faults)
+    chosen = threads or torch.get_num_threads()
+    # Both may share one OpenMP, whose number of threads numba overwrites when it starts. So torch's comes second.
+    numba.get_num_threads()
+    if threads is not None:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(chosen)
+    found = torch.device(device)
+    if found.type == "cuda":
+        _require_cuda(found.index or 0, device, torch.cuda.device_count())
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+    return Compute(device, precision, chosen, engine)
+
+
+def own_process(
+    device: str = "cpu", precision: str = "float32", threads: int | None = None, engine: EngineName | None = None
+) -> Compute:
+    """The same for a process that does nothing else: it keeps freed memory, and numba has as many threads as torch."""
+    keep_freed_memory()
+    return make_compute(device, precision, threads or torch.get_num_threads(), engine)
+
+
+def _require_cuda(index: int, device: str, num_devices: int) -> None:
+    where = f"--device {device}"
+    if num_devices == 0:
+        raise UserError("torch finds no CUDA device here", where, "leave --device out to compute on the CPU")
+    if index >= num_devices:
+        present = ", ".join(f"cuda:{number}" for number in range(num_devices))
+        raise UserError(f"there is no such device, only {present}", where, "choose one of these")

@@ -1,0 +1,161 @@
+"""From a recipe to the objects that compute: the network's shape, the network, its images, its evaluator."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from inspect import isabstract
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.sections import NEURONS
+from autospikformer_cli.say import Say
+from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.wording import shortened
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet, Split
+    from autospikformer_cli.engine.choice import Engine
+    from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.spiking.neuron_kinds import NeuronKind
+    from autospikformer_cli.spiking.supernet import Supernet
+
+
+BYTES_A_MEGABYTE = 10**6
+
+
+def network_shape(recipe: Recipe) -> NetworkShape:
+    """The shape that all subnets of a recipe share. Raises UserError if the data set's classes cannot be counted."""
+    description = describe(recipe.data)
+    return NetworkShape(
+        image_size=description.image_size,
+        in_channels=description.in_channels,
+        num_classes=description.num_classes,
+        widest_dim=recipe.space.embed_dim[-1],
+        pooled_stages=recipe.model.pooled_stages,
+        fixed_heads=None if recipe.model.searched_heads else recipe.space.num_heads[-1],
+        qkv_bias=recipe.model.qkv_bias,
+        reads_events=description.num_frames is not None,
+        network=recipe.model.network,
+        neuron_params=_neuron_params(recipe),
+        stem_dim=recipe.model.stem_dim or 0,
+    )
+
+
+def _neuron_params(recipe: Recipe) -> int:
+    """Learned numbers of one layer's neurons. LIF has none, which is known without torch."""
+    if recipe.model.neuron == "lif" or recipe.model.network == "transformer":
+        return 0
+    from autospikformer_cli.spiking.neuron import Dynamics
+
+    node = neuron_kind(recipe.model.neuron)(Dynamics())
+    return sum(parameter.numel() for parameter in node.parameters())
+
+
+def energy_model(recipe: Recipe) -> EnergyModel:
+    """How a recipe prices its subnets."""
+    return EnergyModel(network_shape(recipe), recipe.energy.rules, recipe.energy.hardware)
+
+
+def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
+    """The recipe's network with its first weights, on a device and in a precision."""
+    from autospikformer_cli.spiking.neuron import Dynamics
+    from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
+
+    model = recipe.model
+    config = NetworkConfig(
+        shape=network_shape(recipe),
+        space=recipe.space.search_space(),
+        dynamics=Dynamics(model.decay_input, model.fires_at, model.reset, model.detach_reset, model.surrogate),
+        threshold_scope=model.threshold_scope,
+        attention_scale=model.attention_scale,
+        stem_threshold=model.stem_threshold,
+        attention_threshold=model.attention_threshold,
+        neuron=neuron_kind(model.neuron),
+    )
+    return Supernet(config, recipe.seed).to(compute.torch_device, compute.dtype)
+
+
+def neuron_kind(name: str) -> type[NeuronKind]:
+    """A kind of neuron by its name. Raises UserError if a plugin gives something else."""
+    from autospikformer_cli.spiking.neuron_kinds import NeuronKind
+
+    kind = NEURONS.get(name, "model.neuron")
+    if not (isinstance(kind, type) and issubclass(kind, NeuronKind)) or isabstract(kind):
+        raise UserError(
+            f"the neuron {name} is no subclass of {NeuronKind.__module__}.NeuronKind with a forward pass",
+            "model.neuron",
+            "choose another, or mend the plugin that adds it",
+        )
+    return kind
+
+
+def load_images(recipe: Recipe, seed: int, split: Split, say: Say) -> ImageSet:
+    """A split of a recipe's data set, cut by the seed. `say` remarks on what the user should know of it."""
+    from autospikformer_cli.data.images import load_split
+
+    images = load_split(recipe.data, seed, split, progress=say.progress)
+    for note in images.notes:
+        say.remark(note)
+    return images
+
+
+def warm_engine(engine: Engine, say: Say) -> None:
+    """Load the engine's compiled loops. Shows a bar if they must be compiled, so call it outside any other bar."""
+    if engine.name != "event_driven":
+        return
+    from autospikformer_cli.engine.warming import warm
+
+    warm(engine, lambda total: say.progress("compiling the engine, once", total))
+
+
+def make_evaluator(
+    engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, say: Say
+) -> Evaluator:
+    """What measures subnets as a recipe asks for it. Warns if the results depend on the batch size."""
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+
+    batch = recipe.model.evaluation_batch
+    if recipe.model.batchnorm == "batch":
+        say.remark(f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images')
+    memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
+    return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch, memory)
+
+
+def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
+    """Put a store's weights into a network. Raises UserError if the recipe's network has another shape."""
+    import torch
+
+    state = supernet.state_dict()
+    wrong = [name for name in state if name not in weights or tuple(state[name].shape) != weights[name].shape]
+    if wrong:
+        raise UserError(
+            f"its weights do not fit the recipe's network: {shortened(wrong, rest=' ...')}",
+            where,
+            "leave --set space.* and model.pooled_stages as they were when the supernet was trained",
+        )
+    supernet.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in state})
+
+
+def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:
+    """A network's weights as arrays, by name."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in supernet.state_dict().items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that the last bits of a result depend on, by name."""
+    packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
+    return {"python": platform.python_version(), **packages}
+
+
+def environment(compute: Compute) -> dict[str, str]:
+    """The versions, device and threads that a training was computed with. Its last bits depend on all of them."""
+    computed = {"device": compute.device, "precision": compute.precision, "threads": str(compute.threads)}
+    return {**versions(), **computed}

@@ -1,0 +1,66 @@
+"""How redundant the channels of a subnet's embedding are (paper, Figure 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.space import Subnet
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """Each channel's mean structural similarity (SSIM) with all others.
+
+    most, least: channels, numbered from 0, each group from its extreme. engine: what ran the subnet.
+    """
+
+    subnet: Subnet
+    images: ImageSet
+    engine: str
+    recipe: Recipe
+    mean_ssim: tuple[float, ...]
+    most: tuple[int, ...]
+    least: tuple[int, ...]
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "subnet": self.subnet.to_numbers(),
+            "split": self.images.split,
+            "images": len(self.images),
+            "engine": self.engine,
+            "mean_ssim": self.mean,
+            "ssim_by_channel": list(self.mean_ssim),
+            "most": list(self.most),
+            "least": list(self.least),
+            **self.recipe.fidelity_document(),
+        }
+
+    @property
+    def mean(self) -> float:
+        """Over all channels."""
+        import numpy as np
+
+        return float(np.mean(self.mean_ssim))
+
+
+def measure_redundancy(run: TrainedRun, subnet: str, images: int, channels: int) -> Redundancy:
+    """Of the first n validation images. channels: how many of the most and of the least redundant. Raises UserError."""
+    if run.recipe.model.network != "spikformer":
+        raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
+    chosen = select(subnet, run.recipe, run.path).subnet
+    measured = run.images("validation", images)
+    evaluator = run.evaluator()
+    matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
+    means = mean_similarity(matrix)
+    most, least = (tuple(map(int, group)) for group in most_and_least(matrix, channels))
+    return Redundancy(chosen, measured, evaluator.engine.name, run.recipe, tuple(map(float, means)), most, least)

@@ -1,0 +1,216 @@
+"""A run with a trained supernet: opened under a recipe, with its weights, its images and what measures on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.measurement import Provenance
+from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.runs.building import (
+    energy_model,
+    load_arrays,
+    load_images,
+    make_evaluator,
+    make_supernet,
+    versions,
+    warm_engine,
+)
+from autospikformer_cli.runs.conditions import (
+    Conditions,
+    asks_for_another_search,
+    require_same_images,
+    with_fixed_keys,
+)
+from autospikformer_cli.say import SILENT, Say
+from autospikformer_cli.store.population import POPULATION_FILE, read_search
+from autospikformer_cli.store.runs import RunPath, resolve_run
+from autospikformer_cli.store.supernet import load_weights, read_training, weights_hash
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet, Split
+    from autospikformer_cli.engine.choice import Engine
+    from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.evaluation.evaluator import Evaluator
+    from autospikformer_cli.evaluation.executors import Workload
+    from autospikformer_cli.spiking.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run with a trained supernet, and the recipe that it is read under.
+
+    split_seed: the seed of its training. It cuts the data set, whatever the recipe's seed is now.
+    splits: hashes of the images that it was trained with, by split. epochs: those it was trained for.
+    finished: whether that was all of its recipe's. An imported run is finished, with 0 epochs.
+    """
+
+    path: Path
+    recipe: Recipe
+    split_seed: int
+    splits: Mapping[str, str]
+    epochs: int
+    finished: bool
+    compute: Compute
+    say: Say
+
+    @classmethod
+    def open(
+        cls, path: Path, compute: Compute, say: Say, overrides: Overrides = (), *, searched: bool = True
+    ) -> TrainedRun:
+        """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
+        training = read_training(path)
+        trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+        recipe = stored_recipe(path, overrides, searched=searched)
+        state = training.state
+        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say)
+
+    @cached_property
+    def description(self) -> DataDescription:
+        """The data set's shape."""
+        return describe(self.recipe.data)
+
+    @cached_property
+    def weights(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The supernet's weights as stored."""
+        return load_weights(self.path)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """The hash that results know these weights by."""
+        return weights_hash(self.weights)
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained network."""
+        supernet = make_supernet(self.recipe, self.compute)
+        load_arrays(supernet, self.weights, str(self.path))
+        return supernet
+
+    def images(self, split: Split, first: int | None = None) -> ImageSet:
+        """A split's images, or the first of them. Raises UserError if they are not what they were in training."""
+        from autospikformer_cli.data.sources import shares_test_files
+
+        if split == "test" and self.splits and shares_test_files(self.recipe.data):
+            self.images("train", 1)  # the rest of a data set that has changed may hold images that were trained on
+        images = load_images(self.recipe, self.split_seed, split, self.say)
+        require_same_images(self.path, self.splits, images)
+        return images if first is None else images.first(first)
+
+    def searched_images(self) -> ImageSet:
+        """The images that a search under the run's recipe measures on."""
+        return self.images(self.recipe.search.split, self.recipe.search.images)
+
+    @cached_property
+    def calibration(self) -> ImageSet:
+        """The training images that recalibrate BatchNorm."""
+        return self.images("train", self.recipe.model.calibration_images)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the trained network's subnets."""
+        return self.compute.engine_for(self.supernet)
+
+    def evaluator(self, supernet: Supernet | None = None) -> Evaluator:
+        """Measures subnets of the run's network, or of another with the same shape. Compiles loops if need be."""
+        calibration = self.calibration if self.recipe.model.batchnorm == "recalibrate" else None
+        supernet = supernet or self.supernet
+        engine = self.engine if supernet is self.supernet else self.compute.engine_for(supernet)
+        warm_engine(engine, self.say)
+        return make_evaluator(engine, self.recipe, self.description, calibration, self.say)
+
+    @cached_property
+    def energy(self) -> EnergyModel:
+        """How the run's subnets are priced."""
+        return energy_model(self.recipe)
+
+    def provenance(self, images: ImageSet) -> Provenance:
+        """How the run's subnets are measured on some images."""
+        recalibrated = self.recipe.model.batchnorm == "recalibrate"
+        threads = {"threads": str(self.compute.threads)} if self.engine.batch_matters else {}
+        return Provenance(
+            split=images.split,
+            split_hash=images.hash,
+            images=len(images),
+            calibration_hash=self.calibration.hash if recalibrated else "",
+            calibration_images=len(self.calibration) if recalibrated else 0,
+            batchnorm=self.recipe.model.batchnorm,
+            fidelity=self.recipe.fidelity,
+            weights_hash=self.weights_hash,
+            precision=self.compute.precision,
+            device=self.compute.device,
+            epochs=self.epochs,
+            frames=self.description.num_frames or 0,
+            engine=self.engine.name,
+            switches=self.recipe.resolved_switches(),
+            computed_with=versions() | threads,
+        )
+
+    def conditions(self, images: ImageSet) -> Conditions:
+        """What a measurement on some images would depend on now."""
+        return Conditions.of(self.provenance(images), self.recipe)
+
+    def workload(self, images: ImageSet) -> Workload:
+        """What executors measure subnets with on some images. Compiles loops now, so that workers need not."""
+        from autospikformer_cli.evaluation.executors import Workload
+
+        evaluator = self.evaluator()
+        return Workload(
+            config=evaluator.supernet.config,
+            weights={name: tensor.cpu() for name, tensor in evaluator.supernet.state_dict().items()},
+            description=evaluator.description,
+            images=images,
+            calibration=evaluator.calibration,
+            batchnorm=evaluator.batchnorm,
+            batch=evaluator.batch,
+            memory=evaluator.memory,
+            engine="event_driven" if evaluator.engine.name == "event_driven" else "dense",
+            precision=self.compute.precision,
+            device=self.compute.device,
+            threads=self.compute.threads,
+        )
+
+
+def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = True) -> Recipe:
+    """The recipe of a run's present search, or of its training if there is none, with overrides.
+
+    searched: False takes the training's in any case. Raises UserError if overrides change what its weights are.
+    """
+    training = read_training(path)
+    trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+    has_search = searched and (path / POPULATION_FILE).is_file()
+    recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
+    return with_fixed_keys(trained, recipe_toml, overrides, path)
+
+
+def open_run(
+    run: RunPath = None, overrides: Overrides = (), *, searched: bool = True, compute: Compute | None = None,
+    say: Say = SILENT,
+) -> TrainedRun:  # fmt: skip
+    """A run under the recipe of its present search with overrides.
+
+    run: None for the newest. searched: False takes the recipe of its training.
+    compute: None for the CPU, with as many threads as torch has now. Raises UserError as `TrainedRun.open` does.
+    """
+    from autospikformer_cli.engine.compute import make_compute
+
+    return TrainedRun.open(resolve_run(run), compute or make_compute(), say, overrides, searched=searched)
+
+
+def run_to_search(
+    run: RunPath = None, overrides: Overrides = (), *, fresh: bool = False, compute: Compute | None = None,
+    say: Say = SILENT,
+) -> TrainedRun:  # fmt: skip
+    """A run under the recipe of the search that overrides ask for.
+
+    Overrides that decide nothing of a search go on with the present one. Others are laid over the training's recipe.
+    """
+    goes_on = not fresh and not asks_for_another_search(overrides)
+    return open_run(run, overrides, searched=goes_on, compute=compute, say=say)

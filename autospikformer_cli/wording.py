@@ -1,0 +1,35 @@
+"""Wording that messages share: long lists cut short, and the name that was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+
+def shortened(names: Collection[str], separator: str = ", ", most: int = 3, rest: str = " and {:,} more") -> str:
+    """The first `most` names; after them, if there are others, the text `rest` with how many.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    >>> shortened(["a", "b", "c", "d", "e"], rest=", ...")
+    'a, b, c, ...'
+    """
+    shown = separator.join(list(names)[:most])
+    return shown + rest.format(len(names) - most) if len(names) > most else shown
+
+
+def nearest_names(name: str, names: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The names that are spelled most like `name`, the nearest first; none if all are too different.
+
+    most: names returned. cutoff: the least similarity, 0 to 1, as `difflib` measures it.
+    """
+    return get_close_matches(name, list(names), most, cutoff)
+
+
+def did_you_mean(near: Sequence[str]) -> str | None:
+    """The question whether one of these was meant; None if there are none.
+
+    >>> did_you_mean(nearest_names("serach", ["search", "train"]))
+    'did you mean search?'
+    """
+    return f"did you mean {' or '.join(near)}?" if near else None
