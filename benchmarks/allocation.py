@@ -8,15 +8,15 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-from unittest.mock import patch
 
+import torch
 from timing import machine, medians
 from training import make_step
 
-from autospikformer_cli.engine import allocation
+from autospikformer_cli.engine.compute import make_compute, own_process
 
 ROUNDS, STEPS = 3, 5
-KEEP = {"given back": lambda: None, "kept": allocation.keep_freed_memory}
+COMPUTES = {"given back": make_compute, "kept": own_process}
 
 
 def seconds_of_a_step(recipe: str, way: str) -> float:
@@ -28,8 +28,7 @@ def seconds_of_a_step(recipe: str, way: str) -> float:
 def main(recipe: str, way: str | None) -> None:
     """Print the table of `results/allocation.md`, or in a child the seconds of a step."""
     if way is not None:
-        with patch.object(allocation, "keep_freed_memory", KEEP[way]):
-            step, _, _ = make_step(recipe)
+        step, _, _ = make_step(recipe, COMPUTES[way](threads=torch.get_num_threads()))
         print(medians({way: step}, STEPS)[way])
         return
     times: dict[str, list[float]] = {"given back": [], "kept": []}

@@ -11,7 +11,7 @@ import torch
 from engine_network import BATCH, SUBNET, frames_of, make_workload, print_table, rotating_medians
 from timing import machine
 
-from autospikformer_cli.cli.session import Session
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.evaluation.counting import Counter
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", help="the folder of CIFAR-10; without it, normal noise")
     options = parser.parse_args()
-    Session().torch_device()
+    own_process()
     print(f"# Dense counting\n\n{machine()}\n")
     print(f"Spikformer 4-384, T 4, batch {BATCH}; medians of {options.rounds} rounds.\n")
     rows = []

@@ -32,7 +32,7 @@ from engine_rivals import Rival, disagreement, published_rate, rivals
 from engine_trained import TIMED_PASSES, print_stages, print_trained
 from timing import machine
 
-from autospikformer_cli.cli.session import Session
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.tally import Untallied
@@ -182,7 +182,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print `results/engine.md`."""
     chosen = options()
-    Session(threads=chosen.threads).torch_device()
+    own_process(threads=chosen.threads)
     versions = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "spikingjelly"))
     print("# The event-driven engine\n")
     print(f"`python benchmarks/engine.py {' '.join(sys.argv[1:])}`\n")

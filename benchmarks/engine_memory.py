@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from engine_network import BATCH, SUBNET, Workload, frames_of, make_network, print_table
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.engine.choice import make_engine
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.spiking.normalisation import FixedStatistics, Moments
 
@@ -67,7 +67,7 @@ def main(engine_name: str, shift: str, moments: str, threads: str) -> None:
     """
     idle = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak so far is forgotten
-    Session(threads=int(threads)).torch_device()  # as a command has it
+    own_process(threads=int(threads))  # as a command has it
     engine = make_engine(make_network(float(shift)), int(threads), engine_name)  # type: ignore[arg-type]
     moments_of_layers = FixedStatistics({name: Moments(*each) for name, each in torch.load(moments).items()})
     counter = Counter()

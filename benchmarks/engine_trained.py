@@ -11,15 +11,15 @@ import torch
 from engine_network import BATCH, print_table, root_override, rotating_medians
 from torch import Tensor
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven, EventDrivenPass
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.engine.timing import StageTiming, time_stages
 from autospikformer_cli.evaluation.evaluator import Evaluator
-from autospikformer_cli.runs.building import open_run
+from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.passes import Attention, ForwardPass, Layer
@@ -31,7 +31,7 @@ IMAGES, IMAGES_TIMED, IMAGES_AT_ONCE, TIMED_PASSES = 1000, 256, 50, 5
 def print_trained(path: Path, data_root: str | None, rounds: int) -> None:
     """Print the sections on a trained run's largest subnet."""
     overrides = () if data_root is None else (root_override(data_root),)
-    run = open_run(path, Session(overrides=overrides, threads=torch.get_num_threads(), quiet=True))
+    run = open_run(path, overrides, searched=False, compute=own_process())
     subnet, images = run.recipe.space.search_space().largest(), run.images("test", IMAGES)
     shared = run.evaluator()
     evaluators = {

@@ -20,16 +20,16 @@ from engine_network import print_table, root_override
 from search_bound import Accumulates
 from timing import machine
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult
 from autospikformer_cli.evaluation.stems import StemKey
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.runs.building import TrainedRun, open_run
 from autospikformer_cli.runs.evaluation import EvaluationRun
 from autospikformer_cli.runs.plans import search_plan
-from autospikformer_cli.runs.results import recipe_problem
+from autospikformer_cli.runs.selection import recipe_problem
+from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.space import SearchSpace, Subnet
@@ -110,7 +110,7 @@ def main() -> None:
 
 def _open(run: str, data: str, images: int | None, device: str = "cpu") -> Work:
     overrides = (root_override(data), f"model.calibration_images={CALIBRATION}")
-    opened = open_run(Path(run), Session(overrides=overrides, device=device, quiet=True))
+    opened = open_run(run, overrides, searched=False, compute=own_process(device))
     return Work(opened, opened.images("validation", images))
 
 
@@ -304,7 +304,7 @@ def _print_memory(run: str, data: str) -> None:
     rows = [(number, f"{peak:.0f}") for number, peak in zip((FEW, MANY), peaks, strict=True)]
     print_table(("subnets", "peak (MiB)"), rows)
     overrides = (f"model.calibration_images={CALIBRATION}", f"search.images={MEMORY_IMAGES}", root_override(data))
-    opened = open_run(Path(run), Session(overrides=overrides, quiet=True))
+    opened = open_run(run, overrides, searched=False)
     told = search_plan(opened.recipe, "float32", "event_driven")["memory_bytes"] / KIB_A_MIB**2
     print(f"{peaks[1] / peaks[0] - 1:+.1%}. --dry-run tells {told:.0f} MiB beside data and libraries.\n")
 

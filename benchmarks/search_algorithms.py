@@ -19,18 +19,17 @@ from engine_network import print_table, root_override
 from scipy import stats
 from timing import machine
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import TrainedRun, open_run, weight_arrays
-from autospikformer_cli.runs.results import recipe_problem
 from autospikformer_cli.runs.searching.search import BASELINE_ID
+from autospikformer_cli.runs.selection import recipe_problem
+from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.supernet import weights_hash
 
 RANDOM, OTHERS = "random", ("evolution", "nsga2")
 SHOWN_EVERY = 2
@@ -50,7 +49,7 @@ class Archive:
     def __post_init__(self) -> None:
         """What an earlier start measured of the same weights on the same images."""
         self._evaluator = self.run.evaluator()
-        self._conditions = (weights_hash(weight_arrays(self.run.supernet)), self.images.hash, len(self.images))
+        self._conditions = (self.run.weights_hash, self.images.hash, len(self.images))
         self.known: dict[Subnet, Measurement] = {}
         if self.cache is not None and self.cache.is_file():
             conditions, known = pickle.loads(self.cache.read_bytes())  # noqa: S301  written by this script
@@ -80,7 +79,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="default: the recipe's")
     parser.add_argument("--cache", type=Path, help="measurements, kept for the next start")
     options = parser.parse_args()
-    run = open_run(options.run, Session(overrides=(root_override(options.data),), quiet=True))
+    run = open_run(options.run, (root_override(options.data),), searched=False, compute=own_process())
     recipe = run.recipe
     archive = Archive(run, run.images("validation", options.images or recipe.search.images), options.cache)
     histories = {

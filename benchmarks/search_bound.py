@@ -14,7 +14,7 @@ from autospikformer_cli.spiking.supernet import Supernet
 
 
 class Accumulates:
-    """Of measured subnets, and of the tree of them: a family of stages needs those of its widest one.
+    """Of measured subnets, and of the tree of them: a group of stages needs those of its widest one.
 
     The first layer's are counted as its multiply-accumulates, for one step. shares_steps: subnets with fewer time steps
     take the first of others. merges_outputs: narrower layers are the first channels of wider ones. kept: stems that
@@ -67,9 +67,9 @@ class Accumulates:
         return sum(self._stage(subnet, stage) for stage in stages)
 
     def _below(self, node: TreeNode) -> int:
-        return sum(self._family(family) for family in node.families.values())
+        return sum(self._group(group) for group in node.groups.values())
 
-    def _family(self, family: StageGroup) -> int:
-        children = family.children.values()
+    def _group(self, group: StageGroup) -> int:
+        children = group.children.values()
         own = max(self._stage(child.example, child.stage) for child in children)
         return own + sum(self._below(child) for child in children)

@@ -12,8 +12,8 @@ from unittest.mock import patch
 import torch
 from timing import machine, medians
 
-from autospikformer_cli.cli.session import Session
 from autospikformer_cli.data.description import describe
+from autospikformer_cli.engine.compute import Compute, own_process
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.spiking import firing
@@ -22,11 +22,11 @@ from autospikformer_cli.training.loop import make_optimizer
 ROUNDS = 5
 
 
-def make_step(name: str) -> tuple[Callable[[], None], str, int]:
+def make_step(name: str, compute: Compute) -> tuple[Callable[[], None], str, int]:
     """A training step of a recipe's largest subnet on random images, that subnet, and the batch."""
     recipe = load_recipe(name)
     description, subnet = describe(recipe.data), recipe.space.search_space().largest()
-    supernet = make_supernet(recipe, Session())
+    supernet = make_supernet(recipe, compute)
     optimizer = make_optimizer(supernet, recipe.train.weight_decay)
     size, batch = description.image_size, recipe.train.batch
     frames = torch.randn(1, batch, size, size, description.in_channels)
@@ -42,7 +42,7 @@ def make_step(name: str) -> tuple[Callable[[], None], str, int]:
 
 def main(name: str) -> None:
     """Print one row of `results/training.md`."""
-    step, subnet, batch = make_step(name)
+    step, subnet, batch = make_step(name, own_process())
 
     def plain_step() -> None:
         with patch.object(firing, "_can_compile", lambda x: False):

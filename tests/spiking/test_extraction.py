@@ -197,7 +197,7 @@ def test_a_file_read_again_is_the_network(
     network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2, fold=fold)
     inputs = inputs_of(supernet, images)
     FORMATS[suffix].write(network, inputs[:2], path, {"subnet": str(SMALL)})
-    predict = FORMATS[suffix].read(network, path)
+    predict = FORMATS[suffix].read(network, path, 1)
     for batch in (inputs, inputs[:1]):
         assert (predict(batch) - network(batch)).abs().max() < 1e-9
     if suffix == ".pt2":
@@ -228,7 +228,7 @@ def test_other_weights_than_the_networks_are_noticed(lively: Supernet, images: T
     assert torch.equal(load_file(path)["head.bias"], lively.head.state_dict()["bias"])
     network.state_dict()["head.bias"][2] = -0.0 if network.state_dict()["head.bias"][2] else 1.0
     with pytest.raises(UserError, match=r"network\.safetensors: not the network's tensor: head\.bias"):
-        SafetensorsFile().read(network, path)
+        SafetensorsFile().read(network, path, 1)
 
 
 @pytest.mark.parametrize(("name", "said"), [("net.pth", "the suffix .pth"), ("net", "no suffix")])
