@@ -141,7 +141,7 @@ def _start(number: int, file: Path, seat: Seat) -> Worker:
 
 
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
-    """A worker's life: read the workload, say so, then measure shard after shard until the pipe closes."""
+    """Run a worker: read the workload, say so, then measure shard after shard until the pipe closes."""
     end_with_parent()
     own_process(seat.device, threads=seat.threads)
     workload = seat.of(torch.load(file, mmap=True, weights_only=False))
