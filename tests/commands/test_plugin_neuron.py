@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import autospikformer_cli
 from autospikformer_cli.recipe.sections import NEURONS
 
 INTEGRATOR = """\
@@ -49,9 +50,8 @@ def plugin(own_folder: Path) -> Path:
 
 def aspk(*arguments: str, plugin: Path | None = None) -> subprocess.CompletedProcess[str]:
     """aspk in a new process, with or without the plugin."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    if plugin is not None:
-        environment["PYTHONPATH"] = str(plugin)
+    folders = [Path(autospikformer_cli.__file__).parents[1], *([plugin] if plugin else [])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     command = [
         sys.executable,
         "-m",
