@@ -101,7 +101,7 @@ def recount_subnets(
 
     opened = open_run(run, overrides, compute=compute, say=say)
     head = read_search(opened.path)
-    recipe = _rescored(head.recipe_toml, head.recipe_name, overrides)
+    recipe = _rescored(opened.path, head.recipe_toml, head.recipe_name, overrides)
     options = ExecutorOptions(workers, address, say.remark)
     with run_lock(opened.path):
         population = measure_again(opened, executor, options, interruptible)
@@ -118,7 +118,9 @@ def read_results(run: RunPath = None, overrides: Overrides = ()) -> SearchResult
 
     path = resolve_run(run)
     population = load_population(path)
-    return score_population(path, population, _rescored(population.recipe_toml, population.recipe_name, overrides))
+    return score_population(
+        path, population, _rescored(path, population.recipe_toml, population.recipe_name, overrides)
+    )
 
 
 def read_alpha_sweep(run: RunPath = None, overrides: Overrides = (), *, say: Say = SILENT) -> AlphaSweep:
@@ -128,7 +130,7 @@ def read_alpha_sweep(run: RunPath = None, overrides: Overrides = (), *, say: Say
 
     path = resolve_run(run)
     population = load_population(path)
-    recipe = _rescored(population.recipe_toml, population.recipe_name, overrides)
+    recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     return sweep_alpha(path, population, recipe, say)
 
 
@@ -147,6 +149,8 @@ def evaluate_subnet(
 
     if images is not None and images < 1:
         raise UserError(f"{images} images measure nothing", "images", "write a whole number from 1 on, or None for all")
+    if finetune is not None and finetune < 1:
+        raise UserError(f"{finetune} epochs retrain nothing", "finetune", "write a whole number from 1 on, or None")
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
     opened = open_run(run, overrides, compute=compute, say=say)
@@ -189,7 +193,7 @@ def _text(subnet: SubnetName) -> str:
     return str(subnet) if isinstance(subnet, str | Subnet) else f"({', '.join(map(str, subnet))})"
 
 
-def _rescored(recipe_toml: str, name: str, overrides: Overrides) -> Recipe:
+def _rescored(path: Path, recipe_toml: str, name: str, overrides: Overrides) -> Recipe:
     from autospikformer_cli.runs.conditions import rescored
 
-    return rescored(recipe_from_toml(recipe_toml, name), overrides)
+    return rescored(recipe_from_toml(recipe_toml, name, shown=f"the recipe stored in {path}"), overrides)

@@ -45,7 +45,9 @@ class DefaultGroup(TyperGroup):
     def _require_no_stray_word(self, args: list[str]) -> None:
         """Raises UserError for a word that is neither a command nor an argument of the default one."""
         takes_words = any(each.param_type_name == "argument" for each in self.commands[self.default].params)
-        if args and not args[0].startswith("-") and not takes_words:
+        words = [each for each in args if not each.startswith("-")]
+        misspelled = takes_words and len(words) > 1 and nearest_names(words[0], self.commands, cutoff=0.75)
+        if args and not args[0].startswith("-") and (misspelled or not takes_words):
             fix = did_you_mean(nearest_names(args[0], self.commands)) or f"its commands are {', '.join(self.commands)}"
             raise UserError(f"{args[0]!r} is not a command of aspk {self.name}", None, fix)
 

@@ -71,6 +71,8 @@ def energy_of_subnet(
             raise UserError("a recipe alone has no firing rates", f"aspk energy {recipe}", fix)
         output.show(price_subnet(run, subnet, given, compute=compute.set_up(), say=session))
         return
+    if recipe is not None and run is not None:
+        raise UserError("a recipe at given rates has no run", "--run", "leave out RECIPE or --run")
     if recipe is None:
         path = resolve_run(run)
         output.show(given_energy(stored_recipe(path, given), path, subnet, firing_rate, rates))

@@ -16,13 +16,21 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 
+TOP = 10
+
 
 def report(
     session: Session,
     alpha: AlphaOption = None,
     top: Annotated[
-        int, typer.Option("--top", min=1, help="List at most N of the most accurate subnets (of the best 20 %).")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            help="List at most N of the most accurate subnets (of the best 20 %).",
+            show_default=str(TOP),
+        ),
+    ] = None,
     alpha_sweep: Annotated[
         bool,
         typer.Option(
@@ -43,13 +51,12 @@ def report(
     Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.api import read_alpha_sweep, read_results
-    from autospikformer_cli.errors import UserError
     from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
-    if alpha_sweep and alpha is not None:
-        raise UserError("a sweep has every alpha", "--alpha", "leave out --alpha or --alpha-sweep")
+    if alpha_sweep:
+        _require_no_other_choice(alpha, top, overrides)
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     given = overrides_of(overrides, by_key)
     if alpha_sweep:
@@ -59,5 +66,17 @@ def report(
         return
     results = read_results(run, given)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top))
+    session.console.print(search_report(results, paper, top or TOP))
     session.emit(results.to_document())
+
+
+def _require_no_other_choice(alpha: float | None, top: int | None, overrides: list[str]) -> None:
+    """Raises UserError for what a sweep of alpha would drop."""
+    from autospikformer_cli.errors import UserError
+    from autospikformer_cli.recipe.load import named_keys
+
+    if alpha is not None or "search.alpha" in named_keys(overrides):
+        option = "--alpha" if alpha is not None else "--set search.alpha"
+        raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
+    if top is not None:
+        raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")

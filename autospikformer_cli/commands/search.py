@@ -84,7 +84,7 @@ def search(
     Example: aspk search --alpha 0.5
     """
     from autospikformer_cli.api import recount_subnets, search_subnets
-    from autospikformer_cli.evaluation.executors import require_executor
+    from autospikformer_cli.evaluation.executors import ExecutorOptions, require_executor
 
     given = overrides_of(
         overrides,
@@ -99,7 +99,7 @@ def search(
             "energy.convention": convention,
         },
     )
-    require_executor(executor)
+    require_executor(executor, ExecutorOptions(workers, address))
     if recount:
         _require_neither(fresh, dry_run)
     if dry_run:

@@ -31,8 +31,9 @@ def train(
     from autospikformer_cli.api import train_supernet
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.runs.conditions import require_resumable
     from autospikformer_cli.runs.plans import training_plan
-    from autospikformer_cli.store.runs import resolve_run
+    from autospikformer_cli.store.runs import is_run, resolve_run, runs_folder
     from autospikformer_cli.store.supernet import read_training
 
     begun_in = run
@@ -43,6 +44,9 @@ def train(
     else:
         resolved = load_recipe(recipe, overrides)
     if dry_run:
+        path = begun_in or runs_folder() / resolved.name
+        if is_run(path) and not fresh:
+            require_resumable(path, read_training(path), resolved, compute.precision)
         plan = training_plan(resolved, compute.precision)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit({**plan, **resolved.fidelity_document()})

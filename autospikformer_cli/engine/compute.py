@@ -52,7 +52,7 @@ def make_compute(
     Raises Faults for a wrong name or number, UserError if there is no such device.
     """
     faults = list(name_faults(device, precision, engine))
-    if threads is not None and threads < 1:
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
         faults.append(
             UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
         )

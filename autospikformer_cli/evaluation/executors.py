@@ -108,12 +108,16 @@ class Executor(Protocol):
 class InProcess:
     """Measures all subnets in this process."""
 
-    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+    @staticmethod
+    def require_options(options: ExecutorOptions) -> None:
+        """Raises UserError for options that one process cannot have."""
         if options.workers not in (None, 1):
             raise UserError(
                 f"{options.workers} workers do not fit in one process", "--workers", "add --executor processes"
             )
         refuse_address(options)
+
+    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
         self._evaluator, self._images = workload.evaluator(), workload.images
 
     def __enter__(self) -> Self:
@@ -136,8 +140,13 @@ def refuse_address(options: ExecutorOptions) -> None:
         raise UserError("only a cluster has an address", "--address", "leave it out, or add --executor ray")
 
 
-def require_executor(name: str) -> Callable[[Workload, ExecutorOptions], Executor]:
-    """The function that makes executors of that name. Raises UserError if there is none."""
+def require_executor(
+    name: str, options: ExecutorOptions | None = None
+) -> Callable[[Workload, ExecutorOptions], Executor]:
+    """The function that makes executors of that name. Raises UserError if there is none, or if options do not fit it.
+
+    It has options checked by its own `require_options(options)`, if it has that.
+    """
     where = f"--executor {name}"
     if name in OUR_PLUGINS and name not in EXECUTORS:
         plugin = OUR_PLUGINS[name]
@@ -145,12 +154,14 @@ def require_executor(name: str) -> Callable[[Workload, ExecutorOptions], Executo
     made_by = EXECUTORS.get(name, where)
     if not callable(made_by):
         raise UserError(f"the executor {name} is not callable", where, "choose another, or mend the plugin")
+    if options is not None:
+        if options.workers is not None and options.workers < 1:
+            what = f"{options.workers} workers measure nothing"
+            raise UserError(what, "--workers", "write a whole number from 1 on")
+        getattr(made_by, "require_options", lambda given: None)(options)
     return cast(Callable[[Workload, ExecutorOptions], Executor], made_by)
 
 
 def make_executor(name: str, workload: Workload, options: ExecutorOptions) -> Executor:
     """The executor of that name, not yet entered. Raises UserError if there is none, or if options do not fit it."""
-    make = require_executor(name)
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"{options.workers} workers measure nothing", "--workers", "write a whole number from 1 on")
-    return make(workload, options)
+    return require_executor(name, options)(workload, options)

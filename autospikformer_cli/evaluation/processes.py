@@ -73,8 +73,9 @@ class Processes(WorkerPool[Worker]):
 
     name = "processes"
 
+    require_options = staticmethod(refuse_address)
+
     def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
-        refuse_address(options)
         super().__init__(workload, options)
         self._started: list[Worker] = []
 

@@ -50,6 +50,8 @@ def option_override(option: str, key: str, value: float | str) -> Override:
 
 def listed(overrides: Overrides) -> Sequence[str | Override]:
     """Overrides in the order in which they are laid."""
+    if isinstance(overrides, str):
+        return [overrides]
     if not isinstance(overrides, Mapping):
         return overrides
     return [

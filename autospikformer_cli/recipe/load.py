@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,20 @@ _Located = tuple[int, int, UserError]
 """The layer and the line that a fault is sorted by, and the fault."""
 
 
-def load_recipe(name_or_path: str, overrides: Overrides = ()) -> Recipe:
+def load_recipe(name_or_path: str | PathLike[str], overrides: Overrides = ()) -> Recipe:
     """A shipped recipe by name, or a .toml file by path, with values laid over it: {"train.epochs": 3}.
 
     Raises Faults with every mistake in the keys and its place, and UserError if a file cannot be read at all.
     """
-    return _checked(file_layers(name_or_path), overrides).named(Path(name_or_path).stem)
+    return _checked(file_layers(fspath(name_or_path)), overrides).named(Path(name_or_path).stem)
 
 
-def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = ()) -> Recipe:
-    """A recipe from its text, such as a store's, with values laid over it.
+def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = (), *, shown: str | None = None) -> Recipe:
+    """A recipe from its text, such as a store's, with values laid over it. shown: where the text is from.
 
     Raises Faults, or UserError if the text is not TOML.
     """
-    return _checked(extended_layers(text_layer(text, name), Path()), overrides).named(name)
+    return _checked(extended_layers(text_layer(text, shown or name), Path()), overrides).named(name)
 
 
 def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:

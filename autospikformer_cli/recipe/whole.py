@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, PrivateAttr
@@ -79,6 +80,15 @@ class Recipe(Keys):
         """The value of a key by its path, such as search.alpha."""
         section, _, name = key.rpartition(".")
         return getattr(getattr(self, section) if section else self, name)
+
+    def with_values_of(self, other: Recipe, keys: Iterable[str]) -> Recipe:
+        """This recipe with another's values of some keys, of which both are right already."""
+        copy = self
+        for key in keys:
+            section, _, name = key.rpartition(".")
+            table = getattr(copy, section).model_copy(update={name: other.value(key)})
+            copy = copy.model_copy(update={section: table})
+        return copy.named(self.name)
 
     def to_toml(self) -> str:
         """Every key with its value, without extends; loads again to an equal recipe."""

@@ -19,7 +19,6 @@ from autospikformer_cli.store.supernet import Training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
-    from autospikformer_cli.engine.compute import Compute
 
 OF_A_TRAINING = Decides.NETWORK | Decides.TRAINING
 OF_A_SEARCH = Decides.NETWORK | Decides.MEASUREMENT | Decides.IMAGES | Decides.SEARCH
@@ -88,7 +87,7 @@ def with_fixed_keys(trained: Recipe, recipe_toml: str, overrides: Overrides, pat
 
     trained: the recipe of its training. recipe_toml: that one, or the recipe of one of its searches.
     """
-    recipe = recipe_from_toml(recipe_toml, trained.name, overrides)
+    recipe = recipe_from_toml(recipe_toml, trained.name, overrides, shown=f"the recipe stored in {path}")
     keys = differing_keys(trained, recipe, Decides.NETWORK)
     if keys:
         movable = [key for key, effect in effects().items() if key.startswith("data.") and not effect & OF_A_TRAINING]
@@ -100,7 +99,7 @@ def with_fixed_keys(trained: Recipe, recipe_toml: str, overrides: Overrides, pat
     return recipe
 
 
-def require_resumable(path: Path, begun: Training, recipe: Recipe, compute: Compute) -> tuple[str, ...]:
+def require_resumable(path: Path, begun: Training, recipe: Recipe, precision: str) -> tuple[str, ...]:
     """The keys in which a recipe differs from a run's and that decide something else than its training.
 
     Raises UserError if one does, or if an unfinished training would go on in another precision.
@@ -113,12 +112,12 @@ def require_resumable(path: Path, begun: Training, recipe: Recipe, compute: Comp
             str(path),
             "go on with the recipe it has, or start a new run beside it with --fresh",
         )
-    precision = begun.environment["precision"]
-    if precision != compute.precision and not begun.state.finished:
+    begun_in = begun.environment.get("precision", precision)
+    if begun_in != precision and not begun.state.finished:
         raise UserError(
-            f"this run was begun in {precision}, not {compute.precision}",
+            f"this run was begun in {begun_in}, not {precision}",
             str(path),
-            f"go on with --precision {precision}, or start a new run beside it with --fresh",
+            f"go on with --precision {begun_in}, or start a new run beside it with --fresh",
         )
     return tuple(differing_keys(before, recipe, ~Decides.NOTHING))
 
@@ -153,6 +152,16 @@ def other_search_keys(before: Recipe, recipe: Recipe) -> tuple[str, ...]:
 def asks_for_another_search(overrides: Overrides) -> bool:
     """Whether any override names a key that decides a search."""
     return any(effects().get(key, OF_A_SEARCH) & OF_A_SEARCH for key in named_keys(overrides))
+
+
+def with_training_of(trained: Recipe, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
+    """A search's recipe with the training that its supernet had, and the keys that differed.
+
+    They decide nothing of a search. Stored with it, they would say that the supernet was trained otherwise.
+    """
+    only = {key for key, effect in effects().items() if effect & Decides.TRAINING and not effect & OF_A_SEARCH}
+    keys = tuple(key for key in differing_keys(trained, recipe, Decides.TRAINING) if key in only)
+    return recipe.with_values_of(trained, keys), keys
 
 
 def rescored(searched: Recipe, overrides: Overrides) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.building import (
     energy_model,
     load_arrays,
@@ -28,6 +29,7 @@ from autospikformer_cli.runs.conditions import (
     asks_for_another_search,
     require_same_images,
     with_fixed_keys,
+    with_training_of,
 )
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.store.population import POPULATION_FILE, read_search
@@ -67,7 +69,7 @@ class TrainedRun:
     ) -> TrainedRun:
         """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
         training = read_training(path)
-        trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+        trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
         recipe = stored_recipe(path, overrides, searched=searched)
         state = training.state
         return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say)
@@ -184,7 +186,7 @@ def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = Tru
     searched: False takes the training's in any case. Raises UserError if overrides change what its weights are.
     """
     training = read_training(path)
-    trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+    trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
     has_search = searched and (path / POPULATION_FILE).is_file()
     recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
     return with_fixed_keys(trained, recipe_toml, overrides, path)
@@ -213,4 +215,12 @@ def run_to_search(
     Overrides that decide nothing of a search go on with the present one. Others are laid over the training's recipe.
     """
     goes_on = not fresh and not asks_for_another_search(overrides)
-    return open_run(run, overrides, searched=goes_on, compute=compute, say=say)
+    opened = open_run(run, overrides, searched=goes_on, compute=compute, say=say)
+    training = read_training(opened.path)
+    trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+    recipe, differed = with_training_of(trained, opened.recipe)
+    dropped = [key for key in differed if key in named_keys(overrides)]
+    if dropped:
+        verb = "decides" if len(dropped) == 1 else "decide"
+        say.remark(f"{', '.join(dropped)} {verb} nothing of a search: the supernet keeps the training that it had")
+    return replace(opened, recipe=recipe)

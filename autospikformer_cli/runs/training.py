@@ -122,7 +122,7 @@ class TrainingRun:
         if not (path / stored.SUPERNET_FILE).is_file():
             return None
         begun = stored.load_checkpoint(path)
-        changed = require_resumable(path, begun, self.recipe, self.compute)
+        changed = require_resumable(path, begun, self.recipe, self.compute.precision)
         if begun.state.finished and changed:
             kept = f"{', '.join(changed)} {'decides' if len(changed) == 1 else 'decide'} nothing of a training"
             self.say.remark(f"{kept}: the run keeps the recipe that it was trained with")

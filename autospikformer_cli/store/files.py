@@ -216,6 +216,8 @@ def as_dataclass(kind: type[AnyDataclass], values: Mapping[str, Any], group: h5p
 
     group: where it is stored. A field that an older aspk did not write has its default.
     """
+    if not isinstance(values, dict):
+        raise _damage(group, kind.__name__, "is not a table of fields")
     known = {field.name: field for field in fields(kind)}
     unknown = sorted(values.keys() - known.keys())
     if unknown:

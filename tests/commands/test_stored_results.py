@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
+from autospikformer_cli import search_subnets
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.say import SILENT
 from autospikformer_cli.store.evaluations import load_evaluations
+from autospikformer_cli.store.files import put_text
 from autospikformer_cli.store.population import load_population, save_population
 from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
 
@@ -129,6 +135,94 @@ def test_search_drops_no_option_silently(aspk: Aspk, searched: Path, words: tupl
     assert (searched / "population.h5").read_bytes() == before
 
 
+def test_a_search_keeps_the_training_that_its_supernet_had(aspk: Aspk, trained: Path) -> None:
+    """Stored with a search, other keys would say that the supernet was trained otherwise, and retrain so."""
+    keys = ("--set", 'train.sampling="sandwich"', "--set", "train.epochs=50")
+    said = "train.epochs, train.sampling decide nothing of a search: the supernet keeps the training that it had\n"
+    first = aspk("search", "--set", "search.generations=1", *keys)
+    assert (first.exit_code, said in first.stderr) == (0, True)
+    assert recipe_of(trained).train == recipe_from_toml(read_training(trained).recipe_toml).train
+    again = aspk("search", "--dry-run", *keys)
+    assert (again.exit_code, said in again.stderr) == (0, True)
+    assert "train." not in aspk("report", "--json").document["provenance"]["switches"]
+
+
+def recipe_of(run: Path) -> Recipe:
+    """The recipe of a run's present search."""
+    return recipe_from_toml(load_population(run).recipe_toml)
+
+
+class Breaks:
+    """A `Say` that breaks when the search begins to measure."""
+
+    remark = staticmethod(lambda text: None)
+
+    def progress(self, description: str, total: int, *, start: int = 0) -> Any:
+        if description == "searching":
+            raise KeyboardInterrupt
+        return SILENT.progress(description, total, start=start)
+
+
+def test_the_search_before_stays_present_until_there_is_another(searched: Path) -> None:
+    before = (searched / "population.h5").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        search_subnets(searched, {"search.alpha": 0.3}, say=Breaks())
+    assert [path.name for path in searched.glob("population*.h5")] == ["population.h5"]
+    assert (searched / "population.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("train", "tiny.toml", "--dry-run", "--set", "train.lr=1"),
+            "runs/tiny: this run was begun with another recipe",
+        ),
+        (("search", "--workers", "3"), "--workers: 3 workers do not fit in one process"),
+        (("search", "--address", "auto"), "--address: only a cluster has an address"),
+        (("report", "--alpha-sweep", "--set", "search.alpha=0.3"), "--set search.alpha: a sweep has every alpha"),
+        (("report", "--alpha-sweep", "--top", "3"), "--top: a sweep lists no top accuracy"),
+        (
+            ("energy", "quickstart", "--firing-rate", "0.2", "--run", "runs/tiny"),
+            "--run: a recipe at given rates has no",
+        ),
+        (("energy", "moduel", "nets:make"), "'moduel' is not a command of aspk energy\n  did you mean module?"),
+    ],
+)
+def test_what_would_be_dropped_is_refused(aspk: Aspk, searched: Path, words: tuple[str, ...], told: str) -> None:
+    done = aspk(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {told}")
+
+
+def with_json(file: Path, name: str, value: object) -> None:
+    """Replace a JSON text of a store, its checksum right."""
+    with h5py.File(file, "r+") as store:
+        del store[name]
+        put_text(store, name, json.dumps(value))
+
+
+def test_a_store_of_a_later_aspk_is_named_as_such(aspk: Aspk, searched: Path) -> None:
+    file = searched / "population.h5"
+    provenance = {**asdict(load_population(searched).provenance), "temperature": 21}
+    with_json(file, "provenance", provenance)
+    for words in (("report",), ("energy",), ("search",), ("evaluate",)):
+        done = aspk(*words)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "wrote it with temperature, which this aspk" in done.stderr
+        assert "read it with the aspk that wrote it, or with a newer one" in done.stderr
+    with_json(file, "provenance", ["a list"])
+    assert "'Provenance' is not a table of fields" in aspk("report").stderr
+    assert aspk("runs").exit_code == 0
+
+
+def test_a_stored_recipe_of_a_later_aspk_names_its_run(aspk: Aspk, searched: Path) -> None:
+    population = load_population(searched)
+    toml = population.recipe_toml.replace("[search]", "[search]\nnewer = 1", 1)
+    save_population(searched, replace(population, recipe_toml=toml))
+    assert aspk("report").stderr.startswith("error: the recipe stored in runs/tiny:")
+
+
 def test_a_shared_option_exists_only_where_it_acts(aspk: Aspk, searched: Path) -> None:
     for words in (
         ("runs", "--set", "nonsense.key=1"),
@@ -180,8 +274,6 @@ def without_dates(document: Any) -> Any:
 @pytest.fixture
 def recorded() -> Callable[[str], Any]:
     """What the earlier commit printed of the run, by command."""
-    import json
-
     return lambda name: json.loads((FIXTURES / "documents_of_0_1" / f"{name}.json").read_text(encoding="utf-8"))
 
 

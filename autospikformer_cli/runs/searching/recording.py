@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +71,8 @@ class Record:
 
     Inside its context it saves at the times of its pace, and once more when the context ends, however it ends. What a
     killed process had not saved is measured again, to the same numbers.
-    energy_rules: rules that energy and hypervolume are computed under.
+    energy_rules: rules that energy and hypervolume are computed under. make_room: called before the first write, so
+    that the search before stays the present one until there is something to take its place.
     """
 
     path: Path
@@ -81,8 +82,10 @@ class Record:
     display: Display
     begun: InitVar[Population | None]
     energy_rules: Mapping[str, Value] = field(default_factory=dict)
+    make_room: Callable[[], None] = lambda: None
     population: Population = field(init=False)
     _saved: Population = field(init=False)
+    _has_written: bool = field(default=False, init=False)
     _pace: SavingPace = field(default_factory=SavingPace, init=False)
 
     def __post_init__(self, begun: Population | None) -> None:
@@ -105,7 +108,7 @@ class Record:
         self.population = replace(
             self.empty, candidates=tuple(candidates), state=self._state(False), hypervolume=self._hypervolume
         )
-        if self._pace.is_due() and self.population != self._saved:
+        if candidates and self._pace.is_due() and self.population != self._saved:
             self._write()
 
     def finish(self) -> None:
@@ -129,10 +132,13 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.population != self._saved:
+        if self.population.candidates and self.population != self._saved:
             self._write()
 
     def _write(self) -> None:
+        if not self._has_written:
+            self.make_room()
+            self._has_written = True
         with self._pace.saving():
             save_population(self.path, self.population)
         self._saved = self.population

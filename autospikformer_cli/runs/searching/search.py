@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ class SearchRun:
         limits, of which what was measured is kept; KeyboardInterrupt when stopped.
         """
         recipe, say = self.run.recipe, self.run.say
-        require_executor(self.executor)
+        require_executor(self.executor, self.options)
         self._say_what_to_know()
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
@@ -83,8 +84,8 @@ class SearchRun:
                 baseline = self._baseline(executor, known)
             known = {**known, baseline.subnet: baseline.measurement}
             empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh})
-            files.bring_forward(name)  # only after a measurement: until then the search before stays the present one
-            population = self._search(algorithm, problem, executor, images, empty, begun, known)
+            make_room = partial(files.bring_forward, name)
+            population = self._search(algorithm, problem, executor, images, empty, begun, known, make_room)
         require_feasible(problem, population)
         return population
 
@@ -109,7 +110,7 @@ class SearchRun:
 
     def _search(
         self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, empty: Population,
-        begun: Population | None, known: Mapping[Subnet, Measurement],
+        begun: Population | None, known: Mapping[Subnet, Measurement], make_room: Callable[[], None],
     ) -> Population:  # fmt: skip
         archive: Sequence[Candidate] = begun.candidates if begun else ()
         say, recipe = self.run.say, self.run.recipe
@@ -125,7 +126,7 @@ class SearchRun:
                     yield part
 
             display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
-            record = Record(self.run.path, empty, algorithm, problem, display, begun, energy_rules(recipe))
+            record = Record(self.run.path, empty, algorithm, problem, display, begun, energy_rules(recipe), make_room)
             with record:
                 record.save(archive)
                 finished = run_search(algorithm, archive, known, measure, record.save, stop)

@@ -11,6 +11,12 @@ from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.say import Say
 from autospikformer_cli.store.population import POPULATION_FILE, read_search, searches, set_aside, take_up
 
+OPTIONS = ("device", "precision", "engine")
+WORDS = {
+    "weights_hash": "weights", "split_hash": "images", "calibration_hash": "images", "fixed_heads": "space.num_heads",
+}  # fmt: skip
+"""What messages call a condition."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -67,13 +73,16 @@ class SearchFiles:
         return Head(Conditions.of(search.provenance, before), other_search_keys(before, self.recipe))
 
     def _measured_otherwise(self, before: Conditions) -> UserError:
-        if before.differ_in(self.conditions) == ("engine",):
+        differ = before.differ_in(self.conditions)
+        go_on = [f"--{name} {getattr(before, name)}" for name in OPTIONS if name in differ]
+        if differ == ("engine",):
             what = f"with the engine {before.engine}, not {self.conditions.engine}"
-            go_on = f"go on with --engine {before.engine}"
         else:
-            what, go_on = "with other weights, images, precision or device", "go on with the same"
+            what = f"with other {', '.join(dict.fromkeys(WORDS.get(name, name) for name in differ))}"
+        anew = "search anew with --fresh (the old population is kept beside)"
+        alike = len(go_on) == len(differ)
         return UserError(
             f"the search of this run was begun {what}",
             str(self.path),
-            f"{go_on}, or search anew with --fresh (the old population is kept beside)",
+            f"go on with {' '.join(go_on)}, or {anew}" if alike else anew,
         )
