@@ -26,10 +26,21 @@ if TYPE_CHECKING:
 
 RunOption = Annotated[
     Path | None,
-    typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="the newest under runs/"),
+    typer.Option(
+        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="the last written"
+    ),
+]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--search", metavar="NAME", help="A search of the run; aspk runs show lists them.", show_default="the last one"
+    ),
 ]
 NewRunOption = Annotated[
-    Path | None, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="runs/NAME")
+    Path | None,
+    typer.Option(
+        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="runs/NAME"
+    ),
 ]
 SetOption = Annotated[
     list[str],

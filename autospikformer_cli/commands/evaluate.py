@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    FromScratchOption,
+    RunOption,
+    SearchOption,
+    SetOption,
+    SubnetOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -26,6 +33,7 @@ def evaluate(
         Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
     ] = None,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Measure a subnet's accuracy, energy and firing rate, and store the result in the run's evaluations.h5.
@@ -45,7 +53,7 @@ def evaluate(
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
     if predictions is not None:
         require_predictions_writable(predictions)
-    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     evaluation = EvaluationRun.open(opened, subnet, split, images, session.interruptible)
     if timing:
         evaluation.require_timing()
@@ -59,7 +67,7 @@ def evaluate(
         arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
         write_predictions(predictions, *arrays, recipe_toml=opened.recipe.to_toml())
         session.remark(f"predictions written to {predictions}")
-    session.console.print(evaluation_table(f"Evaluation in {opened.path}", results))
+    session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
     document = last.to_document()
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"

@@ -31,6 +31,7 @@ def search_report(results: SearchResults, paper: PaperTable | None = None, top: 
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
     measured, notes = len(scores.ranked), selection_notes(results.provenance.split)
     parts: list[RenderableType] = [
+        Text(results.title, style="bold"),
         candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit, notes),
         candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit, notes),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
@@ -71,6 +72,9 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
     yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
+    if results.best is not None:
+        yield f"best, the search's own choice: {results.best.id}"
+    yield from results.price_remarks
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
         named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]
