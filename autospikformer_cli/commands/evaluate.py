@@ -30,7 +30,10 @@ def evaluate(
         bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
     ] = False,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
+        Path | None,
+        typer.Option(
+            "--predictions", metavar="FILE", help="Write each image's answer to FILE: .csv, .parquet, .h5 or .hdf5."
+        ),
     ] = None,
     run: RunOption = None,
     search: SearchOption = None,
@@ -38,7 +41,8 @@ def evaluate(
 ) -> None:
     """Measure a subnet's accuracy, energy and firing rate, and store the result in the run's evaluations.h5.
 
-    --timing shows which layers fire too densely to profit from the event-driven engine.
+    --timing shows which layers fire too densely to profit from the event-driven engine. --predictions writes a row for
+    each image: index, label, predicted, label_name, predicted_name, and a logit for each class (logit_0, ...).
 
     Example: aspk evaluate --subnet best --images 1000
     """
@@ -47,7 +51,7 @@ def evaluate(
     from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
-    from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
+    from autospikformer_cli.store.predictions import PredictionTable, require_predictions_writable, write_predictions
 
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
@@ -65,7 +69,8 @@ def evaluate(
     if predictions is not None:
         made = last.predictions
         arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
-        write_predictions(predictions, *arrays, recipe_toml=opened.recipe.to_toml())
+        table = PredictionTable(*arrays, evaluation.images.classes, opened.recipe.to_toml())
+        write_predictions(predictions, table)
         session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
     document = last.to_document()

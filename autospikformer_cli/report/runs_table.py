@@ -24,18 +24,17 @@ def runs_table(runs: Sequence[RunSummary]) -> Table:
 
 
 def searches_table(title: str, searches: Sequence[SearchSummary]) -> Table:
-    """A search a line: name, state, candidates, the most accurate of them, and the conditions of measurement."""
-    table = plain_table(title, f"{PRESENT_MARK} the present search, which commands take without --search")
-    for name, folds in (("Search", True), ("State", True), ("Candidates", False), ("Best top-1", True)):
-        table.add_column(name, overflow="fold", no_wrap=not folds)
-    table.add_column("Measured", overflow="fold")
+    """A search a line: name, state, candidates, its choice, the best accuracy, and the conditions of measurement."""
+    present = f"{PRESENT_MARK} the present search, which commands take without --search"
+    table = plain_table(title, f"{present}\nbest: what the search chose; top-1: of its most accurate candidate")
+    for name in ("Search", "State", "Candidates", "Best", "Top-1", "Measured"):
+        table.add_column(name, overflow="fold", min_width=len(name))
     for search in searches:
-        rejected = f" ({search.rejected} rejected)" if search.rejected else ""
-        best = ABSENT if search.best_top1 is None else f"{search.best_id}, {search.best_top1:.2f} %"
         name = f"{search.name} {PRESENT_MARK}" if search.present else search.name
-        table.add_row(
-            *map(Text, (name, search.state, f"{search.candidates}{rejected}", best, _conditions_text(search)))
-        )
+        rejected = f" ({search.rejected} rejected)" if search.rejected else ""
+        top1 = ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %"
+        cells = (name, search.state, f"{search.candidates}{rejected}", search.best or ABSENT, top1)
+        table.add_row(*map(Text, (*cells, _conditions_text(search))))
     return table
 
 

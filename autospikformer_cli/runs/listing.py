@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,9 +20,9 @@ class SearchSummary:
     """A search in one line.
 
     state: how far it is. candidates: number of measured ones. rejected: how many of them the search rejects; None if
-    that is not known. best_id, best_top1: of the most accurate of the others, the first of equal ones, top-1 in
-    percent; None if there is none. provenance: None if the file is damaged. present: whether commands take it if none
-    is named.
+    that is not known. best_top1: of the most accurate of the others, in percent; None if there is none. best: id of the
+    candidate that the search chose; None without one, or if it was not asked for. provenance: None if the file is
+    damaged. present: whether commands take it if none is named.
     """
 
     name: str
@@ -31,9 +31,9 @@ class SearchSummary:
     date: datetime
     candidates: int = 0
     rejected: int | None = None
-    best_id: str | None = None
     best_top1: float | None = None
     provenance: Provenance | None = None
+    best: str | None = None
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -46,7 +46,7 @@ class SearchSummary:
             "date": self.date.isoformat(timespec="seconds"),
             "candidates": self.candidates,
             "rejected": self.rejected,
-            "best": self.best_id,
+            "best": self.best,
             "best_top1": self.best_top1,
             **{each: None if measured is None else getattr(measured, each) for each in conditions},
         }
@@ -57,7 +57,7 @@ class RunSummary:
     """A run in one line.
 
     recipe: None if it cannot be read. state: of its training, or of its present search. date: of the last write.
-    best: the search with the most accurate candidate, whose best is the run's; None if no search has any.
+    best: the search with the most accurate candidate; None if no search has any.
     """
 
     name: str
@@ -77,7 +77,6 @@ class RunSummary:
             "date": self.date.isoformat(timespec="seconds"),
             "best_top1": None if best is None else best.best_top1,
             "split": None if best is None or best.provenance is None else best.provenance.split,
-            "best": None if best is None else best.best_id,
             "best_search": None if best is None else best.name,
             "searches": len(self.searches),
         }
@@ -89,9 +88,24 @@ def list_runs() -> list[RunSummary]:
 
 
 def list_searches(run: Path) -> list[SearchSummary]:
-    """A run's searches, those of an older aspk first, then by name. A damaged file is listed as damaged."""
+    """A run's searches, those of an older aspk first, then by name, each with its best. A damaged one is listed so."""
+    return [replace(search, best=_best_id(run, search)) for search in _summaries(run)]
+
+
+def _summaries(run: Path) -> list[SearchSummary]:
     present = present_search(run)
     return [_search_summary(run, name, name == present) for name in search_names(run)]
+
+
+def _best_id(run: Path, search: SearchSummary) -> str | None:
+    """What --subnet best means with this search; None if there is none, or if it cannot be told."""
+    from autospikformer_cli.runs.selection import best_candidate
+
+    try:
+        best = None if search.provenance is None else best_candidate(run, load_population(run, search.name))
+    except UserError:
+        return None
+    return None if best is None else best.id
 
 
 def _run_summary(run: Path) -> RunSummary:
@@ -100,7 +114,7 @@ def _run_summary(run: Path) -> RunSummary:
         training = read_training(run)
     except UserError:
         return RunSummary(run.name, None, f"damaged ({SUPERNET_FILE})", date)
-    searches = tuple(list_searches(run))
+    searches = tuple(_summaries(run))
     state = next((search.state for search in searches if search.present), _training_state(training))
     return RunSummary(run.name, training.recipe_name, state, date, searches, _best_of(searches))
 
@@ -122,21 +136,18 @@ def _search_summary(run: Path, name: str, present: bool) -> SearchSummary:
     num = search.num_candidates
     if accepted is None:
         return SearchSummary(name, present, _search_state(search), date, num, provenance=search.provenance)
-    best_id, best_top1 = max(accepted, key=lambda each: each[1], default=(None, None))
-    rejected = num - len(accepted)
-    return SearchSummary(
-        name, present, _search_state(search), date, num, rejected, best_id, best_top1, search.provenance
-    )
+    rejected, best_top1 = num - len(accepted), max(accepted, default=None)
+    return SearchSummary(name, present, _search_state(search), date, num, rejected, best_top1, search.provenance)
 
 
-def _accepted(run: Path, search: SearchProgress) -> list[tuple[str, float]] | None:
-    """Ids and accuracies of the candidates that a search does not reject. None if limits that it had cannot be read.
+def _accepted(run: Path, search: SearchProgress) -> list[float] | None:
+    """Accuracies of the candidates that a search does not reject. None if limits that it had cannot be read.
 
     Raises UserError if its file is damaged.
     """
     usable = [(id_, top1) for id_, top1 in zip(search.ids, search.top1s, strict=True) if top1 is not None]
     if not _has_limits(search.recipe_toml):
-        return usable
+        return [top1 for _, top1 in usable]
     from autospikformer_cli.recipe import recipe_from_toml
     from autospikformer_cli.runs.selection import recipe_problem
 
@@ -146,7 +157,7 @@ def _accepted(run: Path, search: SearchProgress) -> list[tuple[str, float]] | No
         kept = {candidate.id for candidate in population.candidates if problem.feasible(candidate)}
     except UserError:
         return None
-    return [(id_, top1) for id_, top1 in usable if id_ in kept]
+    return [top1 for id_, top1 in usable if id_ in kept]
 
 
 def _has_limits(recipe_toml: str) -> bool:

@@ -236,7 +236,7 @@ def test_a_subnet_that_is_none(aspk: Aspk, searched: Path) -> None:
 def test_best_before_a_search(aspk: Aspk, trained: Path) -> None:
     done = aspk("evaluate")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: runs/tiny has no population.h5\n  search first: aspk search --run runs/tiny\n"
+    assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"
 
 
 def test_a_split_that_is_none(aspk: Aspk, trained: Path) -> None:
@@ -269,7 +269,7 @@ def test_the_search_is_left_as_it_was(aspk: Aspk, searched: Path) -> None:
     ("file", "message"),
     [
         ("runs/tiny/supernet.h5", "runs/tiny/supernet.h5 exists, and holds no predictions\n  name another file"),
-        ("tiny.toml", "tiny.toml exists, and holds no predictions\n  name another file"),
+        ("tiny.toml", "tiny.toml names no format of predictions\n  choose a suffix of .csv, .parquet, .h5, .hdf5"),
         ("absent/p.h5", "there is no folder absent\n  make it first: mkdir -p absent"),
         ("runs", "runs is a folder\n  name a file in it"),
     ],

@@ -152,4 +152,4 @@ def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None
 def test_before_a_search(aspk: Aspk, trained: Path) -> None:
     done = aspk(*RANKING)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: runs/tiny has no population.h5\n  search first: aspk search --run runs/tiny\n"
+    assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"
