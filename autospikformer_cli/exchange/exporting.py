@@ -144,7 +144,10 @@ class Export:
     def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
         """The export of a subnet by its name. Nothing is computed yet. Raises UserError."""
         _require_own_statistics(run)
-        return cls(run, select(subnet, run.recipe, run.path, run.search).subnet, file, file_format, fold)
+        chosen = select(subnet, run.recipe, run.path, run.search)
+        for remark in chosen.remarks(run.recipe):
+            run.say.remark(remark)
+        return cls(run, chosen.subnet, file, file_format, fold)
 
     def _compared(self, first: int | None) -> ImageSet:
         """The first validation images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""

@@ -53,7 +53,7 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     counts = OperationCounts.of(measurement)
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, _firing_rates(measurement))
     found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine.name)
-    remarks = chosen.price_remarks(run.recipe)
+    remarks = chosen.remarks(run.recipe)
     return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
 
 

@@ -253,7 +253,7 @@ class EvaluationRun:
             predictions=result.predictions,
             evaluator=evaluator,
             origin=self.selection.origin(run.path),
-            remarks=self.selection.price_remarks(run.recipe),
+            remarks=self.selection.remarks(run.recipe),
         )
 
     def _synaptic_events(self, measured: Measurement) -> float | None:

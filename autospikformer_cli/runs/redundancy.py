@@ -66,6 +66,8 @@ def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channel
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
     selection = select(subnet, run.recipe, run.path, run.search)
+    for remark in selection.remarks(run.recipe):
+        run.say.remark(remark)
     chosen = selection.subnet
     measured = (
         run.images("validation").first(SIMILARITY_IMAGES) if images is None else run.asked_images("validation", images)

@@ -28,6 +28,7 @@ class Selection(NamedTuple):
     """A subnet, and the search that found it. candidate, search: None if it was not chosen among a search's candidates.
 
     recipe: the search's own, with its prices and limits. selected_on: the split that it was chosen on, "" without.
+    is_best: whether the search chose it as its best.
     """
 
     subnet: Subnet
@@ -35,18 +36,25 @@ class Selection(NamedTuple):
     search: str | None = None
     recipe: Recipe | None = None
     selected_on: str = ""
+    is_best: bool = False
 
     def origin(self, path: Path) -> str:
         """Where it is from, for titles: 'runs/x, search evolution-alpha0.5-seed0: c0017'."""
         return str(path) if self.candidate is None else f"{path}, search {self.search}: {self.candidate.id}"
 
-    def price_remarks(self, recipe: Recipe) -> tuple[str, ...]:
-        """That it breaks a limit under a recipe's prices, which it keeps under those that its search had."""
+    def remarks(self, recipe: Recipe) -> tuple[str, ...]:
+        """What its search decided otherwise than a recipe would: the choice of the best, or that it keeps a limit."""
         if self.candidate is None or self.recipe is None:
             return ()
+        found = []
+        keys = [key for key in differing_keys(self.recipe, recipe, Decides.SCORE) if key.startswith("search.")]
+        if self.is_best and keys:
+            found.append(f"best is what {self.search} chose with its own {', '.join(keys)}: {self.candidate.id}")
         broken = newly_broken(self.recipe, recipe, [self.candidate])
-        what = f"under these prices {self.candidate.id} breaks {' and '.join(broken)}"
-        return (f"{what}; {own_prices(self.recipe)}",) if broken else ()
+        if broken:
+            what = f"under these prices {self.candidate.id} breaks {' and '.join(broken)}"
+            found.append(f"{what}; {own_prices(self.recipe)}")
+        return tuple(found)
 
 
 def select(text: str, recipe: Recipe, path: Path | None, search: str | None = None) -> Selection:
@@ -65,7 +73,7 @@ def select(text: str, recipe: Recipe, path: Path | None, search: str | None = No
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
     if text == "best":
-        return _best(recipe, path, load_population(path, search))
+        return _best(path, load_population(path, search))
     for population in _searches(path, text, search):
         ids = (text, text.removeprefix(f"{population.name}/"))
         found = next((candidate for candidate in population.candidates if candidate.id in ids), None)
@@ -94,22 +102,13 @@ def _selection(candidate: Candidate, population: Population) -> Selection:
     return Selection(candidate.subnet, candidate, population.name, recipe, population.provenance.split)
 
 
-def _best(recipe: Recipe, path: Path, population: Population) -> Selection:
-    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    changed_keys = [key for key in differing_keys(searched, recipe, Decides.SCORE) if key.startswith("search.")]
-    if changed_keys:
-        raise UserError(
-            f"best is the subnet that {population.name} chose, with its own {', '.join(changed_keys)}",
-            "--subnet best",
-            f"leave out --set {changed_keys[0]}, or name a candidate by its id: aspk report ranks them so",
-        )
-    problem = recipe_problem(searched)
+def _best(path: Path, population: Population) -> Selection:
     with counts_of(path):
-        require_feasible(problem, population)
+        require_feasible(recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name)), population)
     found = best_candidate(path, population)
     if found is None:
         raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
-    return _selection(found, population)
+    return _selection(found, population)._replace(is_best=True)
 
 
 def best_candidate(path: Path, population: Population) -> Candidate | None:

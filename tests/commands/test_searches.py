@@ -23,6 +23,10 @@ process = "none"
 unit = "nJ"
 mac = 4.6
 ac = 0.9
+
+[left_out]
+int8 = "it has no integers"
+memory = "made up"
 """
 
 
@@ -190,11 +194,17 @@ def test_a_report_under_another_price_keeps_the_candidates(aspk: Aspk, limited: 
 
 
 def test_best_is_not_chosen_again_by_other_keys_of_the_search(aspk: Aspk, searched: Path) -> None:
-    done = aspk("evaluate", "--subnet", "best", "--set", "search.alpha=0.9")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"error: --subnet best: best is the subnet that {FIRST} chose, with its own search.alpha\n"
-        "  leave out --set search.alpha, or name a candidate by its id: aspk report ranks them so\n"
+    best = aspk("report", "--json").document["candidates"][0]
+    other = aspk("report", "--alpha", "1", "--json").document
+    assert (other["best"], other["candidates"][0]["id"] != best["id"]) == (best["id"], True)
+    found = aspk("evaluate", "--subnet", "best", "--set", "search.alpha=1", "--images", "5", "--json").document
+    assert found["subnet"] == best["subnet"]
+    assert found["remarks"] == [f"best is what {FIRST} chose with its own search.alpha: {best['id']}"]
+    assert (
+        aspk("evaluate", "--subnet", best["id"], "--set", "search.alpha=1", "--images", "5", "--json").document[
+            "remarks"
+        ]
+        == []
     )
 
 
@@ -220,7 +230,7 @@ def test_the_list_of_runs_counts_no_rejected_candidate_and_all_searches(aspk: As
         (("report", "--alpha", "0.3", "--alpha=0.4", "--alpha", "0.5"), "--alpha", "3 times"),
         (("energy", "--subnet", "best", "--subnet", "smallest"), "--subnet", "twice"),
         (("runs", "show", "--json", "--json", "a", "b"), None, ""),
-        (("search", "--set", "seed=1", "--set", "seed=2", "--dry-run"), None, ""),
+        (("search", "--set", "seed=1", "--set", "search.alpha=0.2", "--dry-run"), None, ""),
     ],
 )
 def test_an_option_that_is_given_twice(
@@ -230,6 +240,24 @@ def test_an_option_that_is_given_twice(
     said = f"{option}: {option} is given {times}\n  it takes one value, leave out the rest\n"
     assert (done.stderr == f"error: {said}") == (option is not None)
     assert option is None or (done.exit_code, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("search", "--set", "seed=1", "--set", "seed = 2"),
+            "--set seed: seed is given twice\n  it has one value, leave out the rest\n",
+        ),
+        (
+            ("report", "--alpha", "0.3", "--set", "search.alpha=0.5"),
+            "--alpha: search.alpha is given twice, by --alpha and by --set\n  leave one of the two out\n",
+        ),
+    ],
+)
+def test_a_key_that_is_given_twice(aspk: Aspk, searched: Path, words: tuple[str, ...], message: str) -> None:
+    done = aspk(*words)
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {message}")
 
 
 @pytest.mark.parametrize(
