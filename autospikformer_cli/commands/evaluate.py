@@ -68,8 +68,9 @@ def evaluate(
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:
         made = last.predictions
-        arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
-        table = PredictionTable(*arrays, evaluation.images.classes, opened.recipe.to_toml())
+        logits, labels, index = (tensor.numpy() for tensor in (made.logits, made.labels, made.index))
+        classes = evaluation.images.classes
+        table = PredictionTable(logits, labels, index, classes, opened.recipe.to_toml())
         write_predictions(predictions, table)
         session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
