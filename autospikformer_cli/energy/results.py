@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.counts import MissingCounts
@@ -36,6 +36,38 @@ class Work(Protocol):
         """Elements written, over all images."""
 
 
+class Weights(Protocol):
+    """One tensor of weights."""
+
+    @property
+    def name(self) -> str:
+        """Name of the layer, or of the parameter."""
+
+    @property
+    def number(self) -> int:
+        """Number of its values."""
+
+    @property
+    def zeros(self) -> int:
+        """Number of its values that are 0."""
+
+
+class Repetition(Protocol):
+    """How a second run of a module on the same input compared with the first."""
+
+    @property
+    def verdict(self) -> Literal["same", "different", "random"]:
+        """Equal; different, as the module keeps a state; or random, so that a state would not be seen."""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the values in the module that the runs changed."""
+
+    @property
+    def error(self) -> str:
+        """Why the second run failed; "" if it did not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConventionRow:
     """One convention: its name, its description, and the report under it; None if counts are missing (`missing`)."""
@@ -50,11 +82,23 @@ class ConventionRow:
 class ModuleWork:
     """Uncounted work of a user's module.
 
-    not_counted: operators that cost nothing. unattributed: operators that may have a cost.
+    not_counted: operators that cost nothing. unattributed: operators that may have a cost. split: name of a layer whose
+    calls read several kinds of input, and the names of its operations. weights: the tensors of weights, each with its
+    zeros. second_run: how a second run on the same input compared; second: its counts, if they were others.
     """
 
     not_counted: tuple[Work, ...]
     unattributed: tuple[Work, ...]
+    split: tuple[tuple[str, tuple[str, ...]], ...]
+    weights: tuple[Weights, ...]
+    second_run: Repetition
+    second: CountedNetwork | None
+
+    @property
+    def connection_sparsity(self) -> float | None:
+        """The share of weights that are 0; None without weights."""
+        number = sum(each.number for each in self.weights)
+        return sum(each.zeros for each in self.weights) / number if number else None
 
 
 @dataclass(frozen=True)
@@ -135,10 +179,44 @@ class NetworkEnergy:
             "hardware": self.energy.hardware.model_dump(exclude_none=True),
             "unpriced": list(report.unpriced),
         }
-        if self.module is not None:
-            document["not_counted"] = [_work_document(work) for work in self.module.not_counted]
-            document["unattributed"] = [_work_document(work) for work in self.module.unattributed]
+        document |= {} if self.module is None else self._module_document(self.module)
         return document | (self.recipe.fidelity_document() if self.recipe is not None else {})
+
+    @property
+    def silent_layers(self) -> tuple[str, ...]:
+        """The operations of a user's module that no spike reaches."""
+        rates = self.network.counts.rates
+        return tuple(
+            layer.name for layer in self.report.layers if layer.name in rates and not rates[layer.name].nonzero
+        )
+
+    @property
+    def second_energy_j(self) -> float | None:
+        """Joules of a second run of a user's module on the same input; None if its counts are the same or unknown."""
+        if self.module is None or self.module.second is None:
+            return None
+        return self.module.second.report(self.energy.rules, self.energy.hardware).energy_j
+
+    def _module_document(self, module: ModuleWork) -> dict[str, object]:
+        run = module.second_run
+        return {
+            "not_counted": [_work_document(work) for work in module.not_counted],
+            "unattributed": [_work_document(work) for work in module.unattributed],
+            "split_layers": {name: list(names) for name, names in module.split},
+            "silent_layers": list(self.silent_layers),
+            "connection_sparsity": {
+                "share": module.connection_sparsity,
+                "weights": sum(each.number for each in module.weights),
+                "zeros": sum(each.zeros for each in module.weights),
+                "layers": {each.name: each.zeros / each.number for each in module.weights},
+            },
+            "second_run": {
+                "verdict": run.verdict,
+                "changed": list(run.changed),
+                "error": run.error or None,
+                "energy_j": self.second_energy_j,
+            },
+        }
 
 
 def _work_document(work: Work) -> dict[str, object]:

@@ -24,6 +24,7 @@ from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.population import POPULATION_FILE, searches
 
 if TYPE_CHECKING:
+    from autospikformer_cli.energy.tracing.traced import TracedNetwork
     from autospikformer_cli.engine.compute import Compute
 
 
@@ -92,7 +93,7 @@ def module_energy(
     overrides: Overrides,
     compute: Compute,
 ) -> NetworkEnergy:
-    """Energy of a PyTorch module of the user's: it runs once, on an .npy file or on seeded random numbers.
+    """Energy of a PyTorch module of the user's: its first run, on an .npy file or on seeded random numbers.
 
     Raises UserError if it cannot be imported or run, or if overrides have keys other than energy.*.
     """
@@ -109,7 +110,21 @@ def module_energy(
     torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     with redirect_stdout(sys.stderr):  # what the module prints is no part of the document
         traced = trace(load_module(module).to(frames), frames, letters, time_step)
-    network = CountedNetwork(
+    second = traced.second_run.counted
+    work = ModuleWork(
+        traced.not_counted,
+        traced.unattributed,
+        traced.split,
+        traced.weights,
+        traced.second_run,
+        None if second is None else _traced_network(second),
+    )
+    source = f"counted on {described}, read as {letters}"
+    return NetworkEnergy(module, _traced_network(traced), energy, source, module=work)
+
+
+def _traced_network(traced: TracedNetwork) -> CountedNetwork:
+    return CountedNetwork(
         dict.fromkeys(ORDERS, traced.operations),
         as_ann(traced.operations),
         traced.counts,
@@ -117,9 +132,6 @@ def module_energy(
         traced.time_step,
         traced.step_rates,
     )
-    work = ModuleWork(traced.not_counted, traced.unattributed)
-    source = f"counted on {described}, read as {letters}"
-    return NetworkEnergy(module, network, energy, source, module=work)
 
 
 def _energy_keys(overrides: Overrides) -> EnergyConfig:
