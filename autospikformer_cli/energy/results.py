@@ -36,7 +36,7 @@ class Work(Protocol):
         """Elements written, over all images."""
 
 
-class Weights(Protocol):
+class WeightTensor(Protocol):
     """One tensor of weights."""
 
     @property
@@ -90,7 +90,7 @@ class ModuleWork:
     not_counted: tuple[Work, ...]
     unattributed: tuple[Work, ...]
     split: tuple[tuple[str, tuple[str, ...]], ...]
-    weights: tuple[Weights, ...]
+    weights: tuple[WeightTensor, ...]
     second_run: Repetition
     second: CountedNetwork | None
 

@@ -10,7 +10,7 @@ from autospikformer_cli.energy.results import ModuleWork, NetworkEnergy, Repetit
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.units import format_count, format_energy, format_share
 
-MOST_NAMES = 6
+MOST_CHANGED = 6
 """Names of changed values in a warning; JSON has all."""
 
 
@@ -84,8 +84,8 @@ def _state_warning(run: Repetition, second_energy_j: float | None) -> Iterator[s
         return
     costs = f" and costs {format_energy(second_energy_j)}" if second_energy_j is not None else ""
     seen = f"fails: {run.error}" if run.error else f"has other results{costs}"
-    others = f", and {len(run.changed) - MOST_NAMES} others" if len(run.changed) > MOST_NAMES else ""
-    changed = f"; changed by the runs: {', '.join(run.changed[:MOST_NAMES])}{others}" if run.changed else ""
+    others = f", and {len(run.changed) - MOST_CHANGED} others" if len(run.changed) > MOST_CHANGED else ""
+    changed = f"; changed by the runs: {', '.join(run.changed[:MOST_CHANGED])}{others}" if run.changed else ""
     if run.verdict == "random":
         cause = (
             "it draws random numbers that torch's, numpy's and Python's seeds do not fix, or reads what is outside it"
@@ -94,4 +94,5 @@ def _state_warning(run: Repetition, second_energy_j: float | None) -> Iterator[s
         yield f"WARNING: a second run on the same input {seen}: {cause}, {unknown}{changed}"
         return
     fix = "reset the state at the start of forward, as by SpikingJelly's functional.reset_net(self)"
-    yield f"WARNING: the module keeps a state: a second run on the same input {seen}; the first is counted; {fix}{changed}"
+    kept = f"the module keeps a state: a second run on the same input {seen}; the first is counted"
+    yield f"WARNING: {kept}; {fix}{changed}"

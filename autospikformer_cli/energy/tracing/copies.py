@@ -32,7 +32,8 @@ class _CopiesComputed(TorchFunctionMode):
 def copied(module: nn.Module) -> nn.Module:
     """A copy in evaluation mode. Raises UserError if something that the module holds cannot be copied."""
     try:
-        return _copy(module).eval()
+        network: nn.Module = _copy(module)
+        return network.eval()
     except Exception as error:
         what = f"{type(module).__name__} cannot be copied: {told(error)}"
         held = next(_not_copied(module), None)

@@ -50,10 +50,10 @@ class Weights:
     def __init__(self, module: nn.Module) -> None:
         self._origins: dict[int, _Origin] = {}
         parameters = dict(module.named_parameters())
-        for name, tensor in parameters.items():
-            self._add(tensor, name)
-        for name, tensor in module.named_buffers():
-            self._add(tensor, _served_parameter(name, parameters))
+        for name, parameter in parameters.items():
+            self._add(parameter, name)
+        for name, buffer in module.named_buffers():
+            self._add(buffer, _served_parameter(name, parameters))
 
     def only(self, tensors: Sequence[Tensor]) -> bool:
         """Whether an operator reads parameters, and else at most buffers. Such work is done once for all images."""

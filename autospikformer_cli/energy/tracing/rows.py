@@ -11,7 +11,7 @@ from autospikformer_cli.energy.tracing.modules import Place, Use
 from autospikformer_cli.energy.tracing.operators import Axes, Operand
 from autospikformer_cli.spiking.layout import InputKind, Kind, Stored
 
-Values = Literal["spikes", "real"]
+Content = Literal["spikes", "real"]
 """What a factor of a call holds: whole numbers, or others."""
 Input = tuple[int, InputKind, Stored]
 """The index of the factor that is the input, its kind, and what it meets."""
@@ -124,10 +124,10 @@ def _total(uses: Sequence[Use], part: str) -> int:
     return sum(getattr(use.call, part) for use in uses)
 
 
-def _values_of_calls(uses: Sequence[Use]) -> list[tuple[Values, ...]]:
+def _values_of_calls(uses: Sequence[Use]) -> list[tuple[Content, ...]]:
     """What each factor of each call holds. A factor of nothing but 0 goes with spikes, if any other call has them."""
     factors = list(zip(*(use.call.operands for use in uses), strict=True))
-    silent: list[Values] = []
+    silent: list[Content] = []
     for factor in factors:
         loud = [_values(operand) for operand in factor if operand.nonzeros]
         silent.append("real" if loud and "spikes" not in loud else "spikes")
@@ -140,7 +140,7 @@ def _values_of_calls(uses: Sequence[Use]) -> list[tuple[Values, ...]]:
     ]
 
 
-def _values(operand: Operand) -> Values:
+def _values(operand: Operand) -> Content:
     return "spikes" if operand.whole else "real"
 
 
