@@ -55,10 +55,10 @@ def _run(network: nn.Module, frames: Tensor, axes: Axes, layout: str) -> Ran:
     torch.manual_seed(SEED)
     random.seed(SEED)
     np.random.seed(SEED)
-    tracer = Tracer(network, axes)
+    tracer, own_frames = Tracer(network, axes), frames.clone()  # forward may overwrite its input
     try:
         with tracer:
-            result = network(frames.clone())
+            result = network(own_frames)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
