@@ -5,67 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.counts import MissingCounts
-from autospikformer_cli.energy.networks import CountedNetwork
+from autospikformer_cli.energy.networks import CountedNetwork, counted_module
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.traced import TracedNetwork, Unattributed
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
 from autospikformer_cli.space import Subnet
-
-
-class Work(Protocol):
-    """What an operator in a module did."""
-
-    @property
-    def operator(self) -> str:
-        """Name of the operator."""
-
-    @property
-    def module(self) -> str:
-        """Name of the module that called it."""
-
-    @property
-    def calls(self) -> int:
-        """Number of calls."""
-
-    @property
-    def elements(self) -> int:
-        """Elements written, over all images."""
-
-
-class WeightTensor(Protocol):
-    """One tensor of weights."""
-
-    @property
-    def name(self) -> str:
-        """Name of the layer, or of the parameter."""
-
-    @property
-    def number(self) -> int:
-        """Number of its values."""
-
-    @property
-    def zeros(self) -> int:
-        """Number of its values that are 0."""
-
-
-class Repetition(Protocol):
-    """How a second run of a module on the same input compared with the first."""
-
-    @property
-    def verdict(self) -> Literal["same", "different", "random"]:
-        """Equal; different, as the module keeps a state; or random, so that a state would not be seen."""
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Names of the values in the module that the runs changed."""
-
-    @property
-    def error(self) -> str:
-        """Why the second run failed; "" if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +27,11 @@ class ConventionRow:
 
 
 @dataclass(frozen=True)
-class ModuleWork:
-    """Uncounted work of a user's module.
-
-    not_counted: operators that cost nothing. unattributed: operators that may have a cost. split: name of a layer whose
-    calls read several kinds of input, and the names of its operations. weights: the tensors of weights, each with its
-    zeros. second_run: how a second run on the same input compared; second: its counts, if they were others.
-    """
-
-    not_counted: tuple[Work, ...]
-    unattributed: tuple[Work, ...]
-    split: tuple[tuple[str, tuple[str, ...]], ...]
-    weights: tuple[WeightTensor, ...]
-    second_run: Repetition
-    second: CountedNetwork | None
-
-    @property
-    def connection_sparsity(self) -> float | None:
-        """The share of weights that are 0; None without weights."""
-        number = sum(each.number for each in self.weights)
-        return sum(each.zeros for each in self.weights) / number if number else None
-
-
-@dataclass(frozen=True)
 class NetworkEnergy:
     """A network's energy, and what it depends on.
 
     source: the origin of its input rates. subnet, recipe: None for a user's module. engine: what ran the subnet; None
-    for given rates. module: uncounted work of a user's module. selected_on: the split of the search that chose the
+    for given rates. module: what else is known of a user's module. selected_on: the split of the search that chose the
     subnet.
     """
 
@@ -117,7 +42,7 @@ class NetworkEnergy:
     subnet: Subnet | None = None
     recipe: Recipe | None = None
     engine: str | None = None
-    module: ModuleWork | None = None
+    module: TracedNetwork | None = None
     selected_on: str = ""
 
     @property
@@ -193,11 +118,12 @@ class NetworkEnergy:
     @property
     def second_energy_j(self) -> float | None:
         """Joules of a second run of a user's module on the same input; None if its counts are the same or unknown."""
-        if self.module is None or self.module.second is None:
-            return None
-        return self.module.second.report(self.energy.rules, self.energy.hardware).energy_j
+        second = None if self.module is None else self.module.second_run.counted
+        return (
+            None if second is None else counted_module(second).report(self.energy.rules, self.energy.hardware).energy_j
+        )
 
-    def _module_document(self, module: ModuleWork) -> dict[str, object]:
+    def _module_document(self, module: TracedNetwork) -> dict[str, object]:
         run = module.second_run
         return {
             "not_counted": [_work_document(work) for work in module.not_counted],
@@ -219,5 +145,5 @@ class NetworkEnergy:
         }
 
 
-def _work_document(work: Work) -> dict[str, object]:
+def _work_document(work: Unattributed) -> dict[str, object]:
     return {"operator": work.operator, "module": work.module, "calls": work.calls, "elements": work.elements}

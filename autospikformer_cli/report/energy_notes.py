@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.pricing import EnergyReport
-from autospikformer_cli.energy.results import ModuleWork, NetworkEnergy, Repetition
+from autospikformer_cli.energy.results import NetworkEnergy
+from autospikformer_cli.energy.traced import SecondRun, TracedNetwork
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.units import format_count, format_energy, format_share
 
@@ -48,7 +49,7 @@ def ann_text(comparison: Comparison) -> str:
     return ", ".join(parts)
 
 
-def module_notes(module: ModuleWork) -> Iterator[str]:
+def module_notes(module: TracedNetwork) -> Iterator[str]:
     """Notes under the table of a user's module: rows of one layer, weights that are 0, operators that cost nothing."""
     for name, rows in module.split:
         yield f"{name} reads several kinds of input, so it has a row for each: {', '.join(rows)}"
@@ -79,7 +80,7 @@ def module_warnings(found: NetworkEnergy) -> Iterator[str]:
     yield from _state_warning(found.module.second_run, None if second_j == found.report.energy_j else second_j)
 
 
-def _state_warning(run: Repetition, second_energy_j: float | None) -> Iterator[str]:
+def _state_warning(run: SecondRun, second_energy_j: float | None) -> Iterator[str]:
     if run.verdict == "same":
         return
     costs = f" and costs {format_energy(second_energy_j)}" if second_energy_j is not None else ""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.energy.counts import OperationCounts
-from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann, counted_subnet
+from autospikformer_cli.energy.networks import CountedNetwork, counted_module, counted_subnet
 from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
-from autospikformer_cli.energy.results import ModuleWork, NetworkEnergy
+from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import EnergyConfig, Overrides, Recipe, differing_keys, load_recipe
@@ -24,7 +24,6 @@ from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.population import POPULATION_FILE, searches
 
 if TYPE_CHECKING:
-    from autospikformer_cli.energy.tracing.traced import TracedNetwork
     from autospikformer_cli.engine.compute import Compute
 
 
@@ -110,28 +109,8 @@ def module_energy(
     torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     with redirect_stdout(sys.stderr):  # what the module prints is no part of the document
         traced = trace(load_module(module).to(frames), frames, letters, time_step)
-    second = traced.second_run.counted
-    work = ModuleWork(
-        traced.not_counted,
-        traced.unattributed,
-        traced.split,
-        traced.weights,
-        traced.second_run,
-        None if second is None else _traced_network(second),
-    )
     source = f"counted on {described}, read as {letters}"
-    return NetworkEnergy(module, _traced_network(traced), energy, source, module=work)
-
-
-def _traced_network(traced: TracedNetwork) -> CountedNetwork:
-    return CountedNetwork(
-        dict.fromkeys(ORDERS, traced.operations),
-        as_ann(traced.operations),
-        traced.counts,
-        traced.params,
-        traced.time_step,
-        traced.step_rates,
-    )
+    return NetworkEnergy(module, counted_module(traced), energy, source, module=traced)
 
 
 def _energy_keys(overrides: Overrides) -> EnergyConfig:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from autospikformer_cli.energy.tracing.traced import StoredWeights
+from autospikformer_cli.energy.traced import StoredWeights
 from autospikformer_cli.energy.tracing.tracer import trace
 from autospikformer_cli.errors import UserError
 

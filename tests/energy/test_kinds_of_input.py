@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from autospikformer_cli.energy.comparison import Comparison
-from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann
+from autospikformer_cli.energy.networks import counted_module
 from autospikformer_cli.energy.pricing import EnergyReport
-from autospikformer_cli.energy.tracing.tracer import TracedNetwork, trace
+from autospikformer_cli.energy.traced import TracedNetwork
+from autospikformer_cli.energy.tracing.tracer import trace
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -54,17 +55,12 @@ def spikes(count: int, value: float = 1.0) -> Tensor:
     return x
 
 
-def network_of(traced: TracedNetwork) -> CountedNetwork:
-    operations = dict.fromkeys(ORDERS, traced.operations)
-    return CountedNetwork(operations, as_ann(traced.operations), traced.counts, traced.params, traced.time_step)
-
-
 def priced(traced: TracedNetwork, convention: str = "sound", profile: str = "cmos45") -> EnergyReport:
-    return network_of(traced).report(shipped_convention(convention), shipped_profile(profile))
+    return counted_module(traced).report(shipped_convention(convention), shipped_profile(profile))
 
 
 def compared(traced: TracedNetwork) -> Comparison:
-    return network_of(traced).against_ann(shipped_convention("sound"), shipped_profile("cmos45"))
+    return counted_module(traced).against_ann(shipped_convention("sound"), shipped_profile("cmos45"))
 
 
 def rows(traced: TracedNetwork) -> list[tuple[str, int, int, float]]:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann
-from autospikformer_cli.energy.tracing.tracer import TracedNetwork, trace
+from autospikformer_cli.energy.networks import counted_module
+from autospikformer_cli.energy.traced import TracedNetwork
+from autospikformer_cli.energy.tracing.tracer import trace
 from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_profile
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -23,9 +24,7 @@ T, N = 4, 2
 
 def joules(traced: TracedNetwork, convention: str) -> float:
     """What aspk says that one image costs."""
-    operations = dict.fromkeys(ORDERS, traced.operations)
-    network = CountedNetwork(operations, as_ann(traced.operations), traced.counts, traced.params, traced.time_step)
-    return network.report(shipped_convention(convention), shipped_profile("cmos45")).energy_j
+    return counted_module(traced).report(shipped_convention(convention), shipped_profile("cmos45")).energy_j
 
 
 def check(traced: TracedNetwork, totals: Any, images: int = N) -> None:

@@ -8,12 +8,12 @@ from fractions import Fraction
 from torch import nn
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
+from autospikformer_cli.energy.traced import StoredWeights, TracedNetwork, Unattributed
 from autospikformer_cli.energy.tracing.dispatch import Tracer
 from autospikformer_cli.energy.tracing.modules import Place
 from autospikformer_cli.energy.tracing.operators import Axes
 from autospikformer_cli.energy.tracing.origins import plain_name
 from autospikformer_cli.energy.tracing.rows import Row, rows_of
-from autospikformer_cli.energy.tracing.traced import StoredWeights, TracedNetwork, Unattributed
 from autospikformer_cli.spiking.layout import Operation, Runs
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from autospikformer_cli.energy.traced import SecondRun, TracedNetwork
 from autospikformer_cli.energy.tracing.origins import tensors_in
-from autospikformer_cli.energy.tracing.traced import SecondRun, TracedNetwork
 from autospikformer_cli.errors import UserError
 
 DEPTH = 4

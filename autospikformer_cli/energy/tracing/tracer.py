@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from autospikformer_cli.energy.traced import TracedNetwork
 from autospikformer_cli.energy.tracing.assembly import assembled
 from autospikformer_cli.energy.tracing.copies import copied
 from autospikformer_cli.energy.tracing.dispatch import Tracer
 from autospikformer_cli.energy.tracing.loading import OPTION, told
 from autospikformer_cli.energy.tracing.operators import Axes
 from autospikformer_cli.energy.tracing.second_run import Ran, outputs_of, second_run
-from autospikformer_cli.energy.tracing.traced import TracedNetwork
 from autospikformer_cli.errors import UserError
 
 SEED = 0

@@ -71,3 +71,9 @@ class TracedNetwork:
     unattributed: tuple[Unattributed, ...]
     weights: tuple[StoredWeights, ...]
     second_run: SecondRun = SecondRun("same")
+
+    @property
+    def connection_sparsity(self) -> float | None:
+        """The share of weights that are 0; None without weights."""
+        number = sum(each.number for each in self.weights)
+        return sum(each.zeros for each in self.weights) / number if number else None
