@@ -8,12 +8,14 @@ from math import isfinite
 from pathlib import Path
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.say import Say
+from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
@@ -51,16 +53,21 @@ class SearchResults:
         """Why a search ended before its budget; "" if it did not."""
         return str(self.population.state.get("note", ""))
 
+    @cached_property
+    def different(self) -> tuple[Alike, ...]:
+        """Every different result, best first. Candidates that agree in every measured number are one."""
+        return different(self.scores.ranked)
+
     @property
-    def front(self) -> list[Scored]:
-        """The non-dominated candidates."""
-        return pareto_front(self.scores.ranked)
+    def front(self) -> list[Alike]:
+        """The non-dominated of the different results."""
+        return pareto_front(self.different)
 
     @cached_property
     def kendall_tau(self) -> float | None:
-        """Between accuracy and energy over all ranked candidates; None if it is undefined."""
-        ranked = self.scores.ranked
-        return _finite(kendall_tau([each.top1 for each in ranked], [each.energy_j for each in ranked]))
+        """Between accuracy and energy over all different results; None if it is undefined."""
+        found = self.different
+        return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
 
     @property
     def events(self) -> str:
@@ -104,8 +111,9 @@ class SearchResults:
         scores = self.scores
         generations = {str(number): bounds_document(bounds) for number, bounds in scores.generation_bounds.items()}
         return {
-            "candidates": [candidate_document(scored) for scored in scores.ranked],
-            "pareto": [scored.id for scored in self.front],
+            "candidates": self._candidate_documents(),
+            "num_different": len(self.different),
+            "pareto": [alike.best.id for alike in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
             "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
@@ -118,6 +126,18 @@ class SearchResults:
             ],
             "provenance": self.provenance_document(),
         }
+
+    def _candidate_documents(self) -> list[dict[str, object]]:
+        """Each ranked candidate, with the others that agree with it, and its test against the baseline."""
+        alike = {id_: found.ids for found in self.different for id_ in found.ids}
+        baseline = None if self.baseline is None else self.baseline.candidate.measurement.answers
+        documents = []
+        for scored in self.scores.ranked:
+            answers = scored.candidate.measurement.answers
+            tested = None if answers is None or baseline is None else mcnemar_of(answers, baseline)
+            equal = [id_ for id_ in alike[scored.id] if id_ != scored.id]
+            documents.append({**candidate_document(scored), "equal": equal, "p_baseline": tested})
+        return documents
 
 
 @dataclass(frozen=True)
@@ -146,7 +166,7 @@ class AlphaSweep:
         baseline = self.results.baseline
         return {
             "alpha_sweep": [{"alpha": alpha, **candidate_document(scored)} for alpha, scored in self.best],
-            "pareto": [_of_no_alpha(scored) for scored in self.results.front],
+            "pareto": [{**_of_no_alpha(alike.best), "equal": list(alike.ids[1:])} for alike in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": self.searches,
             "baseline": None if baseline is None else _of_no_alpha(baseline),
@@ -204,6 +224,8 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "generation": scored.candidate.generation,
         "firing_rate": measured.firing_rate,
         "silent_channels": measured.silent_channels,
+        "silent_layers": list(measured.silent_layers),
+        "silent_blocks": list(measured.silent_blocks),
         "correct": measured.correct,
         "images": measured.images,
     }
