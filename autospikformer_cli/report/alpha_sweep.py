@@ -21,7 +21,7 @@ def alpha_sweep_report(sweep: AlphaSweep) -> RenderableType:
     """The best subnet for each alpha, the archive's Pareto front, and how the numbers were obtained; in one unit."""
     results = sweep.results
     ours = None if results.baseline is None else replace(candidate_row(results.baseline, BASELINE_LABEL), fitness=None)
-    front = [replace(row_of_alike(alike), fitness=None) for alike in results.front]
+    front = [replace(row_of_alike(alike), fitness=None) for alike in results.different_front]
     unit = energy_unit(row.energy_j for row in (*front, *([ours] if ours else [])))
     notes = selection_notes(results.provenance.split)
     shown = f"Pareto front: {len(front)} of {len(sweep.archive)} candidates of {_searches(sweep)}"
@@ -45,7 +45,7 @@ def _searches(sweep: AlphaSweep) -> str:
 
 
 def _remarks(sweep: AlphaSweep) -> list[str]:
-    front = {alike.best.id for alike in sweep.results.front}
+    front = {scored.id for scored in sweep.results.front}
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
     remarks = [f"A sweep of alpha finds points of the front's convex hull only: here {hull}."]

@@ -26,7 +26,7 @@ def search_report(results: SearchResults, paper: PaperTable | None = None, top: 
     """Everything that `aspk report` prints, energies in one unit. top: the most rows of the list of top accuracy."""
     hypervolume = results.hypervolume
     ours = None if results.baseline is None else candidate_row(results.baseline, BASELINE_LABEL)
-    front = [row_of_alike(alike) for alike in results.front]
+    front = [row_of_alike(alike) for alike in results.different_front]
     accurate = [row_of_alike(alike) for alike in top_accuracy(results.different, limit=top)]
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
     measured, notes = candidates_text(results), selection_notes(results.provenance.split)
@@ -80,7 +80,7 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     num, all_differ = len(results.different), len(results.different) == len(scores.ranked)
     of = f"over {num} {'' if all_differ else 'different '}candidates"
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
-    chosen = [*results.scores.ranked[:1], *(alike.best for alike in results.front)]
+    chosen = [*results.scores.ranked[:1], *results.front]
     yield from silence_notes((scored.id, scored.candidate.measurement) for scored in chosen)
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):

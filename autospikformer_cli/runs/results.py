@@ -59,9 +59,14 @@ class SearchResults:
         return different(self.scores.ranked)
 
     @property
-    def front(self) -> list[Alike]:
+    def different_front(self) -> list[Alike]:
         """The non-dominated of the different results."""
         return pareto_front(self.different)
+
+    @property
+    def front(self) -> list[Scored]:
+        """A non-dominated candidate for each different result."""
+        return [alike.best for alike in self.different_front]
 
     @cached_property
     def kendall_tau(self) -> float | None:
@@ -111,9 +116,9 @@ class SearchResults:
         scores = self.scores
         generations = {str(number): bounds_document(bounds) for number, bounds in scores.generation_bounds.items()}
         return {
-            "candidates": self._candidate_documents(),
+            "candidates": [self.ranked_document(scored) for scored in scores.ranked],
             "num_different": len(self.different),
-            "pareto": [alike.best.id for alike in self.front],
+            "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
             "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
@@ -127,17 +132,18 @@ class SearchResults:
             "provenance": self.provenance_document(),
         }
 
-    def _candidate_documents(self) -> list[dict[str, object]]:
-        """Each ranked candidate, with the others that agree with it, and its test against the baseline."""
-        alike = {id_: found.ids for found in self.different for id_ in found.ids}
+    @cached_property
+    def _alike(self) -> dict[str, tuple[str, ...]]:
+        """The ids that share a result, by each of these ids."""
+        return {id_: alike.ids for alike in self.different for id_ in alike.ids}
+
+    def ranked_document(self, scored: Scored) -> dict[str, object]:
+        """A ranked candidate as JSON: with those that are equal, and its test against the baseline."""
+        answers = scored.candidate.measurement.answers
         baseline = None if self.baseline is None else self.baseline.candidate.measurement.answers
-        documents = []
-        for scored in self.scores.ranked:
-            answers = scored.candidate.measurement.answers
-            tested = None if answers is None or baseline is None else mcnemar_of(answers, baseline)
-            equal = [id_ for id_ in alike[scored.id] if id_ != scored.id]
-            documents.append({**candidate_document(scored), "equal": equal, "p_baseline": tested})
-        return documents
+        tested = None if answers is None or baseline is None else mcnemar_of(answers, baseline)
+        equal = [id_ for id_ in self._alike[scored.id] if id_ != scored.id]
+        return {**candidate_document(scored), "equal": equal, "p_baseline": tested}
 
 
 @dataclass(frozen=True)
@@ -165,11 +171,11 @@ class AlphaSweep:
         """The best subnet of each alpha, the front that they are chosen from, and what they rest on."""
         baseline = self.results.baseline
         return {
-            "alpha_sweep": [{"alpha": alpha, **candidate_document(scored)} for alpha, scored in self.best],
-            "pareto": [{**_of_no_alpha(alike.best), "equal": list(alike.ids[1:])} for alike in self.results.front],
+            "alpha_sweep": [{"alpha": alpha, **self.results.ranked_document(scored)} for alpha, scored in self.best],
+            "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": self.searches,
-            "baseline": None if baseline is None else _of_no_alpha(baseline),
+            "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
             "provenance": {**self.results.provenance_document(), "note": ""},
         }
@@ -236,8 +242,8 @@ def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:
     return None if bounds is None else {"top1": list(bounds.top1), "energy_j": list(bounds.energy_j)}
 
 
-def _of_no_alpha(scored: Scored) -> dict[str, object]:
-    return {key: value for key, value in candidate_document(scored).items() if key != "fitness"}
+def _of_no_alpha(document: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in document.items() if key != "fitness"}
 
 
 def _hypervolumes(problem: Problem, population: Population) -> Hypervolumes | None:

@@ -24,7 +24,7 @@ def test_rows_of_tables_2_and_3() -> None:
         assert (baseline.label, baseline.top1) == ("Spikformer 4-384", 77.86)
         assert str(baseline.subnet) == "(4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1, 2, 2, 2, 2, 4, 384)"
         for row in paper_table(name).rows:
-            assert str(parse_subnet(row.subnet)) == row.subnet
+            assert parse_subnet(str(row.subnet)) == row.subnet
 
 
 def objectives(found: list[object]) -> list[tuple[float, float]]:
