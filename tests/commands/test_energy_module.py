@@ -131,6 +131,17 @@ def silent():
     return net
 
 
+class Drawing(nn.Module):
+    """Codes its input by random numbers of its own generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.numbers = nn.Linear(8, 3), torch.Generator().manual_seed(1)
+
+    def forward(self, x):
+        return self.fc((torch.rand(x.shape, generator=self.numbers) < x).float())
+
+
 def keeping():
     return nn.Sequential(layer.Linear(8, 64), neuron.IFNode(v_threshold=0.9), layer.Linear(64, 2))
 
@@ -277,6 +288,13 @@ def test_a_state_that_is_kept_between_calls_is_said(aspk: Aspk) -> None:
     _, document, remarks = shown_and_document(aspk, "nets:leaky", "--input-shape", "3,8", "--time-steps", "3")
     assert document["second_run"] == {"verdict": "same", "changed": [], "error": None, "energy_j": None}
     assert "state" not in remarks
+
+
+def test_random_numbers_are_not_called_a_state(aspk: Aspk) -> None:
+    shown, document, _ = shown_and_document(aspk, "nets:Drawing", "--input-shape", "3,8")
+    assert (document["second_run"]["verdict"], document["second_run"]["changed"]) == ("random", ["numbers"])
+    assert "so whether it keeps a state is not known; changed by the runs: numbers" in shown
+    assert "the module keeps a state" not in shown
 
 
 def test_what_a_module_prints_is_no_part_of_the_document(aspk: Aspk) -> None:
