@@ -117,6 +117,25 @@ def test_rows_share_the_neurons_of_their_layer() -> None:
     assert sum(each.memory_j for each in moved.layers) == pytest.approx((potentials + weights + inputs) * 0.15625e-12)
 
 
+def test_the_mean_rate_is_that_of_all_elements() -> None:
+    """1 + 2 + 3 spikes of 3 steps, and 6 of each of 4 steps: 30 of 42 elements."""
+
+    class Two(Scripted):
+        def __init__(self, inputs: list[Tensor]) -> None:
+            super().__init__(inputs)
+            self.other = nn.Linear(K, K)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([self.layer(x * each) + self.other(x) for each in self.inputs])
+
+    traced = trace(Two([pixels(N, K), spikes(1), spikes(2), spikes(3)]), ONES, "NF", 4)
+    mean = traced.counts.mean(traced.operations)
+    assert mean is not None
+    assert mean.mean == pytest.approx(30 / 42)
+    sops = [each.sops for each in priced(traced, "mean-rate").layers]
+    assert sops == [None, pytest.approx(3 * MACS * 30 / 42), pytest.approx(4 * MACS * 30 / 42)]
+
+
 def test_a_shared_layer_that_reads_both_at_every_step() -> None:
     class Both(Scripted):
         def forward(self, x: Tensor) -> Tensor:
