@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 from autospikformer_cli.space import Subnet
@@ -85,6 +86,8 @@ class Operation:
     norm: the BatchNorm after it; "" for none.
     fires: whether its outputs feed as many neurons.
     analog: whether it belongs to an ANN, whose neurons have no potential.
+    runs_a_step: how often it runs in a time step, on average. It is 1, unless the same layer is another operation at
+        other time steps, on another kind of input.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Operation:
     norm: str = ""
     fires: bool = True
     analog: bool = False
+    runs_a_step: Fraction = Fraction(1)
 
 
 def even_frames(num_frames: int, time_step: int) -> list[int]:
