@@ -165,7 +165,7 @@ class Pricing:
         hardware, joules = self.hardware, self.hardware.joules
         compute = accumulates * hardware.ac + multiplies * (hardware.mac or 0.0)
         spiking = operation.fires and not operation.analog
-        neurons = operation.outputs * self.time_step * (hardware.neuron_update or 0.0) if spiking else 0.0
+        neurons = operation.neurons * self.time_step * (hardware.neuron_update or 0.0) if spiking else 0.0
         memory, executed = 0.0, accumulates + multiplies
         if hardware.memory is not None and operation.analog:
             memory = ann_traffic_energy(operation, executed, hardware.memory)
