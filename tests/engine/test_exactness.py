@@ -78,7 +78,9 @@ def test_every_form_of_the_neuron(make_lively: Any, check: Any, dynamics: Dynami
             {"image_size": 33, "pooled_stages": (1, 2, 3, 4), "frames": 6, "qkv_bias": False}, id="the DVS model"
         ),
         pytest.param({"pool": "before", "image_size": 17, "pooled_stages": (1, 2, 4)}, id="pools before neurons"),
-        pytest.param({"pool": "before", "image_size": 6, "pooled_stages": (2, 3), "frames": 3}, id="the same of events"),
+        pytest.param(
+            {"pool": "before", "image_size": 6, "pooled_stages": (2, 3), "frames": 3}, id="the same of events"
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
