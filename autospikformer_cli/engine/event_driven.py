@@ -156,8 +156,9 @@ class EventDrivenPass:
                 state = kernels.make_pool_scratch(len(neurons), x_TBPC.shape[2], prod(places), width, dtype)
             return kernels.make_layer_scratch(x_TBPC, rows, is_binary), state, np.empty(width, np.uint8)
 
+        loop = kernels.pool_and_fire_images if pooled else kernels.fire_images
         self.engine.for_images(
-            kernels.pool_and_fire_images if pooled else kernels.fire_images, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
+            loop, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
             spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, scratch=scratch,
         )  # fmt: skip
         self._tally(layers, x, prod(places), outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))

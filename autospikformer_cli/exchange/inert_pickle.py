@@ -17,32 +17,17 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-_HOSTILE_MODULES = frozenset(
-    [
-        "os",
-        "posix",
-        "nt",
-        "sys",
-        "subprocess",
-        "_posixsubprocess",
-        "shutil",
-        "socket",
-        "importlib",
-        "runpy",
-        "pty",
-        "code",
-        "ctypes",
-        "commands",
-        "webbrowser",
-    ]
-)
+_HOSTILE_MODULES = frozenset((
+    "os", "posix", "nt", "sys", "subprocess", "_posixsubprocess", "commands", "shutil", "socket", "importlib", "runpy",
+    "pty", "code", "ctypes", "webbrowser",
+))  # fmt: skip
 _HOSTILE_BUILTINS = frozenset(["exec", "eval", "compile", "open", "input", "breakpoint", "__import__"])
 _NUMBERS = "biuf"
 """numpy's kinds of plain numbers."""
 
 
 class HostileName(Exception):
-    """The pickle names something that no checkpoint needs. It would not be called; but nobody put it there by chance."""
+    """The pickle names something that no checkpoint needs. It was not called, but somebody wanted it to be."""
 
 
 class Inert:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import pickle
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.spiking.published import AVERAGED
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch
 
 SAFETENSORS = ".safetensors"
-SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
+SUFFIXES = (".pth", ".pt", ".ckpt", ".pth.tar", ".bin", ".pkl", SAFETENSORS)
 """Only a safetensors file is recognised by its suffix; every other file is read as torch's."""
 ENTRIES = ("state_dict", "model", "model_state_dict", "net", "network", "model_state", "module", "weights", "params")
 """Usual keys of a state dict next to other things. The first one that exists is read, then any other."""
-_AVERAGED = re.compile(r"ema|averag|swa|shadow", re.IGNORECASE)
-"""In the name of weights that are a mean over the training. They are read if there are no others."""
 _DEEPEST = 3
 """Dictionaries within dictionaries that are searched for a state dict."""
 _IF_TRUSTED = "if you trust its author, load it in a Python of your own and save its state_dict() alone"
@@ -127,7 +125,7 @@ class _Found(NamedTuple):
     @property
     def is_averaged(self) -> bool:
         """Whether its name says that its weights are means over the training."""
-        return _AVERAGED.search(self.name) is not None
+        return AVERAGED.search(self.name) is not None
 
     @property
     def rank(self) -> tuple[bool, int, int]:

@@ -20,7 +20,8 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")
 """Prefixes that DataParallel, torch.compile and Lightning put before every name."""
 _STEM = re.compile(r"((?:\w+\.)*?)(?:patch_embed\d?|downsample1_1)\.")
 """The first layers of a spiking transformer, after the prefix of its wrappers."""
-_AVERAGED = re.compile(r"ema|averag|swa|shadow|teacher", re.IGNORECASE)
+AVERAGED = re.compile(r"ema|averag|swa|shadow", re.IGNORECASE)
+"""In the name of weights that are a mean over the training. They are read if there are no others."""
 _POINTWISE = re.compile(r"(block\.\d+\.(?:attn\.(?:q|k|v|proj)|mlp\.fc[12]))_conv\.(weight|bias)")
 _UNUSED = re.compile(r"norm\..+|block\.\d+\.norm[12]\..+|pos_embed|n_averaged|(?:.+\.)?total_(?:ops|params)")
 """What no forward pass reads. AveragedModel adds n_averaged, the counter thop adds total_ops and total_params."""
@@ -201,9 +202,11 @@ def _wrapper(names: Collection[str]) -> tuple[str, tuple[str, ...]]:
     stems = dict.fromkeys(found[1] for found in map(_STEM.match, names) if found)
     if not stems:
         return _common_wrapper(names), ()
-    prefix, *others = sorted(stems, key=lambda stem: _AVERAGED.search(stem) is not None)
+    prefix, *others = sorted(
+        stems, key=lambda stem: (AVERAGED.search(stem) is not None, bool(stem) and not stem.startswith(_WRAPPERS))
+    )
     remarks = [f"the network {prefix}* is imported, {other}* is not" for other in others]
-    if "n_averaged" in names or _AVERAGED.search(prefix):
+    if "n_averaged" in names or AVERAGED.search(prefix):
         remarks.append("its weights are averaged over the training; it has no others")
     return prefix, tuple(remarks)
 

@@ -843,7 +843,8 @@ def test_missing_files_and_folders(aspk: Aspk) -> None:
     assert refused(aspk) == "error: model.pth: there is no such file\n  write the path of a checkpoint\n"
     Path("model.pth").mkdir()
     assert (
-        refused(aspk) == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .pth.tar, .bin, .safetensors\n"
+        refused(aspk)
+        == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .ckpt, .pth.tar, .bin, .pkl, .safetensors\n"
     )
     assert "--recipe" in refused(aspk, "import", "model.pth")
     assert "there is no recipe" in refused(aspk, "import", "model.pth", "--recipe", "tinny")
