@@ -17,7 +17,8 @@ from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_w
 from autospikformer_cli.data.labels import labels
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.runs.selection import select, silence_notes
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
@@ -101,6 +102,7 @@ class Exported:
     precision: str
     parameters: int
     comparison: Agreement
+    measured: Measurement
     sha256: str
 
     def lines(self) -> Iterator[str]:
@@ -110,6 +112,7 @@ class Exported:
         yield f"{self.file}: {self.subnet} of {self.run}, {self.precision}{folded}"
         yield f"  {format_count(self.parameters)} parameters, {size}B, SHA-256 {self.sha256[:16]}"
         yield f"  read again by {self.runtime}: {self.comparison}"
+        yield from silence_notes([("the network", self.measured)])
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -125,6 +128,8 @@ class Exported:
             "max_difference": self.comparison.max_difference,
             "same_predictions": self.comparison.same,
             "predicted_classes": self.comparison.classes,
+            "silent_layers": list(self.measured.silent_layers),
+            "silent_blocks": list(self.measured.silent_blocks),
             "sha256": self.sha256,
         }
 
@@ -155,6 +160,7 @@ class Export:
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator)
+        measured = evaluator.measure(self.subnet, images).measurement
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
         self.run.say.remark(f"writing {self.file}")
@@ -170,7 +176,7 @@ class Export:
         precision = self.run.compute.precision
         return Exported(
             self.run.path, self.subnet, self.file, self.format.runtime, self.fold, precision, parameters, comparison,
-            digest,
+            measured, digest,
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
