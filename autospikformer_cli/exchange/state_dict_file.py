@@ -175,4 +175,4 @@ def _about_choice(chosen: _Found, others: Sequence[_Found]) -> Iterator[str]:
 
 def _about_strangers(names: Sequence[str]) -> Iterator[str]:
     if names:
-        yield f"read without running code: objects of {shortened(names)} were passed over"
+        yield f"read without running code; what else the file names was not loaded: {shortened(names)}"

@@ -8,10 +8,12 @@ import dataclasses
 import hashlib
 import json
 import pickle
+import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -737,16 +739,18 @@ def test_a_pickle_that_wants_to_run_code_is_refused(aspk: Aspk, state: State, ow
 def test_what_is_not_loaded_is_not_imported(aspk: Aspk, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class and a function of this file, which would raise, and of a package that is not there."""
     monkeypatch.setattr(Settings, "__setstate__", lambda *_: pytest.fail("it ran"), raising=False)
-    content = {"net": state, "config": Settings(), "more": Calling(forbidden)}
-    torch.save(content, "model.pth")
-    for whole in (Path("model.pth").read_bytes(), pickle.dumps({**content, "net": arrays(state)}, 5)):
+    absent = type("Absent", (), {"__module__": "no_such_package"})
+    content = {"net": state, "config": Settings(), "more": Calling(forbidden), "else": absent()}
+    with monkeypatch.context() as while_saving:
+        while_saving.setitem(sys.modules, "no_such_package", SimpleNamespace(Absent=absent))
+        torch.save(content, "model.pth")
+        pickled = pickle.dumps({**content, "net": arrays(state)}, 5)
+    for whole in (Path("model.pth").read_bytes(), pickled):
         Path("model.pth").write_bytes(whole)
         done = aspk(*IMPORT)
         assert done.exit_code == 0, done.stderr
-        passed_over = (
-            f"read without running code: objects of {__name__}.Settings, {__name__}.forbidden were passed over\n"
-        )
-        assert passed_over in done.stderr
+        names = f"{__name__}.Settings, {__name__}.forbidden, no_such_package.Absent"
+        assert f"read without running code; what else the file names was not loaded: {names}\n" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "builtins.eval", "importlib.import_module"])
