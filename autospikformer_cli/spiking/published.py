@@ -20,7 +20,7 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")
 """Prefixes that DataParallel, torch.compile and Lightning put before every name."""
 _STEM = re.compile(r"((?:\w+\.)*?)(?:patch_embed\d?|downsample1_1)\.")
 """The first layers of a spiking transformer, after the prefix of its wrappers."""
-AVERAGED = re.compile(r"ema|averag|swa|shadow", re.IGNORECASE)
+AVERAGED = re.compile(r"(?<![a-z])(?:ema|swa|shadow|averag\w*)(?![a-z])", re.IGNORECASE)
 """In the name of weights that are a mean over the training. They are read if there are no others."""
 _POINTWISE = re.compile(r"(block\.\d+\.(?:attn\.(?:q|k|v|proj)|mlp\.fc[12]))_conv\.(weight|bias)")
 _UNUSED = re.compile(r"norm\..+|block\.\d+\.norm[12]\..+|pos_embed|n_averaged|(?:.+\.)?total_(?:ops|params)")
