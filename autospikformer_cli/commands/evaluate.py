@@ -51,7 +51,7 @@ def evaluate(
     from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
-    from autospikformer_cli.store.predictions import PredictionTable, require_predictions_writable, write_predictions
+    from autospikformer_cli.store.predictions import require_predictions_writable, write_predictions
 
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
@@ -67,11 +67,7 @@ def evaluate(
     last = results[-1]
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:
-        made = last.predictions
-        logits, labels, index = (tensor.numpy() for tensor in (made.logits, made.labels, made.index))
-        classes = evaluation.images.classes
-        table = PredictionTable(logits, labels, index, classes, opened.recipe.to_toml())
-        write_predictions(predictions, table)
+        write_predictions(predictions, last.prediction_table(evaluation.images.classes))
         session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
     document = last.to_document()

@@ -26,6 +26,7 @@ from autospikformer_cli.store.evaluations import (
     load_evaluations,
     require_writable,
 )
+from autospikformer_cli.store.predictions import PredictionTable
 from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
@@ -71,6 +72,12 @@ class EvaluationResult:
         tuning = self.evaluation.finetuned
         return "inherited" if tuning is None else tuning_label(tuning.epochs, tuning.from_scratch)
 
+    def prediction_table(self, classes: Sequence[str]) -> PredictionTable:
+        """What the network answered to each image. classes: names of the classes, by number."""
+        made = self.predictions
+        logits, labels, index = (tensor.numpy() for tensor in (made.logits, made.labels, made.index))
+        return PredictionTable(logits, labels, index, classes, self.recipe.to_toml())
+
     def to_document(self) -> dict[str, object]:
         """As JSON; top1 in percent."""
         evaluation, measured = self.evaluation, self.evaluation.measurement
@@ -93,6 +100,8 @@ class EvaluationResult:
             "switches": list(self.recipe.switches()),
             "resolved": self.recipe.resolved_switches(),
             "silent_channels": measured.silent_channels,
+            "silent_layers": list(measured.silent_layers),
+            "silent_blocks": list(measured.silent_blocks),
             "selected_on": self.selected_on or None,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, Measurement
+from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model, network_shape
 from autospikformer_cli.search.limits import PriceOf, Refusals, none_feasible
@@ -19,6 +19,7 @@ from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import find_search, search_names
+from autospikformer_cli.wording import shortened
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -120,7 +121,7 @@ def best_candidate(path: Path, population: Population) -> Candidate | None:
 
 def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate]) -> dict[str, int]:
     """The limits that candidates break under a recipe's prices and keep under their search's: how many break each."""
-    if recipe.energy == searched.energy or recipe.search.limits != searched.search.limits:
+    if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
         return {}
     before, now = recipe_problem(searched).limits, recipe_problem(recipe).limits
     broken: dict[str, int] = {}
@@ -147,6 +148,18 @@ def selection_notes(split: str) -> tuple[str, ...]:
     if split != "test":
         return ()
     return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...]:
+    """A warning that names each network that has a silent block; none if there is no such network.
+
+    networks: the name of each, and what it measured.
+    """
+    blocks = {name: ", ".join(map(str, measured.silent_blocks)) for name, measured in networks}
+    silent = [f"{name} (block {numbers})" for name, numbers in blocks.items() if numbers]
+    excludes = f"--set search.limits.min_block_rate={SILENT_RATE:g} excludes such networks"
+    named = f"! silent blocks, with less than {SILENT_RATE:g} spikes a neuron and step: {shortened(silent, most=5)}"
+    return (f"{named}; {excludes}",) if silent else ()
 
 
 def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:

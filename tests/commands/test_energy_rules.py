@@ -244,11 +244,11 @@ def test_a_search_minds_a_profile_of_ones_own_after_its_file_is_gone(aspk: Aspk,
 
 @pytest.fixture
 def older(searched: Path) -> Path:
-    """The run as an aspk before 0.2 left it: no synaptic events."""
+    """The run as an aspk before 0.2 left it: no synaptic events, no answers by image."""
     population = load_population(searched)
 
     def without(candidate: Any) -> Any:
-        return replace(candidate, measurement=replace(candidate.measurement, synapses=()))
+        return replace(candidate, measurement=replace(candidate.measurement, synapses=(), answers=None))
 
     baseline = None if population.baseline is None else without(population.baseline)
     save_population(
@@ -270,7 +270,7 @@ def test_an_archive_without_events_says_so_and_is_measured_again(aspk: Aspk, old
 
 def test_an_old_candidate_is_measured_where_its_counts_do_not_suffice(aspk: Aspk, older: Path) -> None:
     assert aspk("energy", "--json").document["rates"] == "measured by the search on 60 validation images"
-    assert "aspk search --recount" in refused(aspk("energy", "--convention", "border-exact"))
+    assert "aspk search --recount" in refused(aspk("report", "--convention", "border-exact"))
     first = str(load_population(older).candidates[0].subnet)
     exact = aspk("energy", "--subnet", first, "--convention", "border-exact", "--json").document
     assert exact["rates"] == "measured now on 60 validation images"

@@ -41,7 +41,7 @@ def free_name(run: Path, name: str) -> str:
 def _value(value: Any) -> str:
     named = getattr(value, "name", value)
     text = toml_value(named) if isinstance(named, str | int | float | bool) else repr(named)
-    plain = _plain(text)
+    plain = _plain(text) if isinstance(named, int | float) and not isinstance(named, bool) else f"_{_plain(text)}"
     return plain if isinstance(named, str | int | float | bool) and len(plain) <= LONGEST_VALUE else _digest(text)
 
 
