@@ -264,7 +264,7 @@ def test_a_subnet_that_there_is_not(aspk: Aspk, trained: Path) -> None:
     done = aspk("export", "--subnet", "(1, 2, 3, 0.5, 2, 2, 48)", "--to", "a.pt2")
     assert done.exit_code == 2
     assert "is outside the search space" in done.stderr
-    with pytest.raises(UserError, match="there is no folder nowhere"):
+    with pytest.raises(UserError, match="there is no run nowhere"):
         autospikformer_cli.load_subnet("nowhere")
     with pytest.raises(UserError, match="'half' is not a precision"):
         autospikformer_cli.load_subnet(trained, "largest", precision="half")

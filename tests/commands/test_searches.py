@@ -195,17 +195,13 @@ def test_a_report_under_another_price_keeps_the_candidates(aspk: Aspk, limited: 
 
 def test_best_is_not_chosen_again_by_other_keys_of_the_search(aspk: Aspk, searched: Path) -> None:
     best = aspk("report", "--json").document["candidates"][0]
-    other = aspk("report", "--alpha", "1", "--json").document
-    assert (other["best"], other["candidates"][0]["id"] != best["id"]) == (best["id"], True)
-    found = aspk("evaluate", "--subnet", "best", "--set", "search.alpha=1", "--images", "5", "--json").document
+    key = ("--set", f"search.limits={{params = {best['params'] - 1}}}")
+    other = aspk("report", *key, "--json").document
+    assert (other["best"], best["id"] in {candidate["id"] for candidate in other["candidates"]}) == (best["id"], False)
+    found = aspk("evaluate", "--subnet", "best", *key, "--images", "5", "--json").document
     assert found["subnet"] == best["subnet"]
-    assert found["remarks"] == [f"best is what {FIRST} chose with its own search.alpha: {best['id']}"]
-    assert (
-        aspk("evaluate", "--subnet", best["id"], "--set", "search.alpha=1", "--images", "5", "--json").document[
-            "remarks"
-        ]
-        == []
-    )
+    assert found["remarks"] == [f"best is what {FIRST} chose with its own search.limits: {best['id']}"]
+    assert aspk("evaluate", "--subnet", best["id"], *key, "--images", "5", "--json").document["remarks"] == []
 
 
 def test_the_list_of_runs_counts_no_rejected_candidate_and_all_searches(aspk: Aspk, limited: dict[str, Any]) -> None:
