@@ -42,5 +42,6 @@ def ranking(
         f"retrained weights are kept in {opened.path / FOLDER}, a run each",
         *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
     ]
-    session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?", result, notes))
+    searches = f"searches {', '.join(result.searches)}"
+    session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?\n{searches}", result, notes))
     session.emit({"run": str(opened.path), **result.to_document(), **recipe.fidelity_document()})

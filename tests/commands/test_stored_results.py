@@ -299,6 +299,25 @@ def test_a_run_of_an_earlier_commit_is_searched_on(aspk: Aspk, run_of_0_1: Path)
     assert {name: (run_of_0_1 / f"{name}.h5").read_bytes() for name in before} == files
 
 
+def test_candidates_of_an_earlier_commit_are_told_apart(aspk: Aspk, run_of_0_1: Path) -> None:
+    """Both of its searches began with c0001, which names two networks."""
+    names = ("population", "population-2")
+    first, second = (load_population(run_of_0_1, name).candidates[0] for name in names)
+    assert (first.id, second.id, first.subnet == second.subnet) == ("c0001", "population-2/c0001", False)
+    for asked, candidate, name in (
+        ("c0001", first, "population"), ("population/c0001", first, "population"),
+        ("population-2/c0001", second, "population-2"),
+    ):  # fmt: skip
+        document = aspk("energy", "--subnet", asked, "--json").document
+        assert document["subnet"] == candidate.subnet.to_numbers()
+        assert document["origin"] == f"runs/small, search {name}: {candidate.id}"
+    largest = max(int(each.id[-4:]) for name in names for each in load_population(run_of_0_1, name).candidates)
+    done = aspk("search", "--set", "seed=9", "--set", "search.generations=1", "--json")
+    assert done.exit_code == 0, done.stderr
+    ids = sorted(candidate["id"] for candidate in done.document["candidates"])
+    assert ids[0] == f"c{largest + 1:04}"
+
+
 def test_a_run_of_an_earlier_commit_is_exported_and_trained(aspk: Aspk, run_of_0_1: Path) -> None:
     assert aspk("export", "--to", "best.safetensors").exit_code == 0
     done = aspk("train")
