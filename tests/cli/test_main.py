@@ -76,8 +76,10 @@ def test_mistakes_in_the_command_line(aspk) -> None:
     )
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 
-    outcome = aspk("export", "there")
-    assert outcome.stderr == "error: aspk export: got unexpected extra argument(s) (there)\n  see aspk export --help\n"
+    outcome = aspk("evaluate", "there")
+    assert (
+        outcome.stderr == "error: aspk evaluate: got unexpected extra argument(s) (there)\n  see aspk evaluate --help\n"
+    )
     outcome = aspk("runs", "there")
     assert outcome.stderr == "error: 'there' is not a command of aspk runs\n  its commands are list, show\n"
 
