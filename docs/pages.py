@@ -84,8 +84,10 @@ Which keys of your own override it depends on where the fidelity is written:
   they are written. So do the keys of a file that extends this one, and every other `--set`.
 - In `--set`, it replaces the keys of all files. Every other `--set` overrides it, before or after it.
 
-Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from it ("but"),
-and the values in force:
+Every stored result holds the whole recipe. A switch that aspk did not have yet when a run was stored has our value in
+it, whatever the run's fidelity: that is how it was computed.
+
+Every result names the fidelity, the switches that differ from it ("but"), and the values in force:
 
 - The report of a search and all JSON documents of results have the values of every switch.
 - The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of

@@ -19,6 +19,9 @@ def evaluate(
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
     finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
     from_scratch: FromScratchOption = False,
+    all_images: Annotated[
+        bool, typer.Option("--all-images", help="With --finetune: train on the validation images, too.")
+    ] = False,
     timing: Annotated[
         bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
     ] = False,
@@ -43,15 +46,19 @@ def evaluate(
 
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
+    if all_images and finetune is None:
+        raise UserError("there is nothing to train", "--all-images", "say for how many epochs: --finetune N")
     if predictions is not None:
         require_predictions_writable(predictions)
     opened = open_run(run, overrides, compute=compute.set_up(), say=session)
     evaluation = EvaluationRun.open(opened, subnet, split, images, session.interruptible)
     if timing:
         evaluation.require_timing()
+    if all_images:
+        evaluation.require_all_images()
     results = [evaluation.inherited()]
     if finetune is not None:
-        results.append(evaluation.finetuned(finetune, from_scratch))
+        results.append(evaluation.finetuned(finetune, from_scratch, all_images=all_images))
     last = results[-1]
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:

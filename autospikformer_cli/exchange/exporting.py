@@ -145,11 +145,11 @@ class Export:
         return cls(run, select(subnet, run.recipe, run.path).subnet, file, file_format, fold)
 
     def write(self, first: int) -> Exported:
-        """Write the file. It takes its place if its runtime agrees on the first validation images.
+        """Write the file. It takes its place if its runtime agrees on the first of the run's `sample_images`.
 
         first: number of these images. Raises UserError if the runtime does not agree, or the file cannot be written.
         """
-        images = self.run.images("validation", first)
+        images = self.run.sample_images(first)
         self.run.say.remark(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)

@@ -54,11 +54,11 @@ class Redundancy:
 
 
 def measure_redundancy(run: TrainedRun, subnet: str, images: int, channels: int) -> Redundancy:
-    """Of the first n validation images. channels: how many of the most and of the least redundant. Raises UserError."""
+    """Of the first n of the run's `sample_images`. channels: of the most and of the least redundant. Raises UserError."""
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
     chosen = select(subnet, run.recipe, run.path).subnet
-    measured = run.images("validation", images)
+    measured = run.sample_images(images)
     evaluator = run.evaluator()
     matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
     means = mean_similarity(matrix)

@@ -106,6 +106,12 @@ class TrainedRun:
         require_same_images(self.path, self.splits, images)
         return images if first is None else images.first(first)
 
+    def sample_images(self, first: int | None = None) -> ImageSet:
+        """Validation images, or training images of a run that held none out: to measure rates on, or to compare by."""
+        from autospikformer_cli.data.sources import has_validation
+
+        return self.images("validation" if has_validation(self.recipe.data) else "train", first)
+
     def searched_images(self) -> ImageSet:
         """The images that a search under the run's recipe measures on."""
         return self.images(self.recipe.search.split, self.recipe.search.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -31,6 +32,28 @@ def mutate(subnet: Subnet, space: SearchSpace, random: Random, *, p_depth: float
         drawn = random.random() < p_depth
         genes[gene] = random.choice(getattr(space, gene)) if drawn else getattr(subnet, gene)
     return Subnet(**genes)
+
+
+def mutate_one(subnet: Subnet, space: SearchSpace, random: Random) -> Subnet:
+    """A copy of a member in which one gene has another value (the paper: "randomly modifies one parameter").
+
+    The gene is drawn uniformly from those that have another choice: the depth, the time step, the dimension, and each
+    gene of each block. Its value is drawn uniformly from its other choices. Blocks that another depth adds get random
+    genes. A space of one subnet has no other: the copy equals its parent. Raises ValueError for a parent outside it.
+    """
+    _require_members(space, subnet)
+    named = [("depth", None), *((gene, None) for gene in SINGLE_GENES)]
+    named += [(gene, block) for gene in BLOCK_GENES for block in range(subnet.depth)]
+    free = [(gene, block) for gene, block in named if len(getattr(space, gene)) > 1]
+    if not free:
+        return subnet
+    gene, block = random.choice(free)
+    old = getattr(subnet, gene)
+    new = random.choice([choice for choice in getattr(space, gene) if choice != (old if block is None else old[block])])
+    if gene == "depth":
+        added = {each: tuple(random.choice(getattr(space, each)) for _ in range(new - old)) for each in BLOCK_GENES}
+        return replace(subnet, **{each: getattr(subnet, each)[:new] + added[each] for each in BLOCK_GENES})
+    return replace(subnet, **{gene: new if block is None else (*old[:block], new, *old[block + 1 :])})
 
 
 def crossover(a: Subnet, b: Subnet, space: SearchSpace, random: Random) -> Subnet:

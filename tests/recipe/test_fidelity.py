@@ -36,13 +36,17 @@ PAPER = {
     "model.decay_input": False,
     "model.fires_at": "exceed",
     "model.stem_threshold": 0.5,
+    "train.schedule": "timm",
     "search.split": "test",
+    "search.mutation": "one_gene",
     "energy.convention": "paper",
 }
 AUTHORS = {
     "model.threshold_scope": "fc1",
     "model.searched_heads": False,
     "model.batchnorm": "batch",
+    "train.schedule": "timm",
+    "train.mixup_epochs": 200,
     "search.split": "test",
     "search.alpha": 0.0,
     "search.parents": 10,
@@ -147,6 +151,46 @@ def test_a_profile_is_laid_over_a_stored_recipe(first: Fidelity, second: Fidelit
     same = recipe_from_toml(stored)
     changed = [key for key in profile(second) if profile(first)[key] != profile(second)[key]]
     assert sorted(differing_keys(same, recipe)) == sorted([*changed, *(["fidelity"] * (first != second))])
+
+
+NEW_SWITCHES = ("train.schedule", "search.mutation")
+
+
+def before(text: str, *keys: str) -> str:
+    """A stored recipe as an aspk without some keys wrote it."""
+    names = tuple(f"{key.split('.')[1]} = " for key in keys)
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(names))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stored_recipe_of_before_a_switch_keeps_what_it_meant(name: Fidelity) -> None:
+    """Its fidelity names a value that was not in force then; a user's own file of today takes it."""
+    stored = before(load_recipe("quickstart", [named(name)]).to_toml(), *NEW_SWITCHES)
+    assert not [line for line in stored.splitlines() if line.split(" = ")[0] in ("schedule", "mutation")]
+    recipe = recipe_from_toml(stored)
+    assert values(recipe) == {**profile(name), "train.schedule": "after_warmup", "search.mutation": "each_gene"}
+    assert recipe.train.total_epochs == recipe.train.epochs
+    said = [switch.split(" = ")[0] for switch in recipe.switches()]
+    assert said == [key for key in NEW_SWITCHES if profile(name)[key] != profile("sound")[key]]
+    assert values(recipe_from_toml(stored, overrides=[named(name)])) == profile(name)
+    assert recipe_from_toml(recipe.to_toml()) == recipe
+    write("mine.toml", stored)
+    assert values(load_recipe("mine.toml")) == profile(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_switch_of_a_stored_recipe_may_be_of_later(name: Fidelity) -> None:
+    """Whatever switch aspk adds next: a text without it has our value, which is the default."""
+    stored = load_recipe("quickstart", [named(name)]).to_toml()
+    for switch in PROFILE_SWITCHES:
+        section, key = switch.key.split(".")
+        lines = stored.partition(f"[{section}]\n")
+        text = (
+            lines[0]
+            + lines[1]
+            + "".join(f"{line}\n" for line in lines[2].split("\n") if not line.startswith(f"{key} = "))
+        )
+        assert recipe_from_toml(text).value(switch.key) == switch.sound, switch.key
 
 
 def test_without_a_fidelity_the_defaults_hold_and_files_set_keys(small: str) -> None:
