@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import (
+    AllImagesOption,
+    ComputeOptions,
+    FromScratchOption,
+    RunOption,
+    SetOption,
+    SubnetOption,
+    TimingOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -19,12 +27,8 @@ def evaluate(
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
     finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
     from_scratch: FromScratchOption = False,
-    all_images: Annotated[
-        bool, typer.Option("--all-images", help="With --finetune: train on the validation images, too.")
-    ] = False,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
-    ] = False,
+    all_images: AllImagesOption = False,
+    timing: TimingOption = False,
     predictions: Annotated[
         Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
     ] = None,
@@ -44,10 +48,9 @@ def evaluate(
     from autospikformer_cli.runs.trained_run import open_run
     from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
 
-    if from_scratch and finetune is None:
-        raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
-    if all_images and finetune is None:
-        raise UserError("there is nothing to train", "--all-images", "say for how many epochs: --finetune N")
+    unused = [option for option, given in (("--from-scratch", from_scratch), ("--all-images", all_images)) if given]
+    if unused and finetune is None:
+        raise UserError("there is nothing to train", unused[0], "say for how many epochs: --finetune N")
     if predictions is not None:
         require_predictions_writable(predictions)
     opened = open_run(run, overrides, compute=compute.set_up(), say=session)

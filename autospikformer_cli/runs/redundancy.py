@@ -54,7 +54,7 @@ class Redundancy:
 
 
 def measure_redundancy(run: TrainedRun, subnet: str, images: int, channels: int) -> Redundancy:
-    """Of the first n of the run's `sample_images`. channels: of the most and of the least redundant. Raises UserError."""
+    """Of the first n of the run's `sample_images`. channels: of the most and the least redundant. Raises UserError."""
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
     chosen = select(subnet, run.recipe, run.path).subnet

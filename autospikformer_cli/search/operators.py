@@ -42,18 +42,20 @@ def mutate_one(subnet: Subnet, space: SearchSpace, random: Random) -> Subnet:
     genes. A space of one subnet has no other: the copy equals its parent. Raises ValueError for a parent outside it.
     """
     _require_members(space, subnet)
-    named = [("depth", None), *((gene, None) for gene in SINGLE_GENES)]
-    named += [(gene, block) for gene in BLOCK_GENES for block in range(subnet.depth)]
-    free = [(gene, block) for gene, block in named if len(getattr(space, gene)) > 1]
+    single = [(gene, 0) for gene in ("depth", *SINGLE_GENES)]
+    of_blocks = [(gene, block) for gene in BLOCK_GENES for block in range(subnet.depth)]
+    free = [(gene, block) for gene, block in single + of_blocks if len(getattr(space, gene)) > 1]
     if not free:
         return subnet
     gene, block = random.choice(free)
-    old = getattr(subnet, gene)
-    new = random.choice([choice for choice in getattr(space, gene) if choice != (old if block is None else old[block])])
+    values = getattr(subnet, gene)
+    old = values[block] if gene in BLOCK_GENES else values
+    new = random.choice([choice for choice in getattr(space, gene) if choice != old])
     if gene == "depth":
         added = {each: tuple(random.choice(getattr(space, each)) for _ in range(new - old)) for each in BLOCK_GENES}
         return replace(subnet, **{each: getattr(subnet, each)[:new] + added[each] for each in BLOCK_GENES})
-    return replace(subnet, **{gene: new if block is None else (*old[:block], new, *old[block + 1 :])})
+    changed: Any = (*values[:block], new, *values[block + 1 :]) if gene in BLOCK_GENES else new
+    return replace(subnet, **{gene: changed})
 
 
 def crossover(a: Subnet, b: Subnet, space: SearchSpace, random: Random) -> Subnet:

@@ -47,7 +47,7 @@ def test_a_run_without_validation_images_is_measured_priced_and_exported(aspk: A
     assert priced["rates"] == "measured now on 60 train images"
     channels = aspk("analyze", "channels", "--run", "whole", "--subnet", "smallest", "--images", "8", "--json")
     assert (channels.document["split"], channels.document["images"]) == ("train", 8)
-    done = aspk("export", "--run", "whole", "--subnet", "smallest", "--out", "whole.pth", "--images", "8")
+    done = aspk("export", "--run", "whole", "--subnet", "smallest", "--to", "whole.safetensors", "--images", "8")
     assert done.exit_code == 0, done.stderr
 
 
