@@ -93,7 +93,8 @@ Every result names the fidelity, the switches that differ from it ("but"), and t
 - The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of
   one network depends on these alone.
 
-In the tables below, "silent" marks a source that says nothing. That fidelity then has our value.
+In the tables below, "silent" marks a source that says nothing. That fidelity then has our value. "as the recipe": the
+fidelity leaves the recipe's own value, which depends on the data set.
 """
 
 
@@ -130,9 +131,14 @@ def _switch_table(switches: Iterable[Switch], names: Sequence[Fidelity], reading
 
 def _switch_row(switch: Switch, names: Sequence[Fidelity], reading: Reading) -> tuple[str, ...]:
     silent = reading.get("silent", ())
-    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in silent else ''}" for name in names]
+    values = [f"{_shown_value(switch, name)}{' (silent)' if name in silent else ''}" for name in names]
     changes, why, places = reading["changes"], reading["why"], _places(reading["computed"])
     return (_titled(reading), f"`{switch.key}`", changes, *values, why, places)
+
+
+def _shown_value(switch: Switch, name: Fidelity) -> str:
+    value = switch.value(name)
+    return "as the recipe" if value is None else f"`{toml_value(value)}`"
 
 
 def _settled_row(reading: Reading) -> tuple[str, ...]:
