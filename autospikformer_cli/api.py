@@ -154,13 +154,14 @@ def read_alpha_sweep(
 def evaluate_subnet(
     run: RunPath = None, subnet: SubnetName = "best", overrides: Overrides = (), *, search: str | None = None,
     split: str = "test", images: int | None = None, finetune: int | None = None, from_scratch: bool = False,
+    all_images: bool = False,
     compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> EvaluationResult:  # fmt: skip
     """Measure one subnet on a split, and store the result in the run.
 
     subnet: a SubnetName. search: whose best and whose recipe are meant, by default the present one's. images: the first
-    n of the split. finetune: retrain it alone for n epochs before;
-    from_scratch: from first weights. Raises UserError.
+    n of the split. finetune: retrain it alone for n epochs before; from_scratch: from first weights; all_images: on the
+    validation images, too. Raises UserError.
     """
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
@@ -171,9 +172,13 @@ def evaluate_subnet(
         raise UserError(f"{finetune} epochs retrain nothing", "finetune", "write a whole number from 1 on, or None")
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
+    if all_images and finetune is None:
+        raise UserError("there is nothing to train", "all_images", "say for how many epochs: finetune=N")
     opened = open_run(run, overrides, search=search, compute=compute, say=say)
     evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
-    return evaluation.inherited() if finetune is None else evaluation.finetuned(finetune, from_scratch)
+    if finetune is None:
+        return evaluation.inherited()
+    return evaluation.finetuned(finetune, from_scratch, all_images=all_images)
 
 
 def price_subnet(

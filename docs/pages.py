@@ -84,14 +84,17 @@ Which keys of your own override it depends on where the fidelity is written:
   they are written. So do the keys of a file that extends this one, and every other `--set`.
 - In `--set`, it replaces the keys of all files. Every other `--set` overrides it, before or after it.
 
-Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from it ("but"),
-and the values in force:
+Every stored result holds the whole recipe. A switch that aspk did not have yet when a run was stored has our value in
+it, whatever the run's fidelity: that is how it was computed.
+
+Every result names the fidelity, the switches that differ from it ("but"), and the values in force:
 
 - The report of a search and all JSON documents of results have the values of every switch.
 - The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of
   one network depends on these alone.
 
-In the tables below, "silent" marks a source that says nothing. That fidelity then has our value.
+In the tables below, "silent" marks a source that says nothing. That fidelity then has our value. "as the recipe": the
+fidelity leaves the recipe's own value, which depends on the data set.
 """
 
 
@@ -128,9 +131,14 @@ def _switch_table(switches: Iterable[Switch], names: Sequence[Fidelity], reading
 
 def _switch_row(switch: Switch, names: Sequence[Fidelity], reading: Reading) -> tuple[str, ...]:
     silent = reading.get("silent", ())
-    values = [f"`{toml_value(switch.value(name))}`{' (silent)' if name in silent else ''}" for name in names]
+    values = [f"{_shown_value(switch, name)}{' (silent)' if name in silent else ''}" for name in names]
     changes, why, places = reading["changes"], reading["why"], _places(reading["computed"])
     return (_titled(reading), f"`{switch.key}`", changes, *values, why, places)
+
+
+def _shown_value(switch: Switch, name: Fidelity) -> str:
+    value = switch.value(name)
+    return "as the recipe" if value is None else f"`{toml_value(value)}`"
 
 
 def _settled_row(reading: Reading) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone()
     lines = page("fidelity.md").splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     numbers = {int(row[0].split(",")[0]) for row in rows if row[0][0].isdigit()}
-    assert numbers == set(range(1, 28))
+    assert numbers == set(range(1, 35))
     switches = [row[1] for row in rows if row[1].startswith("`") and "." in row[1]]
     assert switches == [f"`{switch.key}`" for switch in (*PROFILE_SWITCHES, *CONVENTION_SWITCHES)]
     assert len({len(row) for row in rows}) == 3, "a | in a cell"

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from autospikformer_cli.cli.options import (
+    AllImagesOption,
     ComputeOptions,
     FromScratchOption,
     RunOption,
     SearchOption,
     SetOption,
     SubnetOption,
+    TimingOption,
 )
 from autospikformer_cli.cli.session import Session
 
@@ -26,9 +28,8 @@ def evaluate(
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
     finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
     from_scratch: FromScratchOption = False,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
-    ] = False,
+    all_images: AllImagesOption = False,
+    timing: TimingOption = False,
     predictions: Annotated[
         Path | None,
         typer.Option(
@@ -53,17 +54,20 @@ def evaluate(
     from autospikformer_cli.runs.trained_run import open_run
     from autospikformer_cli.store.predictions import require_predictions_writable, write_predictions
 
-    if from_scratch and finetune is None:
-        raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
+    unused = [option for option, given in (("--from-scratch", from_scratch), ("--all-images", all_images)) if given]
+    if unused and finetune is None:
+        raise UserError("there is nothing to train", unused[0], "say for how many epochs: --finetune N")
     if predictions is not None:
         require_predictions_writable(predictions)
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     evaluation = EvaluationRun.open(opened, subnet, split, images, session.interruptible)
     if timing:
         evaluation.require_timing()
+    if all_images:
+        evaluation.require_all_images()
     results = [evaluation.inherited()]
     if finetune is not None:
-        results.append(evaluation.finetuned(finetune, from_scratch))
+        results.append(evaluation.finetuned(finetune, from_scratch, all_images=all_images))
     last = results[-1]
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:

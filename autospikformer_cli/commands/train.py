@@ -10,6 +10,7 @@ from autospikformer_cli.cli.options import ComputeOptions, DryRunOption, FreshRu
 from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
+    from autospikformer_cli.runs.training import TrainingResult
     from autospikformer_cli.store.supernet import TrainState
 
 
@@ -60,15 +61,24 @@ def train(
         interruptible=session.interruptible,
     )
     session.console.print(f"{result.path}: {_summary(result.state)}", markup=False)
-    session.remark(f"next: aspk search --run {result.path}")
+    session.remark(f"next: {_next_command(result)}")
     session.emit(result.to_document())
 
 
 def _summary(state: TrainState) -> str:
     if not state.history:
         return "its weights were imported, there is nothing to train"
-    last = state.history[-1]
+    last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
+    if last.val_top1_largest is None:
+        return f"{trained} on all training images, none held out for validation"
     return (
-        f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}; top-1 on validation: largest subnet "
-        f"{last.val_top1_largest:.2f} %, smallest {last.val_top1_smallest:.2f} %"
+        f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, "
+        f"smallest {last.val_top1_smallest:.2f} %"
     )
+
+
+def _next_command(result: TrainingResult) -> str:
+    """What to type next. Without validation images, a search has nothing to select by."""
+    if result.state.history and result.state.history[-1].val_top1_largest is None:
+        return f"aspk evaluate --run {result.path} --subnet largest"
+    return f"aspk search --run {result.path}"

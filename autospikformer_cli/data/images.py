@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from autospikformer_cli.data.events.building import ShowProgress
-from autospikformer_cli.data.sources import PixelsOrCounts, Source, open_source, splits_with_files
+from autospikformer_cli.data.sources import PixelsOrCounts, Source, has_validation, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, hold_out
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import SILENT
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     """One split of a recipe's data set: a function of the data, data.validation, data.test and the seed.
 
     Splits of the data set stay as they are. Validation, and test if the data set has none, are held out of its training
-    images, class by class. The data set's own test files are opened only for "test". A test split whose files are not
-    sorted by class (CIFAR) keeps their order; in other splits the classes alternate.
+    images, class by class. With data.validation = 0, none are, and all train. The data set's own test files are opened
+    only for "test". A test split whose files are not sorted by class (CIFAR) keeps their order; in other splits the
+    classes alternate.
     progress: shown while frames of event recordings are made. Later calls find them in data.cache.
-    Raises UserError if the data set is missing, damaged or too small to split.
+    Raises UserError if the data set is missing, damaged or too small to split, or has no such split.
     """
     source, chosen = _chosen(config, seed, split, progress)
     images = _image_set(source.read(chosen), source.labels[chosen], chosen, split)
@@ -71,10 +73,17 @@ def num_images(config: DataConfig, seed: int, split: Split) -> int:
 
 def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress) -> tuple[Source, Indices]:
     own = splits_with_files(config)
+    if split == "validation" and not has_validation(config):
+        raise UserError(
+            "there are no validation images: data.validation = 0 leaves all images to the training",
+            "data.validation",
+            "take test or training images, or train another run that holds some out: --set data.validation=0.1",
+        )
     part = split if split in own else "train"
     source = open_source(config, part, progress)
     if part == "train":
-        shares = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
+        given = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
+        shares = {name: share for name, share in given.items() if share}
         return source, hold_out(source.labels, source.classes, shares, seed, may_lack=source.may_lack)[split]
     if source.sorted_by_class:
         return source, hold_out(source.labels, source.classes, {}, seed, may_lack=source.may_lack)["train"]

@@ -61,6 +61,11 @@ def splits_with_files(config: DataConfig) -> frozenset[str]:
     return frozenset(split_folders(config.root))
 
 
+def has_validation(config: DataConfig) -> bool:
+    """Whether there are validation images: the data set's own, or a share held out of its training images."""
+    return config.validation > 0 or "validation" in splits_with_files(config)
+
+
 def shares_test_files(config: DataConfig) -> bool:
     """Whether the test split is cut out of the same files as the others. A new file may then move others into it."""
     if config.dataset in EVENT_FILES:

@@ -156,13 +156,13 @@ class Export:
         return cls(run, chosen.subnet, file, file_format, fold)
 
     def _compared(self, first: int | None) -> ImageSet:
-        """The first validation images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""
+        """The first of the run's sample images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""
         if first is not None:
-            return self.run.asked_images("validation", first)
-        return self.run.images("validation").first(COMPARED_IMAGES)
+            return self.run.asked_images(self.run.sample_split, first)
+        return self.run.images(self.run.sample_split).first(COMPARED_IMAGES)
 
     def write(self, first: int | None = None) -> Exported:
-        """Write the file. It takes its place if its runtime agrees on the first validation images.
+        """Write the file. It takes its place if its runtime agrees on the first of the run's sample images.
 
         first: number of these images; by default COMPARED_IMAGES, or all if there are fewer. Raises UserError if the
         runtime does not agree, or the file cannot be written.

@@ -22,16 +22,17 @@ class Switch:
     sound: the value that we hold to be right
     paper: the value of the text as printed
     authors: the value of the published code
-    A source that says nothing has the value of sound.
+    A source that says nothing has the value of sound. None: the profile leaves the recipe's own value, which depends on
+    the data set.
     """
 
     key: str
-    sound: Value
-    paper: Value
+    sound: Value | None
+    paper: Value | None
     authors: Value
 
-    def value(self, name: Fidelity) -> Value:
-        """The value under a profile."""
+    def value(self, name: Fidelity) -> Value | None:
+        """The value under a profile; None if the profile leaves the recipe's own."""
         return {"sound": self.sound, "paper": self.paper, "authors": self.authors}[name]
 
 
@@ -47,10 +48,13 @@ PROFILE_SWITCHES = (
     Switch("model.searched_heads", sound=True, paper=True, authors=False),
     Switch("model.batchnorm", sound="recalibrate", paper="recalibrate", authors="batch"),
     Switch("train.sampling", sound="single", paper="single", authors="single"),
+    Switch("train.schedule", sound="after_warmup", paper="timm", authors="timm"),
+    Switch("train.mixup_epochs", sound=None, paper=None, authors=200),
     Switch("search.split", sound="validation", paper="test", authors="test"),
     Switch("search.alpha", sound=0.5, paper=0.5, authors=0.0),
     Switch("search.normalise", sound="archive", paper="archive", authors="archive"),
     Switch("search.parents", sound=20, paper=20, authors=10),
+    Switch("search.mutation", sound="each_gene", paper="one_gene", authors="each_gene"),
     Switch("search.p_depth", sound=0.3, paper=0.3, authors=0.4),
     Switch("search.p_mutation", sound=0.4, paper=0.4, authors=0.2),
     Switch("energy.convention", sound="sound", paper="paper", authors="sound"),
@@ -84,6 +88,8 @@ def profile_keys(name: Fidelity) -> dict[str, dict[str, Value]]:
     """
     tables: dict[str, dict[str, Value]] = {}
     for switch in PROFILE_SWITCHES:
-        section, key = switch.key.split(".")
-        tables.setdefault(section, {})[key] = switch.value(name)
+        value = switch.value(name)
+        if value is not None:
+            section, key = switch.key.split(".")
+            tables.setdefault(section, {})[key] = value
     return tables

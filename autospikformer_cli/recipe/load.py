@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,13 @@ def load_recipe(name_or_path: str | PathLike[str], overrides: Overrides = ()) ->
 
 
 def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = (), *, shown: str | None = None) -> Recipe:
-    """A recipe from its text, such as a store's, with values laid over it. shown: where the text is from.
+    """A recipe from the text of `Recipe.to_toml`, such as a store's, with values laid over it.
 
-    Raises Faults, or UserError if the text is not TOML.
+    The text has every key of its time, so its fidelity sets none. A key that aspk has since then gets its default,
+    which is what aspk did before. shown: where the text is from. Raises Faults, or UserError if it is not TOML.
     """
-    return _checked(extended_layers(text_layer(text, shown or name), Path()), overrides).named(name)
+    layer = replace(text_layer(text, shown or name), resolved=True)
+    return _checked(extended_layers(layer, Path()), overrides).named(name)
 
 
 def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:

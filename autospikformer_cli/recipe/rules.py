@@ -67,11 +67,26 @@ def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:
         )
 
 
-def _schedule_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
-    if warmup + cooldown > epochs:
+def _schedule_fits(schedule: str, epochs: int, warmup: float, cooldown: float) -> Finding:
+    if schedule == "timm":
+        yield from _timm_fits(epochs, warmup, cooldown)
+    elif warmup + cooldown > epochs:
         yield (
             f"train.epochs is {epochs}, less than warmup_epochs {warmup:g} + cooldown_epochs {cooldown:g}",
             "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+        )
+
+
+def _timm_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
+    if warmup > epochs:
+        yield (
+            f"train.epochs is {epochs}, less than warmup_epochs {warmup:g}",
+            "lower train.warmup_epochs, or raise train.epochs",
+        )
+    if cooldown != int(cooldown):
+        yield (
+            f'train.cooldown_epochs is {cooldown:g}: train.schedule = "timm" adds whole epochs',
+            "write a whole number",
         )
 
 
@@ -154,7 +169,7 @@ def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, 
 RULES_BETWEEN_KEYS = (
     Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
     Rule(("space.embed_dim", "model.stem_dim"), _stem_has_eighths),
-    Rule(("train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
+    Rule(("train.schedule", "train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
     Rule(("search.population", "search.parents"), _parents_fit),
     Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
     Rule(("model.network", "search.objectives", "search.limits"), _ann_has_no_rate),

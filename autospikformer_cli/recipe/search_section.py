@@ -76,10 +76,12 @@ class SearchConfig(Keys):
     """Best candidates that the next generation of the evolution descends from."""
     generations: Annotated[PositiveWhole, SEARCH] = 20
     """Generations."""
+    mutation: Annotated[Literal["each_gene", "one_gene"], SEARCH] = "each_gene"
+    """A mutation draws each gene anew by chance, with p_depth and p_mutation; or gives one gene another value."""
     p_depth: Annotated[Share, SEARCH] = 0.3
-    """Probability of mutating depth, embed_dim and time_step, each."""
+    """Probability of mutating depth, embed_dim and time_step, each; with mutation = "one_gene" it does nothing."""
     p_mutation: Annotated[Share, SEARCH] = 0.4
-    """Probability of mutating each other gene."""
+    """Probability of mutating each other gene; with mutation = "one_gene" it does nothing."""
     objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three), SEARCH | SCORE] = ("top1", "energy")
     """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
     firing_rate, min_block_rate, or what a plugin adds."""

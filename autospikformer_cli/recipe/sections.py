@@ -46,7 +46,9 @@ from autospikformer_cli.recipe.values import (
     Real,
     RealFromZero,
     Share,
+    ShareBelowOne,
     ShareBetween,
+    ShareOrNumber,
     Text,
     broken_rule,
     counted,
@@ -138,8 +140,9 @@ class DataConfig(Keys):
         NETWORK,
     ] = "dataset"
     """Mean and deviation by channel: the data set's published ones (a folder's: 0.5), or {mean = [], std = []}."""
-    validation: Annotated[ShareBetween, NETWORK] = 0.1
-    """Share of the training images held out for the search."""
+    validation: Annotated[ShareBelowOne, NETWORK] = 0.1
+    """Share of the training images held out for the search; 0: none, for a training that no search follows. A data
+    set's own validation images stay."""
     test: Annotated[ShareBetween, NETWORK] = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
     augment: Annotated[Literal["spikformer", "events", "flip", "none"], TRAINING] = "spikformer"
@@ -237,11 +240,14 @@ class TrainConfig(Keys):
     prefix = "train."
 
     epochs: Annotated[PositiveWhole, TRAINING]
-    """Passes over the training images."""
+    """Passes over the training images; with schedule = "timm", cooldown_epochs are added."""
     batch: Annotated[PositiveWhole, TRAINING] = 128
     """Images a step."""
     sampling: Annotated[Literal["single", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
+    schedule: Annotated[Literal["after_warmup", "timm"], TRAINING] = "after_warmup"
+    """The cosine begins after the warm-up, and epochs include the cool-down; or, as in timm and the published scripts,
+    it begins at epoch 0 under the warm-up, the cool-down follows after epochs, and a rate holds for an epoch."""
     lr: Annotated[PositiveReal, TRAINING] = 5e-4
     """Learning rate after the warm-up."""
     lr_start: Annotated[RealFromZero, TRAINING] = 1e-5
@@ -251,19 +257,24 @@ class TrainConfig(Keys):
     warmup_epochs: Annotated[RealFromZero, TRAINING] = 20.0
     """Epochs of linear warm-up."""
     cooldown_epochs: Annotated[RealFromZero, TRAINING] = 10.0
-    """Epochs at lr_end, the last ones."""
+    """Epochs at lr_end, the last ones; with schedule = "timm" a whole number."""
     weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
     """AdamW's weight decay."""
-    label_smoothing: Annotated[Real, Field(ge=0, lt=1), TRAINING] = 0.1
+    label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
     mixup: Annotated[RealFromZero, TRAINING] = 0.5
     """Alpha of mixup's beta distribution; 0: no mixup."""
     mixup_probability: Annotated[Share, TRAINING] = 1.0
     """Share of the batches that are mixed, of those epochs that use mixup."""
-    mixup_epochs: Annotated[Share, TRAINING] = 0.6667
-    """Share of the epochs that use mixup, the first ones."""
+    mixup_epochs: Annotated[ShareOrNumber, TRAINING] = 0.6667
+    """The first epochs, which use mixup: a share of train.epochs from 0 to 1, or their number if more than 1."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of a whole training. timm adds the cool-down to `epochs`."""
+        return self.epochs + (int(self.cooldown_epochs) if self.schedule == "timm" else 0)
 
 
 class EnergyConfig(Keys):

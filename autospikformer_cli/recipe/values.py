@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from autospikformer_cli.recipe.toml_text import toml_value
+
 LARGEST_WHOLE = 2**63 - 1
 """TOML promises 64 bits, and so do the stores."""
 
@@ -55,6 +57,14 @@ def _decimal_from_number(value: Any) -> Any:
     return Decimal(value) if is_number(value) else value
 
 
+def _share_or_number(value: Any) -> int | float:
+    if is_number(value) and 0 <= value <= 1:
+        return float(value)
+    if isinstance(value, int) and 1 < value <= LARGEST_WHOLE:
+        return value
+    raise broken_rule(f" must be a share from 0 to 1, or a whole number from 2 on, not {toml_value(value)}")
+
+
 def _ascending_pair(values: tuple[float, ...]) -> tuple[float, ...]:
     if len(values) != 2 or not values[0] < values[1]:
         shown = ", ".join(f"{value:g}" for value in values)
@@ -76,6 +86,9 @@ PositiveReal = Annotated[Real, Field(gt=0)]
 RealFromZero = Annotated[Real, Field(ge=0)]
 Share = Annotated[Real, Field(ge=0, le=1)]
 ShareBetween = Annotated[Real, Field(gt=0, lt=1)]
+ShareBelowOne = Annotated[Real, Field(ge=0, lt=1)]
+ShareOrNumber = Annotated[int | float, BeforeValidator(_share_or_number)]
+"""A float is a share, from 0 to 1. An int is a number, from 2 on. TOML's 1 is all, as 1.0 is."""
 Percent = Annotated[Real, Field(ge=0, le=100)]
 PercentPair = Annotated[tuple[Percent, ...], AfterValidator(_ascending_pair)]
 RealPair = Annotated[tuple[RealFromZero, ...], AfterValidator(_ascending_pair)]

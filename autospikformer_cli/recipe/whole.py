@@ -67,10 +67,14 @@ class Recipe(Keys):
 
     def switches(self) -> tuple[str, ...]:
         """The switches in force that differ from what fidelity and energy convention say, as TOML."""
-        said = {switch.key: switch.value(self.fidelity) for switch in PROFILE_SWITCHES}
+        said: dict[str, Value | None] = {switch.key: switch.value(self.fidelity) for switch in PROFILE_SWITCHES}
         said |= _rule_keys(self.energy.named_convention)
         resolved = self.resolved_switches()
-        return tuple(f"{key} = {toml_value(resolved[key])}" for key in said if resolved[key] != said[key])
+        return tuple(
+            f"{key} = {toml_value(resolved[key])}"
+            for key in said
+            if said[key] is not None and resolved[key] != said[key]
+        )
 
     def fidelity_document(self) -> dict[str, object]:
         """The readings in force as JSON: the fidelity's name, the switches that differ from it, all of them."""

@@ -72,11 +72,11 @@ def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:
         known = known_subnets(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
         if subnet in known.measurements:
             return known.measurements[subnet], f"measured by the search on {len(images)} {images.split} images"
-    images = run.images("validation", run.recipe.search.images)
+    images = run.images(run.sample_split, run.recipe.search.images)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images)) as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
-    return measurement, f"measured now on {len(images)} validation images"
+    return measurement, f"measured now on {len(images)} {images.split} images"
 
 
 def _of_subnet(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement, Provenance
-from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
+from autospikformer_cli.recipe import Recipe, TrainConfig, changed, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions, training_identity
 from autospikformer_cli.runs.selection import Selection, select
@@ -70,7 +70,7 @@ class EvaluationResult:
     def label(self) -> str:
         """Whose weights were measured."""
         tuning = self.evaluation.finetuned
-        return "inherited" if tuning is None else tuning_label(tuning.epochs, tuning.from_scratch)
+        return "inherited" if tuning is None else tuning_label(tuning.epochs, tuning.from_scratch, tuning.all_images)
 
     def prediction_table(self, classes: Sequence[str]) -> PredictionTable:
         """What the network answered to each image. classes: names of the classes, by number."""
@@ -106,9 +106,25 @@ class EvaluationResult:
         }
 
 
-def tuning_label(epochs: int, from_scratch: bool) -> str:
+def tuning_label(epochs: int, from_scratch: bool, all_images: bool = False) -> str:
     """Weights after a retraining, in words."""
-    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}"
+    on = ", validation images too" if all_images else ""
+    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}{on}"
+
+
+def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:
+    """The keys of a training of so many epochs in all. Its warm-up and cool-down are shortened in proportion.
+
+    With timm's schedule the cool-down comes on top of train.epochs, in whole epochs.
+    """
+    if train.schedule == "timm":
+        cooldown = min(round(train.cooldown_epochs * epochs / train.total_epochs), epochs - 1)
+        epochs -= cooldown
+        warmup = train.warmup_epochs * epochs / train.epochs
+        return {"train.epochs": epochs, "train.warmup_epochs": warmup, "train.cooldown_epochs": cooldown}
+    warmup = train.warmup_epochs * epochs / train.epochs
+    cooldown_share = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
+    return {"train.epochs": epochs, "train.warmup_epochs": warmup, "train.cooldown_epochs": cooldown_share}
 
 
 class Timing(NamedTuple):
@@ -159,6 +175,20 @@ class EvaluationRun:
         except UserError as error:
             raise UserError(error.what, "--timing", "leave it out") from error
 
+    def require_all_images(self) -> None:
+        """Raises UserError unless the run's validation images can be trained on, too."""
+        from autospikformer_cli.data.sources import splits_with_files
+
+        if self.images.split == "validation":
+            raise UserError(
+                "a retraining on all images sees the validation images",
+                "--all-images",
+                "measure on others: --split test",
+            )
+        if "validation" in splits_with_files(self.run.recipe.data):
+            what, fix = "the data set's own validation images stay out of every training", "leave it out"
+            raise UserError(what, "--all-images", fix)
+
     def timing(self, evaluator: Evaluator) -> Timing:
         """Every stage's time, event by event and densely, on the first images."""
         from autospikformer_cli.data.frames import to_frames
@@ -183,13 +213,16 @@ class EvaluationRun:
         )
         return Timing(stages, notes)
 
-    def finetuned(self, epochs: int, from_scratch: bool) -> EvaluationResult:
+    def finetuned(self, epochs: int, from_scratch: bool, *, all_images: bool = False) -> EvaluationResult:
         """Measured after retraining it alone. Warm-up and cool-down are shortened in proportion to the epochs.
 
-        The weights are a run of their own under the run's finetuned/. An interrupted retraining resumes there.
+        all_images: whether it is trained on the validation images, too (data.validation = 0). The weights are a run of
+        their own under the run's finetuned/. An interrupted retraining resumes there. Raises UserError.
         """
-        label = tuning_label(epochs, from_scratch)
-        return self._measure(label, *self._finetune(epochs, from_scratch, label))
+        if all_images:
+            self.require_all_images()
+        label = tuning_label(epochs, from_scratch, all_images)
+        return self._measure(label, *self._finetune(epochs, from_scratch, label, all_images))
 
     def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
         """Correct answers after the same retraining. Neither it nor its measurement is repeated."""
@@ -202,10 +235,12 @@ class EvaluationRun:
                     return known.measurement.correct
         return self._measure(label, supernet, tuning).evaluation.measurement.correct
 
-    def _finetune(self, epochs: int, from_scratch: bool, label: str) -> tuple[Supernet, FineTuning]:
+    def _finetune(
+        self, epochs: int, from_scratch: bool, label: str, all_images: bool = False
+    ) -> tuple[Supernet, FineTuning]:
         from autospikformer_cli.runs.training import TrainingRun
 
-        run, recipe = self.run, self._tuning_recipe(epochs)
+        run, recipe = self.run, self._tuning_recipe(epochs, all_images)
         folder = prepared_run(run.path / FOLDER / self._tuning_name(recipe, from_scratch))
         first = None if from_scratch else run.weights
         shown = (self.subnet, self.subnet)
@@ -214,17 +249,12 @@ class EvaluationRun:
         )
         with run_lock(folder):
             supernet, _ = training.run(folder, label)
-        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)))
+        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)), all_images)
 
-    def _tuning_recipe(self, epochs: int) -> Recipe:
+    def _tuning_recipe(self, epochs: int, all_images: bool) -> Recipe:
         """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training."""
-        run, train = self.run, self.run.recipe.train
-        warmup = train.warmup_epochs * epochs / train.epochs
-        cooldown = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
-        recipe = changed(
-            run.recipe,
-            {"train.epochs": epochs, "train.warmup_epochs": warmup, "train.cooldown_epochs": cooldown},
-        )
+        run, keys = self.run, shortened_phases(self.run.recipe.train, epochs)
+        recipe = changed(run.recipe, keys | ({"data.validation": 0} if all_images else {}))
         trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
         return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
@@ -234,7 +264,7 @@ class EvaluationRun:
         rests_on = "\n".join([str(self.subnet), start, self.run.compute.precision, *training_identity(recipe)])
         genes = "_".join(str(self.subnet).strip("()").split(", "))[:LONGEST_GENES]
         digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
-        return f"{genes}-{recipe.train.epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
+        return f"{genes}-{recipe.train.total_epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
 
     def _provenance(self, tuning: FineTuning | None) -> Provenance:
         obtained = self.run.provenance(self.images)

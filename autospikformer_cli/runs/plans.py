@@ -25,14 +25,14 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     from autospikformer_cli.training.loop import num_steps
 
     images = num_images(recipe.data, recipe.seed, "train")
-    steps = recipe.train.epochs * num_steps(recipe.train, images)
+    steps = recipe.train.total_epochs * num_steps(recipe.train, images)
     space, shape = _space_and_shape(recipe)
     largest = space.largest()
     memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
     return {
         **_sizes(space, shape),
         "images": images,
-        "epochs": recipe.train.epochs,
+        "epochs": recipe.train.total_epochs,
         "steps": steps,
         "memory_bytes": memory,
     }

@@ -59,7 +59,7 @@ class Redundancy:
 
 
 def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channels: int) -> Redundancy:
-    """Of the first n validation images. channels: how many of the most and of the least redundant, at most.
+    """Of the first n of the run's sample images. channels: how many of the most and of the least redundant, at most.
 
     images: None for SIMILARITY_IMAGES, or all if there are fewer. Raises UserError.
     """
@@ -69,9 +69,8 @@ def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channel
     for remark in selection.remarks(run.recipe):
         run.say.remark(remark)
     chosen = selection.subnet
-    measured = (
-        run.images("validation").first(SIMILARITY_IMAGES) if images is None else run.asked_images("validation", images)
-    )
+    split = run.sample_split
+    measured = run.images(split).first(SIMILARITY_IMAGES) if images is None else run.asked_images(split, images)
     evaluator = run.evaluator()
     matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
     means = mean_similarity(matrix)

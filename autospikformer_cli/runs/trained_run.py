@@ -124,6 +124,13 @@ class TrainedRun:
             raise UserError(what, "--images", f"ask for at most {len(images)}")
         return images if first is None else images.first(first)
 
+    @property
+    def sample_split(self) -> Split:
+        """Validation, or train for a run that held no images out: to measure rates on, or to compare by."""
+        from autospikformer_cli.data.sources import has_validation
+
+        return "validation" if has_validation(self.recipe.data) else "train"
+
     def searched_images(self) -> ImageSet:
         """The images that a search under the run's recipe measures on."""
         return self.images(self.recipe.search.split, self.recipe.search.images)

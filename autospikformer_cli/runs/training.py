@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from autospikformer_cli.training.loop import StepReport, Trainer
     from autospikformer_cli.training.paths import PathSampler
 
-TRAINING_SPLITS: tuple[Split, ...] = ("train", "validation")
 SECONDS_UNSAVED = 60.0
 """Seconds between two saves inside an epoch."""
 START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, images=0, seconds=0.0)
@@ -130,16 +129,19 @@ class TrainingRun:
 
     @cached_property
     def images(self) -> dict[str, ImageSet]:
-        """The training and validation images. Raises UserError for a data set that is missing or damaged."""
+        """The training images, and the validation images if there are any. Raises UserError for damaged ones."""
+        from autospikformer_cli.data.sources import has_validation
+
         seed = self.recipe.seed if self.split_seed is None else self.split_seed
-        return {split: load_images(self.recipe, seed, split, self.say) for split in TRAINING_SPLITS}
+        splits: tuple[Split, ...] = ("train", "validation") if has_validation(self.recipe.data) else ("train",)
+        return {split: load_images(self.recipe, seed, split, self.say) for split in splits}
 
     def _train(self, path: Path, label: str, trainer: Trainer, state: TrainState) -> TrainState:
         from autospikformer_cli.training.loop import Recorder
 
         images = self.images
         splits = {split: part.hash for split, part in images.items()}
-        total = self.recipe.train.epochs * len(images["train"])
+        total = self.recipe.train.total_epochs * len(images["train"])
         done = state.epoch * len(images["train"]) + state.images
         warm_engine(self.compute.engine_for(trainer.supernet), self.say)
         pace = SavingPace(SECONDS_UNSAVED)
@@ -148,7 +150,9 @@ class TrainingRun:
             def step(report: StepReport) -> None:
                 progress.advance(report.images, loss=report.loss)
 
-            def accuracy() -> tuple[float, float]:
+            def accuracy() -> tuple[float | None, float | None]:
+                if "validation" not in images:
+                    return None, None
                 largest, smallest = self._accuracy(trainer.supernet)
                 progress.advance(0, val_largest=largest, val_smallest=smallest)
                 return largest, smallest

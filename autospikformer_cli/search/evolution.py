@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.generations import GenerationalSearch, SearchSettings, Unseen
-from autospikformer_cli.search.operators import crossover, mutate
+from autospikformer_cli.search.operators import crossover, mutate, mutate_one
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 
@@ -20,6 +20,7 @@ class Breeding(GenerationalSearch):
 
     def __init__(self, problem: Problem, settings: SearchSettings, seed: int) -> None:
         super().__init__(problem, settings, seed)
+        self.mutation = settings.mutation
         self.p_depth = float(settings.p_depth)
         self.p_mutation = float(settings.p_mutation)
 
@@ -46,6 +47,8 @@ class Breeding(GenerationalSearch):
 
     def _mutant(self, parents: Sequence[Candidate]) -> Subnet:
         (parent,) = self._chosen(parents, 1)
+        if self.mutation == "one_gene":
+            return mutate_one(parent.subnet, self.space, self._random)
         return mutate(parent.subnet, self.space, self._random, p_depth=self.p_depth, p_mutation=self.p_mutation)
 
 

@@ -41,6 +41,10 @@ class SearchSettings(Protocol):
         """Number of generations, the first included."""
 
     @property
+    def mutation(self) -> str:
+        """Which genes a mutation changes: "each_gene" by chance, or "one_gene"."""
+
+    @property
     def p_depth(self) -> float:
         """Probability of mutating depth, time step and dimension (Pd)."""
 

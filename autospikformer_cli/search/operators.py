@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -31,6 +32,30 @@ def mutate(subnet: Subnet, space: SearchSpace, random: Random, *, p_depth: float
         drawn = random.random() < p_depth
         genes[gene] = random.choice(getattr(space, gene)) if drawn else getattr(subnet, gene)
     return Subnet(**genes)
+
+
+def mutate_one(subnet: Subnet, space: SearchSpace, random: Random) -> Subnet:
+    """A copy of a member in which one gene has another value (the paper: "randomly modifies one parameter").
+
+    The gene is drawn uniformly from those that have another choice: the depth, the time step, the dimension, and each
+    gene of each block. Its value is drawn uniformly from its other choices. Blocks that another depth adds get random
+    genes. A space of one subnet has no other: the copy equals its parent. Raises ValueError for a parent outside it.
+    """
+    _require_members(space, subnet)
+    single = [(gene, 0) for gene in ("depth", *SINGLE_GENES)]
+    of_blocks = [(gene, block) for gene in BLOCK_GENES for block in range(subnet.depth)]
+    free = [(gene, block) for gene, block in single + of_blocks if len(getattr(space, gene)) > 1]
+    if not free:
+        return subnet
+    gene, block = random.choice(free)
+    values = getattr(subnet, gene)
+    old = values[block] if gene in BLOCK_GENES else values
+    new = random.choice([choice for choice in getattr(space, gene) if choice != old])
+    if gene == "depth":
+        added = {each: tuple(random.choice(getattr(space, each)) for _ in range(new - old)) for each in BLOCK_GENES}
+        return replace(subnet, **{each: getattr(subnet, each)[:new] + added[each] for each in BLOCK_GENES})
+    changed: Any = (*values[:block], new, *values[block + 1 :]) if gene in BLOCK_GENES else new
+    return replace(subnet, **{gene: changed})
 
 
 def crossover(a: Subnet, b: Subnet, space: SearchSpace, random: Random) -> Subnet:

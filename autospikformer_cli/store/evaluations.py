@@ -37,11 +37,16 @@ EVALUATIONS_LOCK = ".evaluations.lock"
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How a subnet was retrained. weights_hash: `supernet.weights_hash` of the retrained weights."""
+    """How a subnet was retrained.
+
+    weights_hash: `supernet.weights_hash` of the retrained weights. all_images: whether the validation images were
+    trained on, too.
+    """
 
     epochs: int
     from_scratch: bool
     weights_hash: str
+    all_images: bool = False
 
 
 @dataclass(frozen=True)

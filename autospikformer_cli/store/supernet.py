@@ -7,8 +7,9 @@ row for each epoch. state, splits, environment and origin are JSON texts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,17 @@ SUPERNET_FILE = "supernet.h5"
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch: mean loss of its steps, training rate, validation accuracies in percent, duration."""
+    """One finished epoch: mean loss of its steps, training rate, validation accuracies in percent, duration.
+
+    Without validation images there is no accuracy: None, and in the file NaN.
+    """
 
     epoch: int
     steps: int
     loss: float
     images_per_second: float
-    val_top1_largest: float
-    val_top1_smallest: float
+    val_top1_largest: float | None
+    val_top1_smallest: float | None
     seconds: float
 
 
@@ -167,15 +171,23 @@ def _put_state(file: h5py.File, state: TrainState) -> None:
     table = file.create_group("history")
     for field in fields(EpochRecord):
         dtype = np.int64 if field.name in ("epoch", "steps") else np.float64
-        put(table, field.name, np.array([getattr(record, field.name) for record in state.history], dtype))
+        column = [getattr(record, field.name) for record in state.history]
+        put(table, field.name, np.array([math.nan if value is None else value for value in column], dtype))
     put_json(file, "state", {name: value for name, value in asdict(state).items() if name != "history"})
 
 
 def _get_state(file: h5py.File) -> TrainState:
     table = get_group(file, "history")
     columns = [get(table, field.name).tolist() for field in fields(EpochRecord)]
-    history = tuple(EpochRecord(*values) for values in zip(*columns, strict=True))
+    history = tuple(_record(values) for values in zip(*columns, strict=True))
     return as_dataclass(TrainState, {**get_json(file, "state"), "history": history}, file)
+
+
+def _record(values: Sequence[Any]) -> EpochRecord:
+    record = EpochRecord(*values)
+    if math.isnan(record.val_top1_largest or 0.0):
+        return replace(record, val_top1_largest=None, val_top1_smallest=None)
+    return record
 
 
 def _put_arrays(file: h5py.File, name: str, arrays: Mapping[str, Array]) -> None:

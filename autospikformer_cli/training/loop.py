@@ -22,7 +22,7 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.paths import PathSampler
-from autospikformer_cli.training.schedule import learning_rate
+from autospikformer_cli.training.schedule import learning_rate, uses_mixup
 
 BETAS = (0.9, 0.999)
 
@@ -50,14 +50,14 @@ class Recorder:
 
     step: after each step. between: between two steps of an epoch, with the state. epoch: after each epoch, with the
     state. stop: returns whether to stop. accuracy: returns the top-1 in percent of the largest and the smallest subnet
-    on validation; called once for each epoch.
+    on validation, None without validation images; called once for each epoch.
     """
 
     step: Callable[[StepReport], None]
     between: Callable[[TrainState], None]
     epoch: Callable[[TrainState], None]
     stop: Callable[[], bool]
-    accuracy: Callable[[], tuple[float, float]]
+    accuracy: Callable[[], tuple[float | None, float | None]]
 
 
 def make_optimizer(supernet: Supernet, weight_decay: float) -> torch.optim.AdamW:
@@ -104,7 +104,7 @@ class Trainer:
 
     def run(self, state: TrainState, recorder: Recorder) -> TrainState:
         """Train from a state. Returns the state reached; it is `finished` if all epochs are done."""
-        while state.epoch < self.config.epochs:
+        while state.epoch < self.config.total_epochs:
             state = self._epoch(state, recorder)
             if state.step:
                 return state
@@ -149,7 +149,7 @@ class Trainer:
             seconds=state.seconds,
         )
         epoch = state.epoch + 1
-        finished = epoch >= self.config.epochs
+        finished = epoch >= self.config.total_epochs
         return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
 
     def _step(self, epoch: int, step: int, rows: Tensor) -> float:
@@ -173,7 +173,7 @@ class Trainer:
             images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
             description=description, device=parameter.device, dtype=parameter.dtype,
         )  # fmt: skip
-        mixing = self.config.mixup if epoch < round(self.config.epochs * self.config.mixup_epochs) else 0.0
+        mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
         return mixup(
             frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
             probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,

@@ -61,6 +61,38 @@ def test_a_training_does_not_go_on_under_keys_that_decide_it(aspk: Aspk, trained
     assert f"this run was begun with another recipe: {key} differs" in done.stderr
 
 
+def of_before_its_switches(run: Path) -> Path:
+    """The run as an aspk left it that had neither train.schedule nor search.mutation, under the fidelity "paper"."""
+    begun = load_checkpoint(run)
+    lines = [line for line in begun.recipe_toml.splitlines() if not line.startswith(("schedule = ", "mutation = "))]
+    text = "\n".join(lines).replace('fidelity = "sound"', 'fidelity = "paper"')
+    text = text.replace("cooldown_epochs = 0.0", "cooldown_epochs = 1.0")
+    assert text.count("paper") == text.count("cooldown_epochs = 1.0") == 1
+    save_checkpoint(run, replace(begun, recipe_toml=text))
+    return run
+
+
+def test_a_run_of_before_a_switch_goes_on_as_it_began(aspk: Aspk, trained: Path) -> None:
+    """timm would add an epoch. The values of then are in force in all that follows, and named, as they differ."""
+    half_trained(of_before_its_switches(trained))
+    assert aspk("train").exit_code == 0
+    state = read_training(trained).state
+    assert (state.epoch, state.finished) == (5, True)
+    searched = aspk("search", "--json").document
+    assert searched["provenance"]["fidelity"] == "paper"
+    recipe = recipe_of(trained)
+    assert (recipe.fidelity, recipe.train.schedule, recipe.search.mutation) == ("paper", "after_warmup", "each_gene")
+    assert {'train.schedule = "after_warmup"', 'search.mutation = "each_gene"'} <= set(recipe.switches())
+    measured = (trained / "population.h5").read_bytes()
+    again = aspk("search", "--json")
+    assert (again.exit_code, again.document) == (0, searched)
+    assert (trained / "population.h5").read_bytes() == measured
+    few = ("--set", "search.parents=3")
+    done = aspk("train", "tiny.toml", "--set", 'fidelity="paper"', "--set", "train.cooldown_epochs=1", *few)
+    assert (done.exit_code, "this run was begun with another recipe: " in done.stderr) == (2, True)
+    assert "train.schedule" in done.stderr
+
+
 def test_energy_takes_what_any_search_of_the_run_measured(aspk: Aspk, searched: Path) -> None:
     """Under a key that decides nothing, and from a search that was set aside."""
     stored = aspk("energy", "--subnet", "best", "--json").document

@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from autospikformer_cli.data.images import load_split
+from autospikformer_cli.data.images import load_split, num_images
 from autospikformer_cli.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -36,6 +36,20 @@ def test_digits_are_scikit_learns(config) -> None:
         assert np.abs(images.images.numpy()[..., 0] / 255 * 16 - original.images[index]).max() <= 16 / 255 / 2
     together = torch.cat([images.index for images in sets.values()])
     assert sorted(together.tolist()) == list(range(1797))
+
+
+def test_without_validation_every_image_that_is_not_tested_trains(config) -> None:
+    assert len(load_split(config(validation=0), 0, "train")) == num_images(config(validation=0), 0, "train") == 1438
+    tests = [load_split(config(**keys), 0, "test").hash for keys in ({}, {"validation": 0})]
+    assert tests[0] == tests[1]
+    told = (
+        "data.validation: there are no validation images: data.validation = 0 leaves all images to the training\n"
+        "  take test or training images, or train another run that holds some out: --set data.validation=0.1"
+    )
+    assert failure(config(validation=0), "validation") == told
+    with pytest.raises(UserError) as raised:
+        num_images(config(validation=0), 0, "validation")
+    assert str(raised.value) == told
 
 
 def test_digits_resized(config) -> None:

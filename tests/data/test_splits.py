@@ -50,6 +50,16 @@ def test_the_test_split_does_not_depend_on_the_validation_share() -> None:
     assert tests[0].tolist() == tests[1].tolist()
 
 
+def test_without_a_share_of_validation_all_that_test_left_trains() -> None:
+    labels = np.repeat([0, 1, 2], 30)
+    whole, cut = (
+        hold_out(labels, CLASSES, {"test": 0.2}, 0),
+        hold_out(labels, CLASSES, {"test": 0.2, "validation": 0.1}, 0),
+    )
+    assert whole["test"].tolist() == cut["test"].tolist()
+    assert sorted(whole["train"]) == sorted([*cut["train"], *cut["validation"]])
+
+
 def test_any_prefix_holds_the_classes_in_proportion() -> None:
     labels = np.repeat([0, 1, 2], [60, 30, 10])
     chosen = hold_out(labels, CLASSES, {}, 0)["train"]

@@ -21,8 +21,8 @@ KEYS_OF_ENERGY = (
     "batchnorm_folded, head"
 )
 KEYS_OF_TRAIN = (
-    "[train] has the keys epochs, batch, sampling, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, "
-    "label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
+    "[train] has the keys epochs, batch, sampling, schedule, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, "
+    "weight_decay, label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
 )
 
 ONE_KEY = [
@@ -50,6 +50,18 @@ ONE_KEY = [
     ('lr = "fast"', 15, 'train.lr must be a number, not "fast"', None),
     ("lr = false", 15, "train.lr must be a number, not false", None),
     ("lr = 0", 15, "train.lr is 0, it must be greater than 0", None),
+    (
+        "mixup_epochs = 1.5",
+        15,
+        "train.mixup_epochs must be a share from 0 to 1, or a whole number from 2 on, not 1.5",
+        None,
+    ),
+    (
+        "mixup_epochs = true",
+        15,
+        "train.mixup_epochs must be a share from 0 to 1, or a whole number from 2 on, not true",
+        None,
+    ),
     ("label_smoothing = 1.0", 15, "train.label_smoothing is 1.0, it must be less than 1", None),
     ("[search]\nalpha = 1.5", 16, "search.alpha is 1.5, it must be at most 1", None),
     ("[search]\nbaseline = [1, 1e7]", 16, "search.baseline[1] is 1e+7, it must be at most 1000000", None),
@@ -281,6 +293,24 @@ def test_rules_between_keys_blame_the_key_set_last(
     found = faults_of(text, override)
     assert (f"--set {override}", what, fix) in found
     assert all("embed_dim" in told for _, told, _ in found) or len(found) == 1
+
+
+def test_timms_schedule_adds_whole_epochs_and_needs_none_for_the_cool_down(faults_of: FaultsOf, small: str) -> None:
+    timm = 'train.schedule="timm"'
+    text = small.replace("epochs = 30", "epochs = 25")
+    assert recipe_from_toml(text, overrides=[timm]).train.total_epochs == 35
+    assert faults_of(text, timm, "train.warmup_epochs=26", "train.cooldown_epochs=0.5") == [
+        (
+            "--set train.cooldown_epochs=0.5",
+            "train.epochs is 25, less than warmup_epochs 26",
+            "lower train.warmup_epochs, or raise train.epochs",
+        ),
+        (
+            "--set train.cooldown_epochs=0.5",
+            'train.cooldown_epochs is 0.5: train.schedule = "timm" adds whole epochs',
+            "write a whole number",
+        ),
+    ]
 
 
 def test_a_rule_is_located_in_the_file_where_nothing_else_set_it(faults_of: FaultsOf, small: str) -> None:

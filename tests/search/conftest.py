@@ -24,6 +24,7 @@ class Settings:
     population: int = 10
     parents: int = 4
     generations: int = 5
+    mutation: str = "each_gene"
     p_depth: float = 0.3
     p_mutation: float = 0.4
     objectives: Sequence[str] = ("top1", "energy")

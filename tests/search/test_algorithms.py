@@ -18,7 +18,7 @@ from autospikformer_cli.search.hypervolume import Reference
 from autospikformer_cli.search.limits import Limits, Refusals
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.search.sorting import crowding, fronts
-from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.space import BLOCK_GENES, SearchSpace, Subnet
 
 Measure = Callable[[Sequence[Subnet], int], list[Candidate]]
 Make = Callable[..., Algorithm]
@@ -163,6 +163,27 @@ def test_operators_that_change_nothing_leave_the_generation_random(
 ) -> None:
     archive = run(make(paper_space, algorithm=name, parents=1, p_depth=0.0, p_mutation=0.0), measure)
     assert len({candidate.subnet for candidate in archive}) == 50
+
+
+@pytest.mark.parametrize("name", ["evolution", "nsga2"])
+def test_mutants_of_one_gene_differ_in_one_gene_from_a_parent(
+    name: str, paper_space: SearchSpace, measure: Measure, make: Make
+) -> None:
+    """The second half of a generation: p_depth and p_mutation, both 0, do nothing."""
+    search = make(paper_space, algorithm=name, mutation="one_gene", p_depth=0.0, p_mutation=0.0)
+    first = search.ask()
+    search.tell(measure(first, 0))
+    for mutant in search.ask()[5:]:
+        shapes = [parent for parent in first if distance(parent, mutant) == 1]
+        assert shapes, mutant
+
+
+def distance(one: Subnet, other: Subnet) -> int:
+    """Genes in which two subnets differ; a block that only one of them has does not count, its depth does."""
+    fields = ("depth", "time_step", "embed_dim")
+    single = sum(getattr(one, gene) != getattr(other, gene) for gene in fields)
+    blocks = (zip(getattr(one, gene), getattr(other, gene), strict=False) for gene in BLOCK_GENES)
+    return single + sum(a != b for pairs in blocks for a, b in pairs)
 
 
 def test_the_last_unseen_members_of_a_large_space_are_found() -> None:

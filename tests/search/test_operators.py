@@ -1,5 +1,6 @@
 """Genome operators over random spaces."""
 
+from collections import Counter
 from decimal import Decimal
 from random import Random
 
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autospikformer_cli.search.operators import crossover, mutate
-from autospikformer_cli.space import BLOCK_GENES, SearchSpace, parse_subnet
+from autospikformer_cli.search.operators import crossover, mutate, mutate_one
+from autospikformer_cli.space import BLOCK_GENES, SearchSpace, Subnet, parse_subnet
 
 WHOLE = st.lists(st.integers(1, 12), min_size=1, max_size=4, unique=True).map(lambda found: tuple(sorted(found)))
 DECIMALS = st.lists(st.decimals("0.1", "9", places=2), min_size=1, max_size=4, unique=True).map(
@@ -74,6 +75,48 @@ def test_redraw_probabilities(paper_space: SearchSpace) -> None:
     assert ratios == pytest.approx(0.4 * 5 / 6, abs=0.03)
 
 
+def changed_genes(parent: Subnet, child: Subnet) -> list[tuple[str, int]]:
+    """The genes in which two subnets differ: the depth, and the others of blocks that both have."""
+    found = [(gene, 0) for gene in ("depth", "time_step", "embed_dim") if getattr(parent, gene) != getattr(child, gene)]
+    for gene in BLOCK_GENES:
+        pairs = zip(getattr(parent, gene), getattr(child, gene), strict=False)
+        found += [(gene, block) for block, (old, new) in enumerate(pairs) if old != new]
+    return found
+
+
+@given(SPACES, st.integers())
+def test_one_gene_changes_if_any_can(space: SearchSpace, seed: int) -> None:
+    random = Random(seed)
+    parent = space.sample(random)
+    child = mutate_one(parent, space, random)
+    assert child in space
+    assert len(changed_genes(parent, child)) == (space.size() > 1)
+
+
+def test_each_gene_is_the_one_equally_often(paper_space: SearchSpace) -> None:
+    """Of depth, T, dimension and 4 genes of 2 blocks: 11. A new depth or value is any other choice equally often."""
+    random = Random(3)
+    parent = parse_subnet("(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 2, 4, 348)")
+    children = [mutate_one(parent, paper_space, random) for _ in range(6600)]
+    genes = Counter(gene for child in children for gene in changed_genes(parent, child))
+    assert len(genes) == 11
+    assert all(abs(number - 600) < 5 * 600**0.5 for number in genes.values()), genes
+    depths = Counter(child.depth for child in children if child.depth != 2)
+    assert depths.keys() == {*paper_space.depth} - {2}
+    assert all(abs(number - 300) < 5 * 300**0.5 for number in depths.values()), depths
+
+
+def test_by_chance_of_each_gene_almost_five_change(paper_space: SearchSpace) -> None:
+    """The other reading, with the paper's probabilities, over the whole space; genes of added blocks count."""
+    random = Random(5)
+    changes = 0
+    for _ in range(4000):
+        parent = paper_space.sample(random)
+        child = mutate(parent, paper_space, random, p_depth=0.3, p_mutation=0.4)
+        changes += len(changed_genes(parent, child)) + len(BLOCK_GENES) * max(child.depth - parent.depth, 0)
+    assert changes / 4000 == pytest.approx(4.8, abs=0.1)
+
+
 def test_both_parents_give_genes_equally(paper_space: SearchSpace) -> None:
     random = Random(1)
     a = parse_subnet("(2, 3.0, 3.0, 6, 6, 0.6, 0.6, 2, 2, 2, 336)")
@@ -91,3 +134,5 @@ def test_a_parent_outside_the_space_is_refused(tiny_space: SearchSpace) -> None:
         crossover(inside, outside, tiny_space, Random(0))
     with pytest.raises(ValueError, match="outside the space"):
         mutate(outside, tiny_space, Random(0), p_depth=1.0, p_mutation=1.0)
+    with pytest.raises(ValueError, match="outside the space"):
+        mutate_one(outside, tiny_space, Random(0))

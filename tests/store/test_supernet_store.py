@@ -53,6 +53,14 @@ def test_a_checkpoint_comes_back(run: Path, make_checkpoint: MakeCheckpoint) -> 
     }
 
 
+def test_an_epoch_without_validation_images_has_no_accuracy(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    history = (EpochRecord(1, 9, 0.5, 1.0, None, None, 2.0), EpochRecord(2, 9, 0.4, 1.0, 0.0, 3.0, 2.0))
+    save_checkpoint(run, replace(make_checkpoint(), state=replace(make_checkpoint().state, epoch=2, history=history)))
+    assert read_training(run).state.history == history
+    with h5py.File(run / "supernet.h5") as file:
+        assert np.isnan(file["history/val_top1_largest"][0])
+
+
 @pytest.mark.parametrize(
     "origin", [None, Origin("größe.pth", "f" * 64, ("norm.weight", "pos_embed")), Origin("x", "", ())]
 )

@@ -168,6 +168,19 @@ def test_what_is_told_of_a_training() -> None:
         assert (record.val_top1_largest, record.val_top1_smallest) == (60.0 + epoch, 50.0 + epoch)
 
 
+def test_timms_cool_down_follows_after_the_epochs() -> None:
+    training, log = (
+        trainer(network(), textures(32), schedule="timm", epochs=2, warmup_epochs=1, cooldown_epochs=1),
+        Log(),
+    )
+    rates = []
+    training.optimizer.register_step_post_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    end = training.run(START, log.recorder())
+    assert (end.epoch, end.finished, len(log.steps)) == (3, True, 6)
+    assert [state.finished for state in log.epochs] == [False, False, True]
+    assert rates == pytest.approx([1e-5, 1e-5, 1e-5 + (3e-3 - 1e-5) / 2, 1e-5 + (3e-3 - 1e-5) / 2, 1e-5, 1e-5])
+
+
 def test_a_finished_training_does_nothing() -> None:
     training = trainer(network(), textures(40))
     end = training.run(START, Log().recorder())

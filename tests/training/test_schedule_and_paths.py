@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
@@ -11,9 +12,11 @@ import pytest
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.training.paths import one_path, sampled_paths
-from autospikformer_cli.training.schedule import learning_rate
+from autospikformer_cli.training.schedule import learning_rate, uses_mixup
 
-PUBLISHED = TrainConfig(epochs=300)
+OURS = TrainConfig(epochs=300)
+TIMM = TrainConfig(epochs=300, schedule="timm")
+"""Spikformer's published settings."""
 SPACE = SearchSpace(
     depth=(1, 2, 3),
     mlp_ratio=(Decimal(3), Decimal(4)),
@@ -38,12 +41,12 @@ SPACE = SearchSpace(
         (300, 1e-5),
     ],
 )
-def test_published_schedule(epoch: float, rate: float) -> None:
-    assert learning_rate(PUBLISHED, epoch) == pytest.approx(rate, rel=1e-12)
+def test_our_schedule(epoch: float, rate: float) -> None:
+    assert learning_rate(OURS, epoch) == pytest.approx(rate, rel=1e-12)
 
 
 def test_the_schedule_has_no_jumps_and_one_peak() -> None:
-    rates = [learning_rate(PUBLISHED, n / 100) for n in range(30_001)]
+    rates = [learning_rate(OURS, n / 100) for n in range(30_001)]
     assert max(abs(b - a) for a, b in pairwise(rates)) < 3e-7
     peak = rates.index(max(rates))
     assert peak == 2000
@@ -58,6 +61,70 @@ def test_phases_may_be_empty() -> None:
     assert [learning_rate(no_cosine, epoch) for epoch in (0, 2, 4, 9.9)] == [0, 0.5, 0.25, 0.25]
     constant = TrainConfig(epochs=1, warmup_epochs=0, cooldown_epochs=0, lr=0.1, lr_end=0.1)
     assert learning_rate(constant, 0.7) == pytest.approx(0.1)
+
+
+def rates_of_the_published_script(
+    epochs: int, warmup: int, cooldown: int, lr: float, low: float, first: float
+) -> list[float]:
+    """The rate of each epoch, as its loop sets it: an optimizer at the warm-up's rate, then a step after each epoch.
+
+    A cosine from 1 to 0 over half a turn is the squared cosine over a quarter.
+    """
+    rates, rate = [], first if warmup else lr
+    for done in range(1, epochs + cooldown + 1):
+        rates.append(rate)
+        if done < warmup:
+            rate = first + done * ((lr - first) / warmup)
+        elif done < epochs:
+            rate = low + (lr - low) * math.cos(math.pi / 2 * done / epochs) ** 2
+        else:
+            rate = low
+    return rates
+
+
+@pytest.mark.parametrize(("epochs", "warmup", "cooldown"), [(300, 20, 10), (2000, 20, 10), (7, 0, 3), (5, 5, 0)])
+def test_the_timm_schedule_is_that_of_the_published_script(epochs: int, warmup: int, cooldown: int) -> None:
+    config = TrainConfig(epochs=epochs, warmup_epochs=warmup, cooldown_epochs=cooldown, schedule="timm")
+    published = rates_of_the_published_script(epochs, warmup, cooldown, 5e-4, 1e-5, 1e-5)
+    assert config.total_epochs == len(published) == epochs + cooldown
+    for epoch, rate in enumerate(published):
+        for step in (0.0, 0.5, 0.999):
+            assert learning_rate(config, epoch + step) == pytest.approx(rate, rel=1e-12), epoch
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate", "ours_above"),
+    [
+        (0, 1e-5, 0.0),
+        (19, 1e-5 + 4.9e-4 * 19 / 20, 0.0),
+        (20, 1e-5 + 2.45e-4 * (1 + math.cos(math.pi / 15)), 0.0108),
+        (150, 2.55e-4, 0.0559),
+        (250, 4.28237761e-5, -0.1579),
+        (299, 1.00134335e-5, -0.0013),
+    ],
+)
+def test_how_far_ours_is_from_the_published_one(epoch: int, rate: float, ours_above: float) -> None:
+    assert learning_rate(TIMM, epoch) == pytest.approx(rate, rel=1e-8)
+    assert learning_rate(OURS, epoch) / rate - 1 == pytest.approx(ours_above, abs=5e-5)
+
+
+def test_the_published_script_trains_310_epochs_and_ours_300() -> None:
+    assert (TIMM.total_epochs, OURS.total_epochs) == (310, 300)
+    assert [learning_rate(TIMM, epoch) for epoch in range(300, 310)] == [1e-5] * 10
+
+
+@pytest.mark.parametrize(
+    ("end", "epochs", "mixed"),
+    [(0.6667, 300, 200), (200, 300, 200), (200, 2000, 200), (200, 30, 30), (0, 9, 0), (1, 9, 9)],
+)
+def test_mixup_ends_at_a_share_or_at_an_epoch(end: float, epochs: int, mixed: int) -> None:
+    config = TrainConfig(epochs=epochs, mixup_epochs=end, warmup_epochs=0, cooldown_epochs=0)
+    assert [uses_mixup(config, epoch) for epoch in range(epochs)] == [True] * mixed + [False] * (epochs - mixed)
+
+
+def test_timms_cool_down_is_no_share_of_mixup() -> None:
+    """310 epochs are trained, and 0.6667 is of the 300."""
+    assert sum(uses_mixup(TIMM, epoch) for epoch in range(310)) == 200
 
 
 def test_paths_are_functions_of_seed_and_step() -> None:

@@ -110,7 +110,7 @@ class SearchRun:
     def _say_what_to_know(self) -> None:
         recipe, say = self.run.recipe, self.run.say
         if not self.run.finished:
-            say.remark(f"the supernet has been trained for {self.run.epochs} of {recipe.train.epochs} epochs")
+            say.remark(f"the supernet has been trained for {self.run.epochs} of {recipe.train.total_epochs} epochs")
         if recipe.model.network == "transformer":
             say.remark("the ANN has no neurons: threshold, tau and time_step change nothing")
         for note in selection_notes(recipe.search.split):
