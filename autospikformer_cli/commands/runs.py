@@ -16,6 +16,14 @@ def runs(session: Session) -> None:
     from autospikformer_cli.store.runs import TRAIN_FIRST, list_runs, runs_folder
 
     summaries = list_runs()
+    table = Table("run", "recipe", "state", "last written", "best top-1")
+    for run in summaries:
+        best = "-" if run.best_top1 is None else f"{run.best_top1:.2f} % on {run.split}"
+        table.add_row(escape(run.name), escape(run.recipe or "-"), run.state, f"{run.date:%Y-%m-%d %H:%M}", best)
+    if summaries:
+        session.console.print(table)
+    else:
+        session.console.print(f"there is no run under {runs_folder()}; {TRAIN_FIRST}", markup=False)
     session.emit(
         {
             "runs": [
@@ -31,11 +39,3 @@ def runs(session: Session) -> None:
             ]
         }
     )
-    if not summaries:
-        session.console.print(f"there is no run under {runs_folder()}; {TRAIN_FIRST}", markup=False)
-        return
-    table = Table("run", "recipe", "state", "last written", "best top-1")
-    for run in summaries:
-        best = "-" if run.best_top1 is None else f"{run.best_top1:.2f} % on {run.split}"
-        table.add_row(escape(run.name), escape(run.recipe or "-"), run.state, f"{run.date:%Y-%m-%d %H:%M}", best)
-    session.console.print(table)

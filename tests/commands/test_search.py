@@ -333,7 +333,7 @@ def test_candidates_as_parquet(aspk: Aspk, searched: Path, searched_once: Once) 
     if aspk("parquet", "--help").exit_code != 0:
         pytest.skip("aspk-parquet is not installed")
     done = aspk("parquet", "--json")
-    assert done.document == {"file": "runs/tiny/candidates.parquet", "candidates": 18}
+    assert done.document == {"schema_version": 1, "file": "runs/tiny/candidates.parquet", "candidates": 18}
     rows = {row["id"]: row for row in parquet.read_table(done.document["file"]).to_pylist()}
     assert len(rows) == 18
     for candidate in searched_once[1]["candidates"]:
