@@ -27,13 +27,16 @@ AlgorithmOption = Annotated[
     typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
 ]
 MaxParamsOption = Annotated[
-    float | None, typer.Option("--max-params", help="Limit on a subnet's parameters (search.limits.params).")
+    str | None,
+    typer.Option("--max-params", metavar="N", help="Limit on a subnet's parameters, such as 50k (search.limits.params)."),
 ]
 MaxEnergyOption = Annotated[
-    float | None, typer.Option("--max-energy", help="Limit on joules an image, such as 1e-6 (search.limits.energy).")
+    str | None,
+    typer.Option("--max-energy", metavar="J", help="Limit on the energy of an image, such as 1uJ (search.limits.energy)."),
 ]
 MaxSopsOption = Annotated[
-    float | None, typer.Option("--max-sops", help="Limit on synaptic operations an image (search.limits.sops).")
+    str | None,
+    typer.Option("--max-sops", metavar="N", help="Limit on synaptic operations an image, such as 2M (search.limits.sops)."),
 ]
 MaxTimeStepOption = Annotated[
     int | None, typer.Option("--max-time-step", help="Limit on time steps (search.limits.time_step).")

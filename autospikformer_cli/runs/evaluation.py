@@ -29,6 +29,7 @@ from autospikformer_cli.store.evaluations import (
 from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
+from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -122,7 +123,7 @@ class EvaluationRun:
         """From the names of a subnet and a split. Raises UserError."""
         named = next((known for known in SPLITS if known == split), None)
         if named is None:
-            raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
+            raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
         chosen = select(subnet, run.recipe, run.path)
         return cls(run, chosen.subnet, run.images(named, first), chosen.selected_on, interruptible)

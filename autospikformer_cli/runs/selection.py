@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import POPULATION_FILE, Population, load_population, searches
+from autospikformer_cli.wording import did_you_mean, nearest_names
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -42,7 +44,10 @@ def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
         return Selection(space.require(parse_subnet(text)))
     if path is None:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
-        raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
+        near = did_you_mean(nearest_names(text, words))
+        raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", near or fix)
+    if text != "best" and (near := did_you_mean(nearest_names(text, ("best", *words)))):
+        raise UserError(f"{text!r} names no subnet", "--subnet", near)
     file, id_ = file_and_id(text)
     if not (path / file).is_file() and file != POPULATION_FILE:
         raise UserError(f"{path} has no {file}", "--subnet", f"its searches: {', '.join(searches(path))}")
@@ -54,9 +59,17 @@ def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
         raise UserError(
             f"{text!r} is no candidate of {path}",
             "--subnet",
-            f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
+            did_you_mean(_of_the_same_number(file, id_, population))
+            or f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
         )
     return Selection(found, population.provenance.split)
+
+
+def _of_the_same_number(file: str, text: str, population: Population) -> list[str]:
+    """The candidate of a number that is written otherwise: c17, 17 or C0017 for c0017."""
+    number = re.fullmatch(r"[a-zA-Z]?0*(\d+)", text)
+    ids = (each.id for each in population.candidates)
+    return [archive_id(file, id_) for id_ in ids if number and re.fullmatch(rf"[a-zA-Z]?0*{number[1]}", id_)][:1]
 
 
 def _best(population: Population, recipe: Recipe, path: Path) -> Subnet:

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store import evaluations, population, supernet
+from autospikformer_cli.wording import nearest_names
 
 RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
@@ -92,8 +93,8 @@ def resolve_run(run: RunPath) -> Path:
     path = Path(run)
     if is_run(path):
         return path
-    named = runs_folder() / path
-    fix = f"did you mean --run {named}?" if is_run(named) else "list the runs: aspk runs"
+    near = nearest_names(path.name, [run.name for run in _run_folders()])
+    fix = f"did you mean --run {runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", "--run", fix)
     raise UserError(f"{path} is not a run, it has no {supernet.SUPERNET_FILE}", "--run", fix)
