@@ -148,7 +148,7 @@ def _say_if_possible(text: str) -> None:
 
 
 def _forget_what_cannot_be_written() -> None:
-    """Drop what a stream holds if its reader has gone, as with `| head`. Python would complain once more as it exits."""
+    """Drop what a stream holds if its reader has gone, as with `| head`: Python would complain as it exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -57,6 +57,10 @@ ProfileOption = Annotated[
 ConventionOption = Annotated[
     str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
 ]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", help="List every switch, not only those that differ from their default."),
+]
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
 FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]

@@ -42,7 +42,7 @@ def _console(**settings: Any) -> Console:
 
         def on_broken_pipe(self) -> None:
             """Called while a BrokenPipeError is handled."""
-            raise  # noqa: PLE0704
+            raise
 
     return PlainConsole(highlight=False, emoji=False, **settings)
 

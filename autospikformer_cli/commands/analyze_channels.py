@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption, VerboseOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -18,6 +18,7 @@ def channels(
     channels: Annotated[
         int, typer.Option("--channels", min=1, help="Show N most and N least redundant channels.")
     ] = 20,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
@@ -34,5 +35,5 @@ def channels(
 
     opened = open_run(run, overrides, compute=compute.set_up(), say=session)
     found = measure_redundancy(opened, subnet, images, channels)
-    session.console.print(redundancy_table(found))
+    session.console.print(redundancy_table(found, verbose))
     session.emit(found.to_document())

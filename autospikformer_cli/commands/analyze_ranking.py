@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption
+from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption, VerboseOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -16,6 +16,7 @@ def ranking(
     finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
     sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets.")] = 12,
     from_scratch: FromScratchOption = False,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
@@ -39,7 +40,7 @@ def ranking(
     result = ranked.retrain(ranked.sample(sample), finetune, from_scratch)
     notes = [
         f"retrained weights are kept in {opened.path / FOLDER}, a run each",
-        *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
+        *fidelity_notes(recipe, verbose),
     ]
     session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?", result, notes))
     session.emit({"run": str(opened.path), **result.to_document(), **recipe.fidelity_document()})

@@ -14,6 +14,7 @@ from autospikformer_cli.cli.options import (
     ProfileOption,
     RunOption,
     SetOption,
+    VerboseOption,
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
@@ -42,6 +43,7 @@ def energy_of_subnet(
     chart: ChartOption = None,
     heatmap: HeatmapOption = None,
     csv: CsvOption = False,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
@@ -60,7 +62,7 @@ def energy_of_subnet(
     from autospikformer_cli.runs.trained_run import stored_recipe
     from autospikformer_cli.store.runs import resolve_run
 
-    output = EnergyOutput(session, compare, ann, chart, heatmap, csv)
+    output = EnergyOutput(session, compare, ann, chart, heatmap, csv, verbose)
     output.require_possible()
     if firing_rate is not None and rates is not None:
         raise UserError("--rates gives every layer's rate already", "--firing-rate", "leave one of them out")

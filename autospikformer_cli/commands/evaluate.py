@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    FromScratchOption,
+    RunOption,
+    SetOption,
+    SubnetOption,
+    VerboseOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -25,6 +32,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
     ] = None,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
@@ -59,7 +67,7 @@ def evaluate(
         arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
         write_predictions(predictions, *arrays, recipe_toml=opened.recipe.to_toml())
         session.remark(f"predictions written to {predictions}")
-    session.console.print(evaluation_table(f"Evaluation in {opened.path}", results))
+    session.console.print(evaluation_table(f"Evaluation in {opened.path}", results, verbose=verbose))
     document = last.to_document()
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"

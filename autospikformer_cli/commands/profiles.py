@@ -18,11 +18,11 @@ def list_profiles(session: Session) -> None:
     Example: aspk profiles
     """
     from autospikformer_cli.recipe.energy.models import shipped_convention, shipped_names, shipped_profile
-    from autospikformer_cli.report.profile_tables import conventions_table, profiles_table
+    from autospikformer_cli.report.profile_tables import profiles_table, rules_table
 
     session.console.print(profiles_table())
     session.console.print()
-    session.console.print(conventions_table())
+    session.console.print(rules_table())
     profiles = [shipped_profile(name).model_dump(exclude_none=True) for name in shipped_names("profiles")]
     conventions = [shipped_convention(name).model_dump() for name in shipped_names("conventions")]
     session.emit({"profiles": profiles, "conventions": conventions})

@@ -28,15 +28,15 @@ AlgorithmOption = Annotated[
 ]
 MaxParamsOption = Annotated[
     str | None,
-    typer.Option("--max-params", metavar="N", help="Limit on a subnet's parameters, such as 50k (search.limits.params)."),
+    typer.Option("--max-params", metavar="N", help="Limit on parameters, such as 50k (search.limits.params)."),
 ]
 MaxEnergyOption = Annotated[
     str | None,
-    typer.Option("--max-energy", metavar="J", help="Limit on the energy of an image, such as 1uJ (search.limits.energy)."),
+    typer.Option("--max-energy", metavar="J", help="Limit on energy an image, such as 1uJ (search.limits.energy)."),
 ]
 MaxSopsOption = Annotated[
     str | None,
-    typer.Option("--max-sops", metavar="N", help="Limit on synaptic operations an image, such as 2M (search.limits.sops)."),
+    typer.Option("--max-sops", metavar="N", help="Limit on SOPs an image, such as 2M (search.limits.sops)."),
 ]
 MaxTimeStepOption = Annotated[
     int | None, typer.Option("--max-time-step", help="Limit on time steps (search.limits.time_step).")

@@ -18,9 +18,12 @@ from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.runs.selection import selection_notes
 
 
-def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Table]:
-    """The table of layers, then, if asked for, those of all conventions and of the ANN. Raises MissingCounts."""
-    notes = list(_notes(found))
+def energy_tables(found: NetworkEnergy, compare: bool, ann: bool, verbose: bool = False) -> Iterator[Table]:
+    """The table of layers, then, if asked for, those of all conventions and of the ANN. Raises MissingCounts.
+
+    verbose: list every switch.
+    """
+    notes = list(_notes(found, verbose))
     partial = found.module is not None and found.module.unattributed
     title = f"Energy of {found.title}{', of what could be counted' if partial else ''}"
     yield energy_table(title, found.report.layers, notes=notes)
@@ -33,7 +36,7 @@ def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Ta
         yield ann_table(f"{title}, and of its ANN", found.comparison, paper_ann_j=paper)
 
 
-def _notes(found: NetworkEnergy) -> Iterator[str]:
+def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
     source = found.source if found.engine is None else f"{found.source}, engine {found.engine}"
     yield from energy_notes(found.report, found.comparison, found.rules, found.energy.hardware, source)
     if found.module is not None:
@@ -44,8 +47,7 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
         yield from module_notes(found.module.not_counted, found.module.unattributed)
     yield from selection_notes(found.selected_on)
     if found.recipe is not None:
-        recipe = found.recipe
-        yield from fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
+        yield from fidelity_notes(found.recipe, verbose)
 
 
 def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None:

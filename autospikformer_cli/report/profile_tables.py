@@ -37,16 +37,9 @@ def profiles_table() -> Table:
 
 def _figures(profile: HardwareProfile) -> tuple[float | None, ...]:
     """In the order of the columns; None for a figure that the profile does not have."""
-    int8, memory = profile.int8, profile.memory
-    return (
-        profile.mac,
-        profile.ac,
-        int8 and int8.mac,
-        int8 and int8.ac,
-        profile.neuron_update,
-        memory and memory.read,
-        memory and memory.write,
-    )
+    bytes_ = (None, None) if profile.int8 is None else (profile.int8.mac, profile.int8.ac)
+    bits = (None, None) if profile.memory is None else (profile.memory.read, profile.memory.write)
+    return (profile.mac, profile.ac, *bytes_, profile.neuron_update, *bits)
 
 
 def _picojoules(profile: HardwareProfile, figure: float | None) -> str:
@@ -54,7 +47,7 @@ def _picojoules(profile: HardwareProfile, figure: float | None) -> str:
 
 
 def _memory_notes(profiles: list[HardwareProfile]) -> Iterator[str]:
-    yield f"{ABSENT}: the profile has no such figure, or the operation is free there; aspk profiles show NAME says which"
+    yield f"{ABSENT}: no such figure, or it costs nothing there; aspk profiles show NAME says which"
     for profile in profiles:
         if profile.memory is not None:
             bits = profile.memory
@@ -64,7 +57,7 @@ def _memory_notes(profiles: list[HardwareProfile]) -> Iterator[str]:
             )
 
 
-def conventions_table() -> Table:
+def rules_table() -> Table:
     """Each convention with what it stands for, and the rules in which it differs from the first."""
     conventions = [shipped_convention(name) for name in shipped_names("conventions")]
     table = plain_table("Conventions of counting", "docs/energy.md derives every rule")

@@ -54,7 +54,8 @@ def test_every_option(aspk, command) -> None:
         *("--threads", "2", "--precision", "float64", "--engine", "dense", "--json", "--quiet", "--alpha", "1"),
     )
     assert outcome.document == {
-        "schema_version": 1, "run": "runs/x", "overrides": ["seed=3", "train.epochs=2"], "device": "cuda:1", "threads": "2",
+        "schema_version": 1,
+        "run": "runs/x", "overrides": ["seed=3", "train.epochs=2"], "device": "cuda:1", "threads": "2",
         "precision": "float64", "engine": "dense", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
     }  # fmt: skip
     assert outcome.stderr == ""
@@ -72,7 +73,12 @@ def test_all_faults_at_once(aspk, command) -> None:
         *("show", "here", "--device", "gpu", "--threads", "0", "--precision", "half", "--engine", "sparse", "--json")
     )
     assert outcome.exit_code == 2
-    assert [fault["where"] for fault in outcome.document["faults"]] == ["--device", "--threads", "--precision", "--engine"]
+    assert [fault["where"] for fault in outcome.document["faults"]] == [
+        "--device",
+        "--threads",
+        "--precision",
+        "--engine",
+    ]
     assert outcome.stderr == (
         "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
         "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"

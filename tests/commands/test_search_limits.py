@@ -123,11 +123,11 @@ def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searc
     ("options", "message"),
     [
         (("--max-params", "9kB"),
-         '--max-params 9kB: search.limits.params: "9kB" is not a count\n'
-         "  write a number, such as 50000, or one with k, M, G or T"),
+         ('--max-params 9kB: search.limits.params: "9kB" is not a count\n'
+          "  write a number, such as 50000, or one with k, M, G or T")),
         (("--set", 'search.limits.energy="1uW"'),
-         '--set search.limits.energy="1uW": search.limits.energy: "1uW" is not an energy\n'
-         "  write joules, such as 1e-6, or a number with J, mJ, uJ, nJ, pJ or fJ"),
+         ('--set search.limits.energy="1uW": search.limits.energy: "1uW" is not an energy\n'
+          "  write joules, such as 1e-6, or a number with J, mJ, uJ, nJ, pJ or fJ")),
         (("--max-params=-1",),
          "--max-params -1: search.limits.params is \"-1\", it must be greater than 0"),
         (("--set", "search.limits.parms=3"),

@@ -22,7 +22,7 @@ def test_every_profile_has_its_figures_in_picojoules_and_its_source(aspk: Aspk) 
     assert row_of(shown, "cmos45-memory")[-7:] == ["4.6", "0.9", "0.3", "0.1", "–", "0.15625", "0.15625"]
     assert row_of(shown, "loihi")[-7:] == ["–", "23.6", "–", "–", "81", "–", "–"]
     words = " ".join(shown.split())
-    assert "cmos45: M. Horowitz, \"Computing's energy problem (and what we can do about it)\", ISSCC 2014" in words
+    assert 'cmos45: M. Horowitz, "Computing\'s energy problem (and what we can do about it)", ISSCC 2014' in words
     assert "loihi: M. Davies et al." in words
     assert "weights of 32 bits, activations of 32 and potentials of 32" in words
 

@@ -147,7 +147,7 @@ def test_no_energy_at_all(render: Render) -> None:
 
 def test_an_energy_table_names_its_switches(render: Render) -> None:
     recipe = load_recipe("quickstart", ['energy.residual="mac"', "search.parents=20"])
-    notes = fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
+    notes = fidelity_notes(recipe, verbose=True)
     lines = render(energy_table("Energy", LAYERS, notes=notes), 80)
     text = " ".join(" ".join(lines).split())
     assert 'fidelity: sound, but energy.residual = "mac" switches: model: network spikformer' in text

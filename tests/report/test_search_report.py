@@ -81,7 +81,13 @@ def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
 
 def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     recipe = load_recipe("quickstart", {"search.parents": 11, "energy.residual": "mac"})
-    lines = panel_of(render, 80, recipe=recipe, note=NOTE)
+    short = " ".join(" ".join(line.strip("│ ") for line in panel_of(render, 80, recipe=recipe)).split())
+    assert (
+        "by default, but model: evaluation_batch 512; search: parents 11; energy: residual mac (--verbose lists all)"
+        in short
+    )
+    results = results_of(Scores((), None), recipe=recipe, note=NOTE)
+    lines = render(provenance_panel(results, verbose=True), 80)
     text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
     assert 'fidelity sound, but search.parents = 11, energy.residual = "mac" F_AEB' in text
     assert "switches model: network spikformer, neuron lif, attention_scale 0.125," in text
@@ -90,7 +96,7 @@ def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     assert "energy: convention sound, profile cmos45, first_layer_steps once, residual mac, order qk_v, " in text
     assert "rate layer, border ignored, batchnorm_folded true, head true note" in text
     assert max(map(len, lines)) <= 80
-    assert max(len(line) for line in panel_of(render, 200, recipe=recipe)) == 100
+    assert max(len(line) for line in render(provenance_panel(results, verbose=True), 200)) == 100
     document = results_of(Scores((), None), recipe=recipe).provenance_document()
     assert (document["fidelity"], document["switches"]) == ("sound", recipe.switches())
     assert document["resolved"] == recipe.resolved_switches()
