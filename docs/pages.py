@@ -86,11 +86,11 @@ Which keys of your own override it depends on where the fidelity is written:
 - In `--set`, it replaces the keys of all files. Every other `--set` overrides it, before or after it.
 
 Every stored result holds the whole recipe. Every result names the fidelity, the switches that differ from it ("but"),
-and the values in force:
+and the values in force. Where they stand:
 
-- The report of a search and all JSON documents of results have the values of every switch.
-- The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of
-  one network depends on these alone.
+- All JSON documents of results have the values of every switch.
+- Tables have those that differ from their default. With `--verbose`, they have all.
+- Under the table of one network are those of `model.*` and `energy.*`. Its result depends on these alone.
 
 In the tables below, "silent" marks a source that says nothing. That fidelity then has our value.
 """

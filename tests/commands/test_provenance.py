@@ -57,9 +57,8 @@ def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> No
     shown = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--quiet")
     words = " ".join(shown.stdout.split())
     assert "sound, but model.decay_input = false switches" in words
-    assert words.endswith(
-        "switches: by default, but model: evaluation_batch 512, decay_input false (--verbose lists all)"
-    )
+    differing = "model: evaluation_batch 512, decay_input false"
+    assert words.endswith(f"switches: by default, but {differing} (--verbose lists all)")
 
 
 def test_a_fidelity_is_laid_over_a_run(aspk: Aspk, trained: Path) -> None:

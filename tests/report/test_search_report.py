@@ -56,8 +56,8 @@ def panel_of(render: Render, width: int, bounds: Bounds | None = None, **keys: A
 def test_how_numbers_were_obtained(render: Render) -> None:
     lines = panel_of(render, 100, Bounds((74.0, 80.0), (448e-6, 925e-6)), note=NOTE)
     facts = [line.strip("│ ") for line in lines if "switches" not in line]
-    assert facts[:10] == [
-        "╭─ How these numbers were obtained ────────────────────────────────────────────────────────────────╮",
+    assert lines[0].startswith("╭─ How these numbers were obtained ──")
+    assert facts[1:10] == [
         "accuracy   500 validation images of cifar100; interval: 95 %, binomial (Wilson)",
         "BatchNorm  recalibrate on 256 training images",
         "energy     joules an image, profile cmos45, convention sound",
@@ -73,7 +73,7 @@ def test_how_numbers_were_obtained(render: Render) -> None:
 
 def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
     text = "\n".join(panel_of(render, 100, batchnorm="batch", calibration_images=0))
-    assert "BatchNorm  batch (statistics of each batch of 64 images: results depend on its size)  " in text
+    assert "BatchNorm  batch (statistics of each batch of 64 images: results depend on its size)" in text
     assert "bounds     each generation's own" in text
     assert "limits" not in text
     assert "note" not in text
@@ -82,10 +82,8 @@ def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
 def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     recipe = load_recipe("quickstart", {"search.parents": 11, "energy.residual": "mac"})
     short = " ".join(" ".join(line.strip("│ ") for line in panel_of(render, 80, recipe=recipe)).split())
-    assert (
-        "by default, but model: evaluation_batch 512; search: parents 11; energy: residual mac (--verbose lists all)"
-        in short
-    )
+    differing = "model: evaluation_batch 512; search: parents 11; energy: residual mac"
+    assert f"by default, but {differing} (--verbose lists all)" in short
     results = results_of(Scores((), None), recipe=recipe, note=NOTE)
     lines = render(provenance_panel(results, verbose=True), 80)
     text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
