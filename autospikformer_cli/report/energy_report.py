@@ -52,7 +52,7 @@ def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
 
 def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None:
     """Draw the pictures that are asked for. Raises UserError if one cannot be made."""
-    if heatmap is not None and not any(rates for _, rates in found.network.step_rates):
+    if heatmap is not None and not any(rates for _, rates in found.step_rates):
         if found.module is not None:
             raise UserError(
                 "the module has no spikes by time step to draw", "--heatmap", "name T: --input-layout TNCHW"
@@ -63,4 +63,4 @@ def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None
         bar_chart(chart, f"Energy of {found.title}", found.report.layers)
     if heatmap is not None:
         scale = FIRING_RATE_LABEL if found.module is None else INPUT_RATE
-        heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.network.step_rates, scale)
+        heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.step_rates, scale)
