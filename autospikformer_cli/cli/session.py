@@ -82,14 +82,17 @@ class Session:
             self._said.add(text)
             self._error_console.print(text, markup=False, soft_wrap=True)
 
-    def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
+    def progress(
+        self, description: str, total: int, *, unit: str = "", start: int = 0
+    ) -> AbstractContextManager[Progress]:
         """How far a computation is, on standard error, unless --quiet; call `.advance(n, loss=..., val=...)` on it.
 
-        total: items in all; start: of these, done before (by a computation that is resumed).
+        total: items in all; unit: what they are, such as images; start: of these, done before (by a computation that
+        is resumed).
         """
         if self.quiet:
-            return SILENT.progress(description, total, start=start)
-        return show_progress(self._error_console, description, total, start=start)
+            return SILENT.progress(description, total, unit=unit, start=start)
+        return show_progress(self._error_console, description, total, unit=unit, start=start)
 
     def interruptible(self) -> AbstractContextManager[Stop]:
         """Inside this context Ctrl-C asks the work to stop at the next point where it can be saved."""

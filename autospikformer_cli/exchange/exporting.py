@@ -177,7 +177,7 @@ class Export:
         from autospikformer_cli.engine.dense import Dense
 
         in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
-        with self.run.say.progress("evaluating", len(images)) as progress:
+        with self.run.say.progress("evaluating", len(images), unit="images") as progress:
             expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
@@ -196,7 +196,7 @@ class Export:
         import torch
 
         logits = []
-        with self.run.say.progress("comparing", len(expected)) as progress, torch.no_grad():
+        with self.run.say.progress("comparing", len(expected), unit="images") as progress, torch.no_grad():
             for batch in batches:
                 logits.append(predict(batch))
                 progress.advance(len(batch))

@@ -153,7 +153,7 @@ class EvaluationRun:
         batches = self.images.images[: num * size].split(size)
         frames = [to_frames(batch, self.run.description, compute.torch_device, compute.dtype) for batch in batches]
         statistics = evaluator.statistics(self.subnet)
-        with self.run.say.progress("timing", TIMING_PASSES + 1) as progress:
+        with self.run.say.progress("timing", TIMING_PASSES + 1, unit="passes") as progress:
             stages = time_stages(evaluator.engine, frames, self.subnet, statistics, TIMING_PASSES, progress.advance)
         threads = compute.threads
         taken = (
@@ -228,7 +228,7 @@ class EvaluationRun:
     def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> EvaluationResult:
         run = self.run
         evaluator = run.evaluator(supernet)
-        with run.say.progress(f"measuring {label}", len(self.images)) as progress:
+        with run.say.progress(f"measuring {label}", len(self.images), unit="images") as progress:
             result = evaluator.measure(self.subnet, self.images, progress.advance)
         measured = result.measurement
         date = datetime.now(UTC).isoformat(timespec="seconds")

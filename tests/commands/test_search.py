@@ -110,9 +110,9 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
         done.stdout,
     )
     lines = done.stderr.splitlines()
-    assert lines[:2] == ["measuring 6 subnets on 60 validation images each", "searching: 0/6"]
+    assert lines[:2] == ["measuring 6 subnets on 60 validation images each", "searching: 0/6 subnets"]
     assert re.fullmatch(
-        r"searching: 6/6, .*/s, [\d:]+ in all, generation=1/1 front=\d best=c000\d, [\d.]+ %, [\d.]+ [mµn]J "
+        r"searching: 6/6 subnets, .*/s, [\d:]+ in all, generation=1/1 front=\d best=c000\d, [\d.]+ %, [\d.]+ [mµn]J "
         r"hypervolume=0\.\d{4}",
         lines[-2],
     )

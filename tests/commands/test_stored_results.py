@@ -157,7 +157,7 @@ class Breaks:
 
     remark = staticmethod(lambda text: None)
 
-    def progress(self, description: str, total: int, *, start: int = 0) -> Any:
+    def progress(self, description: str, total: int, *, unit: str = "", start: int = 0) -> Any:
         if description == "searching":
             raise KeyboardInterrupt
         return SILENT.progress(description, total, start=start)
