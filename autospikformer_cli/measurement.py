@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.space import Subnet
+
+SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
+"""The parts of a data set that subnets may be measured on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_recipe, complete_subnet
 from autospikformer_cli.cli.options import (
     SUBNETS,
     ComputeOptions,
@@ -27,9 +28,14 @@ def energy_of_subnet(
     session: Session,
     compute: ComputeOptions,
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe, with given rates. Without it, a run is read.")
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe, with given rates. Without it, a run is read.",
+            autocompletion=complete_recipe,
+        ),
     ] = None,
-    subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS)] = None,
+    subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS, autocompletion=complete_subnet)] = None,
     firing_rate: Annotated[
         float | None, typer.Option("--firing-rate", help="One mean input value for all layers, 0 to 1; needs no data.")
     ] = None,

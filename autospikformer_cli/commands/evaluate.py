@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_split
 from autospikformer_cli.cli.options import (
     ComputeOptions,
     FromScratchOption,
@@ -22,7 +23,9 @@ def evaluate(
     session: Session,
     compute: ComputeOptions,
     subnet: SubnetOption = "best",
-    split: Annotated[str, typer.Option("--split", help="test, validation or train.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="test, validation or train.", autocompletion=complete_split)
+    ] = "test",
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
     finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
     from_scratch: FromScratchOption = False,

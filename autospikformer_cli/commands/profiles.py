@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_profile_or_convention
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.cli.subcommands import Subcommands
 
@@ -30,7 +31,12 @@ def list_profiles(session: Session) -> None:
 
 def show_profile(
     session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A hardware profile or a convention.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A hardware profile or a convention.", autocompletion=complete_profile_or_convention
+        ),
+    ],
 ) -> None:
     """Print the file of a profile or a convention. A copy of it is the beginning of your own.
 

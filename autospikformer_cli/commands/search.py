@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ComputeOptions,
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 AlgorithmOption = Annotated[
     str | None,
-    typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
+    typer.Option(
+        "--algorithm",
+        help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm).",
+        autocompletion=complete_algorithm,
+    ),
 ]
 MaxParamsOption = Annotated[
     str | None,
@@ -42,7 +47,12 @@ MaxTimeStepOption = Annotated[
     int | None, typer.Option("--max-time-step", help="Limit on time steps (search.limits.time_step).")
 ]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Who measures subnets: in-process, processes, or ray (plugin aspk-ray).")
+    str,
+    typer.Option(
+        "--executor",
+        help="Who measures subnets: in-process, processes, or ray (plugin aspk-ray).",
+        autocompletion=complete_executor,
+    ),
 ]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Number of processes that measure, with --executor.")

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement, Provenance
+from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions, training_identity
@@ -44,7 +44,6 @@ LONGEST_GENES = 120
 TIMING_PASSES = 5
 TIMING_BATCH = 32
 """Images at once, in a timing."""
-SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 
 
 @dataclass(frozen=True)

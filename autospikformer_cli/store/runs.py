@@ -86,14 +86,14 @@ RunPath = str | os.PathLike[str] | None
 def resolve_run(run: RunPath) -> Path:
     """The run in a folder; without one, the run with the newest supernet.h5. Raises UserError if there is none."""
     if run is None:
-        runs = _run_folders()
+        runs = run_folders()
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
         return max(runs, key=lambda run: (run / supernet.SUPERNET_FILE).stat().st_mtime_ns)
     path = Path(run)
     if is_run(path):
         return path
-    near = nearest_names(path.name, [run.name for run in _run_folders()])
+    near = nearest_names(path.name, [run.name for run in run_folders()])
     fix = f"did you mean --run {runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no folder {path}", "--run", fix)
@@ -105,8 +105,9 @@ def is_run(path: Path) -> bool:
     return (path / supernet.SUPERNET_FILE).is_file()
 
 
-def _run_folders() -> list[Path]:
-    folder = runs_folder()
+def run_folders(folder: Path | None = None) -> list[Path]:
+    """The runs in a folder, by name. folder: None for the folder of all runs."""
+    folder = folder or runs_folder()
     return [run for run in sorted(folder.iterdir()) if is_run(run)] if folder.is_dir() else []
 
 
@@ -157,7 +158,7 @@ def _holder(run: Path) -> str:
 
 def list_runs() -> list[RunSummary]:
     """All runs, newest first. A run with a damaged file is listed as damaged."""
-    return sorted((_summary(run) for run in _run_folders()), key=lambda run: (run.date, run.name), reverse=True)
+    return sorted((_summary(run) for run in run_folders()), key=lambda run: (run.date, run.name), reverse=True)
 
 
 def _summary(run: Path) -> RunSummary:

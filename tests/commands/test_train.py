@@ -29,7 +29,8 @@ def test_the_document_says_what_was_trained(trained_once: tuple[Path, Any]) -> N
     stored = load_checkpoint(run)
 
     assert set(document) == {
-        "schema_version", "run", "recipe", "epochs", "steps", "images_per_second", "val_top1_largest", "val_top1_smallest", "fidelity",
+        "schema_version", "run", "recipe", "epochs", "steps", "images_per_second",
+        "val_top1_largest", "val_top1_smallest", "fidelity",
         "switches", "resolved",
     }  # fmt: skip
     assert document["run"] == str(run)
