@@ -23,18 +23,20 @@ from autospikformer_cli.cli.subcommands import Subcommands
 from autospikformer_cli.commands.energy_module import energy_of_module
 from autospikformer_cli.commands.energy_output import AnnOption, ChartOption, CompareOption, CsvOption, HeatmapOption
 
+RecipeArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe, with given rates. Without it, a run is read.",
+        autocompletion=complete_recipe,
+    ),
+]
+
 
 def energy_of_subnet(
     session: Session,
     compute: ComputeOptions,
-    recipe: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RECIPE",
-            help="A recipe, with given rates. Without it, a run is read.",
-            autocompletion=complete_recipe,
-        ),
-    ] = None,
+    recipe: RecipeArgument = None,
     subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS, autocompletion=complete_subnet)] = None,
     firing_rate: Annotated[
         float | None, typer.Option("--firing-rate", help="One mean input value for all layers, 0 to 1; needs no data.")
