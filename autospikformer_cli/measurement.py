@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +11,8 @@ from autospikformer_cli.space import Subnet
 
 SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 """The parts of a data set that subnets may be measured on."""
+SILENT_RATE = 0.001
+"""Spikes per neuron and time step. Below it, a layer or a block is called silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,29 @@ class SpikeCount:
     spikes: tuple[int, ...]
     neurons: int
 
+    @property
+    def block(self) -> int | None:
+        """The number of the transformer block that the layer is in; None in the stem.
+
+        >>> SpikeCount("block.1.attn.q_bn", (7,), 64).block
+        1
+        """
+        first, _, rest = self.layer.partition(".")
+        return int(rest.split(".")[0]) if first == "block" else None
+
+    @property
+    def operation(self) -> str:
+        """The operation that feeds the layer's neurons, as energy tables name it. layer: the BatchNorm between them.
+
+        The neurons after both attention products are fed by the second one, here in the order qk_v.
+
+        >>> SpikeCount("block.1.attn.q_bn", (7,), 64).operation, SpikeCount("block.1.attn.attn", (7,), 64).operation
+        ('block.1.attn.q_linear', 'block.1.attn.(q@k)@v')
+        """
+        if self.layer.endswith(".attn.attn"):
+            return f"{self.layer.removesuffix('attn')}(q@k)@v"
+        return self.layer.replace("_bn", "_conv" if self.block is None else "_linear")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -73,6 +99,11 @@ class Measurement:
     """Number of images whose logits, or the statistics that they depend on, are not finite."""
     synapses: tuple[SynapseCount, ...] = ()
     """Empty for an ANN, and in files of an aspk before 0.2."""
+    answers: bytes | None = None
+    """A bit for each image, in the split's order: 1 if its class was predicted. None in files of an aspk before 0.2.
+
+    The first image is the highest bit of the first byte. Bits after the last image are 0.
+    """
 
     @property
     def top1(self) -> float:
@@ -82,10 +113,32 @@ class Measurement:
     @property
     def firing_rate(self) -> float | None:
         """Emitted spikes divided by neurons x time steps, over all LIF layers; None for an ANN."""
-        if not self.spikes:
-            return None
-        emitted = sum(sum(layer.spikes) for layer in self.spikes)
-        return emitted / (self.images * sum(layer.neurons * len(layer.spikes) for layer in self.spikes))
+        return self._rate(self.spikes) if self.spikes else None
+
+    @property
+    def silent_layers(self) -> tuple[str, ...]:
+        """The operations that feed neurons with a mean firing rate below SILENT_RATE, in execution order."""
+        return tuple(layer.operation for layer in self.spikes if self._rate((layer,)) < SILENT_RATE)
+
+    @property
+    def block_rates(self) -> dict[int, float]:
+        """The mean firing rate of each transformer block: of all its LIF layers. Empty for an ANN."""
+        layers: dict[int, list[SpikeCount]] = {}
+        for layer in self.spikes:
+            if layer.block is not None:
+                layers.setdefault(layer.block, []).append(layer)
+        return {block: self._rate(members) for block, members in layers.items()}
+
+    @property
+    def silent_blocks(self) -> tuple[int, ...]:
+        """Numbers of the blocks with a mean firing rate below SILENT_RATE."""
+        return tuple(block for block, rate in self.block_rates.items() if rate < SILENT_RATE)
+
+    def _rate(self, layers: Iterable[SpikeCount]) -> float:
+        """Emitted spikes divided by images x neurons x time steps."""
+        members = tuple(layers)
+        emitted = sum(sum(layer.spikes) for layer in members)
+        return emitted / (self.images * sum(layer.neurons * len(layer.spikes) for layer in members))
 
 
 @dataclass(frozen=True, slots=True)

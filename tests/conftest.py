@@ -121,6 +121,12 @@ def numpy_spikformer() -> Any:
 
 
 @pytest.fixture(scope="session")
+def leaf_counter() -> Any:
+    """The module tests/reference/leaf_counter.py: counts of other authors' networks, without this package."""
+    return _module(REPOSITORY / "tests" / "reference" / "leaf_counter.py")
+
+
+@pytest.fixture(scope="session")
 def watcher_class() -> Any:
     """Watcher of tests/reference/watching.py: `watcher.on(run)` is a forward pass that it watches."""
     return _module(REPOSITORY / "tests" / "reference" / "watching.py").Watcher

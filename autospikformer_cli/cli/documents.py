@@ -144,6 +144,10 @@ class CandidateWithoutFitness(Part):
     """Spikes a neuron and time step; null for an ANN."""
     silent_channels: int
     """Channels that never fire."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
     correct: int
     """Images that it got right."""
     images: int
@@ -157,7 +161,24 @@ class CandidateDocument(CandidateWithoutFitness):
     """F_AEB; null if it is undefined."""
 
 
-class AlphaDocument(CandidateDocument):
+class AlikeFields(Part):
+    """A ranked subnet next to the others."""
+
+    equal: list[str]
+    """Ids of the subnets that agree with it in every measured number."""
+    p_baseline: float | None
+    """McNemar's exact test against the baseline's answers; null if either has none stored."""
+
+
+class RankedDocument(CandidateDocument, AlikeFields):
+    """A ranked subnet."""
+
+
+class RankedWithoutFitness(CandidateWithoutFitness, AlikeFields):
+    """A ranked subnet, for no alpha."""
+
+
+class AlphaDocument(RankedDocument):
     """The best subnet for one alpha."""
 
     alpha: float
@@ -237,8 +258,10 @@ class ProvenanceDocument(FidelityFields):
 class SearchDocument(Document):
     """What a search found, best first."""
 
-    candidates: list[CandidateDocument]
+    candidates: list[RankedDocument]
     """Every ranked subnet, the best fitness first."""
+    num_different: int
+    """Number of candidates that differ in any measured number."""
     pareto: list[str]
     """Ids of the Pareto front."""
     baseline: CandidateDocument | None
@@ -264,7 +287,7 @@ class AlphaSweepDocument(Document):
 
     alpha_sweep: list[AlphaDocument]
     """For alpha 0, 0.1, ..., 1."""
-    pareto: list[CandidateWithoutFitness]
+    pareto: list[RankedWithoutFitness]
     """The Pareto front."""
     num_candidates: int
     """Ranked subnets of all searches."""
@@ -332,6 +355,10 @@ class Evaluated(FidelityFields):
     """model.batchnorm."""
     silent_channels: int
     """Channels that never fire."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
     selected_on: str | None
     """The split of the search that chose the subnet; null if none did."""
 
@@ -374,6 +401,8 @@ class LayerDocument(Part):
     """Joules of updating neurons."""
     unpriced: float
     """Multiplies that the profile has no figure for."""
+    runs_a_step: float
+    """How often it runs in a time step, on average: 1, unless a layer is another operation at other steps."""
     energy_j: float
     """All joules."""
 
@@ -487,6 +516,32 @@ class WorkDocument(Part):
     """Elements written, over all images."""
 
 
+class SparsityDocument(Part):
+    """Weights that are zero."""
+
+    share: float | None
+    """Their share, 0 to 1."""
+    weights: int
+    """Number of weights."""
+    zeros: int
+    """Number of zeros."""
+    layers: dict[str, float]
+    """The share in each layer."""
+
+
+class SecondRunDocument(Part):
+    """A second run of a module, which shows state that is kept between calls."""
+
+    verdict: str
+    """What it showed."""
+    changed: list[str]
+    """Layers with other counts."""
+    error: str | None
+    """Why it failed; null if it did not."""
+    energy_j: float | None
+    """Its joules; null if they are the same or unknown."""
+
+
 class ModuleEnergyDocument(Document, EnergyFields):
     """Where a PyTorch module's joules go."""
 
@@ -494,6 +549,14 @@ class ModuleEnergyDocument(Document, EnergyFields):
     """Operators that cost nothing."""
     unattributed: list[WorkDocument]
     """Operators that may have a cost, and are not counted."""
+    split_layers: dict[str, list[str]]
+    """Layers whose calls read different kinds of input, with their rows."""
+    silent_layers: list[str]
+    """Layers that no spike reaches."""
+    connection_sparsity: SparsityDocument
+    """Weights that are zero. They are counted as if they were not."""
+    second_run: SecondRunDocument
+    """A second run on the same input."""
 
 
 class ChannelsDocument(Document, FidelityFields):
@@ -645,6 +708,10 @@ class ExportDocument(Document, FidelityFields):
     """Images with the same prediction."""
     predicted_classes: int
     """Different classes among the predictions."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
     sha256: str
     """Hash of the file."""
 

@@ -45,7 +45,8 @@ def energy_of_module(
 ) -> None:
     """Show where the joules of your own PyTorch module go, layer by layer.
 
-    The module runs once. The table has each layer's MACs, input rate, synaptic operations and joules.
+    The table has each layer's MACs, input rate, synaptic operations and joules. The module runs twice: a second run
+    shows whether it keeps a state.
 
     Example: aspk energy module mynets.small:make --input-shape 1,3,32,32
     """

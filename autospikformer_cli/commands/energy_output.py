@@ -54,10 +54,14 @@ class EnergyOutput:
     def show(self, found: NetworkEnergy) -> None:
         """Show everything that the user asked for."""
         from autospikformer_cli.report.energy_csv import energy_csv
+        from autospikformer_cli.report.energy_notes import module_warnings
         from autospikformer_cli.report.energy_report import draw, energy_tables
 
         document = found.to_document()
         draw(found, self.chart, self.heatmap)
+        if self.csv or self.session.json:  # else they stand under the table
+            for warning in module_warnings(found):
+                self.session.remark(warning)
         if self.csv:
             sys.stdout.write(energy_csv(found.report.layers, found.rules.name, found.energy.hardware.name))
             return

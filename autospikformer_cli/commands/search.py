@@ -148,7 +148,7 @@ def _plan(session: Session, compute: ComputeOptions, run: RunOption, overrides: 
 
 
 def _show(session: Session, results: SearchResults) -> None:
-    from autospikformer_cli.runs.selection import selection_notes
+    from autospikformer_cli.runs.selection import selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
     ranked, rejected = results.scores.ranked, results.scores.rejected
@@ -162,7 +162,8 @@ def _show(session: Session, results: SearchResults) -> None:
             markup=False,
             soft_wrap=True,
         )
-        for note in selection_notes(results.provenance.split):
+        silence = silence_notes([(best.id, best.candidate.measurement)])
+        for note in (*selection_notes(results.provenance.split), *silence):
             session.console.print(note, markup=False, soft_wrap=True)
     if results.note:
         session.remark(results.note)

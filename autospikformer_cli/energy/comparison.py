@@ -109,14 +109,17 @@ def _line(pricing: Pricing, operation: Operation) -> Line:
 
 
 def _ann_energy(pricing: Pricing, operation: Operation) -> float | None:
-    """Joules of an ANN's operation and its BatchNorm: multiply-accumulates, once for each image."""
+    """Joules of an ANN's operation and its BatchNorm: multiply-accumulates, once for each image.
+
+    An ANN executes a layer once, however many rows it has here. So each row has its share of that.
+    """
     hardware = pricing.hardware
     if hardware.mac is None:
         return None
     macs = pricing.macs(operation)
     moved = ann_traffic_energy(operation, macs, hardware.memory) if hardware.memory else 0.0
     norm = sum(layer.energy_j for layer in pricing.norm(replace(operation, runs="image")))
-    return (macs * hardware.mac + moved) * hardware.joules + norm
+    return ((macs * hardware.mac + moved) * hardware.joules + norm) * float(operation.runs_a_step)
 
 
 def _rate(pricing: Pricing, operation: Operation, counts: OperationCounts) -> float | None:

@@ -70,12 +70,13 @@ class OperationCounts:
 
     def mean(self, operations: Iterable[Operation]) -> InputRate | None:
         """The mean over all elements that the operations read as spikes; None if none reads spikes."""
-        reading = [(each.inputs, self.rates[each.reads]) for each in operations if each.input_kind != "real"]
-        elements = sum(inputs for inputs, _ in reading)
+        spiking = [each for each in operations if each.input_kind != "real"]
+        reading = [(each.inputs * each.runs_a_step, self.rates[each.reads]) for each in spiking]
+        elements = float(sum(inputs for inputs, _ in reading))
         if not elements:
             return None
-        mean = sum(inputs * rate.mean for inputs, rate in reading) / elements
-        return InputRate(mean, sum(inputs * rate.nonzero for inputs, rate in reading) / elements)
+        mean = sum(float(inputs) * rate.mean for inputs, rate in reading) / elements
+        return InputRate(mean, sum(float(inputs) * rate.nonzero for inputs, rate in reading) / elements)
 
     def exact(self, operation: Operation) -> SynapticWork:
         """The exact work of an operation. Raises MissingCounts if it was not counted."""

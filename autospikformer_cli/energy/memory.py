@@ -11,21 +11,21 @@ from autospikformer_cli.recipe.energy.models import Memory
 from autospikformer_cli.spiking.layout import Operation
 
 
-def spiking_traffic_energy(operation: Operation, executed: float, steps: int, time_step: int, memory: Memory) -> float:
+def spiking_traffic_energy(operation: Operation, executed: float, steps: int, updates: int, memory: Memory) -> float:
     """Energy of the bits that a spiking network's operation moves for one image, in the profile's unit.
 
-    executed: its accumulates and multiplications. steps: how often it runs. time_step: how often its neurons run.
+    executed: its accumulates and multiplications. steps: how often it runs. updates: how often its neurons run.
     """
     stored = {"weights": memory.weight_bits, "spikes": 1, "sums": memory.potential_bits}[operation.stored]
     read = executed * stored + operation.inputs * steps * _input_bits(operation, memory)
     if not operation.fires:
         return _energy(read, operation.outputs * steps * memory.potential_bits, memory)
-    neurons = operation.outputs
-    written = neurons * time_step * (memory.potential_bits + 1)
-    read += neurons * time_step * memory.potential_bits
-    if steps < time_step:
+    neurons = operation.neurons
+    written = neurons * updates * (memory.potential_bits + 1)
+    read += neurons * updates * memory.potential_bits
+    if steps < updates:
         # The current of the pixels is stored once. The neurons read it at every step.
-        read += neurons * time_step * memory.potential_bits
+        read += neurons * updates * memory.potential_bits
         written += neurons * memory.potential_bits
     return _energy(read, written, memory)
 

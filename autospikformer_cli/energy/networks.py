@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from autospikformer_cli.energy.comparison import Comparison, compare
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.pricing import EnergyReport, Pricing
+from autospikformer_cli.energy.traced import TracedNetwork
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Order
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
@@ -44,6 +45,18 @@ class CountedNetwork:
 def as_ann(spiking: Sequence[Operation]) -> list[Operation]:
     """The same operations on real values, once for each image."""
     return [replace(operation, input_kind="real", runs="image", analog=True) for operation in spiking]
+
+
+def counted_module(traced: TracedNetwork) -> CountedNetwork:
+    """A user's module with its counts. It has one order of products, the one that it executes."""
+    return CountedNetwork(
+        dict.fromkeys(ORDERS, traced.operations),
+        as_ann(traced.operations),
+        traced.counts,
+        traced.params,
+        traced.time_step,
+        traced.step_rates,
+    )
 
 
 def counted_subnet(

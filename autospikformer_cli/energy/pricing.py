@@ -21,7 +21,8 @@ class LayerEnergy:
     for real values. nonzero_rate: share of values that are not 0; None for real values. sops: synaptic operations over
     all time steps; None without spikes. accumulates, multiplies: how the SOPs, or the MACs of real values, are
     executed; a multiply is a multiply-accumulate. compute_j, memory_j, neurons_j: joules of executing these, of moving
-    bits, of updating neurons. unpriced: multiplies that the profile has no figure for.
+    bits, of updating neurons. unpriced: multiplies that the profile has no figure for. runs_a_step: how often it runs
+    in a time step, on average: 1, unless its layer has other rows, for other kinds of input at other time steps.
     """
 
     name: str
@@ -37,6 +38,12 @@ class LayerEnergy:
     memory_j: float
     neurons_j: float
     unpriced: float
+    runs_a_step: float = 1.0
+
+    @property
+    def step_macs(self) -> float:
+        """Multiply-accumulates of an average time step."""
+        return self.macs * self.runs_a_step
 
     @property
     def energy_j(self) -> float:
@@ -54,7 +61,7 @@ class EnergyReport:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one time step and image."""
-        return sum(layer.macs for layer in self.layers)
+        return round(sum(layer.step_macs for layer in self.layers))
 
     @property
     def sops(self) -> float:
@@ -107,7 +114,11 @@ class Pricing:
         """How often the convention counts an operation."""
         if operation.runs == "image" or (operation.runs == "repeated" and self.convention.first_layer_steps == "once"):
             return 1
-        return self.time_step
+        return self.updates(operation)
+
+    def updates(self, operation: Operation) -> int:
+        """How often the neurons after an operation are updated, if there are any."""
+        return int(self.time_step * operation.runs_a_step)
 
     def multiplies(self, operation: Operation) -> bool:
         """Whether each input that is not 0, or each real input, costs multiply-accumulates."""
@@ -165,13 +176,13 @@ class Pricing:
         hardware, joules = self.hardware, self.hardware.joules
         compute = accumulates * hardware.ac + multiplies * (hardware.mac or 0.0)
         spiking = operation.fires and not operation.analog
-        neurons = operation.outputs * self.time_step * (hardware.neuron_update or 0.0) if spiking else 0.0
+        updates = self.updates(operation)
+        neurons = operation.neurons * updates * (hardware.neuron_update or 0.0) if spiking else 0.0
         memory, executed = 0.0, accumulates + multiplies
         if hardware.memory is not None and operation.analog:
             memory = ann_traffic_energy(operation, executed, hardware.memory)
         elif hardware.memory is not None:
-            steps = self.steps(operation)
-            memory = spiking_traffic_energy(operation, executed, steps, self.time_step, hardware.memory)
+            memory = spiking_traffic_energy(operation, executed, self.steps(operation), updates, hardware.memory)
         return LayerEnergy(
             name=operation.name,
             kind=kind,
@@ -186,6 +197,7 @@ class Pricing:
             memory_j=memory * joules,
             neurons_j=neurons * joules,
             unpriced=multiplies if hardware.mac is None else 0.0,
+            runs_a_step=float(operation.runs_a_step),
         )
 
 

@@ -5,36 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Protocol
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.counts import MissingCounts
-from autospikformer_cli.energy.networks import CountedNetwork
+from autospikformer_cli.energy.networks import CountedNetwork, counted_module
 from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.traced import TracedNetwork, Unattributed
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import firing_names
-
-
-class Work(Protocol):
-    """What an operator in a module did."""
-
-    @property
-    def operator(self) -> str:
-        """Name of the operator."""
-
-    @property
-    def module(self) -> str:
-        """Name of the module that called it."""
-
-    @property
-    def calls(self) -> int:
-        """Number of calls."""
-
-    @property
-    def elements(self) -> int:
-        """Elements written, over all images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +28,11 @@ class ConventionRow:
 
 
 @dataclass(frozen=True)
-class ModuleWork:
-    """Uncounted work of a user's module.
-
-    not_counted: operators that cost nothing. unattributed: operators that may have a cost.
-    """
-
-    not_counted: tuple[Work, ...]
-    unattributed: tuple[Work, ...]
-
-
-@dataclass(frozen=True)
 class NetworkEnergy:
     """A network's energy, and what it depends on.
 
     source: the origin of its input rates. subnet, recipe: None for a user's module. engine: what ran the subnet; None
-    for given rates. module: uncounted work of a user's module. selected_on: the split of the search that chose the
+    for given rates. module: what else is known of a user's module. selected_on: the split of the search that chose the
     subnet.
     """
 
@@ -74,7 +43,7 @@ class NetworkEnergy:
     subnet: Subnet | None = None
     recipe: Recipe | None = None
     engine: str | None = None
-    module: ModuleWork | None = None
+    module: TracedNetwork | None = None
     selected_on: str = ""
 
     @property
@@ -142,11 +111,46 @@ class NetworkEnergy:
             "hardware": self.energy.hardware.model_dump(exclude_none=True),
             "unpriced": list(report.unpriced),
         }
-        if self.module is not None:
-            document["not_counted"] = [_work_document(work) for work in self.module.not_counted]
-            document["unattributed"] = [_work_document(work) for work in self.module.unattributed]
+        document |= {} if self.module is None else self._module_document(self.module)
         return document | (self.recipe.fidelity_document() if self.recipe is not None else {})
 
+    @property
+    def silent_layers(self) -> tuple[str, ...]:
+        """The operations of a user's module that no spike reaches."""
+        rates = self.network.counts.rates
+        return tuple(
+            layer.name for layer in self.report.layers if layer.name in rates and not rates[layer.name].nonzero
+        )
 
-def _work_document(work: Work) -> dict[str, object]:
+    @property
+    def second_energy_j(self) -> float | None:
+        """Joules of a second run of a user's module on the same input; None if its counts are the same or unknown."""
+        second = None if self.module is None else self.module.second_run.counted
+        return (
+            None if second is None else counted_module(second).report(self.energy.rules, self.energy.hardware).energy_j
+        )
+
+    def _module_document(self, module: TracedNetwork) -> dict[str, object]:
+        run = module.second_run
+        return {
+            "not_counted": [_work_document(work) for work in module.not_counted],
+            "unattributed": [_work_document(work) for work in module.unattributed],
+            "split_layers": {name: list(names) for name, names in module.split},
+            "silent_layers": list(self.silent_layers),
+            "connection_sparsity": {
+                "share": module.connection_sparsity,
+                "weights": sum(each.number for each in module.weights),
+                "zeros": sum(each.zeros for each in module.weights),
+                "layers": {each.name: each.zeros / each.number for each in module.weights},
+            },
+            "second_run": {
+                "verdict": run.verdict,
+                "changed": list(run.changed),
+                "error": run.error or None,
+                "energy_j": self.second_energy_j,
+            },
+        }
+
+
+def _work_document(work: Unattributed) -> dict[str, object]:
     return {"operator": work.operator, "module": work.module, "calls": work.calls, "elements": work.elements}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -256,8 +257,9 @@ class Evaluator:
         moments = [each for passed in path for _, each in passed.moments()]
         counter = Counter.joined(passed.counts for passed in path)
         logits = logits.cpu()
+        right = logits.argmax(-1) == images.labels
         measurement = Measurement(
-            correct=int((logits.argmax(-1) == images.labels).sum()),
+            correct=int(right.sum()),
             images=len(images.labels),
             params=num_params(shape, subnet),
             inputs=counter.inputs(operations(shape, subnet), steps),
@@ -265,6 +267,7 @@ class Evaluator:
             synapses=counter.executed(steps),
             silent_channels=silent_channels(moments),
             non_finite=_non_finite(logits, moments),
+            answers=np.packbits(right.numpy()).tobytes(),
         )
         return SubnetResult(measurement, Predictions(logits, images.labels, images.index))
 

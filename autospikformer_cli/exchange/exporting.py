@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_writing
+from autospikformer_cli.data.labels import labels
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.runs.selection import select, silence_notes
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
@@ -100,6 +102,7 @@ class Exported:
     precision: str
     parameters: int
     comparison: Agreement
+    measured: Measurement
     sha256: str
 
     def lines(self) -> Iterator[str]:
@@ -109,6 +112,7 @@ class Exported:
         yield f"{self.file}: {self.subnet} of {self.run}, {self.precision}{folded}"
         yield f"  {format_count(self.parameters)} parameters, {size}B, SHA-256 {self.sha256[:16]}"
         yield f"  read again by {self.runtime}: {self.comparison}"
+        yield from silence_notes([("the network", self.measured)])
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -124,6 +128,8 @@ class Exported:
             "max_difference": self.comparison.max_difference,
             "same_predictions": self.comparison.same,
             "predicted_classes": self.comparison.classes,
+            "silent_layers": list(self.measured.silent_layers),
+            "silent_blocks": list(self.measured.silent_blocks),
             "sha256": self.sha256,
         }
 
@@ -154,6 +160,7 @@ class Export:
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)
         expected = self._expected(images, statistics, evaluator)
+        measured = evaluator.measure(self.subnet, images).measurement
         network = _extracted(self.run, self.subnet, statistics, fold=self.fold)
         inputs, metadata = self._inputs(images), self._metadata(images)
         self.run.say.remark(f"writing {self.file}")
@@ -169,7 +176,7 @@ class Export:
         precision = self.run.compute.precision
         return Exported(
             self.run.path, self.subnet, self.file, self.format.runtime, self.fold, precision, parameters, comparison,
-            digest,
+            measured, digest,
         )  # fmt: skip
 
     def _expected(self, images: ImageSet, statistics: Statistics, evaluator: Evaluator) -> Tensor:
@@ -219,18 +226,23 @@ class Export:
         return UserError(what, str(self.file), fix)
 
     def _metadata(self, images: ImageSet) -> Mapping[str, str]:
-        """What is in the file and how it was made, as texts."""
-        run, recipe = self.run, self.run.recipe
+        """What is in the file, what it reads and predicts, and how it was made, as texts. No path of this machine."""
+        run, recipe, description = self.run, self.run.recipe, self.run.description
         obtained = run.provenance(images)
+        is_image = description.num_frames is None
         facts = {
             "subnet": str(self.subnet),
             "time_step": self.subnet.time_step,
-            "mean": list(run.description.mean),
-            "std": list(run.description.std),
+            "class_names": list(labels(recipe.data)),
+            "image_size": description.image_size,
+            "in_channels": description.in_channels,
+            "normalisation": "(pixel / 255 - mean) / std" if is_image else "none, counts of events",
+            "mean": list(description.mean),
+            "std": list(description.std),
             "batchnorm_folded": self.fold,
             "aspk_version": aspk_version(),
             "recipe_name": recipe.name,
-            "recipe": recipe.to_toml(),
+            "recipe": recipe.without_local_paths().to_toml(),
             "switches": recipe.resolved_switches(),
             **{name: value for name, value in asdict(obtained).items() if name != "images"},
             "compared_images": obtained.images,

@@ -90,8 +90,9 @@ def _fixed_has_bounds(normalise: str, bounds: object) -> Finding:
 
 def _ann_has_no_rate(network: str, objectives: tuple[str, ...], limits: dict[str, float]) -> Finding:
     for key, names in (("objectives", objectives), ("limits", tuple(limits))):
-        if network == "transformer" and "firing_rate" in names:
-            yield f"search.{key}: the ANN has no firing_rate", 'leave it out, or write network = "spikformer"'
+        for name in ("firing_rate", "min_block_rate"):
+            if network == "transformer" and name in names:
+                yield f"search.{key}: the ANN has no {name}", 'leave it out, or write network = "spikformer"'
 
 
 def _baseline_is_member(baseline: tuple[Decimal, ...] | None, *choices: tuple[Any, ...]) -> Finding:

@@ -110,11 +110,12 @@ class SearchConfig(Keys):
     """Probability of mutating each other gene."""
     objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three), SEARCH | SCORE] = ("top1", "energy")
     """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
-    firing_rate, or what a plugin adds."""
+    firing_rate, min_block_rate, or what a plugin adds."""
     limits: Annotated[dict[ObjectiveName, Bound], BeforeValidator(_in_numbers), SEARCH | SCORE] = Field(default={})
-    """What a subnet must keep to, by objective: at least so much top1 (percent), at most so much of energy (joules an
-    image), params, sops (an image), time_step or firing_rate: {params = 5e6, energy = 1e-3}, or with prefixes and units
-    {params = "5M", energy = "1mJ"}. They are laid over those of the recipe that is extended; "none": no such limit."""
+    """What a subnet must keep to, by objective: at least so much top1 (percent) or min_block_rate (the firing rate of
+    the quietest block), at most so much of energy (joules an image), params, sops (an image), time_step or firing_rate:
+    {params = 5e6, energy = 1e-3}, or with prefixes and units {params = "5M", energy = "1mJ"}. They are laid over those
+    of the recipe that is extended; "none": no such limit."""
     alpha: Annotated[Share, SEARCH | SCORE] = 0.5
     """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
     split: Annotated[Literal["validation", "test"], SEARCH | IMAGES] = "validation"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.report.provenance import provenance_panel
-from autospikformer_cli.report.rows import candidate_row
+from autospikformer_cli.report.rows import candidate_row, row_of_alike
 from autospikformer_cli.report.search_report import BASELINE_LABEL
-from autospikformer_cli.report.tables import candidate_table, format_accuracy, plain_table
+from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import AlphaSweep
 from autospikformer_cli.runs.selection import selection_notes
-from autospikformer_cli.units import EnergyUnit, energy_unit, format_count, format_share
+from autospikformer_cli.units import EnergyUnit, energy_unit
 
 
 def alpha_sweep_report(sweep: AlphaSweep, verbose: bool = False) -> RenderableType:
@@ -26,32 +24,23 @@ def alpha_sweep_report(sweep: AlphaSweep, verbose: bool = False) -> RenderableTy
     """
     results = sweep.results
     ours = None if results.baseline is None else replace(candidate_row(results.baseline, BASELINE_LABEL), fitness=None)
-    front = [replace(candidate_row(scored), fitness=None) for scored in results.front]
+    front = [replace(row_of_alike(alike), fitness=None) for alike in results.different_front]
     unit = energy_unit(row.energy_j for row in (*front, *([ours] if ours else [])))
     notes = selection_notes(results.provenance.split)
     shown = f"Pareto front: {len(front)} of {len(sweep.archive)} candidates of {_searches(sweep)}"
     parts: list[RenderableType] = [
         _best_table(sweep, unit, notes),
-        candidate_table(shown, front, ours, unit, notes),
+        CandidateTable(shown, front, ours, unit, notes),
         provenance_panel(results, unit, sweep=True, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
 
 
-def _best_table(sweep: AlphaSweep, unit: EnergyUnit, notes: Sequence[str]) -> Table:
+def _best_table(sweep: AlphaSweep, unit: EnergyUnit, notes: Sequence[str]) -> CandidateTable:
     title = f"Best by F_AEB for each alpha: {len(sweep.found)} of {len(sweep.archive)} candidates"
-    table = plain_table(title, "\n".join([*_remarks(sweep), *notes]))
-    for name in ("alpha", "Id", "Candidates", f"Energy\n({unit.symbol})", "Acc (%)", "Params", "F_AEB"):
-        folds = name == "Candidates"
-        justified: Literal["left", "right"] = "left" if folds or name == "Id" else "right"
-        table.add_column(name, justify=justified, no_wrap=not folds, overflow="fold")
-    for alpha, scored in sweep.best:
-        row = candidate_row(scored)
-        energy, accuracy = unit.number(row.energy_j), format_accuracy(row.top1, row.interval)
-        params = format_count(scored.candidate.measurement.params)
-        cells = (f"{alpha:g}", row.label, row.subnet, energy, accuracy, params, format_share(row.fitness))
-        table.add_row(*map(Text, cells))
-    return table
+    rows = [replace(candidate_row(scored), firing_rate=None) for _, scored in sweep.best]
+    alphas = [f"{alpha:g}" for alpha, _ in sweep.best]
+    return CandidateTable(title, rows, unit=unit, notes=[*_remarks(sweep), *notes], lead=("alpha", alphas))
 
 
 def _searches(sweep: AlphaSweep) -> str:

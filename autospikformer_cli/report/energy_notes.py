@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.pricing import EnergyReport
-from autospikformer_cli.energy.results import Work
+from autospikformer_cli.energy.results import NetworkEnergy
+from autospikformer_cli.energy.traced import SecondRun, TracedNetwork
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.units import format_count, format_energy, format_share
+
+MOST_CHANGED = 6
+"""Names of changed values in a warning; JSON has all."""
 
 
 def energy_notes(
@@ -45,13 +49,51 @@ def ann_text(comparison: Comparison) -> str:
     return ", ".join(parts)
 
 
-def module_notes(not_counted: Sequence[Work], unattributed: Sequence[Work]) -> Iterator[str]:
-    """Notes under the table of a user's module: operators that cost nothing, and those that could not be counted."""
+def module_notes(module: TracedNetwork) -> Iterator[str]:
+    """Notes under the table of a user's module: rows of one layer, weights that are 0, operators that cost nothing."""
+    for name, rows in module.split:
+        yield f"{name} reads several kinds of input, so it has a row for each: {', '.join(rows)}"
+    if module.connection_sparsity:
+        zeros, number = (sum(getattr(each, part) for each in module.weights) for part in ("zeros", "number"))
+        share = f"{100.0 * module.connection_sparsity:.1f} % of the weights are 0 (connection sparsity)"
+        yield f"{share}, {zeros:,} of {number:,}; they are counted like the others, as by dense hardware"
     operators: dict[str, int] = {}
-    for work in not_counted:
+    for work in module.not_counted:
         operators[work.operator] = operators.get(work.operator, 0) + work.calls
     if operators:
         yield f"operators that cost 0: {', '.join(f'{name} ({calls})' for name, calls in operators.items())}"
-    for work in unattributed:
+
+
+def module_warnings(found: NetworkEnergy) -> Iterator[str]:
+    """Why the energy of a user's module may not be what the user wants to know."""
+    if found.module is None:
+        return
+    for work in found.module.unattributed:
         place = work.module or "the module itself"
         yield f"NOT COUNTED: {work.operator} in {place}, {work.calls} calls, {format_count(work.elements)} elements"
+    if found.silent_layers:
+        reading = len(found.network.counts.rates)
+        silent = f"no spike reaches {len(found.silent_layers)} of {reading} layers that read spikes"
+        cause = "an untrained network is often silent: load trained weights, or give a real input (--input)"
+        yield f"WARNING: {silent}, so they cost nothing: {', '.join(found.silent_layers)}; {cause}"
+    second_j = found.second_energy_j
+    yield from _state_warning(found.module.second_run, None if second_j == found.report.energy_j else second_j)
+
+
+def _state_warning(run: SecondRun, second_energy_j: float | None) -> Iterator[str]:
+    if run.verdict == "same":
+        return
+    costs = f" and costs {format_energy(second_energy_j)}" if second_energy_j is not None else ""
+    seen = f"fails: {run.error}" if run.error else f"has other results{costs}"
+    others = f", and {len(run.changed) - MOST_CHANGED} others" if len(run.changed) > MOST_CHANGED else ""
+    changed = f"; changed by the runs: {', '.join(run.changed[:MOST_CHANGED])}{others}" if run.changed else ""
+    if run.verdict == "random":
+        cause = (
+            "it draws random numbers that torch's, numpy's and Python's seeds do not fix, or reads what is outside it"
+        )
+        unknown = "so whether it keeps a state is not known"
+        yield f"WARNING: a second run on the same input {seen}: {cause}, {unknown}{changed}"
+        return
+    fix = "reset the state at the start of forward, as by SpikingJelly's functional.reset_net(self)"
+    kept = f"the module keeps a state: a second run on the same input {seen}; the first is counted"
+    yield f"WARNING: {kept}; {fix}{changed}"

@@ -11,7 +11,7 @@ from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.energy_charts import FIRING_RATE_LABEL, INPUT_RATE, bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ann_table, conventions_table
-from autospikformer_cli.report.energy_notes import energy_notes, module_notes
+from autospikformer_cli.report.energy_notes import energy_notes, module_notes, module_warnings
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.paper import paper_ann_energy
 from autospikformer_cli.report.provenance import fidelity_notes
@@ -44,7 +44,8 @@ def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
         whole = [f"{each.name} (up to {each.largest_input})" for each in read if each.input_kind == "integer"]
         if whole:
             yield f"whole numbers, a value n read as n spikes (divide a pixel's bytes by 255): {', '.join(whole)}"
-        yield from module_notes(found.module.not_counted, found.module.unattributed)
+        yield from module_notes(found.module)
+        yield from module_warnings(found)
     yield from selection_notes(found.selected_on)
     if found.recipe is not None:
         yield from fidelity_notes(found.recipe, verbose)

@@ -83,7 +83,7 @@ class _Sheet:
 
     def sums(self, layers: Sequence[LayerEnergy]) -> Iterator[str]:
         """The cells of a sum of operations, without rates and steps."""
-        yield short_count(sum(layer.macs for layer in layers))
+        yield short_count(round(sum(layer.step_macs for layer in layers)))
         yield from ("", "", "")
         yield from self._costs(layers)
 

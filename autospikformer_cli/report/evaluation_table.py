@@ -17,7 +17,7 @@ from autospikformer_cli.report.provenance import (
 )
 from autospikformer_cli.report.tables import format_accuracy, plain_table
 from autospikformer_cli.runs.evaluation import EvaluationResult
-from autospikformer_cli.runs.selection import selection_notes
+from autospikformer_cli.runs.selection import selection_notes, silence_notes
 from autospikformer_cli.units import (
     ABSENT,
     EnergyUnit,
@@ -45,13 +45,14 @@ def evaluation_table(
     for name, cells in _lines(evaluations, unit):
         table.add_row(name, *map(Text, cells))
     in_force = dict.fromkeys(network_switches_text(each.recipe, verbose) for each in evaluations)
+    silence = silence_notes((each.label, each.evaluation.measurement) for each in evaluations)
     marks = dict.fromkeys(
         note
         for each in evaluations
         if each.evaluation.split == each.selected_on
         for note in selection_notes(each.selected_on)
     )
-    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*marks, *in_force)))
+    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*silence, *marks, *in_force)))
 
 
 def _lines(evaluations: Sequence[EvaluationResult], unit: EnergyUnit) -> Iterator[tuple[str, list[str]]]:
@@ -75,4 +76,5 @@ def _properties(result: EvaluationResult, unit: EnergyUnit) -> Iterator[tuple[st
     yield "Engine", evaluation.provenance.engine
     yield "BatchNorm", batchnorm_text(recipe.model.batchnorm, measured.images, recipe.resolved_switches())
     yield "Silent channels", str(measured.silent_channels)
+    yield "Silent layers", ", ".join(measured.silent_layers) or "none"
     yield "Fidelity", fidelity_text(recipe.fidelity, of_the_network(recipe.switches()))

@@ -10,10 +10,9 @@ from importlib.resources import files
 from typing import Any
 
 import tomli
-from rich.table import Table
 
 from autospikformer_cli.report.rows import CandidateRow
-from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.space import SearchSpace, Subnet, subnet_from_tuple
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
@@ -81,7 +80,7 @@ def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
     return float(row["energy_mj"] * MILLIJOULE) if known else None
 
 
-def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list[Table]:
+def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list[CandidateTable]:
     """The paper's rows as tables like ours: the Pareto group, then the top accuracy with the notes."""
     unit = unit or energy_unit(row.energy_j for row in (*table.rows, table.baseline))
     # The paper prints three digits, we print four.
@@ -91,7 +90,7 @@ def paper_renderables(table: PaperTable, unit: EnergyUnit | None = None) -> list
     notes = (*(f"- {note}" for note in table.notes), table.cite)
     last = len(shown) - 1
     return [
-        candidate_table(title, rows, table.baseline, unit, notes if place == last else ())
+        CandidateTable(title, rows, table.baseline, unit, notes if place == last else ())
         for place, (title, rows) in enumerate(shown)
     ]
 
@@ -101,10 +100,11 @@ def _row(row: Mapping[str, Any], key: str) -> CandidateRow:
     values: Sequence[Decimal | int] = row["subnet"]
     return CandidateRow(
         label=row.get("name", ""),
-        subnet=str(subnet_from_tuple(values)),
+        subnet=subnet_from_tuple(values),
         energy_j=float(row["energy_mj"] * MILLIJOULE),
         top1=float(row[key]),
         firing_rate=None if rate is None else float(rate),
+        printed=True,
     )
 
 

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from autospikformer_cli.report.paper import PaperTable, paper_renderables
 from autospikformer_cli.report.provenance import provenance_panel
-from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
-from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import selection_notes
+from autospikformer_cli.runs.selection import selection_notes, silence_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
@@ -29,20 +29,27 @@ def search_report(
 
     top: the most rows of the list of top accuracy. verbose: list every switch.
     """
-    scores, hypervolume = results.scores, results.hypervolume
+    hypervolume = results.hypervolume
     ours = None if results.baseline is None else candidate_row(results.baseline, BASELINE_LABEL)
-    front = [candidate_row(scored) for scored in results.front]
-    accurate = [candidate_row(scored) for scored in top_accuracy(scores.ranked, limit=top)]
+    front = [row_of_alike(alike) for alike in results.different_front]
+    accurate = [row_of_alike(alike) for alike in top_accuracy(results.different, limit=top)]
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
-    measured, notes = len(scores.ranked), selection_notes(results.provenance.split)
+    measured, notes = candidates_text(results), selection_notes(results.provenance.split)
     parts: list[RenderableType] = [
-        candidate_table(f"Pareto front: {len(front)} of {measured} candidates", front, ours, unit, notes),
-        candidate_table(f"Top accuracy: {len(accurate)} of {measured} candidates", accurate, ours, unit, notes),
+        CandidateTable(f"Pareto front: {len(front)} of {measured}", front, ours, unit, notes),
+        CandidateTable(f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
         provenance_panel(results, unit, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
+
+
+def candidates_text(results: SearchResults) -> str:
+    """How many ranked candidates there are, and how many of them differ in what they measured."""
+    ranked, different = len(results.scores.ranked), len(results.different)
+    alike = f" ({different} different)" if different < ranked else ""
+    return f"{ranked} candidates{alike}"
 
 
 def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> EnergyUnit:
@@ -75,7 +82,11 @@ def _shown(objective: Objective, value: float) -> str:
 def _remarks(results: SearchResults) -> Iterator[str]:
     scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
-    yield f"Kendall's tau between accuracy and energy: {shown} over {len(scores.ranked)} candidates"
+    num, all_differ = len(results.different), len(results.different) == len(scores.ranked)
+    of = f"over {num} {'' if all_differ else 'different '}candidates"
+    yield f"Kendall's tau between accuracy and energy: {shown} {of}"
+    chosen = [*results.scores.ranked[:1], *results.front]
+    yield from silence_notes((scored.id, scored.candidate.measurement) for scored in chosen)
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
         named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]

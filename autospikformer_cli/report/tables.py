@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Literal, TypeVar
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.rows import CandidateRow
+from autospikformer_cli.analysis.paired import SIGNIFICANCE
+from autospikformer_cli.measurement import SILENT_RATE
+from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
 
 BASELINE_MARK = "*"
 MAX_WIDTH = 100
+GAP = 2
+"""Columns between two columns of a table."""
+OPTIONAL = ("Fr", "Params", "Silent")
+"""Columns that a narrow console leaves out, the first first."""
 
 
 class PageTable(Table):
@@ -48,74 +59,175 @@ def table_of(kind: type[AnyTable], title: str, caption: str | None = None) -> An
     )
 
 
-def candidate_table(
-    title: str,
-    rows: Sequence[CandidateRow],
-    baseline: CandidateRow | None = None,
-    unit: EnergyUnit | None = None,
-    notes: Sequence[str] = (),
-) -> Table:
+@dataclass(frozen=True)
+class CandidateTable:
     """Candidates, one a line. The baseline comes last, marked *; the legend has its label.
 
-    Energy and accuracy are bold if both are better than the baseline's. Columns that no row fills are left out.
+    A candidate takes one line if it has at most two blocks, else two. If the console is too narrow for that, first the
+    genes come closer, then the interval loses its decimals, then columns are left out. The legend names these.
+    Columns that no row fills are left out, too.
     unit: of the energies, by default chosen for this table. notes: printed under the table.
+    lead: a first column: its head, and its cell in each row.
     """
-    every = [*rows, *([baseline] if baseline else [])]
-    unit = unit or energy_unit(row.energy_j for row in every)
-    columns = _columns(every, unit)
-    table = plain_table(title, "\n".join([*_legend(rows, baseline), *notes]) or None)
-    for name, folds in columns:
-        justified: Literal["left", "right"] = "left" if folds or name == "Id" else "right"
-        table.add_column(name, justify=justified, no_wrap=not folds, overflow="fold")
-    names = [name for name, _ in columns]
-    for row in rows:
-        table.add_row(*_cells(row, row.label, names, unit, row.beats(baseline)))
-    if baseline:
-        table.add_section()
-        table.add_row(*_cells(baseline, BASELINE_MARK, names, unit, False))
-    return table
+
+    title: str
+    rows: Sequence[CandidateRow]
+    baseline: CandidateRow | None = None
+    unit: EnergyUnit | None = None
+    notes: Sequence[str] = ()
+    lead: tuple[str, Sequence[str]] | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render in the fullest layout that fits."""
+        yield self.table(options.max_width)
+
+    def table(self, width: int = MAX_WIDTH) -> Table:
+        """The table for a console of so many columns."""
+        every = [*self.rows, *([self.baseline] if self.baseline else [])]
+        unit = self.unit or energy_unit(row.energy_j for row in every)
+        filled = _filled_columns(every)
+        lines = [self._cells(row, unit) for row in every]
+        if self.lead:
+            filled = [self.lead[0], *filled]
+            for line, cell in zip(lines, [*self.lead[1], ""], strict=False):
+                line[self.lead[0]] = cell
+        heads = {name: f"Energy\n({unit.symbol})" if name == "Energy" else name for name in filled}
+        layout = _layout_for(min(width, MAX_WIDTH), heads, lines, [row.subnet for row in every])
+        return self._laid_out(layout, heads, lines)
+
+    def _laid_out(self, layout: _Layout, heads: dict[str, str], lines: list[dict[str, str]]) -> Table:
+        dropped = [name for name in heads if name in layout.left_out]
+        shown = [name for name in heads if name not in layout.left_out]
+        left_out = [f"not shown at this width: {', '.join(dropped)}"] if dropped else []
+        table = plain_table(self.title, "\n".join([*_legend(self.rows, self.baseline), *left_out, *self.notes]) or None)
+        for name in shown:
+            justified: Literal["left", "right"] = "left" if name in ("Id", "Candidates") else "right"
+            table.add_column(heads[name], justify=justified, no_wrap=name != "Candidates", overflow="fold")
+        for place, (line, row) in enumerate(zip(lines, [*self.rows, self.baseline], strict=False)):
+            if place == len(self.rows):
+                table.add_section()
+            better = row is not None and row is not self.baseline and row.mark(self.baseline) == WIN
+            cells = layout.cells(line)
+            bold = ("Energy", "Acc (%)") if better else ()
+            table.add_row(*(Text(cells[name], style="bold" if name in bold else "") for name in shown))
+        return table
+
+    def _cells(self, row: CandidateRow, unit: EnergyUnit) -> dict[str, str]:
+        if row is self.baseline:
+            label = BASELINE_MARK
+        else:
+            alike = f"x{row.num_alike}" if row.num_alike > 1 else ""
+            label = " ".join(filter(None, (row.label, alike, row.mark(self.baseline))))
+        return {
+            "Id": label,
+            "Candidates": str(row.subnet),
+            "Fr": format_share(row.firing_rate),
+            "Energy": unit.number(row.energy_j),
+            "Acc (%)": format_accuracy(row.top1, row.interval),
+            _SHORT: format_accuracy(row.top1, row.interval, decimals=0),
+            "Params": ABSENT if row.params is None else format_count(row.params),
+            "Silent": ABSENT if row.silent is None else "{}, {}".format(*row.silent),
+            "F_AEB": format_share(row.fitness),
+        }
 
 
-def _columns(rows: Sequence[CandidateRow], unit: EnergyUnit) -> list[tuple[str, bool]]:
-    """Each column that some row fills: its name, and whether it folds."""
-    found = [("Id", False), ("Candidates", True)]
-    if any(row.firing_rate is not None for row in rows):
-        found.append(("Fr", False))
-    found += [(_energy_head(unit), False), ("Acc (%)", False)]
-    if any(row.params is not None for row in rows):
-        found.append(("Params", False))
-    if any(row.fitness is not None for row in rows):
-        found.append(("F_AEB", False))
-    return found
+_SHORT = "Acc (%), short"
 
 
-def _energy_head(unit: EnergyUnit) -> str:
-    return f"Energy\n({unit.symbol})"
+@dataclass(frozen=True)
+class _Layout:
+    """How a line is made narrower.
+
+    close: no blanks between genes. short: an interval without decimals. left_out: columns.
+    width: of the column of candidates.
+    """
+
+    close: bool
+    short: bool
+    left_out: tuple[str, ...]
+    width: int = 0
+
+    def genes(self, subnet: str) -> str:
+        """A subnet's tuple in lines that fit."""
+        if not self.close:
+            return subnet
+        lines = [""]
+        for gene in subnet.replace(" ", "").split(","):
+            piece = gene if gene.endswith(")") else f"{gene},"
+            if lines[-1] and len(lines[-1]) + len(piece) > self.width:
+                lines.append("")
+            lines[-1] += piece
+        return "\n".join(lines)
+
+    def cells(self, line: dict[str, str]) -> dict[str, str]:
+        """The texts of a line."""
+        accuracy = line[_SHORT] if self.short else line["Acc (%)"]
+        return {**line, "Candidates": self.genes(line["Candidates"]), "Acc (%)": accuracy}
 
 
-def _cells(row: CandidateRow, label: str, names: Sequence[str], unit: EnergyUnit, better: bool) -> list[Text]:
-    style = "bold" if better else ""
-    by_name = {
-        "Id": Text(label),
-        "Candidates": Text(row.subnet),
-        "Fr": Text(format_share(row.firing_rate)),
-        _energy_head(unit): Text(unit.number(row.energy_j), style=style),
-        "Acc (%)": Text(format_accuracy(row.top1, row.interval), style=style),
-        "Params": Text(ABSENT if row.params is None else format_count(row.params)),
-        "F_AEB": Text(format_share(row.fitness)),
+def _layout_for(width: int, heads: dict[str, str], lines: list[dict[str, str]], subnets: Sequence[Subnet]) -> _Layout:
+    """The fullest layout in which every candidate takes one line, or two if it has more than two blocks."""
+    one = 1 if all(subnet.depth <= 2 for subnet in subnets) else 2
+    optional = [name for name in OPTIONAL if name in heads]
+    less = [tuple(optional[:num]) for num in range(len(optional) + 1)]
+    steps = [(False, False), (True, False), (True, True)]
+    layouts = [_fitted(_Layout(*step, left_out), width, heads, lines) for left_out, step in product(less, steps)]
+    for most in (one, 2):
+        for layout in layouts:
+            if all(_height(layout, line["Candidates"]) <= most for line in lines):
+                return layout
+    return layouts[-1]
+
+
+def _fitted(layout: _Layout, width: int, heads: dict[str, str], lines: list[dict[str, str]]) -> _Layout:
+    """The layout with the width that is left for candidates."""
+    texts = [layout.cells(line) for line in lines]
+    others = [name for name in heads if name not in ("Candidates", *layout.left_out)]
+    taken = sum(
+        GAP + max(map(cell_len, [*heads[name].splitlines(), *(cells.get(name, "") for cells in texts)]))
+        for name in others
+    )
+    return _Layout(layout.close, layout.short, layout.left_out, max(len("Candidates"), width - taken))
+
+
+def _height(layout: _Layout, subnet: str) -> int:
+    """Lines that a subnet takes."""
+    return layout.genes(subnet).count("\n") + 1 if layout.close else len(textwrap.wrap(subnet, layout.width))
+
+
+def _filled_columns(rows: Sequence[CandidateRow]) -> list[str]:
+    """The columns that some row fills."""
+    optional = {
+        "Fr": any(row.firing_rate is not None for row in rows),
+        "Params": any(row.params is not None for row in rows),
+        "Silent": any(row.silent is not None and row.silent[0] for row in rows),
+        "F_AEB": any(row.fitness is not None for row in rows),
     }
-    return [by_name[name] for name in names]
+    names = ("Id", "Candidates", "Fr", "Energy", "Acc (%)", "Params", "Silent", "F_AEB")
+    return [name for name in names if optional.get(name, True)]
 
 
-def format_accuracy(top1: float, interval: tuple[float, float] | None) -> str:
-    """Percent, with the 95 % interval in parentheses if it is known."""
+def format_accuracy(top1: float, interval: tuple[float, float] | None, decimals: int = 1) -> str:
+    """Percent, with the 95 % interval in parentheses if it is known. decimals: of the interval."""
     shown = f"{top1:.2f}"
-    return shown if interval is None else f"{shown} ({interval[0]:.1f}–{interval[1]:.1f})"
+    return shown if interval is None else f"{shown} ({interval[0]:.{decimals}f}–{interval[1]:.{decimals}f})"
 
 
 def _legend(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> list[str]:
-    if baseline is None:
-        return []
-    better = sum(row.beats(baseline) for row in rows)
-    bold = f"bold: less energy and higher accuracy than it ({better} of {len(rows)})"
-    return [f"{BASELINE_MARK} {baseline.label}; {bold}"]
+    """What the marks of these rows mean."""
+    lines = []
+    if baseline is not None:
+        marks = [row.mark(baseline) for row in rows]
+        lines.append(f"{BASELINE_MARK} {baseline.label}")
+        of = f"of {len(rows)}"
+        tested = "" if baseline.printed else f" by more than chance (McNemar's exact test, p < {SIGNIFICANCE:g})"
+        lines.append(f"{WIN} less energy; accuracy equal, or higher{tested}: {marks.count(WIN)} {of}")
+        if within := marks.count(WITHIN_CHANCE):
+            known = all(row.answers is not None for row in (*rows, baseline))
+            why = "but within chance" if known else "not tested: answers by image are not stored"
+            lines.append(f"{WITHIN_CHANCE} less energy; accuracy higher, {why}: {within} {of}")
+    if any(row.num_alike > 1 for row in rows):
+        lines.append("x2: two candidates that agree in every measured number; --json lists them")
+    if any(row.silent is not None and row.silent[0] for row in rows):
+        lines.append(f"Silent: layers with a firing rate below {SILENT_RATE:g}, and channels without variance")
+    return lines

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.energy.counts import OperationCounts
-from autospikformer_cli.energy.networks import ORDERS, CountedNetwork, as_ann, counted_subnet
+from autospikformer_cli.energy.networks import CountedNetwork, counted_module, counted_subnet
 from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
-from autospikformer_cli.energy.results import ModuleWork, NetworkEnergy
+from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import EnergyConfig, Overrides, Recipe, differing_keys, load_recipe
@@ -92,7 +92,7 @@ def module_energy(
     overrides: Overrides,
     compute: Compute,
 ) -> NetworkEnergy:
-    """Energy of a PyTorch module of the user's: it runs once, on an .npy file or on seeded random numbers.
+    """Energy of a PyTorch module of the user's: its first run, on an .npy file or on seeded random numbers.
 
     Raises UserError if it cannot be imported or run, or if overrides have keys other than energy.*.
     """
@@ -109,17 +109,8 @@ def module_energy(
     torch.manual_seed(SEED)  # a factory that draws weights draws the same every time
     with redirect_stdout(sys.stderr):  # what the module prints is no part of the document
         traced = trace(load_module(module).to(frames), frames, letters, time_step)
-    network = CountedNetwork(
-        dict.fromkeys(ORDERS, traced.operations),
-        as_ann(traced.operations),
-        traced.counts,
-        traced.params,
-        traced.time_step,
-        traced.step_rates,
-    )
-    work = ModuleWork(traced.not_counted, traced.unattributed)
     source = f"counted on {described}, read as {letters}"
-    return NetworkEnergy(module, network, energy, source, module=work)
+    return NetworkEnergy(module, counted_module(traced), energy, source, module=traced)
 
 
 def _energy_keys(overrides: Overrides) -> EnergyConfig:

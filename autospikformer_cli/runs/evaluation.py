@@ -88,6 +88,8 @@ class EvaluationResult:
             "switches": list(self.recipe.switches()),
             "resolved": self.recipe.resolved_switches(),
             "silent_channels": measured.silent_channels,
+            "silent_layers": list(measured.silent_layers),
+            "silent_blocks": list(measured.silent_blocks),
             "selected_on": self.selected_on or None,
         }
 

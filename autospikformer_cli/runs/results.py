@@ -8,12 +8,14 @@ from math import isfinite
 from pathlib import Path
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.say import Say
+from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
@@ -51,16 +53,26 @@ class SearchResults:
         """Why a search ended before its budget; "" if it did not."""
         return str(self.population.state.get("note", ""))
 
+    @cached_property
+    def different(self) -> tuple[Alike, ...]:
+        """Every different result, best first. Candidates that agree in every measured number are one."""
+        return different(self.scores.ranked)
+
+    @property
+    def different_front(self) -> list[Alike]:
+        """The non-dominated of the different results."""
+        return pareto_front(self.different)
+
     @property
     def front(self) -> list[Scored]:
-        """The non-dominated candidates."""
-        return pareto_front(self.scores.ranked)
+        """A non-dominated candidate for each different result."""
+        return [alike.best for alike in self.different_front]
 
     @cached_property
     def kendall_tau(self) -> float | None:
-        """Between accuracy and energy over all ranked candidates; None if it is undefined."""
-        ranked = self.scores.ranked
-        return _finite(kendall_tau([each.top1 for each in ranked], [each.energy_j for each in ranked]))
+        """Between accuracy and energy over all different results; None if it is undefined."""
+        found = self.different
+        return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
 
     @property
     def events(self) -> str:
@@ -104,7 +116,8 @@ class SearchResults:
         scores = self.scores
         generations = {str(number): bounds_document(bounds) for number, bounds in scores.generation_bounds.items()}
         return {
-            "candidates": [candidate_document(scored) for scored in scores.ranked],
+            "candidates": [self.ranked_document(scored) for scored in scores.ranked],
+            "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
@@ -118,6 +131,19 @@ class SearchResults:
             ],
             "provenance": self.provenance_document(),
         }
+
+    @cached_property
+    def _alike(self) -> dict[str, tuple[str, ...]]:
+        """The ids that share a result, by each of these ids."""
+        return {id_: alike.ids for alike in self.different for id_ in alike.ids}
+
+    def ranked_document(self, scored: Scored) -> dict[str, object]:
+        """A ranked candidate as JSON: with those that are equal, and its test against the baseline."""
+        answers = scored.candidate.measurement.answers
+        baseline = None if self.baseline is None else self.baseline.candidate.measurement.answers
+        tested = None if answers is None or baseline is None else mcnemar_of(answers, baseline)
+        equal = [id_ for id_ in self._alike[scored.id] if id_ != scored.id]
+        return {**candidate_document(scored), "equal": equal, "p_baseline": tested}
 
 
 @dataclass(frozen=True)
@@ -145,11 +171,11 @@ class AlphaSweep:
         """The best subnet of each alpha, the front that they are chosen from, and what they rest on."""
         baseline = self.results.baseline
         return {
-            "alpha_sweep": [{"alpha": alpha, **candidate_document(scored)} for alpha, scored in self.best],
-            "pareto": [_of_no_alpha(scored) for scored in self.results.front],
+            "alpha_sweep": [{"alpha": alpha, **self.results.ranked_document(scored)} for alpha, scored in self.best],
+            "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": self.searches,
-            "baseline": None if baseline is None else _of_no_alpha(baseline),
+            "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
             "provenance": {**self.results.provenance_document(), "note": ""},
         }
@@ -204,6 +230,8 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "generation": scored.candidate.generation,
         "firing_rate": measured.firing_rate,
         "silent_channels": measured.silent_channels,
+        "silent_layers": list(measured.silent_layers),
+        "silent_blocks": list(measured.silent_blocks),
         "correct": measured.correct,
         "images": measured.images,
     }
@@ -214,8 +242,8 @@ def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:
     return None if bounds is None else {"top1": list(bounds.top1), "energy_j": list(bounds.energy_j)}
 
 
-def _of_no_alpha(scored: Scored) -> dict[str, object]:
-    return {key: value for key, value in candidate_document(scored).items() if key != "fitness"}
+def _of_no_alpha(document: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in document.items() if key != "fitness"}
 
 
 def _hypervolumes(problem: Problem, population: Population) -> Hypervolumes | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, Measurement
+from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.search.limits import Refusals, none_feasible
@@ -18,7 +18,7 @@ from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import POPULATION_FILE, Population, load_population, searches
-from autospikformer_cli.wording import did_you_mean, nearest_names
+from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -91,6 +91,18 @@ def selection_notes(split: str) -> tuple[str, ...]:
     if split != "test":
         return ()
     return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...]:
+    """A warning that names each network that has a silent block; none if there is no such network.
+
+    networks: the name of each, and what it measured.
+    """
+    blocks = {name: ", ".join(map(str, measured.silent_blocks)) for name, measured in networks}
+    silent = [f"{name} (block {numbers})" for name, numbers in blocks.items() if numbers]
+    excludes = f"--set search.limits.min_block_rate={SILENT_RATE:g} excludes such networks"
+    named = f"! silent blocks, with less than {SILENT_RATE:g} spikes a neuron and step: {shortened(silent, most=5)}"
+    return (f"{named}; {excludes}",) if silent else ()
 
 
 def recipe_problem(recipe: Recipe) -> Problem:

@@ -53,6 +53,10 @@ def _firing_rate(candidate: Candidate, price: Price) -> float:
     return nan if rate is None else rate
 
 
+def _min_block_rate(candidate: Candidate, price: Price) -> float:
+    return min(candidate.measurement.block_rates.values(), default=nan)
+
+
 TOP1 = Objective("top1", "top-1", "%", "more", lambda candidate, price: candidate.measurement.top1, ideal=100.0)
 ENERGY = Objective("energy", "energy", "J", "less", lambda candidate, price: price.energy_j)
 PARAMS = Objective(
@@ -73,6 +77,9 @@ TIME_STEP = Objective(
     lambda subnet, shape: float(subnet.time_step),
 )
 FIRING_RATE = Objective("firing_rate", "firing rate", "", "less", _firing_rate)
+MIN_BLOCK_RATE = Objective(
+    "min_block_rate", "firing rate of the quietest block", "", "more", _min_block_rate, ideal=1.0
+)
 
 
 def objective_of(name: str, where: str) -> Objective:

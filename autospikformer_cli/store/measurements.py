@@ -8,6 +8,8 @@
     synapses/    a row for each (subnet, operation, time step): candidate, layer (the operation's name, an index into
                  layer_names), step, events, passes. Absent in files of an aspk before 0.2.
     spikes/      a row for each (subnet, LIF layer, time step): candidate, layer, step, spikes, neurons (of one image)
+    answers/     bits: for each subnet, a bit for each image, 1 if its class was predicted; packed into bytes, the first
+                 image highest. num_bytes: of each subnet; 0 if they are not known. Absent in older files.
     layer_names  texts
 
 Rows keep the order of measurement, so reading returns measurements equal to those written.
@@ -16,7 +18,7 @@ Rows keep the order of measurement, so reading returns measurements equal to tho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import h5py
@@ -57,6 +59,7 @@ def put_measured(group: h5py.Group, rows: Sequence[MeasuredSubnet]) -> None:
     _put_inputs(group.create_group("layers"), inputs, [len(m.inputs) for m in measurements], names)
     _put_spikes(group.create_group("spikes"), spikes, [len(m.spikes) for m in measurements], names)
     _put_synapses(group.create_group("synapses"), synapses, [len(m.synapses) for m in measurements], names)
+    _put_answers(group.create_group("answers"), [measurement.answers or b"" for measurement in measurements])
 
 
 def _put_inputs(table: h5py.Group, layers: list[InputCount], per_candidate: list[int], names: dict[str, int]) -> None:
@@ -87,6 +90,11 @@ def _put_synapses(
     _put_integers(table, "passes", chain.from_iterable(count.passes or (0,) for count in counts))
 
 
+def _put_answers(table: h5py.Group, answers: list[bytes]) -> None:
+    _put_integers(table, "num_bytes", map(len, answers))
+    put(table, "bits", np.frombuffer(b"".join(answers), np.uint8), compress=True)
+
+
 def _put_places(table: h5py.Group, per_candidate: list[int], layers: list[int], steps: list[tuple[int, ...]]) -> Array:
     """Store the columns candidate, layer and step. Returns the number of rows of each layer of each candidate."""
     lengths = _integers(len(values) or 1 for values in steps)
@@ -115,6 +123,7 @@ def get_measured(group: h5py.Group) -> list[MeasuredSubnet]:
     inputs = _get_inputs(get_group(group, "layers"), names, len(subnets))
     spikes = _get_spikes(get_group(group, "spikes"), names, len(subnets))
     synapses = _get_synapses(group, names, len(subnets))
+    answers = _get_answers(group, len(subnets))
     return [
         MeasuredSubnet(
             subnet,
@@ -123,6 +132,7 @@ def get_measured(group: h5py.Group) -> list[MeasuredSubnet]:
                 inputs=tuple(inputs[row]),
                 spikes=tuple(spikes[row]),
                 synapses=tuple(synapses[row]),
+                answers=answers[row],
             ),
         )
         for row, subnet in enumerate(subnets)
@@ -167,6 +177,14 @@ def _get_synapses(group: h5py.Group, names: list[str], num_candidates: int) -> l
         counted = slice(place.first, place.end if place.has_steps else place.first)
         counts[place.candidate].append(SynapseCount(names[place.layer], tuple(events[counted]), tuple(passes[counted])))
     return counts
+
+
+def _get_answers(group: h5py.Group, num_candidates: int) -> list[bytes | None]:
+    if "answers" not in group:
+        return [None] * num_candidates
+    table = get_group(group, "answers")
+    bits, ends = get(table, "bits").tobytes(), np.cumsum(get(table, "num_bytes")).tolist()
+    return [bits[first:end] or None for first, end in pairwise([0, *ends])]
 
 
 class _Place(NamedTuple):

@@ -24,7 +24,7 @@ SPIKFORMER_4_384 = "(4, 4,4,4,4, 12,12,12,12, 1,1,1,1, 2,2,2,2, 4, 384)"
 KEYS = {"subnet", "params", "macs", "sops", "energy_j", "ann_energy_j", "layers"}
 LAYER_KEYS = {
     "name", "kind", "macs", "steps", "input_rate", "nonzero_rate", "sops", "accumulates", "multiplies", "compute_j",
-    "memory_j", "neurons_j", "unpriced", "energy_j",
+    "memory_j", "neurons_j", "unpriced", "runs_a_step", "energy_j",
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_spikformer_4_384(aspk: Aspk) -> None:
     assert head == {
         "name": "head", "kind": "head", "macs": 3840, "steps": 1, "input_rate": None, "nonzero_rate": None,
         "sops": None, "accumulates": 0, "multiplies": 3840, "compute_j": pytest.approx(3840 * 4.6e-12), "memory_j": 0,
-        "neurons_j": 0, "unpriced": 0, "energy_j": pytest.approx(3840 * 4.6e-12),
+        "neurons_j": 0, "unpriced": 0, "runs_a_step": 1, "energy_j": pytest.approx(3840 * 4.6e-12),
     }  # fmt: skip
     assert round((document["energy_j"] - head["energy_j"]) * 1e3, 4) == 0.8455
     assert document["ann_energy_j"] == pytest.approx(document["macs"] * 4.6e-12)

@@ -17,6 +17,7 @@ import snntorch
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
+from torch.nn.utils import prune
 
 
 class Csnn(nn.Module):
@@ -105,6 +106,46 @@ def plain():
     return Plain("plain")
 
 
+def pruned():
+    net = nn.Sequential(nn.Linear(8, 10), nn.ReLU(), nn.Linear(10, 2))
+    return prune.l1_unstructured(net[0], "weight", 20) and net
+
+
+class Shared(nn.Module):
+    """One layer reads the image, and then its own spikes, three times."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        for _ in range(4):
+            x = (self.fc(x) > 0).float()
+        return x
+
+
+def silent():
+    net = nn.Sequential(
+        nn.Linear(8, 6), neuron.IFNode(v_threshold=1e6), layer.Linear(6, 4), neuron.IFNode(), layer.Linear(4, 2)
+    )
+    return net
+
+
+class Drawing(nn.Module):
+    """Codes its input by random numbers of its own generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.numbers = nn.Linear(8, 3), torch.Generator().manual_seed(1)
+
+    def forward(self, x):
+        return self.fc((torch.rand(x.shape, generator=self.numbers) < x).float())
+
+
+def keeping():
+    return nn.Sequential(layer.Linear(8, 64), neuron.IFNode(v_threshold=0.9), layer.Linear(64, 2))
+
+
 def exits():
     return Plain("exits")
 
@@ -183,6 +224,77 @@ def test_weights_that_are_spread_elementwise_are_named(aspk: Aspk) -> None:
         "aten.mul"
     ]
     assert "of what could be counted" in aspk("energy", "module", *options).stdout
+
+
+def shown_and_document(aspk: Aspk, *options: str) -> tuple[str, Any, str]:
+    """The text of the table, the document, and what standard error says next to it."""
+    done = aspk("energy", "module", *options, "--json")
+    return " ".join(aspk("energy", "module", *options).stdout.split()), done.document, done.stderr
+
+
+def test_a_layer_that_reads_an_image_and_spikes_has_two_rows(aspk: Aspk) -> None:
+    options = ("nets:Shared", "--input-shape", "3,8", "--time-steps", "4")
+    shown, document, _ = shown_and_document(aspk, *options)
+    real, binary = document["layers"]
+    assert [real["name"], binary["name"]] == ["fc (real)", "fc (binary)"]
+    assert (real["steps"], real["multiplies"], binary["steps"], binary["multiplies"]) == (1, 64, 3, 0)
+    assert (real["runs_a_step"], binary["runs_a_step"], document["macs"]) == (0.25, 0.75, 64)
+    assert document["energy_j"] == pytest.approx(64 * 4.6e-12 + binary["sops"] * 0.9e-12, rel=1e-12)
+    assert document["ann_energy_j"] == pytest.approx(64 * 4.6e-12, rel=1e-12)
+    assert document["split_layers"] == {"fc": ["fc (real)", "fc (binary)"]}
+    assert "fc reads several kinds of input, so it has a row for each: fc (real), fc (binary)" in shown
+
+
+def test_weights_that_are_zero_are_said_to_be_counted(aspk: Aspk) -> None:
+    shown, document, _ = shown_and_document(aspk, "nets:pruned", "--input-shape", "3,8")
+    assert document["connection_sparsity"] == {
+        "share": 0.2,
+        "weights": 100,
+        "zeros": 20,
+        "layers": {"0": 0.25, "2": 0.0},
+    }
+    assert document["macs"] == 100
+    note = "20.0 % of the weights are 0 (connection sparsity), 20 of 100; they are counted like the others"
+    assert note in shown
+    plain, document, _ = shown_and_document(aspk, "nets:plain", "--input-shape", "3,8")
+    assert document["connection_sparsity"]["share"] == 0.0
+    assert "connection sparsity" not in plain
+
+
+def test_layers_that_no_spike_reaches_are_named(aspk: Aspk) -> None:
+    options = ("nets:silent", "--input-shape", "3,8")
+    shown, document, remarks = shown_and_document(aspk, *options)
+    assert document["silent_layers"] == ["2", "4"]
+    warning = "WARNING: no spike reaches 2 of 2 layers that read spikes, so they cost nothing: 2, 4;"
+    assert warning in shown
+    assert warning in remarks
+    assert "an untrained network is often silent: load trained weights, or give a real input (--input)" in shown
+    assert warning in aspk("energy", "module", *options, "--csv").stderr
+    shown, document, remarks = shown_and_document(aspk, "nets:Shared", "--input-shape", "3,8", "--time-steps", "4")
+    assert document["silent_layers"] == []
+    assert "WARNING" not in shown + remarks
+
+
+def test_a_state_that_is_kept_between_calls_is_said(aspk: Aspk) -> None:
+    shown, document, remarks = shown_and_document(aspk, "nets:keeping", "--input-shape", "3,8")
+    second = document["second_run"]
+    assert (second["verdict"], second["changed"], second["error"]) == ("different", ["1.v"], None)
+    assert second["energy_j"] > document["energy_j"]
+    warning = "WARNING: the module keeps a state: a second run on the same input has other results and costs"
+    for text in (shown, remarks):
+        assert warning in text
+        assert "the first is counted; reset the state at the start of forward" in text
+        assert "changed by the runs: 1.v" in text
+    _, document, remarks = shown_and_document(aspk, "nets:leaky", "--input-shape", "3,8", "--time-steps", "3")
+    assert document["second_run"] == {"verdict": "same", "changed": [], "error": None, "energy_j": None}
+    assert "state" not in remarks
+
+
+def test_random_numbers_are_not_called_a_state(aspk: Aspk) -> None:
+    shown, document, _ = shown_and_document(aspk, "nets:Drawing", "--input-shape", "3,8")
+    assert (document["second_run"]["verdict"], document["second_run"]["changed"]) == ("random", ["numbers"])
+    assert "so whether it keeps a state is not known; changed by the runs: numbers" in shown
+    assert "the module keeps a state" not in shown
 
 
 def test_what_a_module_prints_is_no_part_of_the_document(aspk: Aspk) -> None:

@@ -243,11 +243,11 @@ def test_a_search_minds_a_profile_of_ones_own_after_its_file_is_gone(aspk: Aspk,
 
 @pytest.fixture
 def older(searched: Path) -> Path:
-    """The run as an aspk before 0.2 left it: no synaptic events."""
+    """The run as an aspk before 0.2 left it: no synaptic events, no answers by image."""
     population = load_population(searched)
 
     def without(candidate: Any) -> Any:
-        return replace(candidate, measurement=replace(candidate.measurement, synapses=()))
+        return replace(candidate, measurement=replace(candidate.measurement, synapses=(), answers=None))
 
     baseline = None if population.baseline is None else without(population.baseline)
     save_population(

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autospikformer_cli.energy.tracing.tracer import TracedNetwork, trace
+from autospikformer_cli.energy.traced import TracedNetwork
+from autospikformer_cli.energy.tracing.tracer import trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -191,6 +191,8 @@ def test_predictions_are_the_networks(supernet: Supernet, engine: EngineName) ->
         assert torch.equal(result.predictions.index, IMAGES.index)
         correct = sum(int(row.argmax()) == int(label) for row, label in zip(logits, IMAGES.labels, strict=True))
         assert result.measurement.correct == correct
+        right = [int(row.argmax()) == int(label) for row, label in zip(logits, IMAGES.labels, strict=True)]
+        assert result.measurement.answers == int("".join("01"[each] for each in (*right, 0, 0, 0)), 2).to_bytes(2)
         assert result.measurement.top1 == 100 * correct / 13
 
 

@@ -138,8 +138,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
-        "candidates", "pareto", "baseline", "kendall_tau", "hypervolume", "alpha", "bounds", "generation_bounds",
-        "rejected", "provenance",
+        "candidates", "num_different", "pareto", "baseline", "kendall_tau", "hypervolume", "alpha", "bounds",
+        "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]
@@ -155,11 +155,15 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
         "generation": 0,
         "firing_rate": pytest.approx(0.16),
         "silent_channels": 0,
+        "silent_layers": [],
+        "silent_blocks": [],
         "correct": 400,
         "images": 500,
+        "equal": [],
+        "p_baseline": None,
     }
     assert document["baseline"]["id"] == "baseline"
-    assert set(document["baseline"]) == set(first)
+    assert set(document["baseline"]) == set(first) - {"equal", "p_baseline"}
     assert document["baseline"]["fitness"] == pytest.approx(0.5 * (1 - 502 / 477) + 0.5 * 4 / 6)
     assert document["kendall_tau"] == pytest.approx(-1 / 3)
     assert document["alpha"] == 0.5

@@ -14,10 +14,11 @@ from autospikformer_cli.measurement import Candidate, Measurement, Provenance, S
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.evaluation_table import evaluation_table
 from autospikformer_cli.report.redundancy_table import redundancy_table
-from autospikformer_cli.report.rows import CandidateRow, candidate_row, top_accuracy
-from autospikformer_cli.report.tables import candidate_table
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.evaluation import EvaluationResult
 from autospikformer_cli.runs.redundancy import Redundancy
+from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Fitness
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.space import parse_subnet
@@ -38,51 +39,117 @@ def baseline_row(archive: list[Candidate], baseline: Candidate, fitness: Fitness
     return candidate_row(scored, "Spikformer 4-384")
 
 
-def test_candidates_at_80_columns(rows: list[CandidateRow], baseline_row: CandidateRow, render: Render) -> None:
-    assert render(candidate_table("Candidates of S_T", rows, baseline_row), 80) == [
+def test_candidates_at_100_columns(rows: list[CandidateRow], baseline_row: CandidateRow, render: Render) -> None:
+    assert render(CandidateTable("Candidates of S_T", rows, baseline_row), 100) == [
         "Candidates of S_T",
-        "                                       Energy",
-        "Id  Candidates                     Fr    (mJ)            Acc (%)   Params  F_AEB",
-        "────────────────────────────────────────────────────────────────────────────────",
-        "c0  (2, 3.8, 3.6, 12, 12, 1.4,  0.160  0.5050  80.00 (76.3–83.3)  4.684 M  0.940",
-        "    2, 5, 2, 4, 348)",
-        "c1  (2, 3.2, 3, 12, 6, 1.2, 1,  0.152  0.4480  76.00 (72.1–79.5)  4.684 M  0.667",
-        "    5, 5, 4, 348)",
-        "c2  (3, 3.2, 3.6, 3.2, 6, 12,   0.148  0.9250  74.00 (70.0–77.7)  4.684 M  0.000",
-        "    6, 1.4, 1.8, 0.8, 3, 5, 5,",
-        "    4, 480)",
+        "                                                           Energy",
+        "Id    Candidates                                       Fr    (mJ)            Acc (%)   Params  F_AEB",
+        "────────────────────────────────────────────────────────────────────────────────────────────────────",
+        "c0 ~  (2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348)   0.160  0.5050  80.00 (76.3–83.3)  4.684 M  0.940",
+        "c1    (2, 3.2, 3, 12, 6, 1.2, 1, 5, 5, 4, 348)      0.152  0.4480  76.00 (72.1–79.5)  4.684 M  0.667",
+        "c2    (3, 3.2, 3.6, 3.2, 6, 12, 6, 1.4, 1.8, 0.8,   0.148  0.9250  74.00 (70.0–77.7)  4.684 M  0.000",
+        "      3, 5, 5, 4, 480)",
         "",
-        "*   (4, 4, 4, 4, 4, 12, 12,     0.156  0.9500  78.00 (74.2–81.4)  4.684 M  0.307",
-        "    12, 12, 1, 1, 1, 1, 2, 2,",
-        "    2, 2, 4, 384)",
-        "* Spikformer 4-384; bold: less energy and higher accuracy than it (1 of 3)",
+        "*     (4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1,   0.156  0.9500  78.00 (74.2–81.4)  4.684 M  0.307",
+        "      2, 2, 2, 2, 4, 384)",
+        "* Spikformer 4-384",
+        "+ less energy; accuracy equal, or higher by more than chance (McNemar's exact test, p < 0.05): 0 of",
+        "3",
+        "~ less energy; accuracy higher, not tested: answers by image are not stored: 1 of 3",
     ]
 
 
-def test_bold_where_both_are_better(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:
-    assert [row.beats(baseline_row) for row in rows] == [True, False, False]
-    assert not rows[0].beats(None)
-    table = candidate_table("Candidates", rows, baseline_row)
-    energies = list(table.columns[3].cells)
-    accuracies = list(table.columns[4].cells)
-    assert [getattr(cell, "style", None) for cell in energies] == ["bold", "", "", ""]
-    assert [getattr(cell, "style", None) for cell in accuracies] == ["bold", "", "", ""]
-    assert [table.columns[0]._cells[-1].plain] == ["*"]  # type: ignore[union-attr]
+def test_two_blocks_take_one_line_at_80_columns_and_two_at_60(
+    rows: list[CandidateRow], baseline_row: CandidateRow, render: Render
+) -> None:
+    two_blocks = replace(baseline_row, subnet=rows[0].subnet)
+    table = CandidateTable("Candidates of S_T", rows[:2], two_blocks)
+    assert render(table, 80) == [
+        "Candidates of S_T",
+        "                                         Energy",
+        "Id    Candidates                           (mJ)        Acc (%)   Params  F_AEB",
+        "──────────────────────────────────────────────────────────────────────────────",
+        "c0 ~  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76–83)  4.684 M  0.940",
+        "c1    (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72–80)  4.684 M  0.667",
+        "",
+        "*     (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.9500  78.00 (74–81)  4.684 M  0.307",
+        "* Spikformer 4-384",
+        "+ less energy; accuracy equal, or higher by more than chance (McNemar's exact",
+        "test, p < 0.05): 0 of 2",
+        "~ less energy; accuracy higher, not tested: answers by image are not stored: 1",
+        "of 2",
+        "not shown at this width: Fr",
+    ]
+    assert render(table, 60) == [
+        "Candidates of S_T",
+        "                            Energy",
+        "Id    Candidates              (mJ)            Acc (%)  F_AEB",
+        "────────────────────────────────────────────────────────────",
+        "c0 ~  (2,3.8,3.6,12,12,     0.5050  80.00 (76.3–83.3)  0.940",
+        "      1.4,2,5,2,4,348)",
+        "c1    (2,3.2,3,12,6,1.2,1,  0.4480  76.00 (72.1–79.5)  0.667",
+        "      5,5,4,348)",
+        "",
+        "*     (2,3.8,3.6,12,12,     0.9500  78.00 (74.2–81.4)  0.307",
+        "      1.4,2,5,2,4,348)",
+        "* Spikformer 4-384",
+        "+ less energy; accuracy equal, or higher by more than chance",
+        "(McNemar's exact test, p < 0.05): 0 of 2",
+        "~ less energy; accuracy higher, not tested: answers by image",
+        "are not stored: 1 of 2",
+        "not shown at this width: Fr, Params",
+    ]
+
+
+def test_what_is_marked(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:
+    """Answers of 500 images, packed as in a Measurement: the baseline knows the last 390."""
+    numbers = {400: (1 << 400) - 1, 390: (1 << 390) - 1}
+    packed = {num: bits.to_bytes(63) for num, bits in numbers.items()}
+    baseline = replace(baseline_row, answers=packed[390])
+    better = replace(rows[0], answers=packed[400])
+    assert better.mark(baseline) == "+"
+    disjoint = ((1 << 400) - 1) << 100
+    assert replace(rows[0], answers=disjoint.to_bytes(63)).mark(baseline) == "~"
+    assert rows[0].mark(baseline) == "~", "answers are not stored"
+    assert replace(rows[0], printed=True).mark(baseline) == "+", "the paper's figures"
+    assert replace(rows[0], top1=baseline.top1).mark(baseline) == "+", "equal accuracy at less energy"
+    assert [row.mark(baseline) for row in rows[1:]] == ["", ""]
+    assert replace(better, energy_j=baseline.energy_j).mark(baseline) == ""
+    assert better.mark(None) == ""
+
+
+def test_a_win_is_bold_and_marked(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:
+    table = CandidateTable("Candidates", [replace(row, printed=True) for row in rows], baseline_row).table()
+    styles = {column.header: [getattr(cell, "style", None) for cell in column.cells] for column in table.columns}
+    assert styles["Energy\n(mJ)"] == ["bold", "", "", ""]
+    assert styles["Acc (%)"] == ["bold", "", "", ""]
+    assert [getattr(cell, "plain", "") for cell in table.columns[0].cells] == ["c0 +", "c1", "c2", "*"]
+
+
+def test_equal_candidates_are_one_line(
+    archive: list[Candidate], baseline_row: CandidateRow, fitness: Fitness, render: Render
+) -> None:
+    twin = replace(archive[0], id="c9", subnet=parse_subnet("(2, 3.8, 3.6, 12, 12, 1.4, 2.0, 5, 3, 4, 348)"))
+    found = different(fitness.score([*archive, twin]).ranked)
+    assert [alike.ids for alike in found] == [("c0", "c9"), ("c1",), ("c2",)]
+    lines = render(CandidateTable("Candidates", [row_of_alike(alike) for alike in found], baseline_row), 100)
+    assert [line.split("(")[0].strip() for line in lines if line.startswith("c")] == ["c0 x2 ~", "c1", "c2"]
+    assert "x2: two candidates that agree in every measured number; --json lists them" in lines
 
 
 def test_no_table_is_wider_than_100_columns(
     rows: list[CandidateRow], baseline_row: CandidateRow, render: Render
 ) -> None:
-    table = candidate_table("Candidates", rows, baseline_row)
+    table = CandidateTable("Candidates", rows, baseline_row)
     assert max(len(line) for line in render(table, 200)) == 100
     assert max(len(line) for line in render(table, 80)) <= 80
 
 
 def test_the_top_accuracy_is_a_fifth_at_most_ten(archive: list[Candidate], fitness: Fitness) -> None:
-    ranked = fitness.score(archive).ranked
-    assert [scored.id for scored in top_accuracy(ranked)] == ["c0"]
-    assert [scored.id for scored in top_accuracy(ranked, share=1.0)] == ["c0", "c1", "c2"]
-    assert [scored.id for scored in top_accuracy(ranked, share=1.0, limit=2)] == ["c0", "c1"]
+    found = different(fitness.score(archive).ranked)
+    assert [alike.best.id for alike in top_accuracy(found)] == ["c0"]
+    assert [alike.best.id for alike in top_accuracy(found, share=1.0)] == ["c0", "c1", "c2"]
+    assert [alike.best.id for alike in top_accuracy(found, share=1.0, limit=2)] == ["c0", "c1"]
     assert top_accuracy(()) == []
 
 
@@ -107,7 +174,7 @@ EVALUATION = evaluation_of(load_recipe("quickstart"))
 
 
 def test_an_evaluation(render: Render) -> None:
-    assert render(evaluation_table("Evaluation of best", [EVALUATION]), 80)[:14] == [
+    assert render(evaluation_table("Evaluation of best", [EVALUATION]), 80)[:15] == [
         "Evaluation of best",
         "                        inherited",
         "──────────────────────────────────────────────",
@@ -121,6 +188,7 @@ def test_an_evaluation(render: Render) -> None:
         "Engine                  event_driven",
         "BatchNorm               recalibrate",
         "Silent channels         0",
+        "Silent layers           none",
         "Fidelity                sound",
     ]
 
@@ -166,6 +234,8 @@ def test_an_evaluation_as_json() -> None:
         "switches": ["search.parents = 10"],
         "resolved": load_recipe("quickstart").resolved_switches(),
         "silent_channels": 0,
+        "silent_layers": [],
+        "silent_blocks": [],
         "selected_on": None,
     }
 

@@ -72,6 +72,7 @@ measurements = st.builds(
     spikes=several(spike_counts()),
     synapses=several(synapse_counts()),
     silent_channels=counts,
+    answers=st.none() | st.binary(min_size=1, max_size=9),
 )
 candidates = st.builds(Candidate, id=texts, subnet=subnets(), generation=counts, measurement=measurements)
 json_values = st.recursive(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from autospikformer_cli.energy.tracing.modules import ModuleStack, Place
+from autospikformer_cli.energy.tracing.modules import ModuleStack, Place, Use
 from autospikformer_cli.energy.tracing.operators import Axes, Call, Windows, attend, convolve, is_free, weigh
 from autospikformer_cli.energy.tracing.origins import Memories, Weights, tensors_in
 from autospikformer_cli.spiking.layout import Kind
@@ -45,6 +45,7 @@ class Tracer(TorchDispatchMode):
         self.places: dict[tuple[Any, ...], Place] = {}
         self.free: dict[tuple[str, str], list[int]] = {}
         self.unattributed: dict[tuple[str, str], list[int]] = {}
+        self._sites: dict[tuple[object, ...], tuple[object, ...]] = {}
         self._around = ExitStack()
 
     def __enter__(self) -> Tracer:
@@ -70,7 +71,7 @@ class Tracer(TorchDispatchMode):
         read = list(tensors_in((args, kwargs)))
         result = func(*args, **kwargs or {})
         if not (self._counts(func, read) and self._count(func, args, result)):
-            free = is_free(func) and not self._multiplies_weights(func, read, result)
+            free = self.weights.only(read) or (is_free(func) and not self._multiplies_weights(func, read, result))
             listed = self.free if free else self.unattributed
             number = listed.setdefault(
                 (func._schema.name.replace("::", "."), self.stack.label(self.stack.name)), [0, 0]
@@ -112,7 +113,7 @@ class Tracer(TorchDispatchMode):
         windows = Windows(strides, paddings, dilations, transposed)
         order = self.axes.order(x.shape[0], self.stack.shapes)
         call = convolve(x, weight, result, windows, groups, order, self.axes)
-        self._add("convolution", "convolution", parameter or "", weight.numel(), call)
+        self._add("convolution", "convolution", parameter or "", weight, call)
         return True
 
     def _product(self, operator: str, first: Tensor, second: Tensor, result: Tensor) -> bool:
@@ -126,7 +127,7 @@ class Tracer(TorchDispatchMode):
             call = attend(a_BMK, b_BKN, order, self.axes)
             made = (first in self.products, second in self.products)
             operands = tuple(replace(each, product=own) for each, own in zip(call.operands, made, strict=True))
-            self._add("attention", name, "", 0, replace(call, operands=operands), sizes)
+            self._add("attention", name, "", None, replace(call, operands=operands), sizes)
             self.products.add(result)
             return True
         if None not in origins and bool(origins[0]) == bool(origins[1]):
@@ -136,24 +137,33 @@ class Tracer(TorchDispatchMode):
         x_MK = x.reshape(-1, x.shape[-1])
         call = weigh(x_MK, outputs, self.axes.order(len(x_MK), self.stack.shapes), self.axes)
         parameter, weight = (origins[0], first) if stored_first else (origins[1], second)
-        self._add("linear", name, parameter or "", weight.numel(), call)
+        self._add("linear", name, parameter or "", weight, call)
         return True
 
     def _add(
-        self, kind: Kind, operator: str, parameter: str, num_weights: int, call: Call, sizes: tuple[int, ...] = ()
+        self, kind: Kind, operator: str, parameter: str, weight: Tensor | None, call: Call, sizes: tuple[int, ...] = ()
     ) -> None:
-        module = self.stack.name
-        key = (module, kind, operator, parameter, sizes, _call_site())
-        place = self.places.setdefault(key, Place(module, operator, kind, parameter, num_weights))
-        place.calls.append(call)
-        self.stack.executed(place, call.outputs, self.axes.steps)
+        inner, outer = _call_sites()
+        key = (self.stack.name, kind, operator, parameter, sizes, inner)
+        if key not in self.places:
+            numbers = (0, 0) if weight is None else (weight.numel(), weight.numel() - int(weight.count_nonzero()))
+            self.places[key] = Place(self.stack.name, operator, kind, parameter, *numbers)
+        use = Use(call, self._sites.setdefault(outer, outer))
+        self.places[key].uses.append(use)
+        self.stack.executed(use, self.axes.steps)
 
 
-def _call_site() -> tuple[object, ...]:
-    """Where in the innermost module's code the operator is called. So two products in one line are two places."""
+def _call_sites() -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """Where the operator is called: in the innermost module's code, and in all code.
+
+    So two products in one line are two places, and two uses of a shared layer can be told apart.
+    """
     site: list[object] = []
+    inner: int | None = None
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code is not nn.Module._call_impl.__code__:
+    while frame.f_back is not None:
+        if inner is None and frame.f_code is nn.Module._call_impl.__code__:
+            inner = len(site)
         site += (frame.f_code, frame.f_lasti)
         frame = frame.f_back
-    return tuple(site)
+    return tuple(site[:inner]), tuple(site)

@@ -23,17 +23,34 @@ PASSED = ("Norm", "Identity", "Dropout")
 
 
 @dataclass
+class Use:
+    """A call of a place, and what follows it.
+
+    site: the lines of code that made the call, from the operator to the outermost module. norm: the BatchNorm that
+    reads its output; "" for none. fires: whether neurons read its output.
+    """
+
+    call: Call
+    site: tuple[object, ...]
+    norm: str = ""
+    fires: bool = False
+
+
+@dataclass
 class Place:
-    """A weight operator in a module, with all its calls. weights: name of the parameter; "" for none."""
+    """A weight operator in a module, with all its calls.
+
+    weights: name of the parameter; "" for none. num_weights, zero_weights: number of its values, and of those that
+    are 0.
+    """
 
     module: str
     operator: str
     kind: Kind
     weights: str
     num_weights: int
-    calls: list[Call] = field(default_factory=list)
-    norm: str = ""
-    fires: bool = False
+    zero_weights: int
+    uses: list[Use] = field(default_factory=list)
 
 
 class ModuleStack:
@@ -43,7 +60,7 @@ class ModuleStack:
         self.root = root
         self._thread = threading.get_ident()
         self._open: list[tuple[str, tuple[int, ...]]] = []
-        self._last: tuple[Place, int, int] | None = None
+        self._last: tuple[Use, int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -59,12 +76,9 @@ class ModuleStack:
         """A module's name; for the outermost module, its class."""
         return name or type(self.root).__name__
 
-    def executed(self, place: Place, outputs: int, steps: int) -> None:
-        """Note that a weight operator wrote `outputs` elements.
-
-        A module may follow that repeats them for each of `steps` time steps.
-        """
-        self._last = (place, outputs, outputs * steps)
+    def executed(self, use: Use, steps: int) -> None:
+        """Note a weight operator's call. A module may follow that repeats its output for each of `steps` steps."""
+        self._last = (use, use.call.outputs, use.call.outputs * steps)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -97,12 +111,12 @@ class ModuleStack:
     def _follows(self, name: str, module: nn.Module, elements: int) -> None:
         """A BatchNorm, or neurons, that read as many elements as the last operator wrote follow that operator."""
         assert self._last is not None
-        place, *outputs = self._last
+        use, *outputs = self._last
         classes = {each.__name__ for each in type(module).__mro__}
         if classes & KNOWN_NEURON_CLASSES:
-            place.fires |= elements in outputs
+            use.fires |= elements in outputs
             self._last = None
         elif any("BatchNorm" in each for each in classes):
-            place.norm = place.norm or (name if elements == outputs[0] else "")
+            use.norm = use.norm or (name if elements == outputs[0] else "")
         elif not any(module.children()) and not any(part in type(module).__name__ for part in PASSED):
             self._last = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -48,9 +49,16 @@ class Weights:
 
     def __init__(self, module: nn.Module) -> None:
         self._origins: dict[int, _Origin] = {}
-        for tensors, learned in ((module.named_parameters(), True), (module.named_buffers(), False)):
-            for name, tensor in tensors:
-                self._add(tensor, name if learned else "")
+        parameters = dict(module.named_parameters())
+        for name, parameter in parameters.items():
+            self._add(parameter, name)
+        for name, buffer in module.named_buffers():
+            self._add(buffer, _served_parameter(name, parameters))
+
+    def only(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether an operator reads parameters, and else at most buffers. Such work is done once for all images."""
+        origins = [self.origin(tensor) for tensor in tensors]
+        return None not in origins and any(origins)
 
     def origin(self, tensor: Tensor) -> str | None:
         """The parameter that a tensor's values come from; "" for buffers, None for an activation."""
@@ -81,6 +89,31 @@ class Weights:
         for tensor in tensors_in(written):
             if tensor.layout == torch.strided:
                 self._origins.pop(tensor.untyped_storage()._cdata, None)
+
+
+def _served_parameter(buffer: str, parameters: Mapping[str, Tensor]) -> str:
+    """The parameter that a buffer serves: a pruning mask, or a vector of spectral normalisation; "" for none."""
+    owner, parametrized, rest = buffer.partition(".parametrizations.")
+    if parametrized:
+        start = f"{owner}{parametrized}{rest.partition('.')[0]}.original"
+        return next((name for name in parameters if name.startswith(start)), "")
+    base = buffer.removesuffix("_mask").removesuffix("_u").removesuffix("_v")
+    return f"{base}_orig" if f"{base}_orig" in parameters else ""
+
+
+def plain_name(parameter: str, parameters: Container[str]) -> str:
+    """A parameter's name before its module was pruned, normalised or parametrized.
+
+    >>> plain_name("fc.weight_orig", {"fc.weight_orig"}), plain_name("fc.parametrizations.weight.original0", set())
+    ('fc.weight', 'fc.weight')
+    """
+    owner, parametrized, rest = parameter.partition(".parametrizations.")
+    if parametrized:
+        return f"{owner}.{rest.partition('.')[0]}"
+    base = re.sub("_(g|v)$", "", parameter)
+    if f"{base}_g" in parameters and f"{base}_v" in parameters:
+        return base
+    return parameter.removesuffix("_orig")
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:

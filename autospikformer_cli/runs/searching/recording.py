@@ -12,6 +12,7 @@ from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
+from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
 from autospikformer_cli.search.problem import Problem
@@ -58,7 +59,7 @@ class Display:
         scores = problem.fitness.score(candidates)
         if scores.ranked:
             best = scores.ranked[0]
-            shown["front"] = len(pareto_front(scores.ranked))
+            shown["front"] = len(pareto_front(different(scores.ranked)))
             if hypervolume and hypervolume.shares:
                 shown["hypervolume"] = f"{hypervolume.shares[-1]:.4f}"
             shown["best"] = f"{best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}"

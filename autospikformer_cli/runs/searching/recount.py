@@ -18,7 +18,7 @@ from autospikformer_cli.store.population import Population, load_population, sav
 
 
 def recount(run: TrainedRun, executor: str, options: ExecutorOptions, interruptible: Interruptible) -> Population:
-    """Measure again what an older aspk stored without synaptic events, each subnet in its place.
+    """Measure again what an older aspk stored without synaptic events or answers by image, each subnet in its place.
 
     Raises UserError if it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, after what
     is done was saved.
@@ -27,7 +27,11 @@ def recount(run: TrainedRun, executor: str, options: ExecutorOptions, interrupti
     images = run.searched_images()
     _require_same_conditions(run.path, population, run.conditions(images))
     spiking = run.recipe.model.network == "spikformer"
-    lacking = [each for each in stored_candidates(population) if spiking and not each.measurement.synapses]
+    lacking = [
+        each
+        for each in stored_candidates(population)
+        if each.measurement.answers is None or (spiking and not each.measurement.synapses)
+    ]
     if not lacking:
         run.say.remark(f"every subnet of {run.path} has all counts")
         return population
