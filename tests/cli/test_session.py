@@ -82,8 +82,8 @@ def test_all_faults_at_once(aspk, command) -> None:
     assert outcome.stderr == (
         "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
         "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"
-        "error: --precision: 'half' is not a precision\n  write float32 or float64\n"
-        "error: --engine: 'sparse' is not an engine\n  write event_driven or dense\n"
+        "error: --precision: 'half' is not a precision\n  choose float32 or float64\n"
+        "error: --engine: 'sparse' is not an engine\n  choose event_driven or dense\n"
     )
 
 
