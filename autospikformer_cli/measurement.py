@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.space import Subnet
 
+SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
+"""The parts of a data set that subnets may be measured on."""
 SILENT_RATE = 0.001
 """Spikes per neuron and time step. Below it, a layer or a block is called silent."""
 
@@ -67,6 +70,19 @@ class SpikeCount:
         first, _, rest = self.layer.partition(".")
         return int(rest.split(".")[0]) if first == "block" else None
 
+    @property
+    def operation(self) -> str:
+        """The operation that feeds the layer's neurons, as energy tables name it. layer: the BatchNorm between them.
+
+        The neurons after both attention products are fed by the second one, here in the order qk_v.
+
+        >>> SpikeCount("block.1.attn.q_bn", (7,), 64).operation, SpikeCount("block.1.attn.attn", (7,), 64).operation
+        ('block.1.attn.q_linear', 'block.1.attn.(q@k)@v')
+        """
+        if self.layer.endswith(".attn.attn"):
+            return f"{self.layer.removesuffix('attn')}(q@k)@v"
+        return self.layer.replace("_bn", "_conv" if self.block is None else "_linear")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -101,8 +117,8 @@ class Measurement:
 
     @property
     def silent_layers(self) -> tuple[str, ...]:
-        """Names of the LIF layers with a mean firing rate below SILENT_RATE, in execution order."""
-        return tuple(layer.layer for layer in self.spikes if self._rate((layer,)) < SILENT_RATE)
+        """The operations that feed neurons with a mean firing rate below SILENT_RATE, in execution order."""
+        return tuple(layer.operation for layer in self.spikes if self._rate((layer,)) < SILENT_RATE)
 
     @property
     def block_rates(self) -> dict[int, float]:

@@ -39,8 +39,13 @@ class Say(Protocol):
     def remark(self, text: str) -> None:
         """One line that the user should know. A text that was said before is not repeated."""
 
-    def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
-        """The progress of a computation of `total` items, of which an earlier one did the first `start`."""
+    def progress(
+        self, description: str, total: int, *, unit: str = "", start: int = 0
+    ) -> AbstractContextManager[Progress]:
+        """The progress of a computation of `total` items, of which an earlier one did the first `start`.
+
+        unit: what the items are, such as images.
+        """
 
 
 class _NoProgress:
@@ -57,7 +62,9 @@ class Silent:
     def remark(self, text: str) -> None:
         """Nobody hears it."""
 
-    def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
+    def progress(
+        self, description: str, total: int, *, unit: str = "", start: int = 0
+    ) -> AbstractContextManager[Progress]:
         """Nobody sees it."""
         return nullcontext(_NoProgress())
 

@@ -1,10 +1,13 @@
-"""SI prefixes, for print only: joules and counts are kept without a prefix everywhere else."""
+"""SI prefixes, for what is printed and typed: joules and counts are kept without a prefix everywhere else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from math import floor, isfinite, log10
+from typing import Literal
 
 ABSENT = "–"
 """Printed where there is no value."""
@@ -12,6 +15,12 @@ SIGNIFICANT_DIGITS = 4
 SMALLEST_SHOWN = 0.1
 ENERGY_PREFIXES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 COUNT_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+TYPED_PREFIXES = {
+    "J": {"": 0, "m": -3, "u": -6, "µ": -6, "μ": -6, "n": -9, "p": -12, "f": -15},  # micro has two code points
+    "": {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12},
+}
+"""Prefixes that may be typed, as powers of ten: of joules, and of counts."""
+_QUANTITY = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,24 @@ def format_energy(energy_j: float, unit: EnergyUnit | None = None) -> str:
     """
     unit = unit or energy_unit([energy_j])
     return f"{unit.number(energy_j)} {unit.symbol}"
+
+
+def parse_quantity(text: str, unit: Literal["J", ""]) -> float:
+    """The number that a text means: joules, or a count if the unit is "". A number alone is in the unit itself.
+
+    Raises ValueError with a remedy if it is not such a quantity.
+
+    >>> parse_quantity("1.5 uJ", "J"), parse_quantity("50k", ""), parse_quantity("1e-6", "J")
+    (1.5e-06, 50000.0, 1e-06)
+    """
+    found = _QUANTITY.fullmatch(text.strip())
+    written = found[2] if found else ""
+    prefix = written.removesuffix(unit) if unit else written
+    if found is None or prefix not in TYPED_PREFIXES[unit] or (prefix and unit and not written.endswith(unit)):
+        known = [f"{each}{unit}" for each in TYPED_PREFIXES[unit] if each.isascii() and each != "K" and f"{each}{unit}"]
+        named = "joules, such as 1e-6, or a number with" if unit else "a number, such as 50000, or one with"
+        raise ValueError(f"write {named} {', '.join(known[:-1])} or {known[-1]}")
+    return float(Decimal(found[1]).scaleb(TYPED_PREFIXES[unit][prefix]))
 
 
 def format_count(count: float) -> str:

@@ -33,3 +33,13 @@ def did_you_mean(near: Sequence[str]) -> str | None:
     'did you mean search?'
     """
     return f"did you mean {' or '.join(near)}?" if near else None
+
+
+def choice_near(name: str, names: Collection[str]) -> str:
+    """The remedy for a name that is not one of these: the one that was probably meant, else all of them.
+
+    >>> choice_near("tset", ["test", "train"]), choice_near("all", ["test", "train"])
+    ('did you mean test?', 'choose test or train')
+    """
+    listed = list(names)
+    return did_you_mean(nearest_names(name, listed)) or f"choose {' or '.join([', '.join(listed[:-1]), *listed[-1:]])}"

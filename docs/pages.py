@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import tomli
 from pydantic.fields import FieldInfo
 
+from autospikformer_cli.cli.documents import DOCUMENTS, ErrorDocument, Part
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.effects import declared
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES, Fidelity, Switch
@@ -24,7 +27,7 @@ MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; 
 READINGS = DOCS / "readings.toml"
 COMMANDS = (
     "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze ranking", "report", "import",
-    "export", "recipes", "recipes show", "runs", "runs show",
+    "export", "recipes", "recipes show", "profiles", "profiles show", "runs", "runs show",
 )  # fmt: skip
 
 Reading = dict[str, Any]
@@ -87,11 +90,11 @@ Which keys of your own override it depends on where the fidelity is written:
 Every stored result holds the whole recipe. A switch that aspk did not have yet when a run was stored has our value in
 it, whatever the run's fidelity: that is how it was computed.
 
-Every result names the fidelity, the switches that differ from it ("but"), and the values in force:
+Every result names the fidelity, the switches that differ from it ("but"), and the values in force. Where they stand:
 
-- The report of a search and all JSON documents of results have the values of every switch.
-- The tables of `aspk evaluate`, `aspk energy` and `aspk analyze` have those of `model.*` and `energy.*`. The result of
-  one network depends on these alone.
+- All JSON documents of results have the values of every switch.
+- Tables have those that differ from their default. With `--verbose`, they have all.
+- Under the table of one network are those of `model.*` and `energy.*`. Its result depends on these alone.
 
 In the tables below, "silent" marks a source that says nothing. That fidelity then has our value. "as the recipe": the
 fidelity leaves the recipe's own value, which depends on the data set.
@@ -188,7 +191,72 @@ def help_of(*words: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines() if not line.startswith(strangers))
 
 
-PAGES = {"recipe-keys.md": recipe_keys, "commands.md": commands, "fidelity.md": fidelity}
+JSON_INTRODUCTION = """\
+# JSON documents
+
+With `--json`, a command writes one JSON object to standard output, and nothing else there. Remarks and progress are on
+standard error. Every field below is there, unless its meaning says when it is absent. Numbers are finite: what is
+undefined is null. `autospikformer_cli.cli.documents` has these documents as pydantic models:
+
+```python
+from autospikformer_cli.cli.documents import SearchDocument
+
+found = SearchDocument.model_validate_json(text)
+```
+
+If a command fails, its document is [that of an error](#an-error). The exit code is the same as without `--json`, and so
+is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document.
+"""
+JSON_TYPES: dict[object, str] = {
+    str: "text", int: "whole number", float: "number", bool: "true or false", object: "any value", type(None): "null"
+}  # fmt: skip
+
+
+def json_documents() -> str:
+    """Every field of every document of --json."""
+    parts = [MADE, JSON_INTRODUCTION]
+    shown: list[type[Part]] = []
+    for command, model in DOCUMENTS.items():
+        parts += [f"## aspk {command}", "", *_fields_of(model, shown)]
+    parts += ["## An error", "", *_fields_of(ErrorDocument, shown)]
+    parts += ["# Parts", "", "Objects inside these documents.", ""]
+    for part in shown:  # grows while it is read: parts have parts
+        parts += [f"## {_heading(part)}", "", *_fields_of(part, shown)]
+    return "\n".join(parts)
+
+
+def _fields_of(model: type[Part], shown: list[type[Part]]) -> list[str]:
+    """What a document is, and the table of its fields. Models that its fields hold are added to `shown`."""
+    fields = sorted(model.model_fields.items(), key=lambda named: named[0] != "schema_version")
+    rows = [(f"`{name}`", _json_type(field.annotation, shown), field.description or "") for name, field in fields]
+    return [inspect.cleandoc(model.__doc__ or ""), "", _table(("field", "type", "meaning"), rows), ""]
+
+
+def _json_type(annotation: Any, shown: list[type[Part]]) -> str:
+    """A field's type in words, with a link to a part."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        if annotation not in shown:
+            shown.append(annotation)
+        heading = _heading(annotation)
+        return f"[{heading}](#{heading.lower().replace(' ', '-')})"
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is list:
+        return f"list of {_json_type(inner[0], shown)}"
+    if origin is dict:
+        return f"object of {_json_type(inner[1], shown)} by name"
+    if inner:
+        return " or ".join(_json_type(each, shown) for each in inner)
+    return JSON_TYPES[annotation]
+
+
+def _heading(part: type[Part]) -> str:
+    words = re.findall("[A-Z][a-z]+", part.__name__.removesuffix("Document").removesuffix("Fields"))
+    return f"The part {' '.join(words).lower()}"
+
+
+PAGES = {
+    "recipe-keys.md": recipe_keys, "commands.md": commands, "fidelity.md": fidelity, "json.md": json_documents
+}  # fmt: skip
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

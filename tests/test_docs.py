@@ -60,7 +60,7 @@ def in_backticks(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-MADE = ("recipe-keys.md", "commands.md", "fidelity.md")
+MADE = ("recipe-keys.md", "commands.md", "fidelity.md", "json.md")
 
 
 def test_pages_makes_these_and_no_others() -> None:

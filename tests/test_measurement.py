@@ -28,7 +28,7 @@ def test_rates_of_blocks_are_means_over_their_neurons() -> None:
 def test_a_rate_below_a_thousandth_is_silent() -> None:
     """One spike in a thousand is the bound, and not silent: block 10."""
     found = measured(*LAYERS)
-    assert found.silent_layers == ("block.0.mlp.fc1_bn", "block.1.attn.q_bn", "block.1.mlp.fc1_bn")
+    assert found.silent_layers == ("block.0.mlp.fc1_linear", "block.1.attn.q_linear", "block.1.mlp.fc1_linear")
     assert found.silent_blocks == (1,)
 
 

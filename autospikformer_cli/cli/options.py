@@ -16,6 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autospikformer_cli.cli.completion import (
+    complete_convention,
+    complete_device,
+    complete_engine,
+    complete_key,
+    complete_precision,
+    complete_profile,
+    complete_run,
+    complete_search,
+    complete_subnet,
+)
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import Faults, UserError
 
@@ -27,19 +38,31 @@ if TYPE_CHECKING:
 RunOption = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="the last written"
+        "--run",
+        metavar="RUN",
+        help="The run: its folder, or its name under runs/.",
+        show_default="the last written",
+        autocompletion=complete_run,
     ),
 ]
 SearchOption = Annotated[
     str | None,
     typer.Option(
-        "--search", metavar="NAME", help="A search of the run; aspk runs show lists them.", show_default="the last one"
+        "--search",
+        metavar="NAME",
+        help="A search of the run; aspk runs show lists them.",
+        show_default="the last one",
+        autocompletion=complete_search,
     ),
 ]
 NewRunOption = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="runs/NAME"
+        "--run",
+        metavar="RUN",
+        help="The run: its folder, or its name under runs/.",
+        show_default="runs/NAME",
+        autocompletion=complete_run,
     ),
 ]
 
@@ -61,6 +84,7 @@ SetOption = Annotated[
         metavar="KEY=VALUE",
         help="A recipe key and a TOML value, for example train.epochs=3; may be repeated.",
         show_default=False,
+        autocompletion=complete_key,
     ),
 ]
 ScoreSetOption = Annotated[
@@ -71,18 +95,31 @@ ScoreSetOption = Annotated[
         metavar="KEY=VALUE",
         help="A key that decides scores, such as search.bounds.",
         show_default=False,
+        autocompletion=complete_key,
     ),
 ]
 SUBNETS = "best, largest, smallest, baseline, a candidate's id, or the paper's tuple."
-SubnetOption = Annotated[str, typer.Option("--subnet", help=SUBNETS)]
+SubnetOption = Annotated[str, typer.Option("--subnet", help=SUBNETS, autocompletion=complete_subnet)]
 AlphaOption = Annotated[
     float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
 ]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", help="Hardware: a name, or a .toml of yours (energy.profile).")
+    str | None,
+    typer.Option(
+        "--profile", help="Hardware: a name, or a .toml of yours (energy.profile).", autocompletion=complete_profile
+    ),
 ]
 ConventionOption = Annotated[
-    str | None, typer.Option("--convention", help="Rules: a name, or a .toml of yours (energy.convention).")
+    str | None,
+    typer.Option(
+        "--convention",
+        help="Rules: a name, or a .toml of yours (energy.convention).",
+        autocompletion=complete_convention,
+    ),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", help="List every switch, not only those that differ from their default."),
 ]
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
@@ -156,7 +193,12 @@ Option = tuple[object, object]
 """A parameter's annotation, and its default."""
 
 DEVICE: dict[str, Option] = {
-    "device": (Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")], "cpu"),
+    "device": (
+        Annotated[
+            str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.", autocompletion=complete_device)
+        ],
+        "cpu",
+    ),
     "threads": (
         Annotated[
             str | None,
@@ -165,7 +207,12 @@ DEVICE: dict[str, Option] = {
         None,
     ),
     "precision": (
-        Annotated[str, typer.Option("--precision", metavar="PRECISION", help="float32 or float64.")],
+        Annotated[
+            str,
+            typer.Option(
+                "--precision", metavar="PRECISION", help="float32 or float64.", autocompletion=complete_precision
+            ),
+        ],
         "float32",
     ),
 }
@@ -178,6 +225,7 @@ ENGINE: dict[str, Option] = {
                 metavar="ENGINE",
                 help="event_driven or dense: what runs subnets.",
                 show_default="event_driven on the CPU, where the neurons allow it",
+                autocompletion=complete_engine,
             ),
         ],
         None,

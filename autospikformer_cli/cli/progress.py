@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 WIDTH_OF_THE_BAR = 20
+NARROW = 80
+"""On a terminal with fewer columns, the unit stands below the bar."""
 
 
 @contextmanager
 def show_progress(
-    console: Console, description: str, total: int, *, start: int = 0, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Progress]:
+    console: Console, description: str, total: int, *, unit: str = "", start: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Progress]:  # fmt: skip
     """A live bar if the console is a terminal, else lines: the first, the last, and at most one every 5 s between.
 
-    total: items in all; start: of these, done before (a computation that was resumed). clock: seconds.
+    total: items in all; unit: what they are; start: of these, done before (a computation that was resumed). clock:
+    seconds.
     """
-    pace = Pace(total, start, clock)
+    pace = Pace(total, unit, start, clock)
     if not console.is_terminal:
         lines = PlainLines(console, description, pace)
         try:
@@ -35,15 +39,16 @@ def show_progress(
             lines.close()
         return
     with _rich_bar(console) as bar:
-        task = bar.add_task(description, total=total, completed=start, pace="", shown="")
-        yield LiveBar(bar, task, pace)
+        task = bar.add_task(description, total=total, completed=start, count="", pace="", shown="")
+        yield LiveBar(bar, task, pace, console.width < NARROW)
 
 
 class Pace:
     """Counts items, and knows how fast they come and how long the rest takes at the mean rate so far."""
 
-    def __init__(self, total: int, start: int, clock: Callable[[], float]) -> None:
+    def __init__(self, total: int, unit: str, start: int, clock: Callable[[], float]) -> None:
         self.total = total
+        self.unit = unit
         self.done = start
         self._start = start
         self._clock = clock
@@ -75,6 +80,10 @@ class Pace:
             return f"{rate:.3g}/s, {duration(self.seconds)} in all"
         return f"{rate:.3g}/s, {duration((self.total - self.done) / rate)} left"
 
+    def count(self, with_unit: bool = True) -> str:
+        """'120/320 images'."""
+        return f"{self.done}/{self.total}" + (f" {self.unit}" if self.unit and with_unit else "")
+
     def shown(self) -> str:
         """'loss=0.512 val=91.3'."""
         return " ".join(
@@ -86,10 +95,12 @@ class Pace:
 class LiveBar:
     """A bar on a terminal."""
 
-    def __init__(self, bar: RichProgress, task: TaskID, pace: Pace) -> None:
+    def __init__(self, bar: RichProgress, task: TaskID, pace: Pace, narrow: bool) -> None:
         self._bar = bar
         self._task = task
         self._pace = pace
+        self._narrow = narrow
+        self._update()
 
     def advance(self, n: int = 1, **shown: Shown) -> None:
         """n more items are done."""
@@ -102,9 +113,10 @@ class LiveBar:
         self._update()
 
     def _update(self) -> None:
-        self._bar.update(
-            self._task, completed=self._pace.done, pace=self._pace.rate_and_time(), shown=self._pace.shown()
-        )
+        pace = self._pace
+        below = " ".join(part for part in (pace.unit if self._narrow else "", pace.shown()) if part)
+        count = pace.count(not self._narrow)
+        self._bar.update(self._task, completed=pace.done, count=count, pace=pace.rate_and_time(), shown=below)
 
 
 class PlainLines:
@@ -136,7 +148,7 @@ class PlainLines:
             self._print()
 
     def _print(self) -> None:
-        counts = f"{self._description}: {self._pace.done}/{self._pace.total}"
+        counts = f"{self._description}: {self._pace.count()}"
         parts = [part for part in (counts, self._pace.rate_and_time(), self._pace.shown()) if part]
         self._console.print(", ".join(parts), markup=False, emoji=False, highlight=False, soft_wrap=True)
         self._last_line = self._pace.seconds
@@ -156,7 +168,7 @@ def duration(seconds: float) -> str:
 
 def _rich_bar(console: Console) -> RichProgress:
     from rich.console import RenderableType
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
     from rich.text import Text
@@ -174,7 +186,7 @@ def _rich_bar(console: Console) -> RichProgress:
     return ValuesBelow(
         text("{task.description}"),
         BarColumn(bar_width=min(WIDTH_OF_THE_BAR, console.width // 10), table_column=Column(no_wrap=True)),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        text("{task.fields[count]}"),
         text("{task.fields[pace]}"),
         console=console,
         # Standard output is for results alone, and may be a pipe while standard error is the terminal.

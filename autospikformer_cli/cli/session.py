@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autospikformer_cli.cli.interruption import Interruption
 from autospikformer_cli.cli.progress import show_progress
@@ -23,6 +23,28 @@ if TYPE_CHECKING:
 
 COLUMNS_OF_A_FILE = 120
 """Width of tables if standard output is not a terminal and COLUMNS is not set."""
+
+JSON_SCHEMA = 1
+"""`schema_version` of every document: a larger number is a document that a reader of the smaller one would misread."""
+
+
+def document_text(document: Mapping[str, object]) -> str:
+    """A document as it is written, `schema_version` first. Raises ValueError for a number that is not finite."""
+    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=2, allow_nan=False) + "\n"
+
+
+def _console(**settings: Any) -> Console:
+    """A console that prints text as it is. A reader who has gone is a BrokenPipeError, as for every other output."""
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        """rich would end the process with exit code 1."""
+
+        def on_broken_pipe(self) -> None:
+            """Called while a BrokenPipeError is handled."""
+            raise
+
+    return PlainConsole(highlight=False, emoji=False, **settings)
 
 
 @dataclass(frozen=True)
@@ -35,21 +57,20 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """Standard output, for a reader; silent with --json."""
-        from rich.console import Console
-
         to_reader = sys.stdout.isatty() or "COLUMNS" in os.environ
-        return Console(quiet=self.json, highlight=False, emoji=False, width=None if to_reader else COLUMNS_OF_A_FILE)
+        return _console(quiet=self.json, width=None if to_reader else COLUMNS_OF_A_FILE)
 
     @cached_property
     def _error_console(self) -> Console:
-        from rich.console import Console
-
-        return Console(stderr=True, quiet=self.quiet, highlight=False, emoji=False)
+        return _console(stderr=True, quiet=self.quiet)
 
     def emit(self, document: Mapping[str, object]) -> None:
-        """Write the one document to standard output, if --json asks for it. JSON has no not-a-number: write None."""
+        """Write the one document to standard output, if --json asks for it. It is the last thing that a command does.
+
+        JSON has no not-a-number: write None.
+        """
         if self.json:
-            sys.stdout.write(json_text.dumps(document, indent=2, allow_nan=False) + "\n")
+            sys.stdout.write(document_text(document))
 
     @cached_property
     def _said(self) -> set[str]:
@@ -61,14 +82,17 @@ class Session:
             self._said.add(text)
             self._error_console.print(text, markup=False, soft_wrap=True)
 
-    def progress(self, description: str, total: int, *, start: int = 0) -> AbstractContextManager[Progress]:
+    def progress(
+        self, description: str, total: int, *, unit: str = "", start: int = 0
+    ) -> AbstractContextManager[Progress]:
         """How far a computation is, on standard error, unless --quiet; call `.advance(n, loss=..., val=...)` on it.
 
-        total: items in all; start: of these, done before (by a computation that is resumed).
+        total: items in all; unit: what they are, such as images; start: of these, done before (by a computation that
+        is resumed).
         """
         if self.quiet:
-            return SILENT.progress(description, total, start=start)
-        return show_progress(self._error_console, description, total, start=start)
+            return SILENT.progress(description, total, unit=unit, start=start)
+        return show_progress(self._error_console, description, total, unit=unit, start=start)
 
     def interruptible(self) -> AbstractContextManager[Stop]:
         """Inside this context Ctrl-C asks the work to stop at the next point where it can be saved."""

@@ -16,6 +16,7 @@ from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
+    from typer._click.shell_completion import CompletionItem
 
 HELP = ("--help", "-h")
 UNNAMED = "aspk.unnamed"
@@ -60,6 +61,8 @@ class DefaultGroup(TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Names the default command if no command is named. The group itself has no option but --help."""
+        if ctx.resilient_parsing and not args:  # completion: both the commands and the default one's values are offered
+            return super().parse_args(ctx, args)
         if not args or args[0] not in (*self.commands, *HELP):
             self._require_no_stray_word(args)
             args = [self.default, *args]
@@ -79,6 +82,16 @@ class DefaultGroup(TyperGroup):
         """The default command is called as the group is, unless it was named."""
         name, command, rest = super().resolve_command(ctx, args)
         return ("" if ctx.meta.pop(UNNAMED, False) else name), command, rest
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, and what may follow the default command: its options, or the values of its first argument."""
+        default = self.commands[self.default]
+        inner = type(ctx)(default, info_name=ctx.info_name, parent=ctx, resilient_parsing=True)
+        arguments = [each for each in default.params if each.param_type_name == "argument"]
+        found = [*super().shell_complete(ctx, incomplete), *default.shell_complete(inner, incomplete)]
+        if arguments and not incomplete.startswith("-"):
+            found += arguments[0].shell_complete(inner, incomplete)
+        return list({item.value: item for item in found}.values())
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """The default command's page, and the names of the others."""

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, RunOption, SearchOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    RunOption,
+    SearchOption,
+    SetOption,
+    SubnetOption,
+    VerboseOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -20,6 +27,7 @@ def channels(
     channels: Annotated[
         int, typer.Option("--channels", min=1, help="Show at most N most and N least redundant channels.")
     ] = 20,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
@@ -37,5 +45,5 @@ def channels(
 
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     found = measure_redundancy(opened, subnet, images, channels)
-    session.console.print(redundancy_table(found))
+    session.console.print(redundancy_table(found, verbose))
     session.emit(found.to_document())

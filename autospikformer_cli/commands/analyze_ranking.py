@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SearchOption, SetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    FromScratchOption,
+    RunOption,
+    SearchOption,
+    SetOption,
+    VerboseOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -16,6 +23,7 @@ def ranking(
     finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
     sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets.")] = 12,
     from_scratch: FromScratchOption = False,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
@@ -40,7 +48,7 @@ def ranking(
     result = ranked.retrain(ranked.sample(sample), finetune, from_scratch)
     notes = [
         f"retrained weights are kept in {opened.path / FOLDER}, a run each",
-        *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
+        *fidelity_notes(recipe, verbose),
     ]
     searches = f"searches {', '.join(result.searches)}"
     session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?\n{searches}", result, notes))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_recipe, complete_subnet
 from autospikformer_cli.cli.options import (
     SUBNETS,
     ComputeOptions,
@@ -15,6 +16,7 @@ from autospikformer_cli.cli.options import (
     RunOption,
     SearchOption,
     SetOption,
+    VerboseOption,
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
@@ -22,14 +24,21 @@ from autospikformer_cli.cli.subcommands import Subcommands
 from autospikformer_cli.commands.energy_module import energy_of_module
 from autospikformer_cli.commands.energy_output import AnnOption, ChartOption, CompareOption, CsvOption, HeatmapOption
 
+RecipeArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe, with given rates. Without it, a run is read.",
+        autocompletion=complete_recipe,
+    ),
+]
+
 
 def energy_of_subnet(
     session: Session,
     compute: ComputeOptions,
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe, with given rates. Without it, a run is read.")
-    ] = None,
-    subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS)] = None,
+    recipe: RecipeArgument = None,
+    subnet: Annotated[str | None, typer.Option("--subnet", help=SUBNETS, autocompletion=complete_subnet)] = None,
     firing_rate: Annotated[
         float | None, typer.Option("--firing-rate", help="One mean input value for all layers, 0 to 1; needs no data.")
     ] = None,
@@ -43,6 +52,7 @@ def energy_of_subnet(
     chart: ChartOption = None,
     heatmap: HeatmapOption = None,
     csv: CsvOption = False,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
@@ -62,7 +72,7 @@ def energy_of_subnet(
     from autospikformer_cli.runs.trained_run import stored_recipe
     from autospikformer_cli.store.runs import resolve_run
 
-    output = EnergyOutput(session, compare, ann, chart, heatmap, csv)
+    output = EnergyOutput(session, compare, ann, chart, heatmap, csv, verbose)
     output.require_possible()
     if firing_rate is not None and rates is not None:
         raise UserError("--rates gives every layer's rate already", "--firing-rate", "leave one of them out")

@@ -39,6 +39,7 @@ class EnergyOutput:
     chart: Path | None
     heatmap: Path | None
     csv: bool
+    verbose: bool = False
 
     def require_possible(self) -> None:
         """Raises UserError if two tables want standard output, or a picture cannot be written."""
@@ -64,7 +65,7 @@ class EnergyOutput:
         if self.csv:
             sys.stdout.write(energy_csv(found.report.layers, found.rules.name, found.energy.hardware.name))
             return
-        for number, table in enumerate(energy_tables(found, self.compare, self.ann)):
+        for number, table in enumerate(energy_tables(found, self.compare, self.ann, self.verbose)):
             if number:
                 self.session.console.print()
             self.session.console.print(table)

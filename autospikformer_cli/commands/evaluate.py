@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_split
 from autospikformer_cli.cli.options import (
     AllImagesOption,
     ComputeOptions,
@@ -16,6 +17,7 @@ from autospikformer_cli.cli.options import (
     SetOption,
     SubnetOption,
     TimingOption,
+    VerboseOption,
 )
 from autospikformer_cli.cli.session import Session
 
@@ -24,7 +26,9 @@ def evaluate(
     session: Session,
     compute: ComputeOptions,
     subnet: SubnetOption = "best",
-    split: Annotated[str, typer.Option("--split", help="test, validation or train.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="test, validation or train.", autocompletion=complete_split)
+    ] = "test",
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
     finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
     from_scratch: FromScratchOption = False,
@@ -36,6 +40,7 @@ def evaluate(
             "--predictions", metavar="FILE", help="Write each image's answer to FILE: .csv, .parquet, .h5 or .hdf5."
         ),
     ] = None,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
@@ -73,7 +78,7 @@ def evaluate(
     if predictions is not None:
         write_predictions(predictions, last.prediction_table(evaluation.images.classes))
         session.remark(f"predictions written to {predictions}")
-    session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
+    session.console.print(evaluation_table(f"Evaluation in {last.origin}", results, verbose=verbose))
     document = last.to_document()
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"

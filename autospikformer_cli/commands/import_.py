@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_recipe
 from autospikformer_cli.cli.options import DeviceOptions, NewRunOption, SetOption
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.wording import shortened
@@ -20,7 +21,12 @@ def import_(
     ],
     recipe: Annotated[
         str,
-        typer.Option("--recipe", metavar="RECIPE", help="The recipe of its network and data: a name, or a .toml file."),
+        typer.Option(
+            "--recipe",
+            metavar="RECIPE",
+            help="The recipe of its network and data: a name, or a .toml file.",
+            autocompletion=complete_recipe,
+        ),
     ],
     run: NewRunOption = None,
     overrides: SetOption = [],  # noqa: B006

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_recipe
 from autospikformer_cli.cli.options import SetOption
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.cli.subcommands import Subcommands
@@ -30,7 +31,9 @@ def list_(session: Session) -> None:
 
 def show(
     session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A recipe's name, or a .toml file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A recipe's name, or a .toml file.", autocompletion=complete_recipe)
+    ],
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Print one recipe resolved: every key, without extends.

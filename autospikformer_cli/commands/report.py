@@ -13,6 +13,7 @@ from autospikformer_cli.cli.options import (
     RunOption,
     ScoreSetOption,
     SearchOption,
+    VerboseOption,
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
@@ -41,6 +42,7 @@ def report(
     ] = False,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: ScoreSetOption = [],  # noqa: B006
@@ -63,12 +65,12 @@ def report(
     given = overrides_of(overrides, by_key)
     if alpha_sweep:
         sweep = read_alpha_sweep(run, given, search=search, say=session)
-        session.console.print(alpha_sweep_report(sweep))
+        session.console.print(alpha_sweep_report(sweep, verbose))
         session.emit(sweep.to_document())
         return
     results = read_results(run, given, search=search)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or TOP))
+    session.console.print(search_report(results, paper, top or TOP, verbose))
     session.emit(results.to_document())
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ComputeOptions,
@@ -24,22 +25,34 @@ if TYPE_CHECKING:
 
 AlgorithmOption = Annotated[
     str | None,
-    typer.Option("--algorithm", help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm)."),
+    typer.Option(
+        "--algorithm",
+        help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm).",
+        autocompletion=complete_algorithm,
+    ),
 ]
 MaxParamsOption = Annotated[
-    float | None, typer.Option("--max-params", help="Limit on a subnet's parameters (search.limits.params).")
+    str | None,
+    typer.Option("--max-params", metavar="N", help="Limit on parameters, such as 50k (search.limits.params)."),
 ]
 MaxEnergyOption = Annotated[
-    float | None, typer.Option("--max-energy", help="Limit on joules an image, such as 1e-6 (search.limits.energy).")
+    str | None,
+    typer.Option("--max-energy", metavar="J", help="Limit on energy an image, such as 1uJ (search.limits.energy)."),
 ]
 MaxSopsOption = Annotated[
-    float | None, typer.Option("--max-sops", help="Limit on synaptic operations an image (search.limits.sops).")
+    str | None,
+    typer.Option("--max-sops", metavar="N", help="Limit on SOPs an image, such as 2M (search.limits.sops)."),
 ]
 MaxTimeStepOption = Annotated[
     int | None, typer.Option("--max-time-step", help="Limit on time steps (search.limits.time_step).")
 ]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Who measures subnets: in-process, processes, or ray (plugin aspk-ray).")
+    str,
+    typer.Option(
+        "--executor",
+        help="Who measures subnets: in-process, processes, or ray (plugin aspk-ray).",
+        autocompletion=complete_executor,
+    ),
 ]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Number of processes that measure, with --executor.")

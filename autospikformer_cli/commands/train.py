@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_recipe
 from autospikformer_cli.cli.options import ComputeOptions, DryRunOption, FreshRunOption, NewRunOption, SetOption
 from autospikformer_cli.cli.session import Session
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 def train(
     session: Session,
     compute: ComputeOptions,
-    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe's name, or a .toml file.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="RECIPE", help="A recipe's name, or a .toml file.", autocompletion=complete_recipe),
+    ] = None,
     fresh: FreshRunOption = False,
     dry_run: DryRunOption = False,
     run: NewRunOption = None,

@@ -14,6 +14,7 @@ from autospikformer_cli.energy.traced import TracedNetwork, Unattributed
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.spiking.layout import firing_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,12 @@ class NetworkEnergy:
         """The comparison with the ANN of the same shape. Raises MissingCounts if counts are missing."""
         return self.network.against_ann(self.energy.rules, self.energy.hardware)
 
+    @cached_property
+    def step_rates(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        """Of each operation that feeds neurons, their firing rate at each time step; see `CountedNetwork`."""
+        names = firing_names(self.network.operations[self.rules.order]) if self.module is None else {}
+        return tuple((names.get(layer, layer), rates) for layer, rates in self.network.step_rates)
+
     def under_all_conventions(self) -> Iterator[ConventionRow]:
         """All conventions that come with aspk, then the one in force, if it is another."""
         conventions = [shipped_convention(name) for name in shipped_names("conventions")]
@@ -99,7 +106,7 @@ class NetworkEnergy:
             "conventions": {row.name: None if row.report is None else row.report.energy_j for row in rows},
             "rates": self.source,
             "input_rates": {name: asdict(rate) for name, rate in self.network.counts.rates.items()},
-            "step_rates": {layer: list(rates) for layer, rates in self.network.step_rates},
+            "step_rates": {layer: list(rates) for layer, rates in self.step_rates},
             "engine": self.engine,
             "selected_on": self.selected_on or None,
             "convention": self.energy.named_convention.name,

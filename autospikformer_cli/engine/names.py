@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import did_you_mean, nearest_names
+from autospikformer_cli.wording import choice_near
 
 EngineName = Literal["event_driven", "dense"]
 PRECISIONS = ("float32", "float64")
@@ -19,7 +19,6 @@ def name_faults(device: str, precision: str, engine: str | None = None) -> Itera
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", device):
         yield UserError(f"{device!r} is not a device", "--device", "write cpu, cuda, or cuda:N, as cuda:0")
     if precision not in PRECISIONS:
-        yield UserError(f"{precision!r} is not a precision", "--precision", f"write {' or '.join(PRECISIONS)}")
+        yield UserError(f"{precision!r} is not a precision", "--precision", choice_near(precision, PRECISIONS))
     if engine not in (None, *ENGINES):
-        fix = did_you_mean(nearest_names(str(engine), ENGINES)) or f"write {' or '.join(ENGINES)}"
-        yield UserError(f"{engine!r} is not an engine", "--engine", fix)
+        yield UserError(f"{engine!r} is not an engine", "--engine", choice_near(str(engine), ENGINES))

@@ -34,6 +34,7 @@ class StageTiming:
     nonzero_rate: share of inputs that are not 0; None as for input_rate.
     synaptic_events, passes: as in `tally.Synapses`, of the products in the order executed; None for real values.
     spikes: emitted; None without neurons.
+    layers: names of its operations, as energy tables have them; none for a pooling.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StageTiming:
     synaptic_events: float | None
     passes: float | None
     spikes: float | None
+    layers: tuple[str, ...] = ()
 
 
 @torch.no_grad()
@@ -87,6 +89,7 @@ class _StageSums:
     events: int = 0
     passes: int = 0
     spikes: int | None = None
+    layers: tuple[str, ...] = ()
 
     def timing(self, name: str, images: int) -> StageTiming:
         """The medians and means of one image."""
@@ -99,6 +102,7 @@ class _StageSums:
             synaptic_events=self.events / images if self.size else None,
             passes=self.passes / images if self.size else None,
             spikes=None if self.spikes is None else self.spikes / images,
+            layers=self.layers,
         )
 
 
@@ -111,10 +115,10 @@ class _StageTally:
         self.name, self.stage = "", _StageSums()
         self.executed: Sequence[str] = ()
 
-    def begin(self, name: str, executed: Sequence[str] = ()) -> None:
+    def begin(self, name: str, layers: Sequence[str] = (), executed: Sequence[str] = ()) -> None:
         """Count for this stage from now on. executed: the attention products that the engine executes."""
         self.name, self.executed = name, executed
-        self.stage = self.stages.setdefault(name, _StageSums())
+        self.stage = self.stages.setdefault(name, _StageSums(layers=tuple(layers)))
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
         """Add a layer's input."""
@@ -148,13 +152,16 @@ class _BothPasses:
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
     ) -> list[tuple[Tensor, ...]]:
         """As ForwardPass."""
-        self.tally.begin(_name_of(layers))
+        names = [layer.weights.name for layer in layers]
+        self.tally.begin(_name_of(names), names)
         return self._timed(lambda run, x: run.fire(layers, x, outputs, neurons), x)
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """As ForwardPass."""
         tokens, width = q.shape[2], q.shape[3] // heads
-        self.tally.begin(f"{attention.name}.attn", PRODUCTS[:2] if tokens <= width else PRODUCTS[2:])
+        products = PRODUCTS[:2] if tokens <= width else PRODUCTS[2:]
+        names = [f"{attention.name}.{product}" for product in products]
+        self.tally.begin(_name_of(names), names, products)
         spikes: Tensor = self._timed(lambda run, *qkv: run.attend(attention, *qkv, heads, neuron), q, k, v)
         return spikes
 
@@ -166,7 +173,7 @@ class _BothPasses:
 
     def classify(self, head: ElasticLinear, x: Tensor, classes: int) -> Tensor:
         """As ForwardPass."""
-        self.tally.begin(head.name)
+        self.tally.begin(head.name, [head.name])
         logits: Tensor = self._timed(lambda run, x: run.classify(head, x, classes), x)
         return logits
 
@@ -183,10 +190,11 @@ class _BothPasses:
         return result
 
 
-def _name_of(layers: Sequence[Layer]) -> str:
-    """The layer's own name; block.0.attn.qkv_linear for three layers that read one input."""
-    names = [layer.weights.name for layer in layers]
-    if len(names) == 1:
-        return names[0]
-    prefix, _, suffix = names[0].rpartition(".")
-    return f"{prefix}.{''.join(name.rpartition('.')[2][0] for name in names)}{suffix[1:]}"
+def _name_of(names: Sequence[str]) -> str:
+    """The layer's own name. Of several, their names with the common beginning once.
+
+    >>> _name_of(["block.0.attn.q_linear", "block.0.attn.k_linear"])
+    'block.0.attn.q_linear, k_linear'
+    """
+    prefix = names[0].rpartition(".")[0]
+    return ", ".join([names[0], *(name.removeprefix(f"{prefix}.") for name in names[1:])])

@@ -156,7 +156,7 @@ class Export:
         return cls(run, chosen.subnet, file, file_format, fold)
 
     def _compared(self, first: int | None) -> ImageSet:
-        """The first of the run's sample images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""
+        """The first sample images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""
         if first is not None:
             return self.run.asked_images(self.run.sample_split, first)
         return self.run.images(self.run.sample_split).first(COMPARED_IMAGES)
@@ -196,7 +196,7 @@ class Export:
         from autospikformer_cli.engine.dense import Dense
 
         in_torch = replace(evaluator, engine=Dense(evaluator.supernet))
-        with self.run.say.progress("evaluating", len(images)) as progress:
+        with self.run.say.progress("evaluating", len(images), unit="images") as progress:
             expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
@@ -215,7 +215,7 @@ class Export:
         import torch
 
         logits = []
-        with self.run.say.progress("comparing", len(expected)) as progress, torch.no_grad():
+        with self.run.say.progress("comparing", len(expected), unit="images") as progress, torch.no_grad():
             for batch in batches:
                 logits.append(predict(batch))
                 progress.advance(len(batch))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from autospikformer_cli.recipe.effects import IMAGES, SCORE, SEARCH
 from autospikformer_cli.recipe.keys import Keys, one_of
@@ -21,6 +22,7 @@ from autospikformer_cli.recipe.values import (
     broken_rule,
 )
 from autospikformer_cli.registry import Registry
+from autospikformer_cli.units import parse_quantity
 
 ALGORITHMS = Registry("algorithms")
 """Each a Callable[[Problem, SearchSettings, int], Algorithm], the number being the seed."""
@@ -43,11 +45,37 @@ def _two_or_three(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _without_none(limits: Any) -> Any:
-    """A limit that is "none" is none, and so are all of them."""
+UNIT_OF_LIMIT: dict[str, Literal["J", ""]] = {"energy": "J", "params": "", "sops": "", "time_step": ""}
+"""Objectives whose limit may be a text with a unit or a prefix."""
+
+
+def _in_numbers(limits: Any) -> Any:
+    """A limit that is "none" is none, and so are all of them. One that is a text is read as a quantity."""
     if limits == "none":
         return {}
-    return {key: value for key, value in limits.items() if value != "none"} if isinstance(limits, dict) else limits
+    if not isinstance(limits, dict):
+        return limits
+    return {key: _number_or_fault(key, value) for key, value in limits.items() if value != "none"}
+
+
+def _number_or_fault(objective: Any, value: Any) -> Any:
+    """A quantity as a number. If it is none, the fault, which is raised where the place of the value is known."""
+    if not isinstance(value, str) or objective not in UNIT_OF_LIMIT:
+        return value
+    unit = UNIT_OF_LIMIT[objective]
+    try:
+        return parse_quantity(value, unit)
+    except ValueError as error:
+        return broken_rule(f": {toml_value(value)} is not {'an energy' if unit else 'a count'}", str(error))
+
+
+def _raised(value: Any) -> Any:
+    if isinstance(value, PydanticCustomError):
+        raise value
+    return value
+
+
+Bound = Annotated[PositiveReal, BeforeValidator(_raised)]
 
 
 class FixedBounds(BaseModel):
@@ -85,12 +113,11 @@ class SearchConfig(Keys):
     objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three), SEARCH | SCORE] = ("top1", "energy")
     """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
     firing_rate, min_block_rate, or what a plugin adds."""
-    limits: Annotated[dict[ObjectiveName, PositiveReal], BeforeValidator(_without_none), SEARCH | SCORE] = Field(
-        default={}
-    )
+    limits: Annotated[dict[ObjectiveName, Bound], BeforeValidator(_in_numbers), SEARCH | SCORE] = Field(default={})
     """What a subnet must keep to, by objective: at least so much top1 (percent) or min_block_rate (the firing rate of
     the quietest block), at most so much of energy (joules an image), params, sops (an image), time_step or firing_rate:
-    {params = 5e6, energy = 1e-3}. They are laid over those of the recipe that is extended; "none": no such limit."""
+    {params = 5e6, energy = 1e-3}, or with prefixes and units {params = "5M", energy = "1mJ"}. They are laid over those
+    of the recipe that is extended; "none": no such limit."""
     alpha: Annotated[Share, SEARCH | SCORE] = 0.5
     """Weight of energy in the fitness: 0 is accuracy alone, 1 energy alone."""
     split: Annotated[Literal["validation", "test"], SEARCH | IMAGES] = "validation"

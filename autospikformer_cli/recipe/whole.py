@@ -9,7 +9,7 @@ from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
 from autospikformer_cli.recipe.effects import NOTHING, SEARCH, TRAINING, Decides, declared
-from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths, shipped_convention
 from autospikformer_cli.recipe.fidelity import (
     NETWORK_KEYS,
     PROFILE_SWITCHES,
@@ -122,6 +122,14 @@ SECTIONS: dict[str, type[Keys]] = {
     "search": SearchConfig,
     "energy": EnergyConfig,
 }
+
+
+def default_switches() -> dict[str, Value]:
+    """Every switch with the value that it has if no file, option or fidelity sets it, by key."""
+    keys = [*NETWORK_KEYS, *(switch.key for switch in PROFILE_SWITCHES), "energy.profile"]
+    paths = ((key, *key.split(".")) for key in keys)
+    values: dict[str, Value] = {key: SECTIONS[section].model_fields[name].default for key, section, name in paths}
+    return values | _rule_keys(shipped_convention(str(values["energy.convention"])))
 
 
 def _rule_keys(convention: Convention) -> dict[str, Value]:

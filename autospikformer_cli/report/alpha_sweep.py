@@ -17,8 +17,11 @@ from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
 
-def alpha_sweep_report(sweep: AlphaSweep) -> RenderableType:
-    """The best subnet for each alpha, the archive's Pareto front, and how the numbers were obtained; in one unit."""
+def alpha_sweep_report(sweep: AlphaSweep, verbose: bool = False) -> RenderableType:
+    """The best subnet for each alpha, the archive's Pareto front, and how the numbers were obtained; in one unit.
+
+    verbose: list every switch.
+    """
     results = sweep.results
     ours = None if results.baseline is None else replace(candidate_row(results.baseline, BASELINE_LABEL), fitness=None)
     front = [replace(row_of_alike(alike), fitness=None) for alike in results.different_front]
@@ -29,7 +32,7 @@ def alpha_sweep_report(sweep: AlphaSweep) -> RenderableType:
         Text(f"{results.path}, searches {', '.join(sweep.searches)}", style="bold"),
         _best_table(sweep, unit, notes),
         CandidateTable(shown, front, ours, unit, notes),
-        provenance_panel(results, unit, sweep=True),
+        provenance_panel(results, unit, sweep=True, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
 

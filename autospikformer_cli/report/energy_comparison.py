@@ -47,10 +47,8 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
         table.add_column_of_numbers(head)
     table.add_column_of_numbers("×\nspiking")
     for group in groups_of([layer.name for layer in whole.layers]):
-        if group.name:
-            table.add_row(group.name, style="bold")
-        for label, place in zip(group.labels, group.places, strict=True):
-            table.add_row(label, *_layer_cells(whole.layers[place], unit))
+        for place in group.places:
+            table.add_row(whole.layers[place].name, *_layer_cells(whole.layers[place], unit))
         table.add_section()
     mean = None if whole.mean_rate is None else whole.mean_rate.mean
     rates = (format_share(mean), format_share(whole.break_even_rate))

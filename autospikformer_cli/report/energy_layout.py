@@ -26,13 +26,12 @@ class Group:
     """Neighbouring operations, by their places in the network.
 
     name: such as "stem", "block 0" or "features"; "" for operations without a group. part: "stem", "blocks" or "head"
-    of a Spikformer, else ""; groups of one part are summed. labels: the operations' names, without the group's.
+    of a Spikformer, else ""; groups of one part are summed.
     """
 
     name: str
     part: str
     places: range
-    labels: tuple[str, ...]
 
 
 def groups_of(names: Sequence[str]) -> list[Group]:
@@ -44,21 +43,19 @@ def groups_of(names: Sequence[str]) -> list[Group]:
     spikformer = is_spikformer(names)
     runs = [list(run) for _, run in groupby(enumerate(names), key=lambda named: _key(named[1], spikformer))]
     if not spikformer and sum(len(run) > 1 for run in runs) < _LEAST_GROUPS:
-        return [Group("", "", range(len(names)), tuple(names))] if names else []
+        return [Group("", "", range(len(names)))] if names else []
     found: list[Group] = []
     for run in runs:
         places = range(run[0][0], run[-1][0] + 1)
         key = _key(names[places.start], spikformer)
         if len(places) > 1:
-            labels = tuple(names[place][len(key) + 1 :] for place in places)
             name = _spoken(key) if spikformer else key
-            found.append(Group(name, part_of(key) if spikformer else "", places, labels))
+            found.append(Group(name, part_of(key) if spikformer else "", places))
         elif found and not found[-1].name:
             single = found.pop()
-            both = range(single.places.start, places.stop)
-            found.append(Group("", "", both, (*single.labels, names[places.start])))
+            found.append(Group("", "", range(single.places.start, places.stop)))
         else:
-            found.append(Group("", "", places, (names[places.start],)))
+            found.append(Group("", "", places))
     return found
 
 

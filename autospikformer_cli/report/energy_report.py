@@ -18,9 +18,12 @@ from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.runs.selection import selection_notes
 
 
-def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Table]:
-    """The table of layers, then, if asked for, those of all conventions and of the ANN. Raises MissingCounts."""
-    notes = list(_notes(found))
+def energy_tables(found: NetworkEnergy, compare: bool, ann: bool, verbose: bool = False) -> Iterator[Table]:
+    """The table of layers, then, if asked for, those of all conventions and of the ANN. Raises MissingCounts.
+
+    verbose: list every switch.
+    """
+    notes = list(_notes(found, verbose))
     partial = found.module is not None and found.module.unattributed
     title = f"Energy of {found.title}{', of what could be counted' if partial else ''}"
     yield energy_table(_titled(title, found), found.report.layers, notes=notes)
@@ -38,7 +41,7 @@ def _titled(title: str, found: NetworkEnergy) -> str:
     return f"{title}\n{found.origin}" if found.origin else title
 
 
-def _notes(found: NetworkEnergy) -> Iterator[str]:
+def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
     source = found.source if found.engine is None else f"{found.source}, engine {found.engine}"
     yield from energy_notes(found.report, found.comparison, found.rules, found.energy.hardware, source)
     if found.module is not None:
@@ -51,13 +54,12 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
     yield from selection_notes(found.selected_on)
     yield from found.remarks
     if found.recipe is not None:
-        recipe = found.recipe
-        yield from fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
+        yield from fidelity_notes(found.recipe, verbose)
 
 
 def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None:
     """Draw the pictures that are asked for. Raises UserError if one cannot be made."""
-    if heatmap is not None and not any(rates for _, rates in found.network.step_rates):
+    if heatmap is not None and not any(rates for _, rates in found.step_rates):
         if found.module is not None:
             raise UserError(
                 "the module has no spikes by time step to draw", "--heatmap", "name T: --input-layout TNCHW"
@@ -68,4 +70,4 @@ def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None
         bar_chart(chart, f"Energy of {found.title}", found.report.layers)
     if heatmap is not None:
         scale = FIRING_RATE_LABEL if found.module is None else INPUT_RATE
-        heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.network.step_rates, scale)
+        heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.step_rates, scale)

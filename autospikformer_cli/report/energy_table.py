@@ -36,10 +36,8 @@ def energy_table(
     groups = groups_of([layer.name for layer in layers])
     for place, group in enumerate(groups):
         members = [layers[index] for index in group.places]
-        if group.name:
-            table.add_row(group.name, style="bold")
-        for label, layer in zip(group.labels, members, strict=True):
-            table.add_row(label, *sheet.line(layer))
+        for layer in members:
+            table.add_row(layer.name, *sheet.line(layer))
         if group.name:
             table.add_row(f"{group.name} subtotal", *sheet.sums(members), style="italic")
         table.add_section()

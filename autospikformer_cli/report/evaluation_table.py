@@ -31,9 +31,12 @@ NOTE_WIDTH = 80
 
 
 def evaluation_table(
-    title: str, evaluations: Sequence[EvaluationResult], unit: EnergyUnit | None = None
+    title: str, evaluations: Sequence[EvaluationResult], unit: EnergyUnit | None = None, verbose: bool = False
 ) -> RenderableType:
-    """Evaluations side by side: one a column, one property a line. The switches in force are printed below."""
+    """Evaluations side by side: one a column, one property a line. The switches in force are printed below.
+
+    verbose: list every switch.
+    """
     unit = unit or energy_unit(evaluation.energy_j for evaluation in evaluations)
     table = plain_table(title)
     table.add_column("", no_wrap=True)
@@ -41,7 +44,7 @@ def evaluation_table(
         table.add_column(Text(evaluation.label), overflow="fold")
     for name, cells in _lines(evaluations, unit):
         table.add_row(name, *map(Text, cells))
-    in_force = dict.fromkeys(network_switches_text(each.recipe.resolved_switches()) for each in evaluations)
+    in_force = dict.fromkeys(network_switches_text(each.recipe, verbose) for each in evaluations)
     silence = silence_notes((each.label, each.evaluation.measurement) for each in evaluations)
     marks = dict.fromkeys(
         note

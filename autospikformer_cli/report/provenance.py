@@ -9,8 +9,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.whole import default_switches
 from autospikformer_cli.report.tables import MAX_WIDTH
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
@@ -43,6 +45,20 @@ def switches_text(resolved: Mapping[str, Value]) -> str:
     return "; ".join(parts)
 
 
+def switches_in_force(resolved: Mapping[str, Value], verbose: bool) -> str:
+    """The switches that differ from their defaults. verbose: all switches.
+
+    >>> switches_in_force({"model.reset": "hard", "model.decay_input": False}, verbose=False)
+    'by default, but model: decay_input false (--verbose lists all)'
+    """
+    if verbose:
+        return switches_text(resolved)
+    default = default_switches()
+    differing = {key: value for key, value in resolved.items() if value != default[key]}
+    but = f", but {switches_text(differing)}" if differing else ""
+    return f"by default{but} (--verbose lists all)"
+
+
 def of_the_network(switches: Sequence[str]) -> list[str]:
     """The switches that decide the result of one network, without those of training and search.
 
@@ -52,14 +68,16 @@ def of_the_network(switches: Sequence[str]) -> list[str]:
     return [switch for switch in switches if switch.startswith(("model.", "energy."))]
 
 
-def network_switches_text(resolved: Mapping[str, Value]) -> str:
-    """The values of the switches that decide the result of one network."""
-    return f"switches: {switches_text({key: resolved[key] for key in of_the_network(list(resolved))})}"
+def network_switches_text(recipe: Recipe, verbose: bool = False) -> str:
+    """The switches that decide the result of one network, as far as `switches_in_force` lists them."""
+    resolved = recipe.resolved_switches()
+    return f"switches: {switches_in_force({key: resolved[key] for key in of_the_network(list(resolved))}, verbose)}"
 
 
-def fidelity_notes(fidelity: str, switches: Sequence[str], resolved: Mapping[str, Value]) -> list[str]:
+def fidelity_notes(recipe: Recipe, verbose: bool = False) -> list[str]:
     """Notes under the table of one network: the fidelity with what differs from it, and the switches in force."""
-    return [f"fidelity: {fidelity_text(fidelity, of_the_network(switches))}", network_switches_text(resolved)]
+    named = fidelity_text(recipe.fidelity, of_the_network(recipe.switches()))
+    return [f"fidelity: {named}", network_switches_text(recipe, verbose)]
 
 
 def batchnorm_text(
@@ -82,17 +100,22 @@ def _fitness_text(alpha: float | None, normalise: str) -> str:
     return f"{weights[0]} (1 - energy) + {weights[1]} accuracy, min-max scaled ({normalise})"
 
 
-def provenance_panel(results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False) -> Panel:
-    """The panel 'How these numbers were obtained', one fact a line. sweep: whether alpha has several values."""
+def provenance_panel(
+    results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False, verbose: bool = False
+) -> Panel:
+    """The panel 'How these numbers were obtained', one fact a line.
+
+    sweep: whether alpha has several values. verbose: list every switch.
+    """
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)
-    for name, value in _lines(results, unit, sweep):
+    for name, value in _lines(results, unit, sweep, verbose):
         grid.add_row(Text(name, style="bold"), Text(value))
     return Panel(grid, title="How these numbers were obtained", title_align="left", expand=False)
 
 
-def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool) -> list[tuple[str, str]]:
+def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool, verbose: bool) -> list[tuple[str, str]]:
     p, recipe = results.provenance, results.recipe
     switches = recipe.resolved_switches()
     pricing = f"profile {recipe.energy.hardware.name}, convention {recipe.energy.named_convention.name}"
@@ -108,7 +131,7 @@ def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool) -> list
         *([("limits", ", ".join(results.limits))] if results.limits else []),
         ("engine", p.engine),
         ("weights", _weights_text(results)),
-        ("switches", switches_text(switches)),
+        ("switches", switches_in_force(switches, verbose)),
     ]
     notes = ("" if sweep else results.note, *selection_notes(p.split))
     return lines + [("note", note) for note in notes if note]

@@ -12,14 +12,17 @@ from autospikformer_cli.report.tables import plain_table
 from autospikformer_cli.runs.redundancy import Redundancy
 
 
-def redundancy_table(found: Redundancy) -> Table:
-    """The most and the least redundant channels side by side, each list from its extreme, with the mean SSIM."""
+def redundancy_table(found: Redundancy, verbose: bool = False) -> Table:
+    """The most and the least redundant channels side by side, each list from its extreme, with the mean SSIM.
+
+    verbose: list every switch.
+    """
     recipe, num = found.recipe, len(found.mean_ssim)
     notes = [
         f"mean over all {num} channels: {found.mean:.3f}; {len(found.images)} {found.images.split} images",
         "SSIM: rate maps over T, data range 1, 7 x 7 uniform window or the whole map where smaller",
         f"engine: {found.engine}",
-        *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
+        *fidelity_notes(recipe, verbose),
     ]
     table = plain_table(f"Redundancy of the embedding of {found.subnet}\n{found.origin}", "\n".join(notes))
     for name in ("Rank", "Most redundant\nchannel", "Mean SSIM", "Least redundant\nchannel", "Mean SSIM"):

@@ -22,8 +22,13 @@ from autospikformer_cli.wording import shortened
 BASELINE_LABEL = "baseline, no part of the population"
 
 
-def search_report(results: SearchResults, paper: PaperTable | None = None, top: int = 10) -> RenderableType:
-    """Everything that `aspk report` prints, energies in one unit. top: the most rows of the list of top accuracy."""
+def search_report(
+    results: SearchResults, paper: PaperTable | None = None, top: int = 10, verbose: bool = False
+) -> RenderableType:
+    """Everything that `aspk report` prints, energies in one unit.
+
+    top: the most rows of the list of top accuracy. verbose: list every switch.
+    """
     hypervolume = results.hypervolume
     ours = None if results.baseline is None else candidate_row(results.baseline, BASELINE_LABEL)
     front = [row_of_alike(alike) for alike in results.different_front]
@@ -36,7 +41,7 @@ def search_report(results: SearchResults, paper: PaperTable | None = None, top: 
         CandidateTable(f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
-        provenance_panel(results, unit),
+        provenance_panel(results, unit, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
 

@@ -50,6 +50,10 @@ class TimedStage(Protocol):
     def spikes(self) -> float | None:
         """Spikes; None for a stage without neurons."""
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of its operations."""
+
 
 def timing_table(title: str, stages: Sequence[TimedStage], notes: Sequence[str] = ()) -> Table:
     """Each stage with both times, their ratio, its input and its work; then the total, and the slower stages."""
@@ -72,6 +76,7 @@ def timing_document(stages: Sequence[TimedStage]) -> list[dict[str, object]]:
     return [
         {
             "stage": stage.name,
+            "layers": list(stage.layers),
             "event_driven_s": stage.event_driven_s,
             "dense_s": stage.dense_s,
             "ratio": _ratio([stage]),
@@ -93,8 +98,8 @@ def _ratio(stages: Sequence[TimedStage]) -> float:
 def _verdict(stages: Sequence[TimedStage]) -> list[str]:
     """The stages that are slower event by event, and why."""
     slower = [stage for stage in stages if _ratio([stage]) < 1]
-    dense = ", ".join(stage.name for stage in slower if stage.synaptic_events is not None)
-    others = ", ".join(stage.name for stage in slower if stage.synaptic_events is None)
+    dense = "; ".join(stage.name for stage in slower if stage.synaptic_events is not None)
+    others = "; ".join(stage.name for stage in slower if stage.synaptic_events is None)
     lines = [f"fires too densely to profit (ratio below 1): {dense}"] if dense else []
     lines += [f"slower, with no spikes to skip: {others}"] if others else []
     return lines or ["every stage profits (no ratio below 1)"]

@@ -114,7 +114,7 @@ def warm_engine(engine: Engine, say: Say) -> None:
         return
     from autospikformer_cli.engine.warming import warm
 
-    warm(engine, lambda total: say.progress("compiling the engine, once", total))
+    warm(engine, lambda total: say.progress("compiling the engine, once", total, unit="functions"))
 
 
 def make_evaluator(

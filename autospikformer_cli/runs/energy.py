@@ -74,7 +74,7 @@ def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:
             return known.measurements[subnet], f"measured by the search on {len(images)} {images.split} images"
     images = run.images(run.sample_split, run.recipe.search.images)
     evaluator = run.evaluator()
-    with run.say.progress(f"measuring {subnet}", len(images)) as progress:
+    with run.say.progress(f"measuring {subnet}", len(images), unit="images") as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
     return measurement, f"measured now on {len(images)} {images.split} images"
 

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Measurement, Provenance
+from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, TrainConfig, changed, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions, training_identity
@@ -30,6 +30,7 @@ from autospikformer_cli.store.predictions import PredictionTable
 from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
+from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -44,7 +45,6 @@ LONGEST_GENES = 120
 TIMING_PASSES = 5
 TIMING_BATCH = 32
 """Images at once, in a timing."""
-SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class EvaluationRun:
         """From the names of a subnet and a split. Raises UserError."""
         named = next((known for known in SPLITS if known == split), None)
         if named is None:
-            raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
+            raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
         chosen = select(subnet, run.recipe, run.path, run.search)
         return cls(run, chosen, run.asked_images(named, first), interruptible)
@@ -200,7 +200,7 @@ class EvaluationRun:
         batches = self.images.images[: num * size].split(size)
         frames = [to_frames(batch, self.run.description, compute.torch_device, compute.dtype) for batch in batches]
         statistics = evaluator.statistics(self.subnet)
-        with self.run.say.progress("timing", TIMING_PASSES + 1) as progress:
+        with self.run.say.progress("timing", TIMING_PASSES + 1, unit="passes") as progress:
             stages = time_stages(evaluator.engine, frames, self.subnet, statistics, TIMING_PASSES, progress.advance)
         threads = compute.threads
         taken = (
@@ -275,7 +275,7 @@ class EvaluationRun:
     def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> EvaluationResult:
         run = self.run
         evaluator = run.evaluator(supernet)
-        with run.say.progress(f"measuring {label}", len(self.images)) as progress:
+        with run.say.progress(f"measuring {label}", len(self.images), unit="images") as progress:
             result = evaluator.measure(self.subnet, self.images, progress.advance)
         measured = result.measurement
         date = datetime.now(UTC).isoformat(timespec="seconds")

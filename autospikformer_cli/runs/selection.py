@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import find_search, search_names
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -72,19 +73,32 @@ def select(text: str, recipe: Recipe, path: Path | None, search: str | None = No
         return Selection(space.require(parse_subnet(text)))
     if path is None:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
-        raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
+        near = did_you_mean(nearest_names(text, words))
+        raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", near or fix)
+    if text != "best" and (near := did_you_mean(nearest_names(text, ("best", *words)))):
+        raise UserError(f"{text!r} names no subnet", "--subnet", near)
     if text == "best":
         return _best(path, load_population(path, search))
+    near_ids: list[str] = []
     for population in _searches(path, text, search):
         ids = (text, text.removeprefix(f"{population.name}/"))
         found = next((candidate for candidate in population.candidates if candidate.id in ids), None)
         if found is not None:
             return _selection(found, population)
+        near_ids += _of_the_same_number(text, population)
     raise UserError(
         f"{text!r} is no candidate of {path}",
         "--subnet",
-        f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
+        did_you_mean(near_ids[:1])
+        or f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
     )
+
+
+def _of_the_same_number(text: str, population: Population) -> list[str]:
+    """The candidate of a number that is written otherwise: c17, 17 or C0017 for c0017."""
+    number = re.fullmatch(r"[a-zA-Z]?0*(\d+)", text)
+    ids = (each.id for each in population.candidates)
+    return [id_ for id_ in ids if number and re.fullmatch(rf"[a-zA-Z]?0*{number[1]}", id_)][:1]
 
 
 def _searches(path: Path, text: str, search: str | None) -> Iterator[Population]:

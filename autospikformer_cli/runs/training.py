@@ -145,10 +145,11 @@ class TrainingRun:
         done = state.epoch * len(images["train"]) + state.images
         warm_engine(self.compute.engine_for(trainer.supernet), self.say)
         pace = SavingPace(SECONDS_UNSAVED)
-        with self.interruptible() as stop, self.say.progress(label, total, start=done) as progress:
+        showing = self.say.progress(label, total, unit="images", start=done)
+        with self.interruptible() as stop, showing as progress:
 
             def step(report: StepReport) -> None:
-                progress.advance(report.images, loss=report.loss)
+                progress.advance(report.images, epoch=f"{report.epoch}/{self.recipe.train.epochs}", loss=report.loss)
 
             def accuracy() -> tuple[float | None, float | None]:
                 if "validation" not in images:

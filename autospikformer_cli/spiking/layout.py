@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -240,6 +240,18 @@ def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> li
     if shape.network == "transformer":
         return [replace(each, input_kind="real", runs="image", analog=True) for each in found]
     return found
+
+
+def firing_names(found: Iterable[Operation]) -> dict[str, str]:
+    """The name under which stores count a layer's spikes -> the name of the operation that feeds its neurons.
+
+    Spikes are counted after a BatchNorm, or after both attention products. Tables, charts and documents have the
+    operation's name.
+
+    >>> firing_names([_linear("block.0.mlp.fc1_linear", 4, 8, 16)])
+    {'block.0.mlp.fc1_bn': 'block.0.mlp.fc1_linear'}
+    """
+    return {each.norm or f"{each.name.rpartition('.')[0]}.attn": each.name for each in found if each.fires}
 
 
 def num_params(shape: NetworkShape, subnet: Subnet) -> int:

@@ -21,6 +21,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE
 from autospikformer_cli.store.searches import search_file, search_names
 from autospikformer_cli.store.supernet import SUPERNET_FILE
+from autospikformer_cli.wording import nearest_names
 
 RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
@@ -76,7 +77,8 @@ def resolve_run(run: RunPath) -> Path:
     path = named_run(run)
     if is_run(path):
         return path
-    fix = "list the runs: aspk runs"
+    near = nearest_names(path.name, [run.name for run in run_folders()])
+    fix = f"did you mean --run {runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
     if not path.is_dir():
         raise UserError(f"there is no run {path}, here or under {runs_folder()}", "--run", fix)
     raise UserError(f"{path} is not a run, it has no {SUPERNET_FILE}", "--run", fix)
@@ -94,9 +96,12 @@ def is_run(path: Path) -> bool:
     return (path / SUPERNET_FILE).is_file()
 
 
-def run_folders() -> list[Path]:
-    """All runs, the newest first: the one of which a store was written last; of equal ones, the last by name."""
-    folder = runs_folder()
+def run_folders(folder: Path | None = None) -> list[Path]:
+    """The runs in a folder, newest first: that of which a store was written last; of equal ones, the last by name.
+
+    folder: None for the folder of all runs.
+    """
+    folder = folder or runs_folder()
     runs = [run for run in folder.iterdir() if is_run(run)] if folder.is_dir() else []
     return sorted(runs, key=lambda run: (last_written(run), run.name), reverse=True)
 

@@ -38,8 +38,12 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """Result of one step. images: number of images trained on. loss: mean loss of its paths."""
+    """Result of one step.
 
+    epoch: from 1 on. images: number of images trained on. loss: mean loss of its paths.
+    """
+
+    epoch: int
     images: int
     loss: float
 
@@ -135,7 +139,7 @@ class Trainer:
                 images=state.images + len(rows),
                 seconds=state.seconds + time.perf_counter() - began,
             )
-            recorder.step(StepReport(len(rows), loss))
+            recorder.step(StepReport(state.epoch + 1, len(rows), loss))
             if state.step < self.steps:
                 recorder.between(state)
         largest, smallest = recorder.accuracy()

@@ -24,6 +24,7 @@ STOPPING = """
         "bad": typer.BadParameter("'x' is too short."),
         "end": EOFError("truncated"),
         "pipe": BrokenPipeError(),
+        "text": SystemExit("a plugin's last words"),
     }
 
     def stop(session: Session, way: str) -> int:
@@ -47,8 +48,45 @@ STOPPING = """
 )
 def test_exit_codes(aspk, command, way, exit_code, message) -> None:
     command("stop", STOPPING)
-    outcome = aspk("stop", way, "--json")
+    outcome = aspk("stop", way)
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (exit_code, "", message)
+    with_document = aspk("stop", way, "--json")
+    assert (with_document.exit_code, with_document.stderr) == (exit_code, message)
+    if way in ("nothing", "exit"):
+        assert with_document.stdout == ""
+
+
+def fault(error: str, where: str | None = None, fix: str | None = None) -> dict[str, str | None]:
+    return {"error": error, "where": where, "fix": fix}
+
+
+BUG = "this is a bug in aspk, or in one of its plugins: ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("way", "exit_code", "faults"),
+    [
+        ("user", 2, [fault("search.populaton is not a key", "mine.toml:14", "did you mean search.population?")]),
+        ("faults", 2, [fault("one"), fault("two", "--set seed=x")]),
+        ("bad", 2, [fault("invalid value: 'x' is too short", "aspk stop", "see aspk stop --help")]),
+        ("bug", 1, [fault(BUG)]),
+        ("interrupt", 130, [fault("interrupted")]),
+        ("text", 1, [fault("a plugin's last words")]),
+    ],
+)
+def test_with_json_an_error_is_one_document(aspk, command, way, exit_code, faults) -> None:
+    command("stop", STOPPING)
+    outcome = aspk("stop", way, "--json")
+    assert outcome.exit_code == exit_code
+    assert outcome.stderr
+    assert outcome.document == {"schema_version": 1, **faults[0], "exit_code": exit_code, "faults": faults}
+
+
+def test_with_json_a_mistake_in_the_command_line_is_a_document(aspk) -> None:
+    outcome = aspk("search", "--thread", "2", "--json")
+    assert (outcome.exit_code, outcome.document["where"]) == (2, "aspk search")
+    assert outcome.document["error"] == "no such option: --thread (Possible options: --threads)"
+    assert aspk("rnus", "--json").document["fix"] == "did you mean runs?"
 
 
 @pytest.mark.parametrize(
@@ -100,10 +138,39 @@ def test_completion_scripts(aspk, monkeypatch, shell) -> None:
     assert f"complete_{shell}" in outcome.stdout
 
 
-def test_a_closed_pipe_is_no_error() -> None:
-    program = f"{sys.executable} -c 'import sys; from autospikformer_cli.__main__ import main; sys.exit(main())' --help"
-    done = subprocess.run(
-        ["bash", "-c", f"{program} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=True
-    )
+ASPK = f"{sys.executable} -m autospikformer_cli"
+
+
+def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """What bash says of a line in which `aspk` is this program."""
+    return subprocess.run(["bash", "-c", line.replace("aspk", ASPK)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", ["--help", "recipes", "--version", "recipes show quickstart", "recipes --json"])
+def test_a_closed_pipe_is_no_error(words: str) -> None:
+    done = in_a_shell(f"aspk {words} | true; echo ${{PIPESTATUS[0]}}")
     assert done.stderr == ""
     assert done.stdout in {"141\n", "0\n"}
+
+
+@pytest.mark.parametrize("words", ["--help", "recipes", "--version", "recipes show quickstart", "runs --json"])
+def test_a_closed_standard_output_is_as_the_null_device(words: str) -> None:
+    done = in_a_shell(f"aspk {words} >&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_closed_standard_error_takes_nothing_from_standard_output() -> None:
+    done = in_a_shell("aspk recipes show quickstart 2>&-")
+    assert (done.returncode, done.stdout) == (0, in_a_shell("aspk recipes show quickstart").stdout)
+    done = in_a_shell("aspk rceipes 2>&-; echo $?")
+    assert (done.stdout, done.stderr) == ("2\n", "")
+    done = in_a_shell("aspk recipes >&- 2>&- <&-; echo $? >/dev/stderr")
+    assert done.stderr == "0\n"
+
+
+def test_an_output_that_cannot_be_written_is_said() -> None:
+    done = in_a_shell("aspk recipes >/dev/full; echo $?")
+    assert (done.stdout, done.stderr) == ("2\n", "error: the output cannot be written: no space left on device\n")
+    done = in_a_shell("aspk recipes 1</dev/null; echo $? >/dev/stderr")
+    assert done.stderr == "error: the output cannot be written: bad file descriptor\n2\n"
+    assert in_a_shell("aspk rceipes 2>/dev/full; echo $?").stdout == "2\n"

@@ -54,7 +54,7 @@ def test_a_good_plugin_has_the_shared_options(site: Site) -> None:
     install_good(site)
     assert site.aspk("greet", "world").stdout == "good is imported\nhello world\n"
     done = site.aspk("greet", "world", "--json", "--quiet")
-    assert done.stdout == 'good is imported\n{\n  "hello": "world",\n  "quiet": true\n}\n'
+    assert done.stdout == 'good is imported\n{\n  "schema_version": 1,\n  "hello": "world",\n  "quiet": true\n}\n'
     assert "--quiet" in site.aspk("greet", "--help").stdout
 
 
@@ -136,7 +136,7 @@ def test_two_strangers_with_one_name_are_both_named(site: Site) -> None:
 def test_our_commands_are_not_replaced(site: Site) -> None:
     site.install("aspk-thief", {"runs": "thief:greet"}, {"thief": GOOD})
     assert "Greet whoever is there." not in site.aspk("--help").stdout
-    assert site.aspk("runs", "--json").stdout == '{\n  "runs": []\n}\n'
+    assert site.aspk("runs", "--json").stdout == '{\n  "schema_version": 1,\n  "runs": []\n}\n'
 
 
 def test_completion_offers_names_and_survives_a_broken_plugin(site: Site, monkeypatch) -> None:

@@ -24,16 +24,16 @@ class Clock:
 
 def test_lines_are_few(capsys) -> None:
     clock = Clock()
-    with show_progress(Console(stderr=True), "training", 20, clock=clock) as progress:
+    with show_progress(Console(stderr=True), "training", 20, unit="images", clock=clock) as progress:
         for step in range(20):
             clock.now += 1.0
             progress.advance(loss=2.0 / (step + 1), val=50 + step)
     assert capsys.readouterr().err.splitlines() == [
-        "training: 0/20",
-        "training: 5/20, 1/s, 0:15 left, loss=0.4 val=54",
-        "training: 10/20, 1/s, 0:10 left, loss=0.2 val=59",
-        "training: 15/20, 1/s, 0:05 left, loss=0.1333 val=64",
-        "training: 20/20, 1/s, 0:20 in all, loss=0.1 val=69",
+        "training: 0/20 images",
+        "training: 5/20 images, 1/s, 0:15 left, loss=0.4 val=54",
+        "training: 10/20 images, 1/s, 0:10 left, loss=0.2 val=59",
+        "training: 15/20 images, 1/s, 0:05 left, loss=0.1333 val=64",
+        "training: 20/20 images, 1/s, 0:20 in all, loss=0.1 val=69",
     ]
 
 
@@ -78,13 +78,13 @@ def test_a_terminal_has_a_live_bar_with_rate_and_time_left() -> None:
     terminal = io.StringIO()
     clock = count(step=2.0)
     console = Console(file=terminal, force_terminal=True, width=120, color_system=None)
-    with show_progress(console, "training", 4, clock=lambda: float(next(clock))) as progress:
+    with show_progress(console, "training", 4, unit="images", clock=lambda: float(next(clock))) as progress:
         progress.advance(loss=0.5)
         progress.advance(2, loss=0.25)
     shown = terminal.getvalue()
     assert "training" in shown
     assert "━" in shown
-    assert "3/4" in shown
+    assert "3/4 images" in shown
     assert "/s, 0:0" in shown
     assert "loss=0.25" in shown
 
@@ -93,12 +93,12 @@ def test_a_narrow_terminal_cuts_nothing() -> None:
     terminal = io.StringIO()
     clock = count(step=2.0)
     console = Console(file=terminal, force_terminal=True, width=40, color_system=None)
-    with show_progress(console, "searching", 320, clock=lambda: float(next(clock))) as progress:
+    with show_progress(console, "searching", 320, unit="subnets", clock=lambda: float(next(clock))) as progress:
         progress.advance(120, generation="3/8", front=7, best="c0117, 98.33 %, 0.7133 µJ", hypervolume="0.9115")
     lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
     assert any("searching" in line and "120/320" in line and line.endswith("left") for line in lines)
     text = " ".join(lines)
-    assert all(value in text for value in ("generation=3/8", "front=7", "best=c0117", "hypervolume=0.9115"))
+    assert all(value in text for value in ("subnets", "generation=3/8", "front=7", "best=c0117", "hypervolume=0.9115"))
 
 
 def test_the_last_line_has_the_last_values(capsys) -> None:

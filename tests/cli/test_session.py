@@ -41,7 +41,7 @@ def test_defaults(aspk, command) -> None:
     command("show", SHOWING)
     outcome = aspk("show", "here", "--json")
     assert outcome.document == {
-        "run": "None", "overrides": [], "device": "cpu", "threads": "None", "precision": "float32",
+        "schema_version": 1, "run": "None", "overrides": [], "device": "cpu", "threads": "None", "precision": "float32",
         "engine": "None", "json": "True", "quiet": "False", "first": "here", "alpha": 0.5,
     }  # fmt: skip
     assert outcome.stderr == "a remark\n"
@@ -54,6 +54,7 @@ def test_every_option(aspk, command) -> None:
         *("--threads", "2", "--precision", "float64", "--engine", "dense", "--json", "--quiet", "--alpha", "1"),
     )
     assert outcome.document == {
+        "schema_version": 1,
         "run": "runs/x", "overrides": ["seed=3", "train.epochs=2"], "device": "cuda:1", "threads": "2",
         "precision": "float64", "engine": "dense", "json": "True", "quiet": "True", "first": "here", "alpha": 1.0,
     }  # fmt: skip
@@ -71,12 +72,18 @@ def test_all_faults_at_once(aspk, command) -> None:
     outcome = aspk(
         *("show", "here", "--device", "gpu", "--threads", "0", "--precision", "half", "--engine", "sparse", "--json")
     )
-    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.exit_code == 2
+    assert [fault["where"] for fault in outcome.document["faults"]] == [
+        "--device",
+        "--threads",
+        "--precision",
+        "--engine",
+    ]
     assert outcome.stderr == (
         "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
         "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"
-        "error: --precision: 'half' is not a precision\n  write float32 or float64\n"
-        "error: --engine: 'sparse' is not an engine\n  write event_driven or dense\n"
+        "error: --precision: 'half' is not a precision\n  choose float32 or float64\n"
+        "error: --engine: 'sparse' is not an engine\n  choose event_driven or dense\n"
     )
 
 
@@ -106,7 +113,7 @@ def test_threads_refused(threads: str) -> None:
 
 def test_the_document_is_json_or_a_bug(capsys) -> None:
     Session(json=True).emit({"a": [1, None]})
-    assert json.loads(capsys.readouterr().out) == {"a": [1, None]}
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, "a": [1, None]}
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
         Session(json=True).emit({"a": float("nan")})
 

@@ -20,8 +20,8 @@ Aspk = Callable[..., Any]
 def test_the_document(aspk: Aspk, trained: Path) -> None:
     document = aspk("analyze", "--images", "12", "--json").document
     assert set(document) == {
-        "origin", "subnet", "split", "images", "engine", "mean_ssim", "ssim_by_channel", "most", "least",
-        "fidelity", "switches", "resolved",
+        "schema_version", "origin", "subnet", "split", "images", "engine", "mean_ssim", "ssim_by_channel", "most",
+        "least", "fidelity", "switches", "resolved",
     }  # fmt: skip
     assert document["subnet"] == load_recipe("tiny.toml").space.search_space().largest().to_numbers()
     assert (document["split"], document["images"], document["engine"]) == ("validation", 12, "event_driven")

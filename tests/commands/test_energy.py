@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,7 +108,7 @@ def test_a_table_for_a_reader(aspk: Aspk) -> None:
         "input rates: 0.2 for every layer, given; convention sound, profile cmos45: 45 nm CMOS, 32-bit floating point "
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions, memory "
         "9.325 M parameters; as an ANN (Equation 4): 4.297 mJ, with 8 bits 0.2802 mJ, break-even at an input rate of "
-        "1.278, here 0.200 fidelity: sound switches: model: network spikformer, neuron lif, attention_scale 0.125"
+        "1.278, here 0.200 fidelity: sound switches: by default (--verbose lists all)"
     ) in text
     total = next(line.split() for line in done.stdout.splitlines() if line.startswith("total"))
     assert total[:3] == ["total", "934.0M", "746.2M"]
@@ -196,7 +197,7 @@ def test_other_subnets_are_measured_now(aspk: Aspk, searched: Path) -> None:
     before = (searched / FIRST).read_bytes()
     done = aspk("energy", "--subnet", smallest, "--json")
     assert done.document["rates"] == "measured now on 60 validation images"
-    assert f"measuring {smallest}: 0/60" in done.stderr
+    assert f"measuring {smallest}: 0/60 images" in done.stderr
     evaluated = aspk("evaluate", "--subnet", smallest, "--split", "validation", "--images", "60", "--json").document
     assert done.document["energy_j"] == evaluated["energy_j"]
     assert (searched / FIRST).read_bytes() == before
@@ -220,3 +221,25 @@ def test_a_missing_run(aspk: Aspk) -> None:
     done = aspk("energy")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == "error: there is no run under runs\n  train one first: aspk train quickstart\n"
+
+
+def test_a_layer_has_one_name_in_table_chart_heat_map_csv_and_document(aspk: Aspk, searched: Path) -> None:
+    pictures = ("--chart", "chart.svg", "--heatmap", "map.svg")
+    document = aspk("energy", "--subnet", "largest", *pictures, "--json").document
+    names = [layer["name"] for layer in document["layers"]]
+    firing = [name for name in names if name != "head" and not name.endswith("q@k")]
+    assert {"patch_embed.proj_conv1", "block.1.attn.q_linear", "block.1.attn.(q@k)@v", "head"} <= {*names}
+    assert list(document["step_rates"]) == firing
+    table = aspk("energy", "--subnet", "largest", "--ann", "--compare").stdout
+    first_words = [line.split()[0] for line in table.splitlines() if line.strip()]
+    assert [word for word in first_words if word in names] == [*names, *names]
+    records = aspk("energy", "--subnet", "largest", "--csv").stdout.splitlines()[1:]
+    assert [record.split(",")[2] for record in records] == names
+    for picture, drawn in (("chart.svg", names), ("map.svg", firing)):
+        axis = Path(picture).read_text().partition('<g id="matplotlib.axis_2">')[2]
+        texts = re.findall(r">([^<>]+)</text>", axis)
+        assert [text for text in texts if text in names][: len(drawn)] == drawn
+    stages = aspk("evaluate", "--subnet", "largest", "--images", "20", "--timing", "--json").document["timing"]
+    orders = {"q@k": "k@v", "(q@k)@v": "q@(k@v)"}  # the engine executes the other order here
+    executed = [next((n.replace(k, o) for k, o in reversed(orders.items()) if n.endswith(f".{k}")), n) for n in names]
+    assert [name for stage in stages for name in stage["layers"]] in (names, executed)

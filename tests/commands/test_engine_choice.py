@@ -161,7 +161,7 @@ def test_a_gpu_runs_the_dense_engine(aspk: Aspk, trained: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "fix"), [("event-driven", "did you mean event_driven?"), ("gpu", "write event_driven or dense")]
+    ("word", "fix"), [("event-driven", "did you mean event_driven?"), ("gpu", "choose event_driven or dense")]
 )
 def test_an_engine_that_is_none(word: str, fix: str, aspk: Aspk) -> None:
     done = aspk("search", "--engine", word)

@@ -243,7 +243,7 @@ def test_best_before_a_search(aspk: Aspk, trained: Path) -> None:
 def test_a_split_that_is_none(aspk: Aspk, trained: Path) -> None:
     done = aspk("evaluate", "--subnet", "largest", "--split", "dev")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: --split: 'dev' is not a split\n  choose test, validation, train\n"
+    assert done.stderr == "error: --split: 'dev' is not a split\n  choose test, validation or train\n"
 
 
 def test_a_missing_run(aspk: Aspk, own_folder: Path) -> None:

@@ -61,13 +61,13 @@ def test_one_step_and_one_generation(
     assert trained.exit_code == 0, trained.stderr
     assert trained.document["steps"] == 1
     assert "is incomplete" in trained.stderr
-    assert "Frames of" in trained.stderr
+    assert "frames of" in trained.stderr
     run = Path("runs") / recipe
     assert set(load_checkpoint(run).splits) == {"train", "validation"}
 
     searched = aspk("search", "--json")
     assert searched.exit_code == 0, searched.stderr
-    assert "Frames of" not in searched.stderr
+    assert "frames of" not in searched.stderr
     population = load_population(run)
     assert len(population.candidates) == 4
     assert population.provenance.frames == 4

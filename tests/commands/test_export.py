@@ -34,7 +34,8 @@ SUBNET = "(1, 3, 2, 0.8, 1.5, 2, 16)"
 WIDE = "(1, 2, 4, 1, 2, 2, 24)"
 KEYS = {
     "run", "subnet", "file", "format", "folded", "precision", "parameters", "images_compared", "max_difference",
-    "same_predictions", "predicted_classes", "sha256", "fidelity", "switches", "resolved",
+    "same_predictions", "predicted_classes", "silent_layers", "silent_blocks", "sha256", "fidelity", "switches",
+    "resolved", "schema_version",
 }  # fmt: skip
 
 

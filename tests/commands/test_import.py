@@ -172,6 +172,7 @@ def test_what_is_said(aspk: Aspk, state: State) -> None:
         "(statistics come with the checkpoint)\n"
     )
     assert aspk(*IMPORT, "--json", "--quiet").document == {
+        "schema_version": 1,
         "run": "runs/model-2",
         "recipe": "tiny",
         "file": "model.pth",

@@ -57,8 +57,8 @@ def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> No
     shown = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--quiet")
     words = " ".join(shown.stdout.split())
     assert "sound, but model.decay_input = false switches" in words
-    assert "switches: model: network spikformer, neuron lif" in words
-    assert "decay_input false, fires_at reach" in words
+    differing = "model: evaluation_batch 512, decay_input false"
+    assert words.endswith(f"switches: by default, but {differing} (--verbose lists all)")
 
 
 def test_a_fidelity_is_laid_over_a_run(aspk: Aspk, trained: Path) -> None:
@@ -78,7 +78,11 @@ def test_every_document_and_table_names_the_switches(command: str, aspk: Aspk, s
     named = done.document.get("provenance", done.document)
     recipe = recipe_from_toml(load_population(searched).recipe_toml)
     assert {key: named[key] for key in ("fidelity", "switches", "resolved")} == recipe.fidelity_document()
-    words = " ".join(aspk(command, "--quiet").stdout.replace("│", " ").split())
+    shown = (aspk(command, "--quiet", *verbose).stdout for verbose in ((), ("--verbose",)))
+    short, words = (" ".join(each.replace("│", " ").split()) for each in shown)
+    of_the_search = "; search: parents 3" if command == "report" else ""
+    assert f"by default, but model: evaluation_batch 512{of_the_search} (--verbose lists all)" in short
+    assert "first_layer_steps" not in short
     assert (f"sound, but {PARENTS}" in words) is (command == "report")
     assert ("p_mutation 0.4; energy: convention sound" in words) is (command == "report")
     assert "; energy: convention sound, profile cmos45, first_layer_steps once, residual ac, order qk_v" in words

@@ -113,9 +113,9 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
         done.stdout,
     )
     lines = done.stderr.splitlines()
-    assert lines[:2] == ["measuring 6 subnets on 60 validation images each", "searching: 0/6"]
+    assert lines[:2] == ["measuring 6 subnets on 60 validation images each", "searching: 0/6 subnets"]
     assert re.fullmatch(
-        r"searching: 6/6, .*/s, [\d:]+ in all, generation=1/1 front=\d best=c000\d, [\d.]+ %, [\d.]+ [mµn]J "
+        r"searching: 6/6 subnets, .*/s, [\d:]+ in all, generation=1/1 front=\d best=c000\d, [\d.]+ %, [\d.]+ [mµn]J "
         r"hypervolume=0\.\d{4}",
         lines[-2],
     )
@@ -336,7 +336,7 @@ def test_candidates_as_parquet(aspk: Aspk, searched: Path, searched_once: Once) 
     if aspk("parquet", "--help").exit_code != 0:
         pytest.skip("aspk-parquet is not installed")
     done = aspk("parquet", "--json")
-    assert done.document == {"file": "runs/tiny/candidates.parquet", "candidates": 18}
+    assert done.document == {"schema_version": 1, "file": "runs/tiny/candidates.parquet", "candidates": 18}
     rows = {row["id"]: row for row in parquet.read_table(done.document["file"]).to_pylist()}
     assert len(rows) == 18
     for candidate in searched_once[1]["candidates"]:

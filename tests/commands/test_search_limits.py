@@ -30,7 +30,7 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_limits_are_kept_stored_and_shown(aspk: Aspk, trained: Path) -> None:
-    done = aspk("search", "--max-time-step", "2", "--max-params", "9e3", "--max-energy", "1", "--json")
+    done = aspk("search", "--max-time-step", "2", "--max-params", "9k", "--max-energy", "1e6 uJ", "--json")
     assert done.exit_code == 0
     population = load_population(trained)
     assert {c.subnet.time_step for c in population.candidates} == {2}
@@ -127,8 +127,14 @@ def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searc
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--max-params", "9kB"),
+         ('--max-params 9kB: search.limits.params: "9kB" is not a count\n'
+          "  write a number, such as 50000, or one with k, M, G or T")),
+        (("--set", 'search.limits.energy="1uW"'),
+         ('--set search.limits.energy="1uW": search.limits.energy: "1uW" is not an energy\n'
+          "  write joules, such as 1e-6, or a number with J, mJ, uJ, nJ, pJ or fJ")),
         (("--max-params=-1",),
-         "--max-params -1: search.limits.params is -1.0, it must be greater than 0"),
+         "--max-params -1: search.limits.params is \"-1\", it must be greater than 0"),
         (("--set", "search.limits.parms=3"),
          ("--set search.limits.parms=3: search.limits.parms: \"parms\" is not one of energy, firing_rate, params, "
           "sops, time_step, top1\n  did you mean \"params\"?")),

@@ -35,7 +35,8 @@ def test_a_silent_block_is_named_wherever_its_network_is_chosen(aspk: Aspk, dead
     assert searched.exit_code == 0, searched.stderr
     for candidate in searched.document["candidates"]:
         assert candidate["silent_blocks"] == [1]
-        assert set(candidate["silent_layers"]) >= {"block.1.attn.q_bn", "block.1.mlp.fc2_bn"}
+        silent = {"block.1.attn.q_linear", "block.1.attn.(q@k)@v", "block.1.mlp.fc2_linear"}
+        assert set(candidate["silent_layers"]) >= silent
     best = searched.document["candidates"][0]["id"]
     assert f"! {WARNING}: {best} (block 1); --set search.limits.min_block_rate=0.001" in aspk("search").stdout
     assert f"! {WARNING}: {best} (block 1)" in " ".join(aspk("report").stdout.split())

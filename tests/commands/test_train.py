@@ -29,7 +29,8 @@ def test_the_document_says_what_was_trained(trained_once: tuple[Path, Any]) -> N
     stored = load_checkpoint(run)
 
     assert set(document) == {
-        "run", "recipe", "epochs", "steps", "images_per_second", "val_top1_largest", "val_top1_smallest", "fidelity",
+        "schema_version", "run", "recipe", "epochs", "steps", "images_per_second",
+        "val_top1_largest", "val_top1_smallest", "fidelity",
         "switches", "resolved",
     }  # fmt: skip
     assert document["run"] == str(run)
@@ -68,9 +69,11 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk) -> None:
         done.stdout,
     )
     lines = done.stderr.splitlines()
-    assert re.fullmatch(r"training tiny: 0/\d+", lines[0])
+    assert re.fullmatch(r"training tiny: 0/\d+ images", lines[0])
     assert re.fullmatch(
-        r"training tiny: (\d+)/\1, .*/s, [\d:]+ in all, loss=[\d.]+ val_largest=[\d.]+ val_smallest=[\d.]+", lines[-2]
+        r"training tiny: (\d+)/\1 images, .*/s, [\d:]+ in all, epoch=1/1 loss=[\d.]+ val_largest=[\d.]+ "
+        r"val_smallest=[\d.]+",
+        lines[-2],
     )
     assert lines[-1] == "next: aspk search --run runs/tiny"
 
@@ -135,6 +138,7 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
     space = recipe.space.search_space()
     images = len(load_split(recipe.data, recipe.seed, "train"))
     assert plan == {
+        "schema_version": 1,
         "subnets": 2 * 2 * (100 + 100**2),  # 2 ratios x 2 head counts x 5 thresholds x 5 taus a block
         "params_smallest": num_params(shape, space.smallest()),
         "params_largest": num_params(shape, space.largest()),

@@ -25,12 +25,12 @@ class Shown:
     """What was told of the progress."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int]] = []
+        self.told: list[tuple[str, int, str]] = []
         self.done = 0
 
     @contextmanager
-    def __call__(self, description: str, total: int) -> Iterator[Shown]:
-        self.told.append((description, total))
+    def __call__(self, description: str, total: int, unit: str = "") -> Iterator[Shown]:
+        self.told.append((description, total, unit))
         yield self
 
     def advance(self, n: int = 1, **shown: Any) -> None:
@@ -73,7 +73,7 @@ def failure(settings: Any) -> str:
 def test_frames_are_those_of_the_recordings_and_are_made_once(config, tree: Path) -> None:
     settings, shown = config(dataset="nmnist", root=str(tree), validation=0.4), Shown()
     sets = [load_split(settings, 0, split, progress=shown) for split in ("train", "validation")]
-    assert shown.told == [("Frames of N-MNIST", 30)]
+    assert shown.told == [("frames of N-MNIST", 30, "recordings")]
     assert shown.done == 30
     assert len(kept(tree)) == 1
     assert kept(tree)[0].startswith("nmnist-train-")
@@ -242,7 +242,7 @@ def main():
             while not go_on.exists():
                 time.sleep(0.01)
 
-    def progress(description, total):
+    def progress(description, total, unit=""):
         told.append(description)
         print(description, flush=True)
         return nullcontext(Shown())
@@ -252,7 +252,7 @@ def main():
     cache = building.cache_folder(root, None)
     rows = np.arange(len(listing.recordings))
     frames, _ = building.read_or_make("dvs128-gesture", "train", listing, framing, cache, rows, progress)
-    made = sum(description.startswith("Frames of") for description in told)
+    made = sum(description.startswith("frames of") for description in told)
     print(hashlib.sha256(frames.tobytes()).hexdigest(), made, flush=True)
 
 if __name__ == "__main__":
@@ -286,10 +286,10 @@ def test_of_two_processes_one_makes_the_frames_and_the_other_waits(
     go_on = tmp_path / "go_on"
     with started(program, gestures, 2**30, go_on) as first:
         assert first.stdout is not None
-        assert [first.stdout.readline() for _ in range(2)] == ["Frames of DVS128 Gesture\n", "advance\n"]
+        assert [first.stdout.readline() for _ in range(2)] == ["frames of DVS128 Gesture\n", "advance\n"]
         with started(program, gestures, 2**30, go_on) as second:
             assert second.stdout is not None
-            assert second.stdout.readline() == "Waiting for another process that makes frames of DVS128 Gesture\n"
+            assert second.stdout.readline() == "waiting for another process that makes frames of DVS128 Gesture\n"
             go_on.touch()
             ends = [process.communicate(timeout=patience) for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], ends
@@ -306,7 +306,7 @@ def test_a_process_that_is_ended_leaves_nothing_half(
     with started(program, gestures, 1, tmp_path / "never") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["Frames of DVS128 Gesture\n", "advance\n"]
+        assert [process.stdout.readline() for _ in range(2)] == ["frames of DVS128 Gesture\n", "advance\n"]
         group = process.pid
         if ending == signal.SIGKILL:
             process.kill()

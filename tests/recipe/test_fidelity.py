@@ -25,7 +25,7 @@ from autospikformer_cli.recipe.fidelity import (
     Fidelity,
     Switch,
 )
-from autospikformer_cli.recipe.whole import SECTIONS
+from autospikformer_cli.recipe.whole import SECTIONS, default_switches
 
 FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
 NAMES: tuple[Fidelity, ...] = ("sound", "paper", "authors")
@@ -310,3 +310,16 @@ def test_the_document_names_fidelity_switches_and_every_value() -> None:
     assert (document["fidelity"], document["switches"]) == ("authors", ["search.alpha = 0.25"])
     assert document["resolved"] == recipe.resolved_switches()
     assert json.loads(json.dumps(document)) == document
+
+
+def test_the_default_of_every_switch() -> None:
+    recipe = load_recipe("quickstart")
+    defaults = default_switches()
+    assert set(defaults) == set(recipe.resolved_switches())
+    differing = {key for key, value in recipe.resolved_switches().items() if value != defaults[key]}
+    assert differing == {"search.parents", "model.evaluation_batch"}
+    changes = {"model.reset": "soft", "energy.order": "q_kv", "energy.profile": "loihi", "energy.convention": "paper"}
+    other = load_recipe("quickstart", changes).resolved_switches()
+    assert {key for key, value in other.items() if value != defaults[key]} == {
+        *changes, *differing, "energy.event_input", "energy.head"
+    }  # fmt: skip

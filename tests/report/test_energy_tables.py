@@ -55,29 +55,26 @@ LAYERS = [
 def test_energy_by_layer_with_subtotals(render: Render) -> None:
     assert render(energy_table("Energy of (2, ...)", LAYERS, ["not counted: pooling"]), 80) == [
         "Energy of (2, ...)",
-        "                                  Non-                             Energy  Share",
-        "Layer               MACs   Rate   zero  T    SOPs     ACs    MULs    (µJ)    (%)",
-        "────────────────────────────────────────────────────────────────────────────────",
-        "stem",
-        "proj_conv         1.000k      –      –  1       –       0  1.000k  0.0046    2.1",
-        "rpe_conv          20.00k  0.250  0.250  4  20.00k  20.00k       0  0.0180    8.1",
-        "stem subtotal     21.00k                   20.00k  20.00k  1.000k  0.0226   10.2",
+        "                                     Non-                        Energy Share",
+        "Layer                    MACs  Rate  zero T   SOPs    ACs   MULs   (µJ)   (%)",
+        "─────────────────────────────────────────────────────────────────────────────",
+        "patch_embed.proj_conv  1.000k     –     – 1      –      0 1.000k 0.0046   2.1",
+        "patch_embed.rpe_conv   20.00k 0.250 0.250 4 20.00k 20.00k      0 0.0180   8.1",
+        "stem subtotal          21.00k               20.00k 20.00k 1.000k 0.0226  10.2",
         "",
-        "block 0",
-        "attn.q_linear     30.00k  1.500  0.750  4  180.0k  180.0k       0  0.1620   73.3",
-        "attn.q@k          2.000k  0.100  0.100  4     800     800       0  0.0007    0.3",
-        "block 0 subtotal  32.00k                   180.8k  180.8k       0  0.1627   73.6",
+        "block.0.attn.q_linear  30.00k 1.500 0.750 4 180.0k 180.0k      0 0.1620  73.3",
+        "block.0.attn.q@k       2.000k 0.100 0.100 4    800    800      0 0.0007   0.3",
+        "block 0 subtotal       32.00k               180.8k 180.8k      0 0.1627  73.6",
         "",
-        "block 1",
-        "mlp.fc1_linear    10.00k  0.500  0.250  4  20.00k  20.00k       0  0.0180    8.1",
-        "mlp.fc2_linear    10.00k  0.000  0.000  4       0       0       0  0.0000    0.0",
-        "block 1 subtotal  20.00k                   20.00k  20.00k       0  0.0180    8.1",
+        "block.1.mlp.fc1_linear 10.00k 0.500 0.250 4 20.00k 20.00k      0 0.0180   8.1",
+        "block.1.mlp.fc2_linear 10.00k 0.000 0.000 4      0      0      0 0.0000   0.0",
+        "block 1 subtotal       20.00k               20.00k 20.00k      0 0.0180   8.1",
         "",
-        "blocks subtotal   52.00k                   200.8k  200.8k       0  0.1807   81.8",
+        "blocks subtotal        52.00k               200.8k 200.8k      0 0.1807  81.8",
         "",
-        "head              3.840k      –      –  1       –       0  3.840k  0.0177    8.0",
+        "head                   3.840k     –     – 1      –      0 3.840k 0.0177   8.0",
         "",
-        "total             76.84k                   220.8k  220.8k  4.840k  0.2210  100.0",
+        "total                  76.84k               220.8k 220.8k 4.840k 0.2210 100.0",
         "not counted: pooling",
     ]
 
@@ -88,17 +85,16 @@ def test_memory_and_neurons_are_parts_of_the_energy_and_unpriced_is_no_zero(rend
     head = replace(LAYERS[-1], compute_j=0.0, unpriced=3840.0)
     assert render(energy_table("Energy", [unpriced, spiking, head], unit=EnergyUnit("nJ", 1e-9, 1)), 100) == [
         "Energy",
-        "                               Non-                             Memory  Neurons  Energy  Share",
-        "Layer            MACs   Rate   zero  T    SOPs     ACs    MULs    (nJ)     (nJ)    (nJ)    (%)",
-        "──────────────────────────────────────────────────────────────────────────────────────────────",
-        "stem",
-        "proj_conv      1.000k      –      –  1       –       0  1.000k     0.0      2.0       –      –",
-        "rpe_conv       20.00k  0.250  0.250  4  20.00k  20.00k       0    30.0      4.0    52.0   96.3",
-        "stem subtotal  21.00k                   20.00k  20.00k  1.000k    30.0      6.0    54.0  100.0",
+        "                                    Non-                        Memory Neurons Energy Share",
+        "Layer                   MACs  Rate  zero T   SOPs    ACs   MULs   (nJ)    (nJ)   (nJ)   (%)",
+        "───────────────────────────────────────────────────────────────────────────────────────────",
+        "patch_embed.proj_conv 1.000k     –     – 1      –      0 1.000k    0.0     2.0      –     –",
+        "patch_embed.rpe_conv  20.00k 0.250 0.250 4 20.00k 20.00k      0   30.0     4.0   52.0  96.3",
+        "stem subtotal         21.00k               20.00k 20.00k 1.000k   30.0     6.0   54.0 100.0",
         "",
-        "head           3.840k      –      –  1       –       0  3.840k     0.0      0.0       –      –",
+        "head                  3.840k     –     – 1      –      0 3.840k    0.0     0.0      –     –",
         "",
-        "total          24.84k                   20.00k  20.00k  4.840k    30.0      6.0    54.0  100.0",
+        "total                 24.84k               20.00k 20.00k 4.840k   30.0     6.0   54.0 100.0",
     ]
 
 
@@ -119,7 +115,7 @@ def test_the_paper_s_network_keeps_its_numbers_whole(profile: str, render: Rende
     wide, narrow = (render(energy_table("Energy", layers), width) for width in (100, 80))
     assert max(map(len, wide)) <= 100
     assert max(map(len, narrow)) <= 80
-    assert any(line.startswith("attn.proj_linear ") for line in wide), "no name folds in 100 columns"
+    assert any(line.startswith("block.0.attn.proj_linear ") for line in wide), "no name folds in 100 columns"
     numbers = [[number for line in lines for number in numbers_of(line)] for lines in (wide, narrow)]
     assert numbers[0] == numbers[1]
     assert len(numbers[0]) > 38 * 6
@@ -131,12 +127,12 @@ def test_another_network_is_grouped_where_groups_help(render: Render) -> None:
     layers = [spikes(name, 1_000, 0.5, 0.5) for name in names]
     lines = render(energy_table("Energy", layers), 80)
     assert [line.split("  ")[0] for line in lines[4:]] == [
-        *("features", "0", "3", "features subtotal", ""),
-        *("fc", "0", "1", "fc subtotal", ""),
+        *("features.0", "features.3", "features subtotal", ""),
+        *("fc.0", "fc.1", "fc subtotal", ""),
         *("out", "readout", "", "total"),
     ]
     apart = ["conv1.0", "conv1.1", "fc1", "fc2"]
-    assert [group.labels for group in groups_of(apart)] == [tuple(apart)]
+    assert [(group.name, group.places) for group in groups_of(apart)] == [("", range(4))]
     assert groups_of([]) == []
 
 
@@ -147,7 +143,7 @@ def test_no_energy_at_all(render: Render) -> None:
 
 def test_an_energy_table_names_its_switches(render: Render) -> None:
     recipe = load_recipe("quickstart", ['energy.residual="mac"', "search.parents=20"])
-    notes = fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())
+    notes = fidelity_notes(recipe, verbose=True)
     lines = render(energy_table("Energy", LAYERS, notes=notes), 80)
     text = " ".join(" ".join(lines).split())
     assert 'fidelity: sound, but energy.residual = "mac" switches: model: network spikformer' in text
@@ -176,9 +172,8 @@ def test_the_ann_beside_the_spiking_network(render: Render) -> None:
         "                                 Break-  Spiking      ANN  ANN 8-bit        ×",
         "Layer                      Rate    even     (µJ)     (µJ)       (µJ)  spiking",
         "─────────────────────────────────────────────────────────────────────────────",
-        "stem",
-        "proj_conv                     –       –  0.00400  0.00400    0.00020     1.00",
-        "rpe_conv                  0.250   1.278  0.01800  0.09200    0.00460     5.11",
+        "patch_embed.proj_conv         –       –  0.00400  0.00400    0.00020     1.00",
+        "patch_embed.rpe_conv      0.250   1.278  0.01800  0.09200    0.00460     5.11",
         "",
         "head                          –       –  0.00800  0.00800    0.00040     1.00",
         "",
@@ -202,8 +197,8 @@ def test_an_ann_without_figures_has_dashes(render: Render) -> None:
         COMPARISON, layers=tuple(layers), energy_int8_j=None, ann_j=None, ann_int8_j=None, break_even_rate=None
     )
     cells = [line.split() for line in render(ann_table("Energy", nothing), 80)]
-    assert ["proj_conv", *"––––––"] in cells
-    assert ["rpe_conv", "0.250", "–", "18.000", "–", "–", "–"] in cells
+    assert ["patch_embed.proj_conv", *"––––––"] in cells
+    assert ["patch_embed.rpe_conv", "0.250", "–", "18.000", "–", "–", "–"] in cells
     assert ["spiking", "30.000", "1.00"] in cells
     assert ["ANN", "(Equation", "4)", "–", "–"] in cells
     assert not any("paper" in line for line in cells)

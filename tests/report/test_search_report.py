@@ -56,8 +56,8 @@ def panel_of(render: Render, width: int, bounds: Bounds | None = None, **keys: A
 def test_how_numbers_were_obtained(render: Render) -> None:
     lines = panel_of(render, 100, Bounds((74.0, 80.0), (448e-6, 925e-6)), note=NOTE)
     facts = [line.strip("│ ") for line in lines if "switches" not in line]
-    assert facts[:10] == [
-        "╭─ How these numbers were obtained ────────────────────────────────────────────────────────────────╮",
+    assert lines[0].startswith("╭─ How these numbers were obtained ──")
+    assert facts[1:10] == [
         "accuracy   500 validation images of cifar100; interval: 95 %, binomial (Wilson)",
         "BatchNorm  recalibrate on 256 training images",
         "energy     joules an image, profile cmos45, convention sound",
@@ -73,7 +73,7 @@ def test_how_numbers_were_obtained(render: Render) -> None:
 
 def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
     text = "\n".join(panel_of(render, 100, batchnorm="batch", calibration_images=0))
-    assert "BatchNorm  batch (statistics of each batch of 64 images: results depend on its size)  " in text
+    assert "BatchNorm  batch (statistics of each batch of 64 images: results depend on its size)" in text
     assert "bounds     each generation's own" in text
     assert "limits" not in text
     assert "note" not in text
@@ -81,7 +81,11 @@ def test_what_does_not_apply_is_not_claimed(render: Render) -> None:
 
 def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     recipe = load_recipe("quickstart", {"search.parents": 11, "energy.residual": "mac"})
-    lines = panel_of(render, 80, recipe=recipe, note=NOTE)
+    short = " ".join(" ".join(line.strip("│ ") for line in panel_of(render, 80, recipe=recipe)).split())
+    differing = "model: evaluation_batch 512; search: parents 11; energy: residual mac"
+    assert f"by default, but {differing} (--verbose lists all)" in short
+    results = results_of(Scores((), None), recipe=recipe, note=NOTE)
+    lines = render(provenance_panel(results, verbose=True), 80)
     text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
     assert 'fidelity sound, but search.parents = 11, energy.residual = "mac" F_AEB' in text
     assert "switches model: network spikformer, neuron lif, attention_scale 0.125," in text
@@ -90,7 +94,7 @@ def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     assert "energy: convention sound, profile cmos45, first_layer_steps once, residual mac, order qk_v, " in text
     assert "rate layer, border ignored, batchnorm_folded true, head true note" in text
     assert max(map(len, lines)) <= 80
-    assert max(len(line) for line in panel_of(render, 200, recipe=recipe)) == 100
+    assert max(len(line) for line in render(provenance_panel(results, verbose=True), 200)) == 100
     document = results_of(Scores((), None), recipe=recipe).provenance_document()
     assert (document["fidelity"], document["switches"]) == ("sound", recipe.switches())
     assert document["resolved"] == recipe.resolved_switches()

@@ -196,7 +196,10 @@ def test_an_evaluation(render: Render) -> None:
 def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(render: Render) -> None:
     recipe = load_recipe("quickstart", ['fidelity="authors"', "search.alpha=0.25", "model.detach_reset=false"])
     authors, tuned = evaluation_of(recipe), evaluation_of(recipe, FineTuning(2, False, ""))
-    lines = render(evaluation_table("Evaluation of best", [authors, tuned]), 80)
+    short = " ".join(" ".join(render(evaluation_table("Evaluation of best", [authors, tuned]), 80)).split())
+    differing = "detach_reset false, threshold_scope fc1, searched_heads false, batchnorm batch"
+    assert short.endswith(f"switches: by default, but model: evaluation_batch 512, {differing} (--verbose lists all)")
+    lines = render(evaluation_table("Evaluation of best", [authors, tuned], verbose=True), 80)
     text = " ".join(" ".join(lines).split())
     assert "statistics of each batch of 360" in " ".join(line[24:50].strip() for line in lines)
     assert "authors, but model.de" in text

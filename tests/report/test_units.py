@@ -1,10 +1,11 @@
 """Prefixes, chosen once for a table."""
 
 from math import inf, nan
+from typing import Any
 
 import pytest
 
-from autospikformer_cli.units import energy_unit, format_count, format_energy, format_share
+from autospikformer_cli.units import energy_unit, format_count, format_energy, format_share, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,25 @@ def test_a_count_has_four_significant_digits(count: float, shown: str) -> None:
 
 def test_a_rate_that_is_missing_is_a_dash() -> None:
     assert [format_share(value) for value in (0.25, None, nan)] == ["0.250", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "number"),
+    [
+        ("1uJ", "J", 1e-6), ("1 µJ", "J", 1e-6), ("1\u03bcJ", "J", 1e-6), ("0.1uJ", "J", 1e-7), ("2.5mJ", "J", 2.5e-3),
+        ("3nJ", "J", 3e-9), ("4pJ", "J", 4e-12), ("1J", "J", 1.0), ("1e-6", "J", 1e-6), ("50k", "", 5e4),
+        ("50K", "", 5e4), ("1.5 M", "", 1.5e6), ("2G", "", 2e9), ("60000", "", 6e4), ("1_000", "", 1e3),
+    ],
+)  # fmt: skip
+def test_quantities_are_read_exactly(text: str, unit: Any, number: float) -> None:
+    assert parse_quantity(text, unit) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("1u", "J"), ("1uW", "J"), ("1kJ", "J"), ("J", "J"), ("", "J"), ("nan", "J"), ("1 u J", "J"), ("50kB", ""),
+     ("5m", ""), ("k", ""), ("five", ""), ("inf", ""), ("1,5k", ""), ("5 k k", "")],
+)  # fmt: skip
+def test_other_texts_are_no_quantities(text: str, unit: Any) -> None:
+    with pytest.raises(ValueError, match=r"^write (joules|a number), such as"):
+        parse_quantity(text, unit)

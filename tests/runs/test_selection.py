@@ -29,7 +29,7 @@ def test_the_baseline_is_the_recipes() -> None:
     assert str(select("baseline", recipe, None).subnet) == "(1, 3, 4, 1.4, 5, 3, 40)"
 
 
-@pytest.mark.parametrize("text", ["best", "c0001", "larges", ""])
+@pytest.mark.parametrize("text", ["best", "c0001", "dense", ""])
 def test_a_recipe_alone_has_no_candidates(text: str) -> None:
     with pytest.raises(UserError) as caught:
         select(text, load_recipe("quickstart"), None)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from autospikformer_cli.measurement import SpikeCount
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
-from autospikformer_cli.spiking.layout import NetworkShape, Order, num_neurons, num_params, operations
+from autospikformer_cli.spiking.layout import NetworkShape, Order, firing_names, num_neurons, num_params, operations
 from autospikformer_cli.spiking.memory import evaluation_bytes, training_bytes
 from autospikformer_cli.spiking.normalisation import BatchStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
@@ -290,3 +291,12 @@ def test_memory_grows_with_what_is_kept() -> None:
     assert training_bytes(shape, subnet, 128, 4) == 4 * (4 * weights + 3 * neurons * 4 * 128)
     assert evaluation_bytes(shape, subnet, 64, 8, 8) == 8 * (weights + 4 * 192 * 1024 * 4 * 64)
     assert evaluation_bytes(shape, subnet, 64, 4, 1) == 4 * weights + 4 * 192 * 1024 * 4 * 64
+
+
+def test_a_layer_of_neurons_is_named_by_what_feeds_it() -> None:
+    shape, subnet = NetworkShape(8, 1, 10, 16), parse_subnet("(2, 2, 2, 2, 2, 1, 1, 2, 2, 4, 16)")
+    names = firing_names(operations(shape, subnet))
+    assert len(names) == 5 + 2 * 7
+    for counted, name in names.items():
+        assert SpikeCount(counted, (1,), 1).operation == name
+    assert firing_names(operations(shape, subnet, "q_kv"))["block.0.attn.attn"] == "block.0.attn.q@(k@v)"

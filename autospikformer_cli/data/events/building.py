@@ -29,8 +29,8 @@ from autospikformer_cli.say import Progress
 from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
 from autospikformer_cli.wording import shortened
 
-ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
-"""A function progress(description, total), such as `Say.progress`."""
+ShowProgress = Callable[..., AbstractContextManager[Progress]]
+"""A function progress(description, total, unit=...), such as `Say.progress`."""
 
 BuiltRow = PackedRow | UserError
 
@@ -70,7 +70,7 @@ def read_or_make(
     path = cache / f"{dataset}-{part}-{_text_hash(made_from)[:24]}.h5"
     if not path.is_file():
         title = LAYOUTS_BY_DATASET[dataset].title
-        with lock_frames(path, lambda: progress(f"Waiting for another process that makes frames of {title}", 1)):
+        with lock_frames(path, lambda: progress(f"waiting for another process that makes frames of {title}", 1)):
             if not path.is_file():
                 _make(dataset, listing, framing, path, made_from, progress)
     return read_frames(path, made_from, rows)
@@ -117,7 +117,7 @@ def _make(
     recordings, title = listing.recordings, LAYOUTS_BY_DATASET[dataset].title
     results = _results(dataset, recordings, framing)
     try:
-        with progress(f"Frames of {title}", len(recordings)) as shown, closing(results):
+        with progress(f"frames of {title}", len(recordings), unit="recordings") as shown, closing(results):
             rows = _sound(results, title, len(recordings), shown)
             write_frames(path, made_from, framing.shape, rows, len(recordings))
     except KeyboardInterrupt:

@@ -158,9 +158,13 @@ def shipped_names(folder: Folder) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: name not in ("sound", "cmos45")))
 
 
+def shipped_text(folder: Folder, name: str) -> str:
+    """The file of a convention or a profile that comes with aspk, with its comments."""
+    return files("autospikformer_cli.recipe.energy").joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")
+
+
 def _shipped(folder: Folder, name: str) -> dict[str, object]:
-    text = files("autospikformer_cli.recipe.energy").joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")
-    return {"name": name, **tomli.loads(text)}
+    return {"name": name, **tomli.loads(shipped_text(folder, name))}
 
 
 @cache

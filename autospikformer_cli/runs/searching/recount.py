@@ -40,7 +40,8 @@ def recount(
     anew: dict[Subnet, Measurement] = {}
     subnets = list(dict.fromkeys(candidate.subnet for candidate in lacking))
     measuring = make_executor(executor, run.workload(images), options)
-    with measuring, interruptible() as stop, run.say.progress("measuring again", len(subnets)) as progress:
+    showing = run.say.progress("measuring again", len(subnets), unit="subnets")
+    with measuring, interruptible() as stop, showing as progress:
         for part in measuring.measure(subnets):
             anew |= part
             progress.advance(len(part))

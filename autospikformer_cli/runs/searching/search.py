@@ -131,7 +131,7 @@ class SearchRun:
         say.remark(f"measuring {algorithm.total} subnets on {len(images)} {images.split} images each")
         with (
             self.interruptible() as stop,
-            say.progress("searching", algorithm.total, start=len(archive)) as progress,
+            say.progress("searching", algorithm.total, unit="subnets", start=len(archive)) as progress,
         ):
 
             def measure(subnets: Sequence[Subnet]) -> Iterator[Mapping[Subnet, Measurement]]:

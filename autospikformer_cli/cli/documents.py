@@ -1,0 +1,808 @@
+"""The documents of --json: every field of every command, with its type and its meaning. docs/json.md is made of it.
+
+from autospikformer_cli.cli.documents import SearchDocument
+
+found = SearchDocument.model_validate_json(text)
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+Setting = bool | int | float | str
+"""A value of a recipe key."""
+
+
+class Part(BaseModel):
+    """A part of a document. No field is missing, and none is unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Document(Part):
+    """What a command writes: one JSON object."""
+
+    schema_version: int
+    """1. A larger number marks a document that a reader of this one would misread. New fields do not change it."""
+
+
+class FaultFields(Part):
+    """One mistake."""
+
+    error: str
+    """What is wrong."""
+    where: str | None
+    """File and line, key or option, if known."""
+    fix: str | None
+    """What to type or change, if known."""
+
+
+class ErrorDocument(Document, FaultFields):
+    """A command that ends with another exit code than 0. The same message is on standard error."""
+
+    exit_code: int
+    """2: a mistake that you can repair. 1: a bug. 130: interrupted."""
+    faults: list[FaultFields]
+    """All mistakes that were found together. error, where and fix are those of the first."""
+
+
+class FidelityFields(Part):
+    """The readings of the paper in force."""
+
+    fidelity: str
+    """sound, paper or authors."""
+    switches: list[str]
+    """Switches that differ from what fidelity and energy convention say, as TOML."""
+    resolved: dict[str, Setting]
+    """Every switch with its value in force."""
+
+
+class TrainDocument(Document, FidelityFields):
+    """A training at its end."""
+
+    run: str
+    """The run's folder."""
+    recipe: str
+    """The recipe's name."""
+    epochs: int
+    """Epochs trained."""
+    steps: int
+    """Steps of the optimizer."""
+    images_per_second: float | None
+    """Mean speed; null for imported weights, as for the next two."""
+    val_top1_largest: float | None
+    """Accuracy of the largest subnet on validation images after the last epoch, in percent."""
+    val_top1_smallest: float | None
+    """The same of the smallest subnet."""
+
+
+class SizeFields(Part):
+    """Sizes of a search space."""
+
+    subnets: int
+    """Subnets in the space."""
+    params_smallest: int
+    """Parameters of the smallest subnet."""
+    params_largest: int
+    """Parameters of the largest subnet."""
+
+
+class TrainPlanDocument(Document, SizeFields, FidelityFields):
+    """What a training would do."""
+
+    images: int
+    """Training images."""
+    epochs: int
+    """Epochs."""
+    steps: int
+    """Steps of the optimizer."""
+    memory_bytes: int
+    """Estimate of the memory that a step needs."""
+
+
+class SearchPlanDocument(Document, SizeFields, FidelityFields):
+    """What a search would do."""
+
+    images: int
+    """Images that each subnet is measured on."""
+    calibration_images: int
+    """Images that recalibrate BatchNorm; 0 if it is not recalibrated."""
+    evaluations: int
+    """Subnets that would be measured."""
+    steps: int
+    """Batches that would be evaluated."""
+    recalibration_bytes: int
+    """Memory of the largest layer for all calibration images."""
+    evaluation_bytes: int
+    """Memory of the largest layer for a batch."""
+    stems_bytes: int
+    """Memory of cached stems."""
+    waiting_bytes: int
+    """Memory of spikes that wait."""
+    memory_bytes: int
+    """Estimate of all of it."""
+
+
+class CandidateWithoutFitness(Part):
+    """A subnet that a search measured."""
+
+    id: str
+    """Its id, which --subnet takes."""
+    subnet: list[float]
+    """The paper's tuple."""
+    top1: float
+    """Accuracy in percent."""
+    top1_interval: list[float]
+    """Its 95 % interval, in percent."""
+    energy_j: float
+    """Joules of an image."""
+    params: int
+    """Parameters."""
+    generation: int
+    """The generation that proposed it; -1 or 0 for the baseline."""
+    firing_rate: float | None
+    """Spikes a neuron and time step; null for an ANN."""
+    silent_channels: int
+    """Channels that never fire."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
+    correct: int
+    """Images that it got right."""
+    images: int
+    """Images that it was measured on."""
+
+
+class CandidateDocument(CandidateWithoutFitness):
+    """A subnet that a search measured, with its fitness."""
+
+    fitness: float | None
+    """F_AEB; null if it is undefined."""
+
+
+class AlikeFields(Part):
+    """A ranked subnet next to the others."""
+
+    equal: list[str]
+    """Ids of the subnets that agree with it in every measured number."""
+    p_baseline: float | None
+    """McNemar's exact test against the baseline's answers; null if either has none stored."""
+
+
+class RankedDocument(CandidateDocument, AlikeFields):
+    """A ranked subnet."""
+
+
+class RankedWithoutFitness(CandidateWithoutFitness, AlikeFields):
+    """A ranked subnet, for no alpha."""
+
+
+class AlphaDocument(RankedDocument):
+    """The best subnet for one alpha."""
+
+    alpha: float
+    """Weight of energy in the fitness."""
+
+
+class BoundsDocument(Part):
+    """What counts as 0 and as 1 in the fitness."""
+
+    top1: list[float]
+    """Percent."""
+    energy_j: list[float]
+    """Joules of an image."""
+
+
+class HypervolumeDocument(Part):
+    """The dominated share of a box."""
+
+    objectives: list[str]
+    """Names of the objectives."""
+    reference: list[float]
+    """The box's worst corner, in the objectives' units."""
+    ideal: list[float]
+    """Its best corner."""
+    by_generation: list[float]
+    """The share after each generation, 0 to 1."""
+
+
+class RejectedDocument(Part):
+    """A subnet that was measured and is not ranked."""
+
+    id: str
+    """Its id."""
+    subnet: list[float]
+    """The paper's tuple."""
+    reason: str
+    """Why."""
+
+
+class ProvenanceDocument(FidelityFields):
+    """What the numbers of a search rest on."""
+
+    dataset: str
+    """data.dataset."""
+    split: str
+    """The split that subnets were measured on."""
+    images: int
+    """Number of its images."""
+    batchnorm: str
+    """model.batchnorm."""
+    calibration_images: int | None
+    """Images that recalibrated BatchNorm; null for none."""
+    energy_profile: str
+    """Name of the hardware profile."""
+    energy_convention: str
+    """Name of the convention."""
+    algorithm: str
+    """Name of the search algorithm."""
+    normalise: str
+    """search.normalise."""
+    seed: int
+    """The recipe's seed."""
+    epochs: int
+    """Epochs of the supernet."""
+    engine: str
+    """What ran the subnets."""
+    imported_from: str
+    """The file of imported weights, or an empty text."""
+    events: str
+    """How recordings of events became frames; empty for images."""
+    note: str
+    """Why the search ended before its budget; empty if it did not."""
+    limits: list[str]
+    """What subnets had to keep to, in words."""
+
+
+class SearchDocument(Document):
+    """What a search found, best first."""
+
+    candidates: list[RankedDocument]
+    """Every ranked subnet, the best fitness first."""
+    num_different: int
+    """Number of candidates that differ in any measured number."""
+    pareto: list[str]
+    """Ids of the Pareto front."""
+    baseline: CandidateDocument | None
+    """What they are compared with; no part of the population."""
+    kendall_tau: float | None
+    """Between accuracy and energy; null if undefined."""
+    hypervolume: HypervolumeDocument | None
+    """null without a baseline."""
+    alpha: float
+    """Weight of energy in the fitness."""
+    bounds: BoundsDocument | None
+    """Bounds of the fitness; null if each generation has its own."""
+    generation_bounds: dict[str, BoundsDocument | None] | None
+    """Those of each generation, by its number."""
+    rejected: list[RejectedDocument]
+    """Subnets that are not ranked."""
+    provenance: ProvenanceDocument
+    """What the numbers rest on."""
+
+
+class AlphaSweepDocument(Document):
+    """The best subnet for each alpha."""
+
+    alpha_sweep: list[AlphaDocument]
+    """For alpha 0, 0.1, ..., 1."""
+    pareto: list[RankedWithoutFitness]
+    """The Pareto front."""
+    num_candidates: int
+    """Ranked subnets of all searches."""
+    num_searches: int
+    """Searches that measured them."""
+    baseline: CandidateWithoutFitness | None
+    """What they are compared with."""
+    bounds: BoundsDocument | None
+    """Bounds of the fitness."""
+    provenance: ProvenanceDocument
+    """What the numbers rest on."""
+
+
+class StageDocument(Part):
+    """The time of one stage, for an image."""
+
+    stage: str
+    """Its layers, or its pooling."""
+    layers: list[str]
+    """Names of its layers, as `aspk energy` has them; none for a pooling."""
+    event_driven_s: float
+    """Seconds, event by event."""
+    dense_s: float
+    """Seconds, densely."""
+    ratio: float
+    """Dense by event-driven."""
+    input_rate: float | None
+    """Mean input value; null for real values, as for the next three."""
+    nonzero_rate: float | None
+    """Share of inputs that are not 0."""
+    synaptic_events: float | None
+    """Input values, each times the outputs that it reaches."""
+    passes: float | None
+    """Weights visited, each input value once."""
+    spikes: float | None
+    """Spikes; null without neurons."""
+
+
+class Evaluated(FidelityFields):
+    """One measurement of one subnet."""
+
+    weights: str
+    """inherited, or how it was retrained."""
+    subnet: list[float]
+    """The paper's tuple."""
+    split: str
+    """The split."""
+    images: int
+    """Number of its images."""
+    top1: float
+    """Accuracy in percent."""
+    top1_interval: list[float]
+    """Its 95 % interval, in percent."""
+    params: int
+    """Parameters."""
+    energy_j: float
+    """Joules of an image."""
+    firing_rate: float | None
+    """Spikes a neuron and time step; null for an ANN."""
+    synaptic_events: float | None
+    """Of an image, exact; null for an ANN."""
+    engine: str
+    """What ran it."""
+    batchnorm: str
+    """model.batchnorm."""
+    silent_channels: int
+    """Channels that never fire."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
+    selected_on: str | None
+    """The split of the search that chose the subnet; null if none did."""
+
+
+class EvaluateDocument(Document, Evaluated):
+    """One subnet, as inherited or retrained."""
+
+    timing: list[StageDocument] | None = None
+    """The time of each stage. Absent without --timing."""
+    inherited: Evaluated | None = None
+    """The measurement before retraining. Absent without --finetune."""
+
+
+class LayerDocument(Part):
+    """One operation, for an image."""
+
+    name: str
+    """Its name, the same in tables and charts."""
+    kind: str
+    """convolution, linear, attention or head; a module's operator."""
+    macs: int
+    """Multiply-accumulates of a time step."""
+    steps: int
+    """Time steps that are counted."""
+    input_rate: float | None
+    """Mean input value; null for real values, as for the next two."""
+    nonzero_rate: float | None
+    """Share of inputs that are not 0."""
+    sops: float | None
+    """Synaptic operations over all time steps."""
+    accumulates: float
+    """Accumulates."""
+    multiplies: float
+    """Multiply-accumulates."""
+    compute_j: float
+    """Joules of these."""
+    memory_j: float
+    """Joules of moving bits."""
+    neurons_j: float
+    """Joules of updating neurons."""
+    unpriced: float
+    """Multiplies that the profile has no figure for."""
+    runs_a_step: float
+    """How often it runs in a time step, on average: 1, unless a layer is another operation at other steps."""
+    energy_j: float
+    """All joules."""
+
+
+class LayerPairDocument(Part):
+    """One operation as spiking and as ANN."""
+
+    name: str
+    """Its name."""
+    input_rate: float | None
+    """Mean input value; null for real values."""
+    energy_j: float
+    """Joules of the spiking one."""
+    ann_j: float | None
+    """Joules of the ANN's; null if the profile has no figure, as for the next two."""
+    ann_int8_j: float | None
+    """The same with 8-bit weights and activations."""
+    break_even_rate: float | None
+    """The input rate at which both cost the same."""
+    unpriced: bool
+    """Whether energy_j lacks something that the profile has no figure for."""
+
+
+class RateDocument(Part):
+    """The input of a layer."""
+
+    mean: float
+    """Mean value."""
+    nonzero: float
+    """Share of values that are not 0."""
+
+
+class AnnDocument(Part):
+    """A network next to the ANN of its shape."""
+
+    layers: list[LayerPairDocument]
+    """Each operation."""
+    energy_j: float
+    """Joules of the spiking network."""
+    energy_int8_j: float | None
+    """The same with 8-bit weights."""
+    ann_j: float | None
+    """Joules of the ANN; null if the profile has no figure."""
+    ann_int8_j: float | None
+    """The same with 8 bits."""
+    mean_rate: RateDocument | None
+    """Mean over the elements of all inputs."""
+    break_even_rate: float | None
+    """One input rate for all, at which both cost the same."""
+
+
+class EnergyFields(Part):
+    """Where a network's joules go."""
+
+    subnet: list[float] | None
+    """The paper's tuple; null for a module."""
+    module: str | None
+    """The module; null for a subnet."""
+    params: int
+    """Parameters."""
+    macs: int
+    """Multiply-accumulates of a time step."""
+    sops: float
+    """Synaptic operations of an image."""
+    energy_j: float
+    """Joules of an image."""
+    ann_energy_j: float | None
+    """Joules of the ANN of its shape; null if the profile has no figure."""
+    layers: list[LayerDocument]
+    """Each operation, in execution order."""
+    against_ann: AnnDocument
+    """Each operation next to the ANN's."""
+    conventions: dict[str, float | None]
+    """Joules under each convention; null if counts are missing."""
+    rates: str
+    """Where input rates are from."""
+    input_rates: dict[str, RateDocument]
+    """Each layer's input, as --rates takes it. The attention products read q and v."""
+    step_rates: dict[str, list[float]]
+    """Firing rate of the neurons that a layer feeds, by time step; for a module, the layer's mean input."""
+    engine: str | None
+    """What ran the subnet; null for given rates, and for a module."""
+    selected_on: str | None
+    """The split of the search that chose the subnet; null if none did."""
+    convention: str
+    """Name of the convention."""
+    rules: dict[str, Setting]
+    """Every rule in force."""
+    profile: str
+    """Name of the hardware profile."""
+    hardware: dict[str, object]
+    """The profile's figures."""
+    unpriced: list[str]
+    """Operations that the profile has no figure for."""
+
+
+class EnergyDocument(Document, EnergyFields, FidelityFields):
+    """Where a subnet's joules go."""
+
+
+class WorkDocument(Part):
+    """What an operator in a module did."""
+
+    operator: str
+    """Its name."""
+    module: str
+    """The module that called it."""
+    calls: int
+    """Number of calls."""
+    elements: int
+    """Elements written, over all images."""
+
+
+class SparsityDocument(Part):
+    """Weights that are zero."""
+
+    share: float | None
+    """Their share, 0 to 1."""
+    weights: int
+    """Number of weights."""
+    zeros: int
+    """Number of zeros."""
+    layers: dict[str, float]
+    """The share in each layer."""
+
+
+class SecondRunDocument(Part):
+    """A second run of a module, which shows state that is kept between calls."""
+
+    verdict: str
+    """What it showed."""
+    changed: list[str]
+    """Layers with other counts."""
+    error: str | None
+    """Why it failed; null if it did not."""
+    energy_j: float | None
+    """Its joules; null if they are the same or unknown."""
+
+
+class ModuleEnergyDocument(Document, EnergyFields):
+    """Where a PyTorch module's joules go."""
+
+    not_counted: list[WorkDocument]
+    """Operators that cost nothing."""
+    unattributed: list[WorkDocument]
+    """Operators that may have a cost, and are not counted."""
+    split_layers: dict[str, list[str]]
+    """Layers whose calls read different kinds of input, with their rows."""
+    silent_layers: list[str]
+    """Layers that no spike reaches."""
+    connection_sparsity: SparsityDocument
+    """Weights that are zero. They are counted as if they were not."""
+    second_run: SecondRunDocument
+    """A second run on the same input."""
+
+
+class ChannelsDocument(Document, FidelityFields):
+    """How redundant the embedding's channels are."""
+
+    subnet: list[float]
+    """The paper's tuple."""
+    split: str
+    """The split."""
+    images: int
+    """Number of its images."""
+    engine: str
+    """What ran the subnet."""
+    mean_ssim: float
+    """Mean structural similarity over all pairs of channels."""
+    ssim_by_channel: list[float]
+    """Each channel's mean with all others."""
+    most: list[int]
+    """The most redundant channels, from 0 on, the first the most."""
+    least: list[int]
+    """The least redundant ones, the first the least."""
+
+
+class PairsDocument(Part):
+    """How two columns order pairs of subnets."""
+
+    alike: int
+    """Ordered alike."""
+    reversed: int
+    """Ordered in reverse."""
+    tied: int
+    """Tied in either."""
+
+
+class AccuracyDocument(Part):
+    """An accuracy and its rank."""
+
+    top1: float
+    """Percent."""
+    top1_interval: list[float]
+    """Its 95 % interval."""
+    correct: int
+    """Images right."""
+    rank: float
+    """1 for the most accurate; ties share their mean rank."""
+
+
+class RetrainedDocument(Part):
+    """One subnet before and after retraining it alone."""
+
+    id: str
+    """Its id."""
+    subnet: list[float]
+    """The paper's tuple."""
+    inherited: AccuracyDocument
+    """With the supernet's weights."""
+    retrained: AccuracyDocument
+    """After retraining."""
+    moved: float
+    """Ranks gained."""
+
+
+class RankingDocument(Document, FidelityFields):
+    """Whether the supernet ranks its subnets truly."""
+
+    run: str
+    """The run's folder."""
+    kendall_tau: float | None
+    """tau-b between inherited and retrained accuracy; null if undefined."""
+    tau_interval: list[float] | None
+    """Its interval, bootstrapped over the subnets."""
+    confidence: float
+    """The interval's."""
+    resamples: int
+    """Resamples drawn."""
+    resamples_with_an_order: int
+    """Those that had a tau."""
+    pairs: PairsDocument
+    """How pairs are ordered."""
+    meaning: str
+    """What that says, in a sentence."""
+    split: str
+    """The split."""
+    images: int
+    """Number of its images."""
+    batchnorm: str
+    """model.batchnorm."""
+    calibration_images: int | None
+    """Images that recalibrated BatchNorm; null for none."""
+    engine: str
+    """What ran the subnets."""
+    epochs: int
+    """Epochs of each retraining."""
+    train_images: int
+    """Images of each retraining."""
+    from_scratch: bool
+    """Whether retraining began from first weights."""
+    seed: int
+    """Of sample, retraining and bootstrap."""
+    num_candidates: int
+    """Subnets that the sample was drawn from."""
+    num_searches: int
+    """Searches that measured them."""
+    subnets: list[RetrainedDocument]
+    """The sample, in the order drawn."""
+
+
+class ImportDocument(Document, FidelityFields):
+    """A run made from a checkpoint."""
+
+    run: str
+    """The run's folder."""
+    recipe: str
+    """The recipe's name."""
+    file: str
+    """The checkpoint."""
+    sha256: str
+    """Its hash."""
+    tensors: int
+    """Tensors taken."""
+    left_out: list[str]
+    """Tensors that no layer reads."""
+    params: int
+    """Parameters."""
+
+
+class ExportDocument(Document, FidelityFields):
+    """A file made from a subnet."""
+
+    run: str
+    """The run's folder."""
+    subnet: list[float]
+    """The paper's tuple."""
+    file: str
+    """The file."""
+    format: str
+    """safetensors, pt2 or onnx."""
+    folded: bool
+    """Whether BatchNorm is in the weights."""
+    precision: str
+    """float32 or float64."""
+    parameters: int
+    """Numbers in the file that were learned."""
+    images_compared: int
+    """Images that the file was compared on."""
+    max_difference: float
+    """The largest difference of two logits."""
+    same_predictions: int
+    """Images with the same prediction."""
+    predicted_classes: int
+    """Different classes among the predictions."""
+    silent_layers: list[str]
+    """Layers whose neurons hardly fire, by their names in `aspk energy`."""
+    silent_blocks: list[int]
+    """Blocks whose neurons hardly fire, from 0 on."""
+    sha256: str
+    """Hash of the file."""
+
+
+class RecipeLineDocument(Part):
+    """A recipe that comes with aspk."""
+
+    name: str
+    """Its name."""
+    summary: str
+    """What it is."""
+
+
+class RecipesDocument(Document):
+    """The recipes that come with aspk."""
+
+    recipes: list[RecipeLineDocument]
+    """By name."""
+
+
+class RecipeDocument(Document):
+    """One recipe, resolved."""
+
+    name: str
+    """As it was named."""
+    recipe: dict[str, object]
+    """Every key."""
+
+
+class ProfilesDocument(Document):
+    """The hardware profiles and the conventions that come with aspk."""
+
+    profiles: list[dict[str, object]]
+    """Each profile's keys, figures in its own unit."""
+    conventions: list[dict[str, Setting]]
+    """Each convention's rules."""
+
+
+class ProfileDocument(Document):
+    """One profile or convention."""
+
+    name: str
+    """Its name."""
+    kind: str
+    """profile or convention."""
+    file: dict[str, object]
+    """The keys of its file."""
+
+
+class RunLineDocument(Part):
+    """A run."""
+
+    name: str
+    """Its folder's name."""
+    recipe: str | None
+    """The recipe's name; null if it cannot be read."""
+    state: str
+    """How far it is, in words."""
+    date: str
+    """When it was last written, ISO 8601."""
+    best_top1: float | None
+    """The best accuracy measured, in percent; null before a search."""
+    split: str | None
+    """The split that it was measured on."""
+
+
+class RunsDocument(Document):
+    """The runs, newest first."""
+
+    runs: list[RunLineDocument]
+    """The runs."""
+
+
+DOCUMENTS: dict[str, type[Document]] = {
+    "train": TrainDocument,
+    "train --dry-run": TrainPlanDocument,
+    "search": SearchDocument,
+    "search --dry-run": SearchPlanDocument,
+    "evaluate": EvaluateDocument,
+    "energy": EnergyDocument,
+    "energy module": ModuleEnergyDocument,
+    "analyze": ChannelsDocument,
+    "analyze ranking": RankingDocument,
+    "report": SearchDocument,
+    "report --alpha-sweep": AlphaSweepDocument,
+    "import": ImportDocument,
+    "export": ExportDocument,
+    "recipes": RecipesDocument,
+    "recipes show": RecipeDocument,
+    "profiles": ProfilesDocument,
+    "profiles show": ProfileDocument,
+    "runs": RunsDocument,
+}
+"""The document of each command."""
