@@ -15,7 +15,9 @@ from autospikformer_cli.wording import shortened
 def import_(
     session: Session,
     device: DeviceOptions,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth, .pt, .pth.tar, .bin or .safetensors file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pth, .pt, .ckpt, .pth.tar, .bin, .pkl or .safetensors file.")
+    ],
     recipe: Annotated[
         str,
         typer.Option("--recipe", metavar="RECIPE", help="The recipe of its network and data: a name, or a .toml file."),
@@ -25,8 +27,8 @@ def import_(
 ) -> None:
     """Make a run from a Spikformer checkpoint, for every other command. Nothing is trained.
 
-    FILE holds a state dict with the published names, alone or under state_dict or model. The run is runs/NAME, with
-    FILE's name, or the new folder of --run.
+    FILE holds a state dict with the published names or those of SpikingJelly 2, alone or next to other things. Nothing
+    in it is run. The run is runs/NAME, with FILE's name, or the new folder of --run.
 
     Example: aspk import spikformer-4-384.pth --recipe cifar10-small
     """

@@ -20,7 +20,7 @@ def spiking_traffic_energy(operation: Operation, executed: float, steps: int, up
     read = executed * stored + operation.inputs * steps * _input_bits(operation, memory)
     if not operation.fires:
         return _energy(read, operation.outputs * steps * memory.potential_bits, memory)
-    neurons = operation.outputs
+    neurons = operation.neurons
     written = neurons * updates * (memory.potential_bits + 1)
     read += neurons * updates * memory.potential_bits
     if steps < updates:

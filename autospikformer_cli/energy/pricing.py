@@ -177,7 +177,7 @@ class Pricing:
         compute = accumulates * hardware.ac + multiplies * (hardware.mac or 0.0)
         spiking = operation.fires and not operation.analog
         updates = self.updates(operation)
-        neurons = operation.outputs * updates * (hardware.neuron_update or 0.0) if spiking else 0.0
+        neurons = operation.neurons * updates * (hardware.neuron_update or 0.0) if spiking else 0.0
         memory, executed = 0.0, accumulates + multiplies
         if hardware.memory is not None and operation.analog:
             memory = ann_traffic_energy(operation, executed, hardware.memory)

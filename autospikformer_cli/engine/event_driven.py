@@ -141,23 +141,27 @@ class EventDrivenPass:
         scale_KC, shift_KC = self._affine(layers, x_TBPC, side, kind, rows, outputs)
         if not neurons:
             return []
-        steps, images = self.time_step, x.shape[1]
+        steps, images, pooled = self.time_step, x.shape[1], layers[0].pooled
+        places = tuple(_halved(size) for size in x.shape[2:-1]) if pooled else x.shape[2:-1]
         give_back_idle_memory()
-        spikes = torch.empty((len(neurons), len(layers), steps, *x.shape[1:-1], outputs), dtype=torch.uint8)
+        spikes = torch.empty((len(neurons), len(layers), steps, images, *places, outputs), dtype=torch.uint8)
         read_BT4 = np.zeros((images, len(x), 4), np.int64)
         fired_BSGT = np.zeros((images, len(neurons), len(layers), steps), np.int64)
         settings = self._settings([layer.activation for layer in layers], neurons, scale_KC.dtype.type)
-        is_binary, width = kind == "binary", scale_KC.shape[1]
+        is_binary, width, dtype = kind == "binary", scale_KC.shape[1], scale_KC.dtype
 
         def scratch() -> tuple[Any, ...]:
-            potentials = np.empty((len(neurons), width), scale_KC.dtype)
-            return kernels.make_layer_scratch(x_TBPC, rows, is_binary), potentials, np.empty(width, np.uint8)
+            state: Any = np.empty((len(neurons), width), dtype)
+            if pooled:
+                state = kernels.make_pool_scratch(len(neurons), x_TBPC.shape[2], prod(places), width, dtype)
+            return kernels.make_layer_scratch(x_TBPC, rows, is_binary), state, np.empty(width, np.uint8)
 
+        loop = kernels.pool_and_fire_images if pooled else kernels.fire_images
         self.engine.for_images(
-            kernels.fire_images, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
+            loop, images, x_TBPC, side, is_binary, rows, scale_KC, shift_KC, settings,
             spikes.flatten(4, -2).numpy(), read_BT4, fired_BSGT, scratch=scratch,
         )  # fmt: skip
-        self._tally(layers, x, outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))
+        self._tally(layers, x, prod(places), outputs, kind, read_BT4.sum(0), fired_BSGT.sum(0))
         return [tuple(each) for each in spikes]
 
     def narrow(self, layer: Layer, spikes: Tensor, outputs: int) -> Tensor:
@@ -172,15 +176,16 @@ class EventDrivenPass:
         return first
 
     def _tally(
-        self, layers: Sequence[Layer], x: Tensor, outputs: int, kind: InputKind, read_T4: Array, fired_SGT: Array
-    ) -> None:
-        """Report what the layers read, did and emitted."""
+        self, layers: Sequence[Layer], x: Tensor, places: int, outputs: int, kind: InputKind, read_T4: Array,
+        fired_SGT: Array,
+    ) -> None:  # fmt: skip
+        """Report what the layers read, did and emitted. places: positions of the neurons."""
         sums, nonzeros, events, passes = read_T4.T
         for group, layer in enumerate(layers):
             self.tally.reads(layer.weights.name, x[0].numel(), None if kind == "real" else Values(sums, nonzeros))
             if kind != "real":
                 self.tally.executes(layer.weights.name, Synapses(events * outputs, passes * outputs))
-            self.tally.emits(layer.norm.name, fired_SGT[:, group], prod(x.shape[2:-1]) * outputs)
+            self.tally.emits(layer.norm.name, fired_SGT[:, group], places * outputs)
 
     def _affine(
         self, layers: Sequence[Layer], x_TBPC: Array, side: int, kind: InputKind, rows: kernels.Rows, outputs: int
@@ -264,7 +269,7 @@ class EventDrivenPass:
     def pool(self, x: Tensor) -> Tensor:
         """Maxima of 3 x 3 windows with stride 2."""
         steps, images, height, width, channels = x.shape
-        pooled = torch.empty((steps, images, -(-height // 2), -(-width // 2), channels), dtype=torch.uint8)
+        pooled = torch.empty((steps, images, _halved(height), _halved(width), channels), dtype=torch.uint8)
         frames, pooled_frames = x.flatten(0, 1).contiguous().numpy(), pooled.flatten(0, 1).numpy()
         self.engine.for_images(kernels.pool, steps * images, frames, pooled_frames)
         return pooled
@@ -285,6 +290,11 @@ class EventDrivenPass:
         )
         self.tally.reads(head.name, x[0, :, 0].numel(), None)
         return logits if head.bias is None else logits + head.bias.detach()
+
+
+def _halved(size: int) -> int:
+    """Windows along a side that a max-pool of stride 2 reads."""
+    return -(-size // 2)
 
 
 def _by_tile(rows: kernels.Rows, groups: list[Array], beyond: float) -> Array:

@@ -77,6 +77,31 @@ class LayerScratch(NamedTuple):
     sums: Array
 
 
+class PoolScratch(NamedTuple):
+    """Memory for one image's currents, of one tile's columns, whose maxima neurons read.
+
+    currents: of every position. pooled: the maxima of every window, a row each. potentials: of every setting's neurons.
+    ones, zeros: scale and shift of currents.
+    """
+
+    currents_PC: Array
+    pooled_WC: Array
+    potentials_SWC: Array
+    ones_C: Array
+    zeros_C: Array
+
+
+def make_pool_scratch(settings: int, positions: int, windows: int, width: int, dtype: Any) -> PoolScratch:
+    """Allocate memory that serves one image after the other."""
+    return PoolScratch(
+        np.empty((positions, width), dtype),
+        np.empty((windows, width), dtype),
+        np.empty((settings, windows, width), dtype),
+        np.ones(width, dtype),
+        np.zeros(width, dtype),
+    )
+
+
 def make_layer_scratch(x_TBPC: Array, rows: Rows, is_binary: bool) -> LayerScratch:
     """Allocate memory that serves one image after the other."""
     near, dtype = rows.kernel * rows.kernel * x_TBPC.shape[-1], rows.numbers.dtype
@@ -214,6 +239,55 @@ def fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC:
                         )  # fmt: skip
                         frame = ((s * groups + group) * steps + t) * images + b
                         copy(spikes_SGTBPC, (frame * positions + p) * outputs + column, spikes_C, 0, columns)
+
+
+@compiled(allocates=False)
+def pool_and_fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC: Array, shift_KC: Array,
+                         neurons: Neurons, spikes_SGTBPC: Array, read_BT4: Array, fired_BSGT: Array,
+                         scratch: LayerScratch, pooling: PoolScratch, spikes_C: Array,
+                         first: int, last: int) -> None:  # fmt: skip
+    """As `fire_images`, of neurons that read the maxima of the currents in 3 x 3 windows with stride 2."""
+    settings, groups, steps, images, windows, outputs = spikes_SGTBPC.shape
+    inputs_steps, positions, width, sums = len(x_TBPC), x_TBPC.shape[2], scale_KC.shape[1], scratch.sums
+    for b in range(first, last):
+        list_image(x_TBPC, b, is_binary, side, rows.kernel, scratch.lists, read_BT4)
+        for k in range(len(rows.tiles)):
+            offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
+            columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
+            pooling.potentials_SWC[:] = 0
+            for t in range(steps):
+                if t < inputs_steps:
+                    for p in range(positions):
+                        _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                        for c in range(width):
+                            pooling.currents_PC[p, c] = sums[c] * scale_KC[k, c] + shift_KC[k, c]
+                    _pool_currents(pooling.currents_PC, side, pooling.pooled_WC)
+                for s in range(settings):
+                    frame = ((s * groups + group) * steps + t) * images + b
+                    for w in range(windows):
+                        fired_BSGT[b, s, group, t] += fire_row(
+                            pooling.pooled_WC, w * width, pooling.ones_C, pooling.zeros_C, 0, pooling.potentials_SWC,
+                            (s * windows + w) * width, spikes_C, neurons.tau[s, group], neurons.leak[s, group],
+                            neurons.reaches[s, group], neurons.threshold[s, group], neurons.decay_input, neurons.hard,
+                            vectors,
+                        )  # fmt: skip
+                        copy(spikes_SGTBPC, (frame * windows + w) * outputs + column, spikes_C, 0, columns)
+
+
+@inlined
+def _pool_currents(currents_PC: Array, side: int, pooled_WC: Array) -> None:
+    """Maxima of 3 x 3 windows with stride 2. Not-a-number wins, as in torch."""
+    positions, width = currents_PC.shape
+    height, windows_side = positions // side, (side + 1) // 2
+    for w in range(len(pooled_WC)):
+        y, x = w // windows_side, w % windows_side
+        pooled_WC[w] = -np.inf
+        for row in range(max(2 * y - 1, 0), min(2 * y + 2, height)):
+            for column in range(max(2 * x - 1, 0), min(2 * x + 2, side)):
+                for c in range(width):
+                    value = currents_PC[row * side + column, c]
+                    if value > pooled_WC[w, c] or value != value:
+                        pooled_WC[w, c] = value
 
 
 @compiled(allocates=False)

@@ -16,11 +16,13 @@ from autospikformer_cli.say import Progress
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 
 LOOPS = (
-    kernels.fire_images, kernels.moments, kernels.pool, kernels.classify, attention.attend_images,
-    kernels.narrow, kernels.pack, kernels.unpack,
+    kernels.fire_images, kernels.pool_and_fire_images, kernels.moments, kernels.pool, kernels.classify,
+    attention.attend_images, kernels.narrow, kernels.pack, kernels.unpack,
 )  # fmt: skip
 NUM_COMPILED = 10
-"""For one precision. `fire` and `moments` compile twice: for numbers in the first layer, for bytes in the others."""
+"""For one precision. `fire` and `moments` compile twice: for numbers in the first layer, for bytes in the others.
+
+A network that pools before its neurons has `pool_and_fire` instead of `pool`."""
 
 Show = Callable[[int], AbstractContextManager[Progress]]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_writing
+from autospikformer_cli.data.labels import labels
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
 from autospikformer_cli.measurement import Measurement
@@ -225,18 +226,23 @@ class Export:
         return UserError(what, str(self.file), fix)
 
     def _metadata(self, images: ImageSet) -> Mapping[str, str]:
-        """What is in the file and how it was made, as texts."""
-        run, recipe = self.run, self.run.recipe
+        """What is in the file, what it reads and predicts, and how it was made, as texts. No path of this machine."""
+        run, recipe, description = self.run, self.run.recipe, self.run.description
         obtained = run.provenance(images)
+        is_image = description.num_frames is None
         facts = {
             "subnet": str(self.subnet),
             "time_step": self.subnet.time_step,
-            "mean": list(run.description.mean),
-            "std": list(run.description.std),
+            "class_names": list(labels(recipe.data)),
+            "image_size": description.image_size,
+            "in_channels": description.in_channels,
+            "normalisation": "(pixel / 255 - mean) / std" if is_image else "none, counts of events",
+            "mean": list(description.mean),
+            "std": list(description.std),
             "batchnorm_folded": self.fold,
             "aspk_version": aspk_version(),
             "recipe_name": recipe.name,
-            "recipe": recipe.to_toml(),
+            "recipe": recipe.without_local_paths().to_toml(),
             "switches": recipe.resolved_switches(),
             **{name: value for name, value in asdict(obtained).items() if name != "images"},
             "compared_images": obtained.images,

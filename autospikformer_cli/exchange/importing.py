@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
@@ -109,10 +110,12 @@ def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
     supernet = make_supernet(recipe, compute)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = translate({name: tuple(tensor.shape) for name, tensor in state.tensors.items()})
+    _require_spikformer(file, found)
     _require_fit(file, found, expected, recipe)
+    _require_pool(file, found, state.metadata, recipe)
     ordered = {name: found.entries[name] for name in expected}
     weights, rounded = _values(file, state.tensors, ordered, compute)
-    remarks = list(state.remarks)
+    remarks = [*state.remarks, *found.remarks, *_about_layout(found, exported, recipe)]
     if recipe.model.neuron == "plif" and not exported:
         remarks.append(
             "its neurons' w is read as 1 / tau = sigmoid(w - log(tau_0 - 1)), tau_0 being a subnet's tau: "
@@ -121,9 +124,8 @@ def import_checkpoint(file: Path, recipe: Recipe, compute: Compute) -> Imported:
     if rounded:
         remarks.append(f"rounded to {compute.precision}: {shortened(rounded)}; --precision float64 keeps all digits")
     num_params = sum(parameter.numel() for parameter in supernet.parameters())
-    return Imported(
-        recipe, Origin(file.name, state.sha256, found.left_out), weights, num_params, tuple(remarks), compute
-    )
+    origin = Origin(file.name, state.sha256, (*state.left_out, *found.left_out))
+    return Imported(recipe, origin, weights, num_params, tuple(remarks), compute)
 
 
 def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
@@ -133,6 +135,46 @@ def _switches(metadata: Mapping[str, str]) -> dict[str, object]:
     except ValueError:
         return {}
     return switches if isinstance(switches, dict) else {}
+
+
+def _require_spikformer(file: Path, found: Translation) -> None:
+    """Raises UserError for another network, by its name."""
+    if found.foreign is not None:
+        raise UserError(
+            f"this is a {found.foreign.name} checkpoint, no Spikformer: {found.foreign.lacks}",
+            str(file),
+            "aspk imports Spikformer alone; aspk energy module counts any other network in PyTorch",
+        )
+
+
+def _require_pool(file: Path, found: Translation, metadata: Mapping[str, str], recipe: Recipe) -> None:
+    """Raises UserError if the file's network pools where the recipe's does not. Its tensors fit both.
+
+    metadata: what aspk wrote, if it exported the file.
+    """
+    pool = recipe.model.pool
+    if found.is_spikingjelly:
+        what, pool = "is SpikingJelly's Spikformer, which pools before its neurons", "before"
+    elif "recipe" in metadata:
+        pool = tomllib.loads(metadata["recipe"]).get("model", {}).get("pool", "after")
+        what = f'was exported with model.pool = "{pool}"'
+    if pool != recipe.model.pool:
+        what += f'; the recipe has model.pool = "{recipe.model.pool}"'
+        raise UserError(what, str(file), _pool_remedy(pool))
+
+
+def _pool_remedy(pool: str) -> str:
+    return f"--set 'model.pool=\"{pool}\"'"
+
+
+def _about_layout(found: Translation, exported: Mapping[str, object], recipe: Recipe) -> Iterator[str]:
+    if found.is_spikingjelly:
+        yield (
+            "it is SpikingJelly's Spikformer: its projections and MLPs have no biases, and zeros are imported, which "
+            "count as parameters"
+        )
+    elif recipe.model.pool == "before" and not exported:
+        yield 'its names are those of the published code, which pools after its neurons; model.pool is "before"'
 
 
 def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], recipe: Recipe) -> None:
@@ -164,6 +206,8 @@ def _require_fit(file: Path, found: Translation, expected: Mapping[str, Shape], 
     if not faults:
         return
     fixes = list(_remedies(sizes, architecture(expected), recipe))
+    if found.is_spikingjelly and recipe.model.pool == "after":
+        fixes.append(f"SpikingJelly's Spikformer pools before its neurons: {_pool_remedy('before')}")
     if not fixes and missing:
         fixes.append("save the network's whole state_dict(), running statistics among it")
     elif not fixes:
@@ -261,7 +305,7 @@ def _values(
 
     arrays, odd, infinite, negative, rounded = {}, [], [], [], []
     for name, entry in entries.items():
-        source = tensors[entry.source].detach()
+        source = _source(tensors, entry)
         kind = str(source.dtype).removeprefix("torch.")
         if kind not in _FLOATS or source.layout is not torch.strided or source.device.type != "cpu":
             odd.append(f"{entry.source} ({kind if source.device.type == 'cpu' else 'without values'})")
@@ -287,6 +331,16 @@ def _values(
     if faults:
         raise Faults(faults)
     return arrays, rounded
+
+
+def _source(tensors: Mapping[str, torch.Tensor], entry: Entry) -> torch.Tensor:
+    """The file's values of one of our tensors, in the file's shape."""
+    import torch
+
+    if not entry.source:
+        return torch.zeros(entry.shape)
+    source = tensors[entry.source].detach()
+    return source if entry.third is None else source.chunk(3)[entry.third]
 
 
 def _written(shape: Shape) -> str:

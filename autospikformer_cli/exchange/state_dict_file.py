@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import pickletools
-import re
+import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.spiking.published import AVERAGED
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     import torch
 
 SAFETENSORS = ".safetensors"
-SUFFIXES = (".pth", ".pt", ".pth.tar", ".bin", SAFETENSORS)
+SUFFIXES = (".pth", ".pt", ".ckpt", ".pth.tar", ".bin", ".pkl", SAFETENSORS)
 """Only a safetensors file is recognised by its suffix; every other file is read as torch's."""
-ENTRIES = ("state_dict", "model", "state_dict_ema", "model_ema")
-"""Keys under which training scripts store a state dict. The first one that exists is read."""
+ENTRIES = ("state_dict", "model", "model_state_dict", "net", "network", "model_state", "module", "weights", "params")
+"""Usual keys of a state dict next to other things. The first one that exists is read, then any other."""
+_DEEPEST = 3
+"""Dictionaries within dictionaries that are searched for a state dict."""
 _IF_TRUSTED = "if you trust its author, load it in a Python of your own and save its state_dict() alone"
-_CALLS = ("REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX")
 _GET_AGAIN = "get the file again, and compare its size with the publisher's"
 
 
@@ -32,11 +33,13 @@ _GET_AGAIN = "get the file again, and compare its size with the publisher's"
 class StateDict:
     """A file's tensors on the CPU, under their names in the file, and the file's SHA-256.
 
-    remarks: what else a user should know. metadata: texts next to the tensors; only safetensors files have them.
+    left_out: names in the state dict of what is no tensor. remarks: what else a user should know. metadata: texts next
+    to the tensors; only safetensors files have them.
     """
 
     tensors: dict[str, torch.Tensor]
     sha256: str
+    left_out: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,8 +51,10 @@ def read_state_dict(file: Path) -> StateDict:
         tensors, metadata = _read_safetensors(file)
         read = StateDict(tensors, sha256, metadata=metadata)
     else:
-        loaded = _read_torch(file)
-        read = StateDict(_tensors(file, loaded), sha256, tuple(_remarks(loaded)))
+        loaded, strangers = _read_torch(file)
+        chosen, *others = _found(file, loaded)
+        remarks = [*_about_choice(chosen, others), *_about_strangers(strangers)]
+        read = StateDict(chosen.tensors, sha256, chosen.left_out, tuple(remarks))
     if not read.tensors:
         raise UserError("holds no tensors", str(file), "save the network's state_dict() in it")
     return read
@@ -79,62 +84,95 @@ def _read_safetensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, st
         raise UserError("damaged, cut short, or no safetensors file", str(file), _GET_AGAIN) from error
 
 
-def _read_torch(file: Path) -> object:
-    """What torch.save wrote: tensors and plain values. Of other classes, only timm's argparse.Namespace is built."""
+def _read_torch(file: Path) -> tuple[object, tuple[str, ...]]:
+    """What torch.save or pickle wrote, and the names of the classes and functions that were not loaded.
+
+    torch's own reader takes tensors, plain values and timm's argparse.Namespace. Other files are read inertly.
+    """
     import torch
+
+    from autospikformer_cli.exchange.inert_pickle import HostileName, read_inertly
 
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
             warnings.simplefilter("ignore")  # files that torch warns of (TorchScript, a new pickle protocol) fail, too
-            return torch.load(file, map_location="cpu", weights_only=True)
+            try:
+                return torch.load(file, map_location="cpu", weights_only=True), ()
+            except pickle.UnpicklingError:  # it names something that torch does not trust, or is damaged
+                return read_inertly(file)
+    except HostileName as error:
+        what = f"refused: reading it would run {error}, and a checkpoint needs tensors alone"
+        raise UserError(what, str(file), _IF_TRUSTED) from error
     except Exception as error:  # damaged bytes can raise anything in torch's reader
-        if stranger := re.search(r"GLOBAL (\S+)", str(error)):
-            raise UserError(
-                f"refused: reading it would run {stranger[1]}, and a checkpoint needs tensors alone",
-                str(file),
-                _IF_TRUSTED,
-            ) from error
-        if _calls_code(file):
-            raise UserError(
-                "refused: it is a pickle that calls code, not torch's tensors", str(file), _IF_TRUSTED
-            ) from error
         raise UserError("damaged, cut short, or no checkpoint of torch", str(file), _GET_AGAIN) from error
 
 
-def _calls_code(file: Path) -> bool:
-    """Whether a file is a plain pickle, of any protocol, that would call something when it is read."""
+class _Found(NamedTuple):
+    """A dictionary with tensors.
+
+    path: the keys that lead to it; empty for the file itself. left_out: names of what is no tensor.
+    """
+
+    path: tuple[str, ...]
+    tensors: dict[str, torch.Tensor]
+    left_out: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The keys, with dots."""
+        return ".".join(self.path)
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether its name says that its weights are means over the training."""
+        return AVERAGED.search(self.name) is not None
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """The lowest is read: not averaged, of a usual name, with the most tensors."""
+        usual = ENTRIES.index(self.path[-1]) if self.path and self.path[-1] in ENTRIES else len(ENTRIES)
+        return self.is_averaged, usual, -len(self.tensors)
+
+
+def _found(file: Path, loaded: object) -> list[_Found]:
+    """The dictionaries with tensors in what was loaded, the one to read first. Raises UserError if there is none."""
+    from autospikformer_cli.exchange.inert_pickle import entries_of
+
     try:
-        with file.open("rb") as stream:
-            operations = [operation.name for operation, _, _ in pickletools.genops(stream)]
-            return operations[0] == "PROTO" and not set(_CALLS).isdisjoint(operations)
-    except ValueError:  # not a pickle, or damaged before it calls anything
-        return False
-
-
-def _entries(loaded: Mapping[object, object]) -> list[str]:
-    return [name for name in ENTRIES if isinstance(loaded.get(name), Mapping)]
-
-
-def _tensors(file: Path, loaded: object) -> dict[str, torch.Tensor]:
-    """The state dict in what was loaded: one of its entries, or all of it. Raises UserError if there is none."""
-    import torch
-
-    if not isinstance(loaded, Mapping):
+        entries = entries_of(loaded)
+        found = sorted(_search(entries or {}, ()), key=lambda each: each.rank)
+    except Exception as error:  # a network or an array without what it needs can raise anything
+        raise UserError("damaged, cut short, or no checkpoint of torch", str(file), _GET_AGAIN) from error
+    if entries is None:
         raise UserError(f"holds a {type(loaded).__name__}, not a state dict", str(file), "save network.state_dict()")
-    entries = _entries(loaded)
-    state = loaded[entries[0]] if entries else loaded
-    if state and not any(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(
-            f"has no state dict, only {shortened([str(key) for key in loaded])}",
-            str(file),
-            f"aspk reads a state dict that is the file itself, or its {', '.join(ENTRIES)}",
-        )
-    odd = [str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)]
-    if odd:
-        raise UserError(f"its state dict holds more than tensors: {shortened(odd)}", str(file), "save tensors alone")
-    return {str(name): tensor for name, tensor in state.items()}
+    if not found:
+        only = f", only {shortened([str(key) for key in entries])}" if entries else ""
+        raise UserError(f"holds no tensors{only}", str(file), "save the network's state_dict() in it")
+    return found
 
 
-def _remarks(loaded: object) -> list[str]:
-    entries = _entries(loaded) if isinstance(loaded, Mapping) else []
-    return [f"the file's {entries[0]} is imported, its {name} is not" for name in entries[1:]]
+def _search(entries: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[_Found]:
+    from autospikformer_cli.exchange.inert_pickle import entries_of, tensor_of
+
+    named = {name: value for name, value in entries.items() if isinstance(name, str)}
+    tensors = {name: tensor for name, value in named.items() if (tensor := tensor_of(value)) is not None}
+    if tensors:
+        yield _Found(path, tensors, tuple(name for name in named if name not in tensors))
+    for name, value in named.items():
+        inner = entries_of(value)
+        if inner is not None and len(path) < _DEEPEST:
+            yield from _search(inner, (*path, name))
+
+
+def _about_choice(chosen: _Found, others: Sequence[_Found]) -> Iterator[str]:
+    for other in others:
+        if other.path and len(other.tensors) > 1:
+            taken = f"the file's {chosen.name} is" if chosen.path else "the file's own tensors are"
+            yield f"{taken} imported, its {other.name} is not"
+    if chosen.is_averaged:
+        yield f"the file's {chosen.name} is imported: weights averaged over the training, of which it has no others"
+
+
+def _about_strangers(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"read without running code; what else the file names was not loaded: {shortened(names)}"

@@ -201,6 +201,9 @@ class ModelConfig(Keys):
     """Whether q, k and v have biases (Spikformer's for CIFAR: yes; for ImageNet and CIFAR10-DVS: no)."""
     pooled_stages: Annotated[Stages, NETWORK | MEASUREMENT] = (3, 4)
     """Which of the stem's four stages end in a max-pool, which halves the side."""
+    pool: Annotated[Literal["after", "before"], NETWORK | MEASUREMENT] = "after"
+    """Where a stage's max-pool stands: after its neurons, on spikes (Spikformer's code), or before them, on currents
+    (SpikingJelly 2)."""
 
 
 class SpaceConfig(Keys):

@@ -81,6 +81,11 @@ class Recipe(Keys):
         section, _, name = key.rpartition(".")
         return getattr(getattr(self, section) if section else self, name)
 
+    def without_local_paths(self) -> Recipe:
+        """This recipe with the defaults of the keys that say where files lie on this machine."""
+        default = {key: field.default for key, field in DataConfig.model_fields.items() if key in ("root", "cache")}
+        return self.model_copy(update={"data": self.data.model_copy(update=default)}).named(self.name)
+
     def with_values_of(self, other: Recipe, keys: Iterable[str]) -> Recipe:
         """This recipe with another's values of some keys, of which both are right already."""
         copy = self

@@ -40,6 +40,7 @@ def network_shape(recipe: Recipe) -> NetworkShape:
         num_classes=description.num_classes,
         widest_dim=recipe.space.embed_dim[-1],
         pooled_stages=recipe.model.pooled_stages,
+        pool=recipe.model.pool,
         fixed_heads=None if recipe.model.searched_heads else recipe.space.num_heads[-1],
         qkv_bias=recipe.model.qkv_bias,
         reads_events=description.num_frames is not None,

@@ -14,6 +14,7 @@ InputKind = Literal["real", "binary", "integer", "events"]
 Order = Literal["qk_v", "q_kv"]
 Runs = Literal["step", "image", "repeated"]
 Stored = Literal["weights", "spikes", "sums"]
+PoolPlace = Literal["after", "before"]
 
 STEM_FRACTIONS = (8, 4, 2, 1)
 """The stem's four convolutions have 1/8, 1/4, 1/2 and all of the embedding dimension."""
@@ -35,6 +36,7 @@ class NetworkShape:
     network: "transformer" is the ANN of the same shape; all its layers read real values once.
     neuron_params: learned numbers of one layer's neurons.
     stem_dim: the stem's first three convolutions have an eighth, a quarter and a half of it; 0 for widest_dim.
+    pool: whether a max-pool reads spikes, after the neurons, or currents, before them.
     """
 
     image_size: int
@@ -48,6 +50,7 @@ class NetworkShape:
     network: Literal["spikformer", "transformer"] = "spikformer"
     neuron_params: int = 0
     stem_dim: int = 0
+    pool: PoolPlace = "after"
 
     def stage_size(self, stage: int) -> int:
         """Side, in positions, of the feature map that stage 1 to 4 convolves; stage 5 is what leaves the stem."""
@@ -55,6 +58,10 @@ class NetworkShape:
         for _ in range(sum(pooled < stage for pooled in self.pooled_stages)):
             size = (size + 1) // 2
         return size
+
+    def neuron_size(self, stage: int) -> int:
+        """Side, in neurons, of the map that fires after convolution 1 to 4; 5 is the position embedding's."""
+        return self.stage_size(stage + 1 if self.pool == "before" else stage)
 
     @property
     def num_tokens(self) -> int:
@@ -84,7 +91,8 @@ class Operation:
     largest_input: of inputs that are whole numbers.
     stored: what the input meets: weights, or the spikes or sums of an attention product's other factor.
     norm: the BatchNorm after it; "" for none.
-    fires: whether its outputs feed as many neurons.
+    fires: whether its outputs feed neurons.
+    pooled_outputs: the outputs that a max-pool before the neurons leaves; None for no such pool.
     analog: whether it belongs to an ANN, whose neurons have no potential.
     runs_a_step: how often it runs in a time step, on average. It is 1, unless the same layer is another operation at
         other time steps, on another kind of input.
@@ -106,6 +114,14 @@ class Operation:
     fires: bool = True
     analog: bool = False
     runs_a_step: Fraction = Fraction(1)
+    pooled_outputs: int | None = None
+
+    @property
+    def neurons(self) -> int:
+        """Neurons that its outputs feed."""
+        if not self.fires:
+            return 0
+        return self.outputs if self.pooled_outputs is None else self.pooled_outputs
 
 
 def even_frames(num_frames: int, time_step: int) -> list[int]:
@@ -152,6 +168,7 @@ def _stem(shape: NetworkShape, subnet: Subnet) -> Iterator[Operation]:
             outputs=outputs * side**2,
             runs="repeated" if first and not shape.reads_events else "step",
             norm=norm_name(name),
+            pooled_outputs=outputs * shape.neuron_size(stage) ** 2 if shape.pool == "before" else None,
         )
         inputs = outputs
 
@@ -233,4 +250,4 @@ def num_params(shape: NetworkShape, subnet: Subnet) -> int:
 
 def num_neurons(shape: NetworkShape, subnet: Subnet) -> int:
     """LIF neurons of a subnet; for the ANN, its activations."""
-    return sum(operation.outputs for operation in operations(shape, subnet) if operation.fires)
+    return sum(operation.neurons for operation in operations(shape, subnet))

@@ -19,11 +19,15 @@ from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistic
 
 
 class Layer(NamedTuple):
-    """A convolution or a linear layer, with the BatchNorm and the neurons (or activation) after it."""
+    """A convolution or a linear layer, with the BatchNorm and the neurons (or activation) after it.
+
+    pooled: whether a max-pool of 3 x 3 windows with stride 2 stands between BatchNorm and neurons.
+    """
 
     weights: ElasticConvolution | ElasticLinear
     norm: ElasticBatchNorm
     activation: nn.Module
+    pooled: bool = False
 
 
 class Attention(NamedTuple):
@@ -75,6 +79,17 @@ class _TorchPass:
             for layer in layers:
                 layer.norm.scale_and_shift(layer.weights(x, outputs).flatten(2, -2), self.statistics)
 
+    def _current(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
+        """What the activation of a layer reads: its normalised outputs, pooled if the layer is."""
+        y = layer.weights(x, outputs)
+        y_TBPC = y.flatten(2, -2)
+        if self.statistics is None:
+            normalised = normalise_in_training(y_TBPC, layer.norm)
+        else:
+            normalised = layer.norm.normalised(y_TBPC, self.statistics)
+        current = normalised.view_as(y)
+        return max_pool(current) if layer.pooled else current
+
     def pool(self, x: Tensor) -> Tensor:
         """As ForwardPass."""
         return max_pool(x)
@@ -105,6 +120,8 @@ class SpikingPass(_TorchPass):
         return list(zip(*by_layer, strict=True))
 
     def _fire(self, layer: Layer, x: Tensor, outputs: int, neurons: Sequence[Neuron]) -> list[Tensor]:
+        if layer.pooled:
+            return self._fire_pooled(layer, self._current(layer, x, outputs), neurons)
         y = layer.weights(x, outputs)
         y_TBPC = y.flatten(2, -2)
         return [
@@ -113,6 +130,15 @@ class SpikingPass(_TorchPass):
             ).view(self.time_step, *y.shape[1:])
             for neuron in neurons
         ]  # fmt: skip
+
+    def _fire_pooled(self, layer: Layer, current: Tensor, neurons: Sequence[Neuron]) -> list[Tensor]:
+        current_TMC = current.flatten(1, -2)
+        return [
+            scale_and_fire(current_TMC, 1.0, layer.activation, self.time_step, neuron).view(  # type: ignore[arg-type]
+                self.time_step, *current.shape[1:]
+            )
+            for neuron in neurons
+        ]
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """Spikes (T, B, N, D) of the scaled product. There is no softmax."""
@@ -136,17 +162,7 @@ class AnalogPass(_TorchPass):
         if not neurons:
             self._measure_moments(layers, x, outputs)
             return []
-        return [tuple(self._activate(layer, x, outputs) for layer in layers)] * len(neurons)
-
-    def _activate(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
-        y = layer.weights(x, outputs)
-        y_TBPC = y.flatten(2, -2)
-        if self.statistics is None:
-            normalised = normalise_in_training(y_TBPC, layer.norm)
-        else:
-            normalised = layer.norm.normalised(y_TBPC, self.statistics)
-        activated: Tensor = layer.activation(normalised.view_as(y))
-        return activated
+        return [tuple(layer.activation(self._current(layer, x, outputs)) for layer in layers)] * len(neurons)
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """The product; the neuron is ignored."""

@@ -77,13 +77,14 @@ class PatchEmbed(nn.Module):
             activation = config.activation("stem")
             for kind, module in (("conv", convolution), ("bn", norm), ("lif", activation)):
                 self.add_module(name.rpartition(".")[2].replace("conv", kind), module)
-            self.convolutions.append(Layer(convolution, norm, activation))
+            pooled = shape.pool == "before" and len(self.convolutions) + 1 in shape.pooled_stages
+            self.convolutions.append(Layer(convolution, norm, activation, pooled))
 
     def stages(self, embed_dim: int) -> Iterator[Stage]:
         """Its stages. They end in tokens that are whole numbers 0 to 2."""
         for stage, outputs in enumerate(self.shape.stem_widths(embed_dim), 1):
             yield Fire((self.convolutions[stage - 1],), outputs, self.neuron, "stream")
-            if stage in self.shape.pooled_stages:
+            if stage in self.shape.pooled_stages and self.shape.pool == "after":
                 yield Pool(stage)
         yield Fire((self.convolutions[-1],), embed_dim, self.neuron, "sum")
         yield Tokens()

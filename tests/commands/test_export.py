@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -319,3 +321,67 @@ def test_a_file_that_disagrees_is_not_left_there(
     assert left_here() == {"a.safetensors"}
     assert Path("a.safetensors").read_bytes() == before
     monkeypatch.undo()
+
+
+def _photographs(folder: Path) -> None:
+    """Two classes of 24 pictures: light ones and dark ones."""
+    generator = np.random.default_rng(0)
+    for name, light in (("bright day", 200), ("night", 40)):
+        (folder / name).mkdir(parents=True)
+        for number in range(24):
+            pixels = np.clip(generator.normal(light, 40, (8, 8, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def _metadata(file: Path) -> Mapping[str, str]:
+    """What a file's own library finds in it besides the network."""
+    if file.suffix == ".onnx":
+        return dict(onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map)
+    if file.suffix == ".safetensors":
+        with safe_open(file, "numpy") as opened:
+            return dict(opened.metadata())
+    names = ("class_names", "image_size", "in_channels", "normalisation", "mean", "std", "recipe")
+    extra = dict.fromkeys(names, "")
+    torch.export.load(file, extra_files=extra)
+    return extra
+
+
+def test_files_say_what_they_read_and_predict_and_no_path(aspk: Aspk, own_folder: Path) -> None:
+    """Of a user's own photographs, given by absolute paths. The bytes are searched, compressed ones too."""
+    _photographs(own_folder / "my photographs")
+    recipe = own_folder / "elsewhere" / "mine.toml"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        f'extends = "../tiny.toml"\n[data]\ndataset = "folder"\nroot = "{own_folder}/my photographs"\nimage_size = 8\n'
+        f'cache = "{own_folder}/cached"\nnormalise = {{mean = [0.4, 0.5, 0.6], std = [0.2, 0.25, 0.3]}}\n'
+        "[train]\nepochs = 1\nwarmup_epochs = 0\n"
+    )
+    assert aspk("train", recipe, "--run", own_folder / "runs" / "photographs").exit_code == 0
+    for name in ("a.onnx", "a.pt2", "a.safetensors"):
+        to = own_folder / "elsewhere" / name
+        done = aspk("export", "--run", own_folder / "runs" / "photographs", "--subnet", "smallest", "--to", to)
+        assert done.exit_code == 0, done.stderr
+        found = _metadata(to)
+        assert json.loads(found["class_names"]) == ["bright day", "night"]
+        assert (found["image_size"], found["in_channels"]) == ("8", "3")
+        assert found["normalisation"] == "(pixel / 255 - mean) / std"
+        assert (json.loads(found["mean"]), json.loads(found["std"])) == ([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
+        assert recipe_from_toml(found["recipe"]).data.root == "data"
+        for content in _contents(to):
+            for secret in (
+                str(own_folder),
+                "my photographs",
+                "elsewhere",
+                "site-packages",
+                str(Path(__file__).parents[2]),
+            ):
+                assert secret.encode() not in content, (name, secret)
+
+
+def _contents(file: Path) -> list[bytes]:
+    """The bytes of a file, and of the files in it."""
+    whole = [file.read_bytes()]
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            whole += [archive.read(name) for name in archive.namelist()]
+    return whole

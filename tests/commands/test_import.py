@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import hashlib
 import json
 import pickle
-from collections import OrderedDict
+import sys
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -213,8 +217,34 @@ def _files(state: State) -> Iterator[str]:
         "averaged.pth": {"state_dict_ema": state, "epoch": 3},
         "shuffled.pth": dict(reversed(state.items())),
     }
+    around = {"best": np.float64(0.9), "seen": np.arange(3), "log": defaultdict(list, {"loss": [np.float32(1)]})}
+    lightning = {f"model.{name}": tensor for name, tensor in state.items()}
+    thop = {"patch_embed.total_ops": torch.zeros(1, dtype=torch.float64), "total_params": torch.zeros(1)}
+    forms |= {
+        "numpy.pth": {**around, "net": state},
+        "deep.pth": {"checkpoint": {"model_state_dict": wrapped}, "epoch": 3, "rng": torch.zeros(5)},
+        "lightning.ckpt": {
+            "state_dict": {**lightning, "criterion.weight": torch.ones(10)},
+            "hyper_parameters": {"config": Settings(), "optimizer": torch.optim.AdamW},
+            "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.9)}},
+        },
+        "compiled-lightning.ckpt": {"state_dict": {f"model._orig_mod.{name}": t for name, t in state.items()}},
+        "thop.pth": state | thop,
+        "averaged-model.pth": {"n_averaged": torch.tensor(7), **wrapped},
+        "noted.pth": {**state, "epoch": 3, "note": "mine"},
+        "unknown-key.pth": {"spikformer": state, "optimizer": optimizer},
+        "arrays.pth": {"params": arrays(state)},
+        "by-columns.pth": {
+            name: np.asfortranarray(array).astype(array.dtype.newbyteorder(">"))
+            for name, array in arrays(state).items()
+        },
+    }
     for name, form in forms.items():
         torch.save(form, name)
+        yield name
+    for protocol in (2, 4, 5):
+        name = f"pickle-{protocol}.pkl"
+        Path(name).write_bytes(pickle.dumps({**around, "net": arrays(state)}, protocol))
         yield name
     torch.save({**timm, "state_dict": state}, "old-format.pth", _use_new_zipfile_serialization=False)
     yield "old-format.pth"
@@ -227,9 +257,9 @@ def test_every_form_of_file_gives_the_same_weights(aspk: Aspk, state: State) -> 
     hashes = {}
     for file in _files(state):
         run = imported(aspk, "import", file, "--recipe", "tiny.toml")
-        assert run.name in (file.split(".")[0], f"{file.split('.')[0]}-2")
+        assert run.name in (Path(file.removesuffix(".tar")).stem, f"{file.split('.')[0]}-2")
         hashes[file] = weights_hash(load_weights(run))
-    assert len(hashes) == 12
+    assert len(hashes) == 25
     assert len(set(hashes.values())) == 1, hashes
 
 
@@ -238,6 +268,116 @@ def test_averaged_weights_beside_the_others_are_told_of(aspk: Aspk, state: State
     done = aspk(*IMPORT)
     assert "the file's state_dict is imported, its state_dict_ema is not\n" in done.stderr
     assert np.array_equal(load_weights(Path("runs/model"))["head.bias"], state["head.bias"].numpy())
+
+
+def test_averaged_weights_without_others_are_told_of(aspk: Aspk, state: State) -> None:
+    averaged = "weights averaged over the training, of which it has no others\n"
+    torch.save({"epoch": 3, "state_dict_ema": state}, "model.pth")
+    assert f"the file's state_dict_ema is imported: {averaged}" in aspk(*IMPORT).stderr
+    torch.save({"n_averaged": torch.tensor(7), **{f"module.{name}": t for name, t in state.items()}}, "model.pth")
+    done = aspk(*IMPORT)
+    assert "its weights are averaged over the training; it has no others\n" in done.stderr
+    assert "left out 12 that no layer reads: n_averaged, pos_embed, " in done.stdout
+
+
+def test_two_networks_in_one_state_dict(aspk: Aspk, state: State) -> None:
+    both = {
+        f"{prefix}.{name}": t + (prefix == "model_ema")
+        for prefix in ("model_ema", "model")
+        for name, t in state.items()
+    }
+    torch.save({"state_dict": both}, "model.pth")
+    done = aspk(*IMPORT)
+    assert done.exit_code == 0, done.stderr
+    assert "the network model.* is imported, model_ema.* is not\n" in done.stderr
+    assert np.array_equal(load_weights(Path("runs/model"))["head.bias"], state["head.bias"].numpy())
+
+
+def test_what_is_no_tensor_is_left_out(aspk: Aspk, state: State) -> None:
+    torch.save({**state, "epoch": 3, "note": "mine"}, "model.pth")
+    assert "left out 13 that no layer reads: epoch, note, pos_embed and 10 more\n" in aspk(*IMPORT).stdout
+
+
+JELLY = ("import", "model.pth", "--recipe", "jelly.toml", "--precision", "float64")
+JELLY_RECIPE = """extends = "quickstart"
+[model]
+qkv_bias = false
+pooled_stages = [3, 4]
+pool = "before"
+batchnorm = "running"
+[space]
+depth = [2]
+mlp_ratio = [3]
+num_heads = [3]
+threshold = [1]
+tau = [2]
+time_step = [4]
+embed_dim = [24]
+"""
+
+
+def test_spikingjelly_s_spikformer_predicts_as_its_own_code(aspk: Aspk) -> None:
+    """From the state dict to `aspk evaluate`'s logits, in float64."""
+    spikformer = pytest.importorskip("spikingjelly.activation_based.model.spikformer")
+    generator = torch.Generator().manual_seed(0)
+    network = spikformer.Spikformer(4, 1, 8, 8, 4, 10, 24, 3, 3.0, 2).double().eval()
+    for name, tensor in network.state_dict().items():
+        if tensor.ndim > 1:
+            tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            tensor.normal_(0.9 * name.endswith("1.bias"), 0.3, generator=generator)
+        elif name.endswith("running_var"):
+            tensor.uniform_(0.1, 0.3, generator=generator)
+    torch.save({"model_state_dict": network.state_dict(), "best": np.float64(0.9)}, "model.pth")
+    Path("jelly.toml").write_text(JELLY_RECIPE)
+    assert refused(aspk, *JELLY, "--set", 'model.pool="after"') == (
+        "error: model.pth: is SpikingJelly's Spikformer, which pools before its neurons; the recipe has "
+        'model.pool = "after"\n  --set \'model.pool="before"\'\n'
+    )
+    assert "pools before its neurons: --set" in refused(
+        aspk, *JELLY, "--set", 'model.pool="after"', "--set", "space.depth=[1]"
+    )
+    done = aspk(*JELLY)
+    assert done.exit_code == 0, done.stderr
+    assert "it is SpikingJelly's Spikformer: its projections and MLPs have no biases, and zeros are" in done.stderr
+
+    recipe = load_recipe("jelly.toml")
+    images = load_split(recipe.data, recipe.seed, "test").first(32)
+    frames = to_frames(images.images, describe(recipe.data), "cpu", torch.float64)
+    with torch.no_grad():
+        expected = network(frames[0].permute(0, 3, 1, 2)).mean(0)
+    assert float(expected.std(0).min()) > 1e-3, "the images must differ for the network"
+    for engine in ("dense", "event_driven"):
+        options = ("--images", "32", "--predictions", "made.h5", "--precision", "float64", "--engine", engine)
+        evaluated = aspk("evaluate", "--run", "runs/model", "--subnet", "largest", *options)
+        assert evaluated.exit_code == 0, evaluated.stderr
+        with open_h5(Path("made.h5"), "predictions") as file:
+            assert np.abs(get(file, "logits") - expected.numpy()).max() < 1e-9
+
+    exported = aspk("export", "--subnet", "largest", "--to", "a.safetensors", "--precision", "float64")
+    assert exported.exit_code == 0, exported.stderr
+    again = ("import", "a.safetensors", *JELLY[2:], "--run", "runs/again")
+    assert 'was exported with model.pool = "before"' in aspk(*again, "--set", 'model.pool="after"').stderr
+    assert aspk(*again).exit_code == 0
+
+
+OTHERS = {
+    "patch_embed1.proj_conv.weight stage1.0.tssa.q_conv.weight stage3.0.ssa.q_conv.weight": "QKFormer",
+    "patch_embed1.conv1.weight stage1.0.attn.qk_conv_bn.0.weight stage3.0.attn.qkv_conv_bn.0.weight": "QKFormer",
+    "patch_embed.block0_conv.weight block.0.attn.q_conv.weight block.0.mlp.mlp1_conv.weight": "Spikingformer",
+    "patch_embed.proj1_conv.weight block.0.attn.q_conv.weight block.0.mlp.mlp1_conv.weight": "Spikingformer",
+    "patch_embed.proj_conv.weight block.0.attn.talking_heads.weight": "Spike-driven Transformer",
+    "patch_embed.final_stage.0.weight blocks.0.attn.q_conv.weight": "Spike-driven Transformer",
+    "downsample1_1.encode_conv.weight block3.0.attn.q_conv.0.body.0.weight": "Spike-driven Transformer V2",
+}
+"""Names of their published code, and of SpikingJelly's, and whose they are."""
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+@pytest.mark.parametrize("names", OTHERS)
+def test_other_spiking_transformers_are_named(aspk: Aspk, names: str, prefix: str) -> None:
+    torch.save({prefix + name: torch.ones(2, 2) for name in (*names.split(), "head.weight")}, "model.pth")
+    assert f"error: model.pth: this is a {OTHERS[names]} checkpoint, no Spikformer: it" in refused(aspk)
 
 
 @pytest.mark.parametrize(("form", "ones"), [("imagenet", (1, 1)), ("events", (1,))])
@@ -518,6 +658,46 @@ def test_the_ann_counterpart_takes_no_spiking_weights(aspk: Aspk, state: State) 
 # Files
 
 
+@dataclasses.dataclass
+class Settings:
+    """A configuration that lies next to weights."""
+
+    lr: float = 0.1
+
+
+class Calling:
+    """A pickle of it calls a function."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self.function = function
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.function, ("true",)
+
+
+def forbidden(*_: object) -> None:
+    """Fails the test that calls it."""
+    pytest.fail("it ran")
+
+
+def arrays(state: State) -> dict[str, np.ndarray[Any, Any]]:
+    """A state dict of numpy's arrays."""
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
+def saved(state: State) -> tuple[str, ...]:
+    """The command that imports a state dict."""
+    torch.save(state, "model.pth")
+    return IMPORT
+
+
+def refused_file(aspk: Aspk) -> str:
+    """What import says that refuses model.pth, where runs may lie already."""
+    done = aspk(*IMPORT)
+    assert (done.exit_code, done.stdout) == (2, "")
+    return str(done.stderr)
+
+
 class Malice:
     """A pickle of it writes a file when it is read."""
 
@@ -546,11 +726,8 @@ def test_a_pickle_that_wants_to_run_code_is_refused(aspk: Aspk, state: State, ow
         victim.unlink(missing_ok=True)
         said = refused(aspk)
         assert not victim.exists()
-        what = "reading it would run exec, and a checkpoint needs tensors alone"
-        if file[:2] in (b"\x80\x04", b"\x80\x05"):
-            what = "it is a pickle that calls code, not torch's tensors"
         assert said == (
-            f"error: model.pth: refused: {what}\n"
+            "error: model.pth: refused: reading it would run exec, and a checkpoint needs tensors alone\n"
             "  if you trust its author, load it in a Python of your own and save its state_dict() alone\n"
         )
         with contextlib.suppress(RuntimeError):  # torch finds no tensors behind a plain pickle, once it has run
@@ -559,9 +736,44 @@ def test_a_pickle_that_wants_to_run_code_is_refused(aspk: Aspk, state: State, ow
     assert len(files) == 6
 
 
-def test_a_pickled_network_is_refused_with_its_class(aspk: Aspk) -> None:
+def test_what_is_not_loaded_is_not_imported(aspk: Aspk, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class and a function of this file, which would raise, and of a package that is not there."""
+    monkeypatch.setattr(Settings, "__setstate__", lambda *_: pytest.fail("it ran"), raising=False)
+    absent = type("Absent", (), {"__module__": "no_such_package"})
+    content = {"net": state, "config": Settings(), "more": Calling(forbidden), "else": absent()}
+    with monkeypatch.context() as while_saving:
+        while_saving.setitem(sys.modules, "no_such_package", SimpleNamespace(Absent=absent))
+        torch.save(content, "model.pth")
+        pickled = pickle.dumps({**content, "net": arrays(state)}, 5)
+    for whole in (Path("model.pth").read_bytes(), pickled):
+        Path("model.pth").write_bytes(whole)
+        done = aspk(*IMPORT)
+        assert done.exit_code == 0, done.stderr
+        names = f"{__name__}.Settings, {__name__}.forbidden, no_such_package.Absent"
+        assert f"read without running code; what else the file names was not loaded: {names}\n" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "builtins.eval", "importlib.import_module"])
+def test_hostile_names_are_refused(aspk: Aspk, state: State, name: str) -> None:
+    module, _, function = name.rpartition(".")
+    torch.save({"net": state, "x": Calling(getattr(import_module(module), function))}, "model.pth")
+    as_python_2 = {"os.system": "posix.system", "builtins.eval": "eval", "subprocess.Popen": "commands.Popen"}
+    named = as_python_2.get(name, name)
+    assert f"error: model.pth: refused: reading it would run {named}, and a checkpoint" in refused(aspk)
+
+
+def test_a_whole_network_gives_its_state_dict(aspk: Aspk, state: State) -> None:
+    network = Published()
+    network.load_state_dict(state)
+    network.register_buffer("unsaved", torch.ones(2), persistent=False)
+    expected = load_weights(imported(aspk, *saved(state)))
+    for content in (network, {"model": nn.DataParallel(network), "epoch": 3}):
+        for new in (True, False):
+            torch.save(content, "whole.pth", _use_new_zipfile_serialization=new)
+            found = load_weights(imported(aspk, "import", "whole.pth", "--recipe", "tiny.toml"))
+            assert weights_hash(found) == weights_hash(expected)
     torch.save({"model": nn.Linear(2, 2)}, "model.pth")
-    assert "refused: reading it would run torch.nn.modules.linear.Linear, " in refused(aspk)
+    assert "is no Spikformer: the network knows none of its 2 names, as weight, bias" in refused_file(aspk)
 
 
 DAMAGED = (
@@ -621,12 +833,9 @@ def test_a_damaged_safetensors_file(aspk: Aspk, state: State) -> None:
         ([1, 2], "holds a list, not a state dict"),
         (torch.ones(3), "holds a Tensor, not a state dict"),
         ({}, "holds no tensors"),
-        ({"state_dict": {}}, "holds no tensors"),
-        (
-            {"epoch": 3, "net": {"w": torch.ones(1)}, "lr": 1.0, "x": 2},
-            "has no state dict, only epoch, net, lr and 1 more",
-        ),
-        ({"head.weight": torch.ones(1), "note": "mine"}, "its state dict holds more than tensors: note"),
+        ({"state_dict": {}}, "holds no tensors, only state_dict"),
+        ({"epoch": 3, "lr": 1.0, "x": 2, "y": 1}, "holds no tensors, only epoch, lr, x and 1 more"),
+        ({"state": {0: {"w": torch.ones(1)}}}, "holds no tensors, only state"),
     ],
 )
 def test_checkpoints_without_a_state_dict(aspk: Aspk, content: object, message: str) -> None:
@@ -638,7 +847,8 @@ def test_missing_files_and_folders(aspk: Aspk) -> None:
     assert refused(aspk) == "error: model.pth: there is no such file\n  write the path of a checkpoint\n"
     Path("model.pth").mkdir()
     assert (
-        refused(aspk) == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .pth.tar, .bin, .safetensors\n"
+        refused(aspk)
+        == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .ckpt, .pth.tar, .bin, .pkl, .safetensors\n"
     )
     assert "--recipe" in refused(aspk, "import", "model.pth")
     assert "there is no recipe" in refused(aspk, "import", "model.pth", "--recipe", "tinny")

@@ -20,7 +20,6 @@ from torch import Tensor
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.spiking.firing import normalise_and_fire
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
@@ -178,11 +177,11 @@ class _Livening:
         gain = neuron.threshold * (neuron.tau if self.supernet.config.dynamics.decay_input else 1)
         norm.weight[:outputs] *= gain / norm.weight[:outputs].abs().max()
         noise = 0.25 * gain * torch.randn(outputs, generator=self.generator, dtype=torch.float64)
-        y_TBPC, (low, high) = layer.weights(x, outputs).flatten(2, -2), (-8 * gain, 8 * gain)
+        low, high = -8 * gain, 8 * gain
         for _ in range(10):
             norm.bias[:outputs] = noise + (low + high) / 2
-            node, steps = layer.activation, self.subnet.time_step
-            rate = normalise_and_fire(y_TBPC, norm, node, self.statistics, steps, neuron).mean()  # type: ignore[arg-type]
+            ((spikes,),) = self.dense.fire((layer,), x, outputs, neurons)
+            rate = spikes.mean()
             low, high = (low, (low + high) / 2) if rate > target else ((low + high) / 2, high)
 
     def _rate_of_factors(self, layers: Sequence[Layer], x: Tensor, dim: int, neurons: Sequence[Neuron]) -> float:

@@ -34,13 +34,14 @@ SUBNET = Subnet((Decimal("1.3"),) * 2, (1, 2), (Decimal(1),) * 2, (Decimal(2),) 
 Counts = tuple[list[int], list[int]]
 
 
-@pytest.fixture(scope="module", params=["image", "events", "one position"])
+@pytest.fixture(scope="module", params=["image", "events", "one position", "pools before neurons"])
 def lively(make_lively: Any, request: pytest.FixtureRequest) -> Any:
     """Four and nine tokens: attention in both orders; or one token of a map of one position."""
     choices = {
         "image": {"image_size": 5, "pooled_stages": (3,), "images": 3},
         "events": {"image_size": 6, "pooled_stages": (2, 4), "images": 3, "frames": 3, "qkv_bias": False},
         "one position": {"image_size": 3, "pooled_stages": (1, 3), "images": 16},
+        "pools before neurons": {"image_size": 9, "pooled_stages": (1, 3), "pool": "before", "images": 3},
     }[request.param]
     return make_lively(SUBNET, space=SMALL, kind="recalibrate", seed=2, **choices)
 

@@ -77,6 +77,10 @@ def test_every_form_of_the_neuron(make_lively: Any, check: Any, dynamics: Dynami
         pytest.param(
             {"image_size": 33, "pooled_stages": (1, 2, 3, 4), "frames": 6, "qkv_bias": False}, id="the DVS model"
         ),
+        pytest.param({"pool": "before", "image_size": 17, "pooled_stages": (1, 2, 4)}, id="pools before neurons"),
+        pytest.param(
+            {"pool": "before", "image_size": 6, "pooled_stages": (2, 3), "frames": 3}, id="the same of events"
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,6 +131,7 @@ def test_random_subnets(make_lively: Any, check: Any, is_lively: Any, space: Sea
         frames=frames,
         seed=data.draw(st.integers(0, 2**31)),
         pooled_stages=data.draw(st.sampled_from(POOLED)),
+        pool=data.draw(st.sampled_from(("after", "before"))),
         qkv_bias=data.draw(st.booleans()),
         keys={
             "dynamics": data.draw(st.sampled_from(FORMS)),
@@ -147,8 +152,9 @@ def test_random_subnets(make_lively: Any, check: Any, is_lively: Any, space: Sea
         (NARROW, 1, {"pooled_stages": (3, 4), "image_size": 9}, Dynamics(False, "exceed", "soft")),
         (DEEP, 6, {"pooled_stages": (1, 2, 3, 4), "image_size": 33, "qkv_bias": False}, Dynamics()),
         (NARROW, 5, {"pooled_stages": (1, 3), "fixed_heads": 4}, Dynamics(True, "exceed", "soft")),
+        (DEEP, 1, {"pooled_stages": (1, 3), "pool": "before", "image_size": 9}, Dynamics()),
     ],
-    ids=["image", "image, other neurons", "DVS", "events, other neurons"],
+    ids=["image", "image, other neurons", "DVS", "events, other neurons", "pools before neurons"],
 )
 def test_the_numpy_reference(
     make_lively: Any,
@@ -168,6 +174,7 @@ def test_the_numpy_reference(
     switches = numpy_spikformer.Switches(
         dynamics.decay_input, dynamics.fires_at, dynamics.reset, fixed_heads=shape.fixed_heads,
         attention_scale=lively.config.attention_scale, pooled_stages=shape.pooled_stages,
+        pool=shape.pool,
     )  # fmt: skip
     weights = {name: tensor.numpy() for name, tensor in lively.supernet.state_dict().items()}
     network = numpy_spikformer.NumpySpikformer(weights, genes, switches)

@@ -47,6 +47,7 @@ class Switches:
     attention_scale: float = 0.125
     fixed_heads: int | None = None
     pooled_stages: tuple[int, ...] = (3, 4)
+    pool: str = "after"
 
 
 def normalised(pixels_BHWC: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> Array:
@@ -109,6 +110,7 @@ class NumpySpikformer:
     def __init__(self, weights: dict[str, Array], genes: Genes, switches: Switches) -> None:
         self.weights, self.genes, self.switches = weights, genes, switches
         self.rates: dict[str, float] = {}
+        self.pooled_currents = False
 
     def __call__(self, frames_FBHWC: Array) -> Array:
         """Logits (B, classes); of F frames step t reads number floor(t F / T), so an image (F = 1) is read T times."""
@@ -127,9 +129,11 @@ class NumpySpikformer:
         for stage, number in enumerate(("", "1", "2", "3"), 1):
             weight = self.weights[f"patch_embed.proj_conv{number}.weight"]
             weight = weight[: self.genes.embed_dim] if stage == 4 else weight
+            self.pooled_currents = stage in self.switches.pooled_stages and self.switches.pool == "before"
             x_T = self.stem_neurons(f"patch_embed.proj_bn{number}", [convolve(x, weight) for x in x_T])
-            if stage in self.switches.pooled_stages:
+            if stage in self.switches.pooled_stages and self.switches.pool == "after":
                 x_T = [max_pool(x) for x in x_T]
+        self.pooled_currents = False
         dim = self.genes.embed_dim
         weight = self.weights["patch_embed.rpe_conv.weight"][:dim, :dim]
         x_T = _add(x_T, self.stem_neurons("patch_embed.rpe_bn", [convolve(x, weight) for x in x_T]))
@@ -173,6 +177,8 @@ class NumpySpikformer:
             self.weights[f"{norm}.{kind}"][:channels] for kind in ("running_mean", "running_var", "weight", "bias")
         )
         current_T = [(x - mean) / np.sqrt(variance + EPS) * weight + bias for x in x_T]
+        if self.pooled_currents:
+            current_T = [max_pool(current) for current in current_T]
         return self.fire(norm, current_T, tau, threshold)
 
     def fire(self, name: str, current_T: list[Array], tau: float, threshold: float) -> list[Array]:

@@ -34,6 +34,7 @@ FORMS = {
     "static": {},
     "without input decay": {"decay_input": False},
     "without biases": {"qkv_bias": False},
+    "pools before neurons": {"pool": "before"},
     "plif": {"neuron": ParametricLIFKind},
     "transformer": {"network": "transformer"},
     "events": EVENTS,

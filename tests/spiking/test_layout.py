@@ -160,9 +160,12 @@ def test_each_blocks_hidden_neurons_are_the_floor_of_the_exact_product(space: Se
     assert inexact.hidden_dim(0) == 2016
 
 
+@pytest.mark.parametrize("pool", ["after", "before"])
 @pytest.mark.parametrize("image_size", [7, 8])
-def test_neurons_and_inputs_are_what_a_watcher_sees(space: SearchSpace, watcher: Any, image_size: int) -> None:
-    shape = NetworkShape(image_size, 2, 5, 16, (2, 3))
+def test_neurons_and_inputs_are_what_a_watcher_sees(
+    space: SearchSpace, watcher: Any, image_size: int, pool: Any
+) -> None:
+    shape = NetworkShape(image_size, 2, 5, 16, (2, 3), pool=pool)
     supernet = Supernet(NetworkConfig(shape, space))
     frames = torch.rand(1, 3, image_size, image_size, 2)
     for seed in range(6):
@@ -173,7 +176,7 @@ def test_neurons_and_inputs_are_what_a_watcher_sees(space: SearchSpace, watcher:
             supernet.run(frames, subnet, watcher.on(supernet.in_torch(subnet, BatchStatistics())))
         fired = [spikes[0, 0].numel() for spikes in watcher.spikes.values()]
         assert num_neurons(shape, subnet) == sum(fired)
-        assert [each.outputs for each in operations(shape, subnet) if each.fires] == fired
+        assert [each.neurons for each in operations(shape, subnet) if each.fires] == fired
         assert {spikes.shape[:2] for spikes in watcher.spikes.values()} == {(subnet.time_step, 3)}
         found = operations(shape, subnet)
         assert list(watcher.inputs) == list(dict.fromkeys(operation.reads for operation in found))
@@ -247,6 +250,16 @@ def test_taps_that_reach_the_map(side: int) -> None:
     assert [o.reached_macs for o in found[:5]] == [inside * pairs for pairs in weights]
     assert [o.macs for o in found[:5]] == [len(taps) * pairs for pairs in weights]
     assert all(o.reached_macs == o.macs for o in found[5:])
+
+
+def test_pools_before_neurons_leave_fewer_of_them() -> None:
+    """8 x 8 positions, of which stages 2 and 3 leave 4 x 4 and 2 x 2: the currents stay as many."""
+    shape, subnet = NetworkShape(8, 2, 5, 8, (2, 3), pool="before"), parse_subnet("(1, 2, 4, 1, 2, 4, 8)")
+    stem = operations(shape, subnet)[:5]
+    assert [each.outputs for each in stem] == [1 * 64, 2 * 64, 4 * 16, 8 * 4, 8 * 4]
+    assert [each.neurons for each in stem] == [1 * 64, 2 * 16, 4 * 4, 8 * 4, 8 * 4]
+    after = operations(replace(shape, pool="after"), subnet)
+    assert [each.neurons for each in after if each.fires] == [each.outputs for each in after if each.fires]
 
 
 @pytest.mark.parametrize("network", ["spikformer", "transformer"])

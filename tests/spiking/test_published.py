@@ -65,7 +65,9 @@ def test_two_tensors_for_one_layer_are_both_shown(linear_first: bool) -> None:
     assert set(translate(shapes).entries) == set(names)
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "module.module."])
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "module.module.", "model.", "net.module.", "any.name."]
+)
 def test_wrappers_are_taken_off(prefix: str) -> None:
     wrapped = translate({prefix + name: shape for name, shape in CIFAR.items()})
     assert wrapped.shapes == translate(CIFAR).shapes
@@ -122,3 +124,59 @@ def test_shapes_tell_the_network() -> None:
     assert (
         architecture({"block.0.mlp.fc1_linear.weight": (), "block.0.mlp.fc2_linear.weight": (384, 9)}).hidden_dims == ()
     )
+
+
+def test_names_beside_the_network_are_left_out() -> None:
+    shapes = {"criterion.weight": (3,), **{f"model.{name}": shape for name, shape in CIFAR.items()}}
+    counted = {"model.total_params": (1,), "model.block.0.attn.q_linear.total_ops": (1,)}
+    found = translate(shapes | counted)
+    assert found.shapes == translate(CIFAR).shapes
+    assert found.left_out == ("criterion.weight", "total_params", "block.0.attn.q_linear.total_ops")
+
+
+def test_averaged_weights_are_the_last_choice() -> None:
+    both = {f"{prefix}{name}": shape for prefix in ("ema.", "net.") for name, shape in CIFAR.items()}
+    found = translate(both)
+    assert {entry.source.partition(".")[0] for entry in found.entries.values()} == {"net"}
+    assert found.remarks == ("the network net.* is imported, ema.* is not",)
+    averaged = translate({name: shape for name, shape in both.items() if name.startswith("ema.")})
+    assert averaged.remarks == ("its weights are averaged over the training; it has no others",)
+
+
+JELLY = {
+    "patch_embed.stages.0.conv_bn.block.0.weight": (3, 3, 3, 3),
+    "patch_embed.stages.3.conv_bn.block.1.running_mean": (24,),
+    "patch_embed.stages.3.neuron.w": (),
+    "patch_embed.positional_encoding.conv_bn.block.1.num_batches_tracked": (),
+    "patch_embed.positional_encoding.conv_bn.block.1.bias": (24,),
+    "blocks.1.attn.qkv_conv_bn.0.weight": (72, 24, 1),
+    "blocks.1.attn.qkv_lif.w": (),
+    "blocks.1.attn.proj_conv_bn.1.weight": (24,),
+    "blocks.1.mlp.fc2.0.weight": (24, 48, 1),
+    "blocks.1.mlp.neuron2.w": (),
+    "head.bias": (10,),
+}
+
+
+def test_names_of_spikingjelly_become_ours() -> None:
+    found = translate(JELLY)
+    assert found.is_spikingjelly
+    assert found.shapes == {
+        "patch_embed.proj_conv.weight": (3, 3, 3, 3),
+        "patch_embed.proj_bn3.running_mean": (24,),
+        "patch_embed.proj_lif3.w": (),
+        "patch_embed.rpe_bn.bias": (24,),
+        "block.1.attn.q_linear.weight": (24, 24),
+        "block.1.attn.k_linear.weight": (24, 24),
+        "block.1.attn.v_linear.weight": (24, 24),
+        "block.1.attn.q_lif.w": (),
+        "block.1.attn.k_lif.w": (),
+        "block.1.attn.v_lif.w": (),
+        "block.1.attn.proj_bn.weight": (24,),
+        "block.1.mlp.fc2_linear.weight": (24, 48),
+        "block.1.mlp.fc2_lif.w": (),
+        "head.bias": (10,),
+        "block.1.mlp.fc2_linear.bias": (24,),
+    }
+    assert found.entries["block.1.attn.k_linear.weight"].third == 1
+    assert found.entries["block.1.mlp.fc2_linear.bias"].source == ""
