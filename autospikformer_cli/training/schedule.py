@@ -18,3 +18,8 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
     span = config.epochs - config.warmup_epochs - config.cooldown_epochs
     share = min((epoch - config.warmup_epochs) / span, 1.0) if span > 0 else 1.0
     return config.lr_end + (config.lr - config.lr_end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def num_steps(config: TrainConfig, num_images: int) -> int:
+    """Steps of one epoch. The last batch may be smaller."""
+    return -(-num_images // config.batch)
