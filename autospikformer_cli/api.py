@@ -20,7 +20,16 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
 from autospikformer_cli.space import Number, Subnet
-from autospikformer_cli.store.runs import RunPath, is_run, new_run, prepared_run, resolve_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import (
+    RunPath,
+    is_run,
+    named_run,
+    new_run,
+    prepared_run,
+    resolve_run,
+    run_lock,
+    runs_folder,
+)
 
 if TYPE_CHECKING:
     from autospikformer_cli.energy.results import NetworkEnergy
@@ -51,7 +60,7 @@ def train_supernet(
     paths = sampled_paths(space, recipe.seed, recipe.train.sampling)
     shown = (space.largest(), space.smallest())
     training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible)
-    named = runs_folder() / recipe.name if run is None else Path(run)
+    named = runs_folder() / recipe.name if run is None else named_run(run)
     path = named
     if fresh or not is_run(named):
         training.require_startable()
@@ -62,14 +71,15 @@ def train_supernet(
 
 
 def search_subnets(
-    run: RunPath = None, overrides: Overrides = (), *, fresh: bool = False, executor: str = "in-process",
-    workers: int | None = None, address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
-    interruptible: Interruptible = uninterrupted,
+    run: RunPath = None, overrides: Overrides = (), *, name: str | None = None, fresh: bool = False,
+    executor: str = "in-process", workers: int | None = None, address: str | None = None,
+    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> SearchResults:  # fmt: skip
     """Search a run's supernet, or go on with the search that was begun, to its end.
 
     overrides: such as {"search.alpha": 0.3}; other keys than those of the present search make another search.
-    fresh: measure everything anew. executor, workers, address: where subnets are measured.
+    name: the search's, for `read_results(search=name)`; by default one is made of its keys, and without overrides the
+    present search goes on. fresh: measure everything anew. executor, workers, address: where subnets are measured.
     Raises UserError if no subnet keeps to the limits, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.evaluation.executors import ExecutorOptions
@@ -77,21 +87,22 @@ def search_subnets(
     from autospikformer_cli.runs.searching.search import SearchRun
     from autospikformer_cli.runs.trained_run import run_to_search
 
-    opened = run_to_search(run, overrides, fresh=fresh, compute=compute, say=say)
+    opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=say)
     options = ExecutorOptions(workers, address, say.remark)
     with run_lock(opened.path):
-        population = SearchRun(opened, executor, options, interruptible).search(fresh)
+        population = SearchRun(opened, executor, options, interruptible, name).search(fresh)
     return score_population(opened.path, population, opened.recipe)
 
 
 def recount_subnets(
-    run: RunPath = None, overrides: Overrides = (), *, executor: str = "in-process", workers: int | None = None,
-    address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
+    run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, executor: str = "in-process",
+    workers: int | None = None, address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
     interruptible: Interruptible = uninterrupted,
 ) -> SearchResults:  # fmt: skip
     """Measure again what an older aspk stored with fewer counts, and search nothing.
 
-    overrides: keys that decide how an archive is scored. Raises UserError if the subnets would be measured otherwise.
+    overrides: keys that decide how an archive is scored. search: its name, by default the present one. Raises UserError
+    if the subnets would be measured otherwise.
     """
     from autospikformer_cli.evaluation.executors import ExecutorOptions
     from autospikformer_cli.runs.results import score_population
@@ -99,49 +110,56 @@ def recount_subnets(
     from autospikformer_cli.runs.trained_run import open_run
     from autospikformer_cli.store.population import read_search
 
-    opened = open_run(run, overrides, compute=compute, say=say)
-    head = read_search(opened.path)
+    opened = open_run(run, overrides, search=search, compute=compute, say=say)
+    head = read_search(opened.path, search)
     recipe = _rescored(opened.path, head.recipe_toml, head.recipe_name, overrides)
     options = ExecutorOptions(workers, address, say.remark)
     with run_lock(opened.path):
-        population = measure_again(opened, executor, options, interruptible)
+        population = measure_again(opened, executor, options, interruptible, search)
     return score_population(opened.path, population, recipe)
 
 
-def read_results(run: RunPath = None, overrides: Overrides = ()) -> SearchResults:
+def read_results(run: RunPath = None, overrides: Overrides = (), *, search: str | None = None) -> SearchResults:
     """What a run's search found, scored and priced under its recipe with overrides. Nothing is measured.
 
-    overrides: keys that decide scores, such as search.alpha and energy.*. Raises UserError for others.
+    search: its name, by default the present one. overrides: keys that decide scores, such as search.alpha and energy.*.
+    Raises UserError for others.
     """
     from autospikformer_cli.runs.results import score_population
     from autospikformer_cli.store.population import load_population
 
     path = resolve_run(run)
-    population = load_population(path)
+    population = load_population(path, search)
     return score_population(
         path, population, _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     )
 
 
-def read_alpha_sweep(run: RunPath = None, overrides: Overrides = (), *, say: Say = SILENT) -> AlphaSweep:
-    """The best subnet for each alpha from 0 to 1, of all that a run's searches measured. Raises as `read_results`."""
+def read_alpha_sweep(
+    run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, say: Say = SILENT
+) -> AlphaSweep:
+    """The best subnet for each alpha from 0 to 1, of all that a run's searches measured as one did.
+
+    search: that one's name, by default the present one. Raises as `read_results`.
+    """
     from autospikformer_cli.runs.results import sweep_alpha
     from autospikformer_cli.store.population import load_population
 
     path = resolve_run(run)
-    population = load_population(path)
+    population = load_population(path, search)
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     return sweep_alpha(path, population, recipe, say)
 
 
 def evaluate_subnet(
-    run: RunPath = None, subnet: SubnetName = "best", overrides: Overrides = (), *, split: str = "test",
-    images: int | None = None, finetune: int | None = None, from_scratch: bool = False,
+    run: RunPath = None, subnet: SubnetName = "best", overrides: Overrides = (), *, search: str | None = None,
+    split: str = "test", images: int | None = None, finetune: int | None = None, from_scratch: bool = False,
     compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> EvaluationResult:  # fmt: skip
     """Measure one subnet on a split, and store the result in the run.
 
-    subnet: a SubnetName. images: the first n of the split. finetune: retrain it alone for n epochs before;
+    subnet: a SubnetName. search: whose best and whose recipe are meant, by default the present one's. images: the first
+    n of the split. finetune: retrain it alone for n epochs before;
     from_scratch: from first weights. Raises UserError.
     """
     from autospikformer_cli.runs.evaluation import EvaluationRun
@@ -153,39 +171,42 @@ def evaluate_subnet(
         raise UserError(f"{finetune} epochs retrain nothing", "finetune", "write a whole number from 1 on, or None")
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
-    opened = open_run(run, overrides, compute=compute, say=say)
+    opened = open_run(run, overrides, search=search, compute=compute, say=say)
     evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
     return evaluation.inherited() if finetune is None else evaluation.finetuned(finetune, from_scratch)
 
 
 def price_subnet(
-    run: RunPath = None, subnet: SubnetName | None = None, overrides: Overrides = (), *, compute: Compute | None = None,
-    say: Say = SILENT,
+    run: RunPath = None, subnet: SubnetName | None = None, overrides: Overrides = (), *, search: str | None = None,
+    compute: Compute | None = None, say: Say = SILENT,
 ) -> NetworkEnergy:  # fmt: skip
     """The energy of a run's subnet, layer by layer, from counts that a search stored, or else measured now.
 
-    subnet: by default the best of the present search, or the baseline if there is none. Raises UserError.
+    subnet: by default the best, or the baseline if the run has no search. search: whose best and whose recipe are
+    meant, by default the present one's. Raises UserError.
     """
     from autospikformer_cli.runs.energy import measured_energy
     from autospikformer_cli.runs.trained_run import open_run
 
     return measured_energy(
-        open_run(run, overrides, compute=compute, say=say), None if subnet is None else _text(subnet)
+        open_run(run, overrides, search=search, compute=compute, say=say), None if subnet is None else _text(subnet)
     )
 
 
-def load_subnet(run: RunPath = None, subnet: SubnetName = "best", *, precision: str = "float32") -> ExtractedSubnet:
+def load_subnet(
+    run: RunPath = None, subnet: SubnetName = "best", *, search: str | None = None, precision: str = "float32"
+) -> ExtractedSubnet:
     """One subnet of a run, alone, as `evaluate` measures it.
 
     Returns a torch module: images (B, C, H, W), pixels scaled to 0..1 and normalised by its `mean` and `std`, or counts
     of events (B, F, C, H, W), to logits (B, classes). It is for inference: BatchNorm's statistics stay, and no gradient
-    flows. precision: float32 or float64. Raises UserError.
+    flows. search: whose best is meant. precision: float32 or float64. Raises UserError.
     """
     from autospikformer_cli.engine.compute import make_compute
     from autospikformer_cli.exchange.exporting import extract
     from autospikformer_cli.runs.trained_run import open_run
 
-    return extract(open_run(run, compute=make_compute(precision=precision)), _text(subnet))
+    return extract(open_run(run, search=search, compute=make_compute(precision=precision)), _text(subnet))
 
 
 def _text(subnet: SubnetName) -> str:

@@ -20,7 +20,8 @@ from pathlib import Path
 from timing import machine
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store.population import POPULATION_FILE, load_population, read_search, searches
+from autospikformer_cli.store.population import load_population, read_search
+from autospikformer_cli.store.searches import SEARCHES_FOLDER, find_search, present_search, search_file
 
 TURNS_A_SEARCH = 4
 """Kills that a search is cut by, in the mean."""
@@ -35,7 +36,7 @@ def main(run: Path, kills: int, seed: int, options: list[str]) -> None:
         began = time.monotonic()
         searched(alone, options).wait()
         seconds = time.monotonic() - began
-        expected = (alone / POPULATION_FILE).read_bytes()
+        expected = file_of(alone).read_bytes()
         number = len(load_population(alone).candidates)
         print(f"left alone: {number} candidates, {seconds:.0f} s\n")
         print(
@@ -53,7 +54,7 @@ def main(run: Path, kills: int, seed: int, options: list[str]) -> None:
                     done += 1
                     print(f"| {done} | {lives} | {moment:.2f} | {standing(killed)} |")
             assert load_population(killed) == load_population(alone)
-            assert (killed / POPULATION_FILE).read_bytes() == expected
+            assert file_of(killed).read_bytes() == expected
             assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in alone.iterdir())
     print(f"\n{lives} searches, killed {kills} times in all: each file is the same as that of the search left alone,")
     print("byte for byte")
@@ -61,8 +62,13 @@ def main(run: Path, kills: int, seed: int, options: list[str]) -> None:
 
 def copied(run: Path, to: Path) -> Path:
     """The trained run without its searches."""
-    shutil.copytree(run, to, ignore=lambda folder, names: [".run.lock", ".run.lock.json", *searches(run)])
+    shutil.copytree(run, to, ignore=lambda folder, names: [".run.lock", ".run.lock.json", SEARCHES_FOLDER])
     return to
+
+
+def file_of(run: Path) -> Path:
+    """The file of the present search."""
+    return search_file(run, find_search(run))
 
 
 def searched(run: Path, options: list[str]) -> subprocess.Popen[bytes]:
@@ -89,7 +95,7 @@ def ends_before(run: Path, options: list[str], moment: float | None) -> bool:
 
 def standing(run: Path) -> str:
     """Candidates and generation of the file; AssertionError where it is torn."""
-    if not (run / POPULATION_FILE).is_file():
+    if present_search(run) is None:
         return "no file yet | "
     try:
         search = read_search(run)

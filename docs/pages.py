@@ -24,7 +24,7 @@ MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; 
 READINGS = DOCS / "readings.toml"
 COMMANDS = (
     "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze ranking", "report", "import",
-    "export", "recipes", "recipes show", "runs",
+    "export", "recipes", "recipes show", "runs", "runs show",
 )  # fmt: skip
 
 Reading = dict[str, Any]

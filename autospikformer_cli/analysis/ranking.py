@@ -132,8 +132,8 @@ class Ranking:
     """A retrained sample of an archive.
 
     images: number of images of the split. calibration_images: None if BatchNorm was not recalibrated. epochs,
-    train_images, from_scratch: of the retraining. archive: number of candidates to sample from. searches: number of
-    searches that measured them. seed: of sample, retraining and bootstrap.
+    train_images, from_scratch: of the retraining. archive: number of candidates to sample from. searches: names
+    of those that measured them. seed: of sample, retraining and bootstrap.
     """
 
     subnets: tuple[Retrained, ...]
@@ -146,7 +146,7 @@ class Ranking:
     train_images: int
     from_scratch: bool
     archive: int
-    searches: int
+    searches: tuple[str, ...]
     seed: int
 
     @cached_property
@@ -224,7 +224,8 @@ class Ranking:
             "from_scratch": self.from_scratch,
             "seed": self.seed,
             "num_candidates": self.archive,
-            "num_searches": self.searches,
+            "num_searches": len(self.searches),
+            "searches": list(self.searches),
             "subnets": [
                 {
                     "id": each.id,

@@ -26,15 +26,38 @@ if TYPE_CHECKING:
 
 RunOption = Annotated[
     Path | None,
-    typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="the newest under runs/"),
+    typer.Option(
+        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="the last written"
+    ),
+]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--search", metavar="NAME", help="A search of the run; aspk runs show lists them.", show_default="the last one"
+    ),
 ]
 NewRunOption = Annotated[
-    Path | None, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default="runs/NAME")
+    Path | None,
+    typer.Option(
+        "--run", metavar="RUN", help="The run: its folder, or its name under runs/.", show_default="runs/NAME"
+    ),
 ]
+
+
+def require_distinct(texts: list[str]) -> list[str]:
+    """What --set gives. Raises UserError if it gives a key twice: one of the values would be dropped."""
+    keys = [text.partition("=")[0].strip() for text in texts]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is given twice", f"--set {twice}", "it has one value, leave out the rest")
+    return texts
+
+
 SetOption = Annotated[
     list[str],
     typer.Option(
         "--set",
+        callback=require_distinct,
         metavar="KEY=VALUE",
         help="A recipe key and a TOML value, for example train.epochs=3; may be repeated.",
         show_default=False,
@@ -43,7 +66,11 @@ SetOption = Annotated[
 ScoreSetOption = Annotated[
     list[str],
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="A key that decides scores, such as search.bounds.", show_default=False
+        "--set",
+        callback=require_distinct,
+        metavar="KEY=VALUE",
+        help="A key that decides scores, such as search.bounds.",
+        show_default=False,
     ),
 ]
 SUBNETS = "best, largest, smallest, baseline, a candidate's id, or the paper's tuple."
@@ -75,9 +102,17 @@ OPTION_OF_KEY = {
 
 
 def overrides_of(texts: Sequence[str], by_key: Mapping[str, float | str | None]) -> list[str | Override]:
-    """What --set gives, and over it the options of recipe keys. None: an option that was not given."""
+    """What --set gives, and the options of recipe keys. None: an option that was not given.
+
+    Raises UserError if both give a key: one of the values would be dropped.
+    """
     from autospikformer_cli.recipe import option_override
 
+    by_set = [text.partition("=")[0].strip() for text in texts]
+    twice = next((key for key, value in by_key.items() if value is not None and key in by_set), None)
+    if twice is not None:
+        what = f"{twice} is given twice, by {OPTION_OF_KEY[twice]} and by --set"
+        raise UserError(what, OPTION_OF_KEY[twice], "leave one of the two out")
     given = ((OPTION_OF_KEY[key], key, value) for key, value in by_key.items() if value is not None)
     return [*texts, *(option_override(option, key, value) for option, key, value in given)]
 

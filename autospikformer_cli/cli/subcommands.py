@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from autospikformer_cli.cli.options import with_option_groups
@@ -27,6 +27,30 @@ class Subcommands:
 
     default: str
     commands: Mapping[str, Callable[..., object]]
+
+
+class CommandOfOptions(TyperCommand):
+    """A command that refuses an option that is given twice and takes one value: one of the two would be dropped."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Raises UserError for such an option. A flag says the same twice, and is taken."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        single = [each for each in order if each.param_type_name == "option" and not self._may_repeat(each)]
+        twice = next((each for each in single if single.count(each) > 1), None)
+        if twice is not None and not ctx.resilient_parsing:
+            option = max(twice.opts, key=len)
+            raise UserError(
+                f"{option} is given {_times(single.count(twice))}", option, "it takes one value, leave out the rest"
+            )
+        return super().parse_args(ctx, args)
+
+    @staticmethod
+    def _may_repeat(option: Any) -> bool:
+        return bool(option.multiple or option.is_flag or option.count)
+
+
+def _times(number: int) -> str:
+    return "twice" if number == 2 else f"{number} times"
 
 
 class DefaultGroup(TyperGroup):
@@ -70,11 +94,11 @@ def typer_command(name: str, found: object, value: str) -> Command:
     app = typer.Typer(rich_markup_mode=None, add_completion=False, cls=DefaultGroup)
     if isinstance(found, Subcommands):
         for each, function in found.commands.items():
-            app.command(each)(with_option_groups(function))
+            app.command(each, cls=CommandOfOptions)(with_option_groups(function))
         group: Any = get_command(app)
         group.default, group.name = found.default, name
         return group  # type: ignore[no-any-return]
     if not callable(found):
         raise TypeError(f"{value} is not a function")
-    app.command(name)(with_option_groups(found))
+    app.command(name, cls=CommandOfOptions)(with_option_groups(found))
     return get_command(app)

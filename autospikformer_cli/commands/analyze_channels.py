@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import ComputeOptions, RunOption, SearchOption, SetOption, SubnetOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -14,11 +14,14 @@ def channels(
     session: Session,
     compute: ComputeOptions,
     subnet: SubnetOption = "largest",
-    images: Annotated[int, typer.Option("--images", min=1, help="The first N validation images.")] = 64,
+    images: Annotated[
+        int | None, typer.Option("--images", min=1, help="The first N validation images.", show_default="64, or all")
+    ] = None,
     channels: Annotated[
-        int, typer.Option("--channels", min=1, help="Show N most and N least redundant channels.")
+        int, typer.Option("--channels", min=1, help="Show at most N most and N least redundant channels.")
     ] = 20,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Show how redundant the embedding's channels are, as in the paper's Figure 1.
@@ -32,7 +35,7 @@ def channels(
     from autospikformer_cli.runs.redundancy import measure_redundancy
     from autospikformer_cli.runs.trained_run import open_run
 
-    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     found = measure_redundancy(opened, subnet, images, channels)
     session.console.print(redundancy_table(found))
     session.emit(found.to_document())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption
+from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SearchOption, SetOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -17,6 +17,7 @@ def ranking(
     sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets.")] = 12,
     from_scratch: FromScratchOption = False,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Retrain some of the searched subnets, each alone, and compare the two orders.
@@ -33,7 +34,7 @@ def ranking(
     from autospikformer_cli.runs.ranking import RankingRun
     from autospikformer_cli.runs.trained_run import open_run
 
-    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     ranked = RankingRun.open(opened, session.interruptible)
     recipe = opened.recipe
     result = ranked.retrain(ranked.sample(sample), finetune, from_scratch)

@@ -13,6 +13,7 @@ from autospikformer_cli.cli.options import (
     ConventionOption,
     ProfileOption,
     RunOption,
+    SearchOption,
     SetOption,
     overrides_of,
 )
@@ -43,6 +44,7 @@ def energy_of_subnet(
     heatmap: HeatmapOption = None,
     csv: CsvOption = False,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Show where the joules of a subnet go, layer by layer.
@@ -69,13 +71,14 @@ def energy_of_subnet(
         if recipe is not None:
             fix = "add --firing-rate 0.2 or --rates FILE, or leave the recipe out to read a run's"
             raise UserError("a recipe alone has no firing rates", f"aspk energy {recipe}", fix)
-        output.show(price_subnet(run, subnet, given, compute=compute.set_up(), say=session))
+        output.show(price_subnet(run, subnet, given, search=search, compute=compute.set_up(), say=session))
         return
-    if recipe is not None and run is not None:
-        raise UserError("a recipe at given rates has no run", "--run", "leave out RECIPE or --run")
+    if recipe is not None and (run is not None or search is not None):
+        option = "--run" if run is not None else "--search"
+        raise UserError(f"a recipe at given rates has no {option[2:]}", option, f"leave out RECIPE or {option}")
     if recipe is None:
         path = resolve_run(run)
-        output.show(given_energy(stored_recipe(path, given), path, subnet, firing_rate, rates))
+        output.show(given_energy(stored_recipe(path, given, search=search), path, subnet, firing_rate, rates, search))
     else:
         output.show(given_energy(load_recipe(recipe, given), None, subnet, firing_rate, rates))
 

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, FromScratchOption, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    FromScratchOption,
+    RunOption,
+    SearchOption,
+    SetOption,
+    SubnetOption,
+)
 from autospikformer_cli.cli.session import Session
 
 
@@ -23,14 +30,19 @@ def evaluate(
         bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
     ] = False,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Write every image's logits to this file.")
+        Path | None,
+        typer.Option(
+            "--predictions", metavar="FILE", help="Write each image's answer to FILE: .csv, .parquet, .h5 or .hdf5."
+        ),
     ] = None,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Measure a subnet's accuracy, energy and firing rate, and store the result in the run's evaluations.h5.
 
-    --timing shows which layers fire too densely to profit from the event-driven engine.
+    --timing shows which layers fire too densely to profit from the event-driven engine. --predictions writes a row for
+    each image: index, label, predicted, label_name, predicted_name, and a logit for each class (logit_0, ...).
 
     Example: aspk evaluate --subnet best --images 1000
     """
@@ -39,13 +51,13 @@ def evaluate(
     from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
     from autospikformer_cli.runs.trained_run import open_run
-    from autospikformer_cli.store.evaluations import require_predictions_writable, write_predictions
+    from autospikformer_cli.store.predictions import require_predictions_writable, write_predictions
 
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "--from-scratch", "say for how many epochs: --finetune N")
     if predictions is not None:
         require_predictions_writable(predictions)
-    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     evaluation = EvaluationRun.open(opened, subnet, split, images, session.interruptible)
     if timing:
         evaluation.require_timing()
@@ -55,11 +67,9 @@ def evaluate(
     last = results[-1]
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:
-        made = last.predictions
-        arrays = [tensor.numpy() for tensor in (made.logits, made.labels, made.index)]
-        write_predictions(predictions, *arrays, recipe_toml=opened.recipe.to_toml())
+        write_predictions(predictions, last.prediction_table(evaluation.images.classes))
         session.remark(f"predictions written to {predictions}")
-    session.console.print(evaluation_table(f"Evaluation in {opened.path}", results))
+    session.console.print(evaluation_table(f"Evaluation in {last.origin}", results))
     document = last.to_document()
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import ComputeOptions, RunOption, SetOption, SubnetOption
+from autospikformer_cli.cli.options import ComputeOptions, RunOption, SearchOption, SetOption, SubnetOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -17,9 +17,15 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The file to write: .safetensors, .pt2 or .onnx.")],
     subnet: SubnetOption = "best",
     fold: Annotated[bool, typer.Option("--fold", help="Fold BatchNorm into the weights before it.")] = False,
-    images: Annotated[int, typer.Option("--images", min=1, help="Compare the file on N validation images.")] = 100,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images", min=1, help="Compare the file on the first N validation images.", show_default="100, or all"
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Write one subnet alone, with BatchNorm statistics of its own, to a file for another runtime.
@@ -35,7 +41,7 @@ def export(
     from autospikformer_cli.runs.trained_run import open_run
 
     file_format = require_format(to, compute.precision, overwrite)
-    opened = open_run(run, overrides, compute=compute.set_up(), say=session)
+    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
     exported = Export.open(opened, subnet, to, file_format, fold).write(images)
     for line in exported.lines():
         session.console.print(line, markup=False, soft_wrap=True)

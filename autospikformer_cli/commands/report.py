@@ -12,6 +12,7 @@ from autospikformer_cli.cli.options import (
     ProfileOption,
     RunOption,
     ScoreSetOption,
+    SearchOption,
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
@@ -41,6 +42,7 @@ def report(
     profile: ProfileOption = None,
     convention: ConventionOption = None,
     run: RunOption = None,
+    search: SearchOption = None,
     overrides: ScoreSetOption = [],  # noqa: B006
 ) -> None:
     """Show what a run's search found. Nothing is measured again.
@@ -60,11 +62,11 @@ def report(
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     given = overrides_of(overrides, by_key)
     if alpha_sweep:
-        sweep = read_alpha_sweep(run, given, say=session)
+        sweep = read_alpha_sweep(run, given, search=search, say=session)
         session.console.print(alpha_sweep_report(sweep))
         session.emit(sweep.to_document())
         return
-    results = read_results(run, given)
+    results = read_results(run, given, search=search)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
     session.console.print(search_report(results, paper, top or TOP))
     session.emit(results.to_document())

@@ -1,41 +1,59 @@
-"""List the runs: recipe, state, date, best so far."""
+"""List the runs, or the searches of one run: state, date, best so far."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.cli.subcommands import Subcommands
 
 
-def runs(session: Session) -> None:
-    """List the runs under runs/ (or ASPK_RUNS), newest first.
+def list_all(session: Session) -> None:
+    """List the runs under runs/ (or ASPK_RUNS), the last written first, which is the one that commands take by default.
+
+    The best top-1 is of the candidates that the run's searches did not reject.
 
     Example: aspk runs --json
     """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from autospikformer_cli.store.runs import TRAIN_FIRST, list_runs, runs_folder
+    from autospikformer_cli.report.runs_table import runs_table
+    from autospikformer_cli.runs.listing import list_runs
+    from autospikformer_cli.store.runs import TRAIN_FIRST, runs_folder
 
     summaries = list_runs()
-    session.emit(
-        {
-            "runs": [
-                {
-                    "name": run.name,
-                    "recipe": run.recipe,
-                    "state": run.state,
-                    "date": run.date.isoformat(timespec="seconds"),
-                    "best_top1": run.best_top1,
-                    "split": run.split,
-                }
-                for run in summaries
-            ]
-        }
-    )
+    session.emit({"runs": [run.to_document() for run in summaries]})
     if not summaries:
         session.console.print(f"there is no run under {runs_folder()}; {TRAIN_FIRST}", markup=False)
         return
-    table = Table("run", "recipe", "state", "last written", "best top-1")
-    for run in summaries:
-        best = "-" if run.best_top1 is None else f"{run.best_top1:.2f} % on {run.split}"
-        table.add_row(escape(run.name), escape(run.recipe or "-"), run.state, f"{run.date:%Y-%m-%d %H:%M}", best)
-    session.console.print(table)
+    session.console.print(runs_table(summaries))
+
+
+def show_searches(
+    session: Session,
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="Its folder, or its name under runs/.", show_default="the last written"),
+    ] = None,
+) -> None:
+    """List a run's searches: name, state, candidates, best, and how they were measured.
+
+    The marked one is the present search, which commands take without --search.
+
+    Example: aspk runs show quickstart
+    """
+    from autospikformer_cli.report.runs_table import searches_table
+    from autospikformer_cli.runs.listing import list_searches
+    from autospikformer_cli.store.runs import resolve_run
+
+    path = resolve_run(run)
+    searches = list_searches(path)
+    session.emit({"run": str(path), "searches": [search.to_document() for search in searches]})
+    if not searches:
+        session.console.print(f"{path} has no search; search first: aspk search --run {path}", markup=False)
+        return
+    session.console.print(searches_table(f"Searches of {path}", searches))
+
+
+runs = Subcommands("list", {"list": list_all, "show": show_searches})

@@ -47,8 +47,14 @@ WorkersOption = Annotated[
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
 ]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="The search's name, for --search NAME.", show_default="made from its keys"
+    ),
+]
 FreshSearchOption = Annotated[
-    bool, typer.Option("--fresh", help="Search and measure from the start; the old population is kept.")
+    bool, typer.Option("--fresh", help="Search and measure from the start; the old search is kept.")
 ]
 RecountOption = Annotated[
     bool, typer.Option("--recount", help="Measure again what an older aspk stored with fewer counts; search nothing.")
@@ -66,6 +72,7 @@ def search(
     max_time_step: MaxTimeStepOption = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
+    name: NameOption = None,
     executor: ExecutorOption = "in-process",
     workers: WorkersOption = None,
     address: AddressOption = None,
@@ -79,7 +86,7 @@ def search(
     stopped.
 
     Another search of the same run, for example with another --alpha, keeps the earlier one. It takes over what was
-    measured under the same conditions.
+    measured under the same conditions, with its ids. --name, or the same keys again, goes on with an earlier search.
 
     Example: aspk search --alpha 0.5
     """
@@ -103,14 +110,14 @@ def search(
     if recount:
         _require_neither(fresh, dry_run)
     if dry_run:
-        _plan(session, compute, run, given, fresh)
+        _plan(session, compute, run, given, name, fresh)
         return
     where: dict[str, Any] = {"executor": executor, "workers": workers, "address": address}
     how: dict[str, Any] = {"compute": compute.set_up(), "say": session, "interruptible": session.interruptible}
     if recount:
-        results = recount_subnets(run, given, **where, **how)
+        results = recount_subnets(run, given, search=name, **where, **how)
     else:
-        results = search_subnets(run, given, fresh=fresh, **where, **how)
+        results = search_subnets(run, given, name=name, fresh=fresh, **where, **how)
     _show(session, results)
 
 
@@ -123,12 +130,14 @@ def _require_neither(fresh: bool, dry_run: bool) -> None:
         raise UserError("--recount measures again what is there", other, "leave one of the two out")
 
 
-def _plan(session: Session, compute: ComputeOptions, run: RunOption, overrides: Overrides, fresh: bool) -> None:
+def _plan(
+    session: Session, compute: ComputeOptions, run: RunOption, overrides: Overrides, name: str | None, fresh: bool
+) -> None:
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.trained_run import run_to_search
 
-    opened = run_to_search(run, overrides, fresh=fresh, compute=compute.set_up(), say=session)
+    opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute.set_up(), say=session)
     plan = search_plan(opened.recipe, opened.compute.precision, opened.engine.name)
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
@@ -144,7 +153,7 @@ def _show(session: Session, results: SearchResults) -> None:
         without = f" ({len(rejected)} rejected)" if rejected else ""
         measured = f"{len(results.population.candidates)} subnets measured{without}"
         session.console.print(
-            f"{results.path}: {measured}, {len(results.front)} on the Pareto front; best by F_AEB "
+            f"{results.title}: {measured}, {len(results.front)} on the Pareto front; best by F_AEB "
             f"(alpha {results.recipe.search.alpha:g}): {best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}",
             markup=False,
             soft_wrap=True,

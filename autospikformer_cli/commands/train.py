@@ -33,7 +33,7 @@ def train(
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.conditions import require_resumable
     from autospikformer_cli.runs.plans import training_plan
-    from autospikformer_cli.store.runs import is_run, resolve_run, runs_folder
+    from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
     from autospikformer_cli.store.supernet import read_training
 
     begun_in = run
@@ -44,7 +44,7 @@ def train(
     else:
         resolved = load_recipe(recipe, overrides)
     if dry_run:
-        path = begun_in or runs_folder() / resolved.name
+        path = runs_folder() / resolved.name if begun_in is None else named_run(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
         plan = training_plan(resolved, compute.precision)

@@ -32,7 +32,7 @@ class NetworkEnergy:
 
     source: the origin of its input rates. subnet, recipe: None for a user's module. engine: what ran the subnet; None
     for given rates. module: what else is known of a user's module. selected_on: the split of the search that chose the
-    subnet.
+    subnet. origin: the run, the search and the candidate's id, or the recipe. remarks: what else a user should know.
     """
 
     title: str
@@ -44,6 +44,8 @@ class NetworkEnergy:
     engine: str | None = None
     module: TracedNetwork | None = None
     selected_on: str = ""
+    origin: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Convention:
@@ -83,6 +85,8 @@ class NetworkEnergy:
         layers = [{**asdict(layer), "energy_j": layer.energy_j} for layer in report.layers]
         rows = self.under_all_conventions()
         document: dict[str, object] = {
+            "origin": self.origin or None,
+            "remarks": list(self.remarks),
             "subnet": None if self.subnet is None else self.subnet.to_numbers(),
             "module": None if self.module is None else self.title,
             "params": report.params,

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.normalisation import Statistics
 
 _FIX = "make room or allow writing there, or name another file"
+COMPARED_IMAGES = 100
+"""Validation images that a file is compared on, if no other number is asked for."""
 LARGEST_DIFFERENCE = 1e-9
 """The largest difference of logits that an export in float64 may have."""
 SAME_SHARE = 0.99
@@ -44,7 +46,7 @@ def extract(run: TrainedRun, subnet: str) -> ExtractedSubnet:
 
     subnet: as --subnet. Raises UserError.
     """
-    chosen = select(subnet, run.recipe, run.path).subnet
+    chosen = select(subnet, run.recipe, run.path, run.search).subnet
     _require_own_statistics(run)
     return _extracted(run, chosen, run.evaluator().statistics(chosen), fold=False)
 
@@ -148,14 +150,24 @@ class Export:
     def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
         """The export of a subnet by its name. Nothing is computed yet. Raises UserError."""
         _require_own_statistics(run)
-        return cls(run, select(subnet, run.recipe, run.path).subnet, file, file_format, fold)
+        chosen = select(subnet, run.recipe, run.path, run.search)
+        for remark in chosen.remarks(run.recipe):
+            run.say.remark(remark)
+        return cls(run, chosen.subnet, file, file_format, fold)
 
-    def write(self, first: int) -> Exported:
+    def _compared(self, first: int | None) -> ImageSet:
+        """The first validation images: COMPARED_IMAGES or all if there are fewer, or as many as are asked for."""
+        if first is not None:
+            return self.run.asked_images("validation", first)
+        return self.run.images("validation").first(COMPARED_IMAGES)
+
+    def write(self, first: int | None = None) -> Exported:
         """Write the file. It takes its place if its runtime agrees on the first validation images.
 
-        first: number of these images. Raises UserError if the runtime does not agree, or the file cannot be written.
+        first: number of these images; by default COMPARED_IMAGES, or all if there are fewer. Raises UserError if the
+        runtime does not agree, or the file cannot be written.
         """
-        images = self.run.images("validation", first)
+        images = self._compared(first)
         self.run.say.remark(f"extracting {self.subnet}")
         evaluator = self.run.evaluator()
         statistics = evaluator.statistics(self.subnet)

@@ -22,7 +22,7 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.runs.building import environment, make_supernet
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
-from autospikformer_cli.store.runs import is_run, new_run, prepared_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import is_run, named_run, new_run, prepared_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
 from autospikformer_cli.wording import shortened
 
@@ -59,7 +59,7 @@ class Imported:
         The splits stay empty, since the training images of the checkpoint are unknown. Later commands accept any split
         of the data set. Raises UserError if the folder is a run already, or cannot be written.
         """
-        path = new_run(runs_folder() / name) if run is None else prepared_run(run)
+        path = new_run(runs_folder() / name) if run is None else prepared_run(named_run(run))
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
             recipe_toml=self.recipe.to_toml(),
@@ -78,9 +78,9 @@ class Imported:
 
 def require_no_run(path: Path | None) -> None:
     """Raises UserError if the folder is a run, whose supernet would be lost."""
-    if path is not None and is_run(path):
+    if path is not None and is_run(named_run(path)):
         raise UserError(
-            f"{path} is a run already, and would be overwritten",
+            f"{named_run(path)} is a run already, and would be overwritten",
             "--run",
             "name a new folder, or leave --run out for one under runs/",
         )

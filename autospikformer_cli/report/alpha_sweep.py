@@ -26,6 +26,7 @@ def alpha_sweep_report(sweep: AlphaSweep) -> RenderableType:
     notes = selection_notes(results.provenance.split)
     shown = f"Pareto front: {len(front)} of {len(sweep.archive)} candidates of {_searches(sweep)}"
     parts: list[RenderableType] = [
+        Text(f"{results.path}, searches {', '.join(sweep.searches)}", style="bold"),
         _best_table(sweep, unit, notes),
         CandidateTable(shown, front, ours, unit, notes),
         provenance_panel(results, unit, sweep=True),
@@ -41,7 +42,8 @@ def _best_table(sweep: AlphaSweep, unit: EnergyUnit, notes: Sequence[str]) -> Ca
 
 
 def _searches(sweep: AlphaSweep) -> str:
-    return f"{sweep.searches} search{'es' * (sweep.searches != 1)}"
+    num = len(sweep.searches)
+    return f"{num} search{'es' * (num != 1)}"
 
 
 def _remarks(sweep: AlphaSweep) -> list[str]:
@@ -49,6 +51,4 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
     remarks = [f"A sweep of alpha finds points of the front's convex hull only: here {hull}."]
-    if any("/" in scored.id for scored in sweep.archive):
-        remarks.append("2/c0001: candidate c0001 of population-2.h5; --subnet takes this id")
     return remarks

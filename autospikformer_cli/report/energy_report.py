@@ -23,14 +23,19 @@ def energy_tables(found: NetworkEnergy, compare: bool, ann: bool) -> Iterator[Ta
     notes = list(_notes(found))
     partial = found.module is not None and found.module.unattributed
     title = f"Energy of {found.title}{', of what could be counted' if partial else ''}"
-    yield energy_table(title, found.report.layers, notes=notes)
+    yield energy_table(_titled(title, found), found.report.layers, notes=notes)
     if compare:
-        yield conventions_table(f"{title} by convention", list(found.under_all_conventions()))
+        yield conventions_table(_titled(f"{title} by convention", found), list(found.under_all_conventions()))
     if ann:
         paper = None
         if found.subnet is not None and found.recipe is not None:
             paper = paper_ann_energy(found.subnet, found.recipe.data.dataset)
-        yield ann_table(f"{title}, and of its ANN", found.comparison, paper_ann_j=paper)
+        yield ann_table(_titled(f"{title}, and of its ANN", found), found.comparison, paper_ann_j=paper)
+
+
+def _titled(title: str, found: NetworkEnergy) -> str:
+    """The title, and under it the run and the search that the subnet is from."""
+    return f"{title}\n{found.origin}" if found.origin else title
 
 
 def _notes(found: NetworkEnergy) -> Iterator[str]:
@@ -44,6 +49,7 @@ def _notes(found: NetworkEnergy) -> Iterator[str]:
         yield from module_notes(found.module)
         yield from module_warnings(found)
     yield from selection_notes(found.selected_on)
+    yield from found.remarks
     if found.recipe is not None:
         recipe = found.recipe
         yield from fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches())

@@ -49,7 +49,8 @@ def evaluation_table(
         if each.evaluation.split == each.selected_on
         for note in selection_notes(each.selected_on)
     )
-    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*silence, *marks, *in_force)))
+    remarks = dict.fromkeys(remark for each in evaluations for remark in each.remarks)
+    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*silence, *marks, *remarks, *in_force)))
 
 
 def _lines(evaluations: Sequence[EvaluationResult], unit: EnergyUnit) -> Iterator[tuple[str, list[str]]]:

@@ -73,7 +73,8 @@ def _conditions(ranking: Ranking) -> list[str]:
         start = "from first weights"
     else:
         start = "from the inherited weights, which leans towards the inherited order (--from-scratch does not)"
-    searches = f"{ranking.searches} search{'es' * (ranking.searches != 1)}"
+    num = len(ranking.searches)
+    searches = f"{num} search{'es' * (num != 1)}"
     sample = f"{len(ranking.subnets)} of {ranking.archive} candidates of {searches}"
     batchnorm = batchnorm_text(ranking.batchnorm, ranking.images, {}, ranking.calibration_images)
     return [

@@ -21,7 +21,7 @@ def redundancy_table(found: Redundancy) -> Table:
         f"engine: {found.engine}",
         *fidelity_notes(recipe.fidelity, recipe.switches(), recipe.resolved_switches()),
     ]
-    table = plain_table(f"Redundancy of the embedding of {found.subnet}", "\n".join(notes))
+    table = plain_table(f"Redundancy of the embedding of {found.subnet}\n{found.origin}", "\n".join(notes))
     for name in ("Rank", "Most redundant\nchannel", "Mean SSIM", "Least redundant\nchannel", "Mean SSIM"):
         table.add_column(name, justify="right", no_wrap=True)
     for rank, pair in enumerate(zip_longest(found.most, found.least), 1):

@@ -31,6 +31,7 @@ def search_report(results: SearchResults, paper: PaperTable | None = None, top: 
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
     measured, notes = candidates_text(results), selection_notes(results.provenance.split)
     parts: list[RenderableType] = [
+        Text(results.title, style="bold"),
         CandidateTable(f"Pareto front: {len(front)} of {measured}", front, ours, unit, notes),
         CandidateTable(f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
@@ -80,6 +81,9 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     num, all_differ = len(results.different), len(results.different) == len(scores.ranked)
     of = f"over {num} {'' if all_differ else 'different '}candidates"
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
+    if results.best is not None:
+        yield f"best, the search's own choice: {results.best.id}"
+    yield from results.price_remarks
     chosen = [*results.scores.ranked[:1], *results.front]
     yield from silence_notes((scored.id, scored.candidate.measurement) for scored in chosen)
     reasons = Counter(rejected.reason for rejected in scores.rejected)

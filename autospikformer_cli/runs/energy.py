@@ -16,41 +16,45 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import EnergyConfig, Overrides, Recipe, differing_keys, load_recipe
 from autospikformer_cli.runs.building import network_shape
-from autospikformer_cli.runs.searching.archive import known_measurements
+from autospikformer_cli.runs.searching.archive import known_subnets
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store.population import POPULATION_FILE, searches
+from autospikformer_cli.store.searches import present_search
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.compute import Compute
 
 
 def given_energy(
-    recipe: Recipe, path: Path | None, subnet: str | None, rate: float | None, rates: Path | None
-) -> NetworkEnergy:
+    recipe: Recipe, path: Path | None, subnet: str | None, rate: float | None, rates: Path | None,
+    search: str | None = None,
+) -> NetworkEnergy:  # fmt: skip
     """Energy of a recipe's or a run's subnet at given input rates. Raises UserError for impossible ones.
 
-    path: the run whose searches know candidates; None for a recipe alone.
+    path: the run whose searches know candidates; None for a recipe alone. search: whose best is meant.
     """
-    chosen = select(subnet or "baseline", recipe, path).subnet
+    selection = select(subnet or "baseline", recipe, path, search)
+    chosen = selection.subnet
     shape = network_shape(recipe)
     counted = operations(shape, chosen)
     given = rates_from_file(rates, counted) if rates else uniform_rates(rate or 0.0, counted)
     source = f"given by {rates}" if rates else f"{rate:g} for every layer, given"
-    return _of_subnet(chosen, counted_subnet(shape, chosen, OperationCounts.given(given)), recipe, source)
+    found = _of_subnet(chosen, counted_subnet(shape, chosen, OperationCounts.given(given)), recipe, source)
+    return replace(found, origin=f"recipe {recipe.name}" if path is None else selection.origin(path))
 
 
 def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
-    has_population = (run.path / POPULATION_FILE).is_file()
-    chosen = select(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
+    has_search = present_search(run.path) is not None
+    chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
     measurement, source = _measurement(run, chosen.subnet)
     counts = OperationCounts.of(measurement)
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, _firing_rates(measurement))
     found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine.name)
-    return replace(found, selected_on=chosen.selected_on)
+    remarks = chosen.remarks(run.recipe)
+    return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
 
 
 def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...]], ...]:
@@ -63,11 +67,11 @@ def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...
 
 def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:
     """What a search of the run measured, if it would be measured alike now; else measured now. Where it is from."""
-    if searches(run.path):
+    if present_search(run.path) is not None:
         images = run.searched_images()
-        known = known_measurements(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
-        if subnet in known:
-            return known[subnet], f"measured by the search on {len(images)} {images.split} images"
+        known = known_subnets(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
+        if subnet in known.measurements:
+            return known.measurements[subnet], f"measured by the search on {len(images)} {images.split} images"
     images = run.images("validation", run.recipe.search.images)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images)) as progress:

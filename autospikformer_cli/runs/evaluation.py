@@ -14,7 +14,7 @@ from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions, training_identity
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.selection import Selection, select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.space import Subnet
@@ -26,6 +26,7 @@ from autospikformer_cli.store.evaluations import (
     load_evaluations,
     require_writable,
 )
+from autospikformer_cli.store.predictions import PredictionTable
 from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
@@ -51,7 +52,8 @@ class EvaluationResult:
     """One evaluation of one subnet, priced under a recipe.
 
     energy_j: of an image. synaptic_events: of an image, exact, of the attention products in the order that the energy
-    counts; None for an ANN. selected_on: the split of the search that chose the subnet, "" if none did.
+    counts; None for an ANN. selected_on: the split of the search that chose the subnet, "" if none did. origin: the
+    run, and the search and the id of a candidate. remarks: what else a user should know of its price.
     """
 
     evaluation: Evaluation
@@ -61,6 +63,8 @@ class EvaluationResult:
     selected_on: str
     predictions: Predictions
     evaluator: Evaluator
+    origin: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -68,10 +72,18 @@ class EvaluationResult:
         tuning = self.evaluation.finetuned
         return "inherited" if tuning is None else tuning_label(tuning.epochs, tuning.from_scratch)
 
+    def prediction_table(self, classes: Sequence[str]) -> PredictionTable:
+        """What the network answered to each image. classes: names of the classes, by number."""
+        made = self.predictions
+        logits, labels, index = (tensor.numpy() for tensor in (made.logits, made.labels, made.index))
+        return PredictionTable(logits, labels, index, classes, self.recipe.to_toml())
+
     def to_document(self) -> dict[str, object]:
         """As JSON; top1 in percent."""
         evaluation, measured = self.evaluation, self.evaluation.measurement
         return {
+            "origin": self.origin,
+            "remarks": list(self.remarks),
             "weights": self.label,
             "subnet": evaluation.subnet.to_numbers(),
             "split": evaluation.split,
@@ -108,12 +120,11 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """One subnet of one run, and the images that it is measured on. selected_on: see `selection.Selection`."""
+    """One subnet of one run, and the images that it is measured on."""
 
     run: TrainedRun
-    subnet: Subnet
+    selection: Selection
     images: ImageSet
-    selected_on: str = ""
     interruptible: Interruptible = uninterrupted
 
     @classmethod
@@ -126,8 +137,13 @@ class EvaluationRun:
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", f"choose {', '.join(SPLITS)}")
         require_writable(run.path)
-        chosen = select(subnet, run.recipe, run.path)
-        return cls(run, chosen.subnet, run.images(named, first), chosen.selected_on, interruptible)
+        chosen = select(subnet, run.recipe, run.path, run.search)
+        return cls(run, chosen, run.asked_images(named, first), interruptible)
+
+    @property
+    def subnet(self) -> Subnet:
+        """The subnet that is measured."""
+        return self.selection.subnet
 
     def inherited(self) -> EvaluationResult:
         """Measured with the supernet's weights."""
@@ -242,9 +258,11 @@ class EvaluationRun:
             recipe=run.recipe,
             energy_j=run.energy.of(self.subnet, measured).energy_j,
             synaptic_events=self._synaptic_events(measured),
-            selected_on=self.selected_on,
+            selected_on=self.selection.selected_on,
             predictions=result.predictions,
             evaluator=evaluator,
+            origin=self.selection.origin(run.path),
+            remarks=self.selection.remarks(run.recipe),
         )
 
     def _synaptic_events(self, measured: Measurement) -> float | None:

@@ -11,10 +11,11 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.runs.evaluation import EvaluationRun
 from autospikformer_cli.runs.searching.archive import Archive, whole_archive
+from autospikformer_cli.runs.selection import Selection
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.evaluations import require_writable
-from autospikformer_cli.store.population import read_search
+from autospikformer_cli.store.searches import find_search
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -32,7 +33,7 @@ class RankingRun:
     @classmethod
     def open(cls, run: TrainedRun, interruptible: Interruptible = uninterrupted) -> RankingRun:
         """A run under the recipe of its present search. Raises UserError if no search measured so."""
-        read_search(run.path)
+        find_search(run.path, run.search)
         if run.recipe.search.split == "test":
             raise UserError(
                 "its search measured on test images, which are for results alone",
@@ -79,13 +80,13 @@ class RankingRun:
             train_images=len(self.run.images("train")),
             from_scratch=from_scratch,
             archive=len(self.archive.candidates),
-            searches=self.archive.num_searches,
+            searches=self.archive.searches,
             seed=recipe.seed,
         )
 
     def _retrained(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Iterator[Retrained]:
         for number, candidate in enumerate(sample, 1):
-            evaluation = EvaluationRun(self.run, candidate.subnet, self.images, interruptible=self.interruptible)
+            evaluation = EvaluationRun(self.run, Selection(candidate.subnet), self.images, self.interruptible)
             label = f"{candidate.id}, {number} of {len(sample)}"
             correct = evaluation.correct_when_finetuned(epochs, from_scratch, label)
             retrained = Retrained(candidate.id, candidate.subnet, candidate.measurement.correct, correct)

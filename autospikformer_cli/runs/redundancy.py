@@ -15,12 +15,15 @@ from autospikformer_cli.space import Subnet
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
 
+SIMILARITY_IMAGES = 64
+
 
 @dataclass(frozen=True)
 class Redundancy:
     """Each channel's mean structural similarity (SSIM) with all others.
 
     most, least: channels, numbered from 0, each group from its extreme. engine: what ran the subnet.
+    origin: the run, and the search and the id of a candidate.
     """
 
     subnet: Subnet
@@ -30,10 +33,12 @@ class Redundancy:
     mean_ssim: tuple[float, ...]
     most: tuple[int, ...]
     least: tuple[int, ...]
+    origin: str
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
         return {
+            "origin": self.origin,
             "subnet": self.subnet.to_numbers(),
             "split": self.images.split,
             "images": len(self.images),
@@ -53,14 +58,25 @@ class Redundancy:
         return float(np.mean(self.mean_ssim))
 
 
-def measure_redundancy(run: TrainedRun, subnet: str, images: int, channels: int) -> Redundancy:
-    """Of the first n validation images. channels: how many of the most and of the least redundant. Raises UserError."""
+def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channels: int) -> Redundancy:
+    """Of the first n validation images. channels: how many of the most and of the least redundant, at most.
+
+    images: None for SIMILARITY_IMAGES, or all if there are fewer. Raises UserError.
+    """
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
-    chosen = select(subnet, run.recipe, run.path).subnet
-    measured = run.images("validation", images)
+    selection = select(subnet, run.recipe, run.path, run.search)
+    for remark in selection.remarks(run.recipe):
+        run.say.remark(remark)
+    chosen = selection.subnet
+    measured = (
+        run.images("validation").first(SIMILARITY_IMAGES) if images is None else run.asked_images("validation", images)
+    )
     evaluator = run.evaluator()
     matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
     means = mean_similarity(matrix)
+    origin = selection.origin(run.path)
     most, least = (tuple(map(int, group)) for group in most_and_least(matrix, channels))
-    return Redundancy(chosen, measured, evaluator.engine.name, run.recipe, tuple(map(float, means)), most, least)
+    return Redundancy(
+        chosen, measured, evaluator.engine.name, run.recipe, tuple(map(float, means)), most, least, origin
+    )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.analysis.paired import mcnemar_of
-from autospikformer_cli.measurement import Provenance
+from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
-from autospikformer_cli.runs.selection import counts_of, recipe_problem
+from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
@@ -30,7 +30,8 @@ ALPHAS = tuple(step / 10 for step in range(11))
 class SearchResults:
     """A population, scored and priced by a recipe.
 
-    path: the run's folder. limits: what subnets had to keep to, in words.
+    path: the run's folder. limits: what subnets had to keep to, in words. best: what the search itself chose; None if
+    no candidate keeps its limits. price_remarks: limits that candidates break under these prices alone.
     hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
     """
 
@@ -42,11 +43,18 @@ class SearchResults:
     hypervolume: Hypervolumes | None
     limits: tuple[str, ...] = ()
     imported_from: str = ""
+    best: Candidate | None = None
+    price_remarks: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
         """How the population was measured."""
         return self.population.provenance
+
+    @property
+    def title(self) -> str:
+        """The run and the search."""
+        return f"{self.path}, search {self.population.name}"
 
     @property
     def note(self) -> str:
@@ -116,6 +124,10 @@ class SearchResults:
         scores = self.scores
         generations = {str(number): bounds_document(bounds) for number, bounds in scores.generation_bounds.items()}
         return {
+            "run": str(self.path),
+            "search": self.population.name,
+            "best": None if self.best is None else self.best.id,
+            "price_remarks": list(self.price_remarks),
             "candidates": [self.ranked_document(scored) for scored in scores.ranked],
             "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
@@ -150,12 +162,12 @@ class SearchResults:
 class AlphaSweep:
     """The best subnet for each of some weights of energy, of all that a run's searches measured under equal conditions.
 
-    best: by alpha. results: of the whole archive. searches: how many files it lies in.
+    best: by alpha. results: of the whole archive. searches: names of those that it is of.
     """
 
     best: tuple[tuple[float, Scored], ...]
     results: SearchResults
-    searches: int
+    searches: tuple[str, ...]
 
     @property
     def archive(self) -> tuple[Scored, ...]:
@@ -171,10 +183,12 @@ class AlphaSweep:
         """The best subnet of each alpha, the front that they are chosen from, and what they rest on."""
         baseline = self.results.baseline
         return {
+            "run": str(self.results.path),
+            "searches": list(self.searches),
             "alpha_sweep": [{"alpha": alpha, **self.results.ranked_document(scored)} for alpha, scored in self.best],
             "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
-            "num_searches": self.searches,
+            "num_searches": len(self.searches),
             "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
             "provenance": {**self.results.provenance_document(), "note": ""},
@@ -183,10 +197,12 @@ class AlphaSweep:
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
-    problem = recipe_problem(recipe)
+    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    problem = recipe_problem(recipe, searched)
     with counts_of(path):
         scores = problem.fitness.score(population.candidates)
         hypervolume = _hypervolumes(problem, population)
+        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked])
     origin = read_training(path).origin
     return SearchResults(
         path=path,
@@ -197,6 +213,11 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
         imported_from=origin.file if origin else "",
+        best=best_candidate(path, population),
+        price_remarks=tuple(
+            f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
+            for limit, count in broken.items()
+        ),
     )
 
 
@@ -210,10 +231,10 @@ def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) ->
     if recipe.search.normalise == "generation":
         recipe = changed(recipe, {"search.normalise": "archive"})
     results = score_population(path, replace(population, candidates=archive.candidates), recipe)
-    fitness = recipe_problem(recipe).fitness
+    fitness = recipe_problem(recipe, searched).fitness
     ranked = [(alpha, replace(fitness, alpha=alpha).score(archive.candidates).ranked) for alpha in ALPHAS]
     best = tuple((alpha, scored[0]) for alpha, scored in ranked if scored)
-    return AlphaSweep(best, results, archive.num_searches)
+    return AlphaSweep(best, results, archive.searches)
 
 
 def candidate_document(scored: Scored) -> dict[str, object]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from autospikformer_cli.energy.counts import MissingCounts
+from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
-from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.search.limits import Refusals, none_feasible
+from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.runs.building import energy_model, network_shape
+from autospikformer_cli.search.limits import PriceOf, Refusals, none_feasible
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
-from autospikformer_cli.store.population import POPULATION_FILE, Population, load_population, searches
+from autospikformer_cli.store.population import Population, load_population
+from autospikformer_cli.store.searches import find_search, search_names
 from autospikformer_cli.wording import shortened
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
@@ -24,16 +26,43 @@ NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 
 
 class Selection(NamedTuple):
-    """A subnet, and the split that a search chose it on: "" if no search did."""
+    """A subnet, and the search that found it. candidate, search: None if it was not chosen among a search's candidates.
+
+    recipe: the search's own, with its prices and limits. selected_on: the split that it was chosen on, "" without.
+    is_best: whether the search chose it as its best.
+    """
 
     subnet: Subnet
+    candidate: Candidate | None = None
+    search: str | None = None
+    recipe: Recipe | None = None
     selected_on: str = ""
+    is_best: bool = False
+
+    def origin(self, path: Path) -> str:
+        """Where it is from, for titles: 'runs/x, search evolution-alpha0.5-seed0: c0017'."""
+        return str(path) if self.candidate is None else f"{path}, search {self.search}: {self.candidate.id}"
+
+    def remarks(self, recipe: Recipe) -> tuple[str, ...]:
+        """What its search decided otherwise than a recipe would: the choice of the best, or that it keeps a limit."""
+        if self.candidate is None or self.recipe is None:
+            return ()
+        found = []
+        keys = [key for key in differing_keys(self.recipe, recipe, Decides.SCORE) if key.startswith("search.")]
+        if self.is_best and keys:
+            found.append(f"best is what {self.search} chose with its own {', '.join(keys)}: {self.candidate.id}")
+        broken = newly_broken(self.recipe, recipe, [self.candidate])
+        if broken:
+            what = f"under these prices {self.candidate.id} breaks {' and '.join(broken)}"
+            found.append(f"{what}; {own_prices(self.recipe)}")
+        return tuple(found)
 
 
-def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
+def select(text: str, recipe: Recipe, path: Path | None, search: str | None = None) -> Selection:
     """The subnet that a text names: best, largest, smallest, baseline, a candidate's id, or a tuple.
 
-    path: the run whose searches know candidates; None if there is none. Raises UserError.
+    path: the run whose searches know candidates; None if there is none. search: the one whose best is meant, by default
+    the present one. Raises UserError.
     """
     space = recipe.space.search_space()
     words = dict(zip(NAMED_BY_THE_SPACE, (space.largest, space.smallest, recipe.baseline), strict=True))
@@ -44,30 +73,70 @@ def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
     if path is None:
         fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", fix)
-    file, id_ = file_and_id(text)
-    if not (path / file).is_file() and file != POPULATION_FILE:
-        raise UserError(f"{path} has no {file}", "--subnet", f"its searches: {', '.join(searches(path))}")
-    population = load_population(path, file)
     if text == "best":
-        return Selection(_best(population, recipe, path), population.provenance.split)
-    found = next((candidate.subnet for candidate in population.candidates if candidate.id == id_), None)
-    if found is None:
-        raise UserError(
-            f"{text!r} is no candidate of {path}",
-            "--subnet",
-            f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
-        )
-    return Selection(found, population.provenance.split)
+        return _best(path, load_population(path, search))
+    for population in _searches(path, text, search):
+        ids = (text, text.removeprefix(f"{population.name}/"))
+        found = next((candidate for candidate in population.candidates if candidate.id in ids), None)
+        if found is not None:
+            return _selection(found, population)
+    raise UserError(
+        f"{text!r} is no candidate of {path}",
+        "--subnet",
+        f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
+    )
 
 
-def _best(population: Population, recipe: Recipe, path: Path) -> Subnet:
-    problem = recipe_problem(recipe)
+def _searches(path: Path, text: str, search: str | None) -> Iterator[Population]:
+    """The searches that may know a candidate: of an id NAME/c0001 that one, else all, the wanted one first."""
+    names, named = search_names(path), text.rpartition("/")[0]
+    first = named if named in names else find_search(path, search)
+    yield load_population(path, first)
+    for name in names if first != named else ():
+        if name != first:
+            with suppress(UserError):  # a damaged one hides no other
+                yield load_population(path, name)
+
+
+def _selection(candidate: Candidate, population: Population) -> Selection:
+    recipe = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    return Selection(candidate.subnet, candidate, population.name, recipe, population.provenance.split)
+
+
+def _best(path: Path, population: Population) -> Selection:
     with counts_of(path):
-        require_feasible(problem, population)
-        ranked = problem.rank(population.candidates)
-    if not ranked:
+        require_feasible(recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name)), population)
+    found = best_candidate(path, population)
+    if found is None:
         raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
-    return ranked[0].subnet
+    return _selection(found, population)._replace(is_best=True)
+
+
+def best_candidate(path: Path, population: Population) -> Candidate | None:
+    """The candidate that a search chose: the best by its own fitness, under its own prices and limits."""
+    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
+    with counts_of(path):
+        return next(iter(problem.rank(population.candidates)), None)
+
+
+def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate]) -> dict[str, int]:
+    """The limits that candidates break under a recipe's prices and keep under their search's: how many break each."""
+    if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
+        return {}
+    before, now = recipe_problem(searched).limits, recipe_problem(recipe).limits
+    broken: dict[str, int] = {}
+    for candidate in candidates:
+        kept = now.excesses(candidate).keys() - before.excesses(candidate).keys()
+        for limit in now.limits:
+            if limit.objective.name in kept:
+                broken[f"{limit.key} ({limit})"] = broken.get(f"{limit.key} ({limit})", 0) + 1
+    return broken
+
+
+def own_prices(searched: Recipe) -> str:
+    """Whose prices the limits of a search were kept under."""
+    energy = searched.energy
+    return f"the search kept it under profile {energy.hardware.name}, convention {energy.named_convention.name}"
 
 
 def selection_notes(split: str) -> tuple[str, ...]:
@@ -93,9 +162,20 @@ def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...
     return (f"{named}; {excludes}",) if silent else ()
 
 
-def recipe_problem(recipe: Recipe) -> Problem:
-    """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it."""
-    energy = energy_model(recipe)
+def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
+    """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
+
+    searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
+    its own prices.
+    """
+    own_limits = searched is not None and searched.search.limits == recipe.search.limits
+    price_of = _pricing(energy_model(recipe))
+    limit_price_of = _pricing(energy_model(searched)) if searched is not None and own_limits else price_of
+    space, shape = recipe.space.search_space(), network_shape(recipe)
+    return make_problem(recipe.search, space, shape, price_of, limit_price_of)
+
+
+def _pricing(energy: EnergyModel) -> PriceOf:
     priced: dict[str, tuple[Measurement, Price]] = {}
 
     def price_of(candidate: Candidate) -> Price:
@@ -105,7 +185,7 @@ def recipe_problem(recipe: Recipe) -> Problem:
             priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
         return known[1]
 
-    return make_problem(recipe.search, recipe.space.search_space(), energy.shape, price_of)
+    return price_of
 
 
 def require_feasible(problem: Problem, population: Population) -> None:
@@ -132,23 +212,3 @@ def counts_of(path: Path) -> Iterator[None]:
             str(path),
             f"aspk search --recount --run {path} measures them again, or choose another convention",
         ) from None
-
-
-def archive_id(file: str, id_: str) -> str:
-    """A candidate's number in its run.
-
-    >>> archive_id("population.h5", "c0017"), archive_id("population-2.h5", "c0017")
-    ('c0017', '2/c0017')
-    """
-    number = file.removeprefix("population").removesuffix(".h5").removeprefix("-")
-    return f"{number}/{id_}" if number else id_
-
-
-def file_and_id(text: str) -> tuple[str, str]:
-    """The file and the number there of a candidate by its number in the run.
-
-    >>> file_and_id("c0017"), file_and_id("2/c0017")
-    (('population.h5', 'c0017'), ('population-2.h5', 'c0017'))
-    """
-    number, _, id_ = text.rpartition("/")
-    return (f"population-{number}.h5", id_) if number.isdecimal() else (POPULATION_FILE, text)

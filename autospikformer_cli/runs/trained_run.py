@@ -12,6 +12,7 @@ import numpy as np
 
 from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.recipe.load import named_keys
@@ -32,8 +33,9 @@ from autospikformer_cli.runs.conditions import (
     with_training_of,
 )
 from autospikformer_cli.say import SILENT, Say
-from autospikformer_cli.store.population import POPULATION_FILE, read_search
+from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import RunPath, resolve_run
+from autospikformer_cli.store.searches import present_search, search_names
 from autospikformer_cli.store.supernet import load_weights, read_training, weights_hash
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class TrainedRun:
     split_seed: the seed of its training. It cuts the data set, whatever the recipe's seed is now.
     splits: hashes of the images that it was trained with, by split. epochs: those it was trained for.
     finished: whether that was all of its recipe's. An imported run is finished, with 0 epochs.
+    search: the search whose recipe and whose best are meant; None for the present one.
     """
 
     path: Path
@@ -62,17 +65,19 @@ class TrainedRun:
     finished: bool
     compute: Compute
     say: Say
+    search: str | None = None
 
     @classmethod
     def open(
-        cls, path: Path, compute: Compute, say: Say, overrides: Overrides = (), *, searched: bool = True
-    ) -> TrainedRun:
+        cls, path: Path, compute: Compute, say: Say, overrides: Overrides = (), *, searched: bool = True,
+        search: str | None = None,
+    ) -> TrainedRun:  # fmt: skip
         """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
         training = read_training(path)
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
-        recipe = stored_recipe(path, overrides, searched=searched)
+        recipe = stored_recipe(path, overrides, searched=searched, search=search)
         state = training.state
-        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say)
+        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say, search)
 
     @cached_property
     def description(self) -> DataDescription:
@@ -97,13 +102,26 @@ class TrainedRun:
         return supernet
 
     def images(self, split: Split, first: int | None = None) -> ImageSet:
-        """A split's images, or the first of them. Raises UserError if they are not what they were in training."""
+        """A split's images, or the first of them, all if there are fewer, which is said.
+
+        Raises UserError if they are not what they were in training.
+        """
         from autospikformer_cli.data.sources import shares_test_files
 
         if split == "test" and self.splits and shares_test_files(self.recipe.data):
             self.images("train", 1)  # the rest of a data set that has changed may hold images that were trained on
         images = load_images(self.recipe, self.split_seed, split, self.say)
         require_same_images(self.path, self.splits, images)
+        if first is not None and first > len(images):
+            self.say.remark(f"the {split} split has {len(images):,} images, not {first:,}: all are taken")
+        return images if first is None else images.first(first)
+
+    def asked_images(self, split: Split, first: int | None) -> ImageSet:
+        """The first images of a split, as --images asks for. Raises UserError if there are fewer."""
+        images = self.images(split)
+        if first is not None and first > len(images):
+            what = f"{first:,} images cannot be taken of the {split} split, which has {len(images):,}"
+            raise UserError(what, "--images", f"ask for at most {len(images)}")
         return images if first is None else images.first(first)
 
     def searched_images(self) -> ImageSet:
@@ -180,42 +198,47 @@ class TrainedRun:
         )
 
 
-def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = True) -> Recipe:
-    """The recipe of a run's present search, or of its training if there is none, with overrides.
+def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = True, search: str | None = None) -> Recipe:
+    """The recipe of a run's search, or of its training if there is none, with overrides.
 
-    searched: False takes the training's in any case. Raises UserError if overrides change what its weights are.
+    search: its name; None for the present one. searched: False takes the training's recipe in any case. Raises
+    UserError if overrides change what its weights are, or if there is no such search.
     """
     training = read_training(path)
     trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
-    has_search = searched and (path / POPULATION_FILE).is_file()
-    recipe_toml = read_search(path).recipe_toml if has_search else training.recipe_toml
+    has_search = searched and (search is not None or present_search(path) is not None)
+    recipe_toml = read_search(path, search).recipe_toml if has_search else training.recipe_toml
     return with_fixed_keys(trained, recipe_toml, overrides, path)
 
 
 def open_run(
-    run: RunPath = None, overrides: Overrides = (), *, searched: bool = True, compute: Compute | None = None,
-    say: Say = SILENT,
+    run: RunPath = None, overrides: Overrides = (), *, searched: bool = True, search: str | None = None,
+    compute: Compute | None = None, say: Say = SILENT,
 ) -> TrainedRun:  # fmt: skip
-    """A run under the recipe of its present search with overrides.
+    """A run under the recipe of one of its searches, with overrides.
 
-    run: None for the newest. searched: False takes the recipe of its training.
+    run: None for the newest. search: None for the present one. searched: False takes the recipe of its training.
     compute: None for the CPU, with as many threads as torch has now. Raises UserError as `TrainedRun.open` does.
     """
     from autospikformer_cli.engine.compute import make_compute
 
-    return TrainedRun.open(resolve_run(run), compute or make_compute(), say, overrides, searched=searched)
+    path = resolve_run(run)
+    return TrainedRun.open(path, compute or make_compute(), say, overrides, searched=searched, search=search)
 
 
 def run_to_search(
-    run: RunPath = None, overrides: Overrides = (), *, fresh: bool = False, compute: Compute | None = None,
-    say: Say = SILENT,
+    run: RunPath = None, overrides: Overrides = (), *, name: str | None = None, fresh: bool = False,
+    compute: Compute | None = None, say: Say = SILENT,
 ) -> TrainedRun:  # fmt: skip
-    """A run under the recipe of the search that overrides ask for.
+    """A run under the recipe of the search that a name and overrides ask for.
 
-    Overrides that decide nothing of a search go on with the present one. Others are laid over the training's recipe.
+    Overrides that decide nothing of a search go on with the search of that name, or without a name with the present
+    one. Others are laid over the training's recipe, which is also that of a new name.
     """
-    goes_on = not fresh and not asks_for_another_search(overrides)
-    opened = open_run(run, overrides, searched=goes_on, compute=compute, say=say)
+    path = resolve_run(run)
+    known = name is None or name in search_names(path)
+    goes_on = known and not fresh and not asks_for_another_search(overrides)
+    opened = open_run(path, overrides, searched=goes_on, search=name if goes_on else None, compute=compute, say=say)
     training = read_training(opened.path)
     trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
     recipe, differed = with_training_of(trained, opened.recipe)

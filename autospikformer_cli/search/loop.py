@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.search.algorithm import Algorithm
+from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.space import Subnet
 
 
@@ -16,40 +17,38 @@ def run_search(
     measure: Callable[[Sequence[Subnet]], Iterable[Mapping[Subnet, Measurement]]],
     save: Callable[[Sequence[Candidate]], None],
     stop: Callable[[], bool],
+    ids: CandidateIds,
 ) -> bool:
     """Run a search to its end, or until `stop`. Returns whether it ended.
 
     measured: candidates of an interrupted search, also of its unfinished generation. known: measurements of other
     subnets. Neither is measured again. measure: yields its measurements in parts, in any order. save: takes all
-    candidates, after each part and each generation. stop: called after each part. Candidates are numbered c0001, c0002
-    and so on, in the order asked, not in the order measured.
+    candidates, after each part and each generation. stop: called after each part. ids: gives candidates their ids, in
+    the order asked, not in the order measured.
     """
     archive = list(measured)
     while subnets := algorithm.ask():
         if stop():
             return False
-        pending = set(subnets)
+        asked = ids.of(subnets)
         found = {subnet: known[subnet] for subnet in subnets if subnet in known}
-        found |= {candidate.subnet: candidate.measurement for candidate in archive if candidate.subnet in pending}
-        archive = [candidate for candidate in archive if candidate.subnet not in pending]
+        found |= {candidate.subnet: candidate.measurement for candidate in archive if candidate.subnet in asked}
+        archive = [candidate for candidate in archive if candidate.subnet not in asked]
         missing = [subnet for subnet in subnets if subnet not in found]
         for part in measure(missing) if missing else ():
             found |= part
-            save([*archive, *_numbered(subnets, found, len(archive), algorithm.generation)])
+            save([*archive, *_measured(asked, found, algorithm.generation)])
             if stop():
                 break
         if stop() and len(found) < len(subnets):
             return False
-        generation = _numbered(subnets, found, len(archive), algorithm.generation)
+        generation = _measured(asked, found, algorithm.generation)
         algorithm.tell(generation)
         archive += generation
         save(archive)
     return True
 
 
-def _numbered(
-    subnets: Sequence[Subnet], found: Mapping[Subnet, Measurement], before: int, generation: int
-) -> list[Candidate]:
-    """The measured candidates of a generation."""
-    asked = ((f"c{number:04}", subnet) for number, subnet in enumerate(subnets, before + 1))
-    return [Candidate(id_, subnet, generation, found[subnet]) for id_, subnet in asked if subnet in found]
+def _measured(asked: Mapping[Subnet, str], found: Mapping[Subnet, Measurement], generation: int) -> list[Candidate]:
+    """The measured candidates of a generation. asked: its subnets and their ids, in order."""
+    return [Candidate(id_, subnet, generation, found[subnet]) for subnet, id_ in asked.items() if subnet in found]

@@ -64,9 +64,15 @@ class Problem:
         return not self.limits.excesses(candidate)
 
 
-def make_problem(settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf) -> Problem:
-    """The problem of a recipe. Raises UserError for an unknown objective and for a limit that nothing can reach."""
-    limits = make_limits(settings.limits, shape, price_of)
+def make_problem(
+    settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf,
+    limit_price_of: PriceOf | None = None,
+) -> Problem:  # fmt: skip
+    """The problem of a recipe. limit_price_of: the prices that limits hold under; by default `price_of`.
+
+    Raises UserError for an unknown objective and for a limit that nothing can reach.
+    """
+    limits = make_limits(settings.limits, shape, limit_price_of or price_of)
     objectives = tuple(objective_of(name, "search.objectives") for name in settings.objectives)
     fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)
     return Problem(space, shape, price_of, fitness, limits, objectives)

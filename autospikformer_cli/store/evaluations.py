@@ -1,4 +1,4 @@
-"""evaluations.h5, the results of `aspk evaluate`; and files of predictions.
+"""evaluations.h5, the results of `aspk evaluate`.
 
 evaluations.h5 has the tables of `measurements`, with one candidate for each result. The further columns are
 candidates/split, date, recipe, provenance and finetuned. The last two are JSON texts; finetuned is null for inherited
@@ -14,20 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
 from filelock import FileLock
 
 from autospikformer_cli.atomic_files import explaining_refusal
-from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import (
-    Array,
     as_dataclass,
     get_group,
     get_texts,
     open_h5,
-    put,
     put_header,
     put_text,
     put_texts,
@@ -124,35 +120,3 @@ def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
             )
             for row, split, date, provenance, finetuned, recipe in zip(measured, *columns, strict=True)
         )
-
-
-def require_predictions_writable(path: Path) -> None:
-    """Raises UserError if predictions cannot be written to `path`, or would replace another kind of file."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder", "--predictions", "name a file in it")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}", "--predictions", f"make it first: mkdir -p {path.parent}")
-    if not path.exists():
-        return
-    try:
-        with open_h5(path, "predictions"):
-            return
-    except UserError as error:
-        raise UserError(f"{path} exists, and holds no predictions", "--predictions", "name another file") from error
-
-
-def write_predictions(path: Path, logits: Array, labels: Array, index: Array, *, recipe_toml: str = "") -> None:
-    """Write what a network answered to a file of its own.
-
-    logits: (images, classes). labels: (images,). index: (images,), each image's position in the original data set.
-    Raises UserError if the file cannot be written, ValueError if the arrays differ in their number of images.
-    """
-    if logits.ndim != 2 or labels.shape != index.shape or labels.shape != logits.shape[:1]:
-        raise ValueError(f"logits {logits.shape}, labels {labels.shape}, index {index.shape} differ in images")
-
-    def fill(file: h5py.File) -> None:
-        put_header(file, "predictions", recipe_toml)
-        for name, array in (("logits", logits), ("labels", labels), ("index", index)):
-            put(file, name, np.asarray(array))
-
-    write_h5(path, fill)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.searches import SEARCHES_FOLDER
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _check_header(file: h5py.File, path: Path, kind: str) -> None:
 
 
 def _remedy(path: Path, kind: str) -> str:
-    return REMEDIES[kind].format(path=path, run=path.parent)
+    run = path.parent.parent if path.parent.name == SEARCHES_FOLDER else path.parent
+    return REMEDIES[kind].format(path=path, run=run)
 
 
 def array_hash(array: Array) -> str:

@@ -1,4 +1,4 @@
-"""population.h5: every subnet that a search measured, its baseline, and the state of the search.
+"""The file of a search: every subnet that it measured, its baseline, and its state. `store.searches` says where it is.
 
 Besides the tables of `measurements` the file holds
     candidates/   the columns id and generation
@@ -6,21 +6,19 @@ Besides the tables of `measurements` the file holds
     hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
     recipe, recipe_name, provenance (JSON), state (JSON)
 
-Earlier searches of a run are population-2.h5, population-3.h5 and so on, in the same folder and format.
+Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
+search. So the candidates of `population-2` are read as population-2/c0001 and so on. Those of `population` keep theirs.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
     as_dataclass,
@@ -38,8 +36,7 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
-
-POPULATION_FILE = "population.h5"
+from autospikformer_cli.store.searches import find_search, is_numbered_alone, search_file, searches_folder
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Population:
 
     state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
-    point.
+    point. name: the search's, by which its file is found.
     """
 
     recipe_name: str
@@ -70,22 +67,36 @@ class Population:
     baseline: Candidate | None
     state: dict[str, object]
     hypervolume: HypervolumeHistory | None = None
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """The part of a population that is read without its tables of layers. best_top1: in percent."""
+    """The part of a population that is read without its tables of layers.
 
+    ids: of all candidates. top1s: accuracy of each in percent; None for one that computes values that are not finite.
+    """
+
+    name: str
     recipe_name: str
     recipe_toml: str
     provenance: Provenance
     state: dict[str, object]
-    num_candidates: int
-    best_top1: float | None
+    ids: tuple[str, ...]
+    top1s: tuple[float | None, ...]
+
+    @property
+    def num_candidates(self) -> int:
+        """Number of measured candidates."""
+        return len(self.ids)
 
 
 def save_population(run: Path, population: Population) -> None:
-    """Write runs/x/population.h5, whole or not at all. Raises UserError if it cannot be written."""
+    """Write the file of a search, whole or not at all. Raises UserError if it cannot be written, ValueError if the
+    population has no name.
+    """
+    if not population.name:
+        raise ValueError("a population without a name has no file")
 
     def fill(file: h5py.File) -> None:
         put_header(file, "population", population.recipe_toml)
@@ -101,75 +112,59 @@ def save_population(run: Path, population: Population) -> None:
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
 
-    write_h5(run / POPULATION_FILE, fill)
+    path = search_file(run, population.name)
+    if path.parent != run:
+        searches_folder(run)
+    write_h5(path, fill)
 
 
-def load_population(run: Path, name: str = POPULATION_FILE) -> Population:
-    """Read runs/x/population.h5, or an earlier search's file. Raises UserError if it is absent or damaged."""
-    with open_h5(_existing(run, name), "population") as file:
+def load_population(run: Path, name: str | None = None) -> Population:
+    """Read a run's search, by default the present one. Raises UserError if it is absent or damaged."""
+    name = find_search(run, name)
+    with open_h5(search_file(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
+        state = get_json(file, "state")
+        candidates = _get_candidates(file)
+        ids = _run_ids(name, [candidate.id for candidate in candidates], state)
         return Population(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
-            candidates=tuple(_get_candidates(file)),
+            candidates=tuple(map(_renamed, candidates, ids)),
             baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
-            state=get_json(file, "state"),
+            state=state,
             hypervolume=_get_history(file),
+            name=name,
         )
 
 
-def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
-    """Read a population without its tables of layers. Raises UserError if what it reads is absent or damaged."""
-    with open_h5(_existing(run, name), "population") as file:
-        candidates = get_group(file, "candidates")
-        correct, images = get(candidates, "correct"), get(candidates, "images")
+def read_search(run: Path, name: str | None = None) -> SearchProgress:
+    """Read a search without its tables of layers. Raises UserError if what it reads is absent or damaged."""
+    name = find_search(run, name)
+    with open_h5(search_file(run, name), "population") as file:
+        candidates, state = get_group(file, "candidates"), get_json(file, "state")
+        columns = [get(candidates, column).tolist() for column in ("correct", "images", "non_finite")]
         return SearchProgress(
+            name=name,
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
-            state=get_json(file, "state"),
-            num_candidates=len(correct),
-            best_top1=float((100.0 * correct / images).max()) if len(correct) else None,
+            state=state,
+            ids=tuple(_run_ids(name, get_texts(candidates, "id"), state)),
+            top1s=tuple(
+                100.0 * right / of if of and not wrong else None for right, of, wrong in zip(*columns, strict=True)
+            ),
         )
 
 
-def searches(run: Path) -> list[str]:
-    """File names of a run's searches: the present one first, then the others by falling number."""
-    found = (re.fullmatch(r"population-([1-9][0-9]*)\.h5", path.name) for path in run.iterdir())
-    numbers = sorted((int(match[1]) for match in found if match), reverse=True)
-    present = [POPULATION_FILE] if (run / POPULATION_FILE).is_file() else []
-    return present + [_aside(number) for number in numbers]
+def _run_ids(name: str, ids: Sequence[str], state: Mapping[str, object]) -> list[str]:
+    """The ids of a search's candidates in its run."""
+    alone = is_numbered_alone(name) and "ids" not in state
+    return [f"{name}/{id_}" if alone and "/" not in id_ else id_ for id_ in ids]
 
 
-def set_aside(run: Path) -> Path | None:
-    """Rename a run's population.h5 to population-2.h5, or to the next free name. Returns None if there is none."""
-    path = run / POPULATION_FILE
-    if not path.is_file():
-        return None
-    free = next(name for number in count(2) if not (name := path.with_name(_aside(number))).exists())
-    return path.rename(free)
-
-
-def take_up(run: Path, name: str) -> None:
-    """Make an earlier search the run's present one. Raises FileExistsError if the run has a present one."""
-    present = run / POPULATION_FILE
-    if present.exists():
-        raise FileExistsError(present)
-    (run / name).rename(present)
-
-
-def _aside(number: int) -> str:
-    return f"population-{number}.h5"
-
-
-def _existing(run: Path, name: str) -> Path:
-    path = run / name
-    if not path.is_file():
-        others = searches(run)
-        beside = f"; beside it: {', '.join(others)}, which the same search would take up again" if others else ""
-        raise UserError(f"{run} has no {name}", fix=f"search first: aspk search --run {run}{beside}")
-    return path
+def _renamed(candidate: Candidate, id_: str) -> Candidate:
+    return candidate if candidate.id == id_ else replace(candidate, id=id_)
 
 
 def _get_history(file: h5py.File) -> HypervolumeHistory | None:

@@ -9,11 +9,8 @@ import json
 import os
 import socket
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
@@ -21,26 +18,13 @@ from filelock import FileLock, Timeout
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store import evaluations, population, supernet
+from autospikformer_cli.store.evaluations import EVALUATIONS_FILE
+from autospikformer_cli.store.searches import search_file, search_names
+from autospikformer_cli.store.supernet import SUPERNET_FILE
 
 RUN_LOCK = ".run.lock"
 HOLDER_NAME = ".run.lock.json"
 TRAIN_FIRST = "train one first: aspk train quickstart"
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """A run in one line.
-
-    recipe: None if it cannot be read. date: of the last write. best_top1: in percent, on the split's images.
-    """
-
-    name: str
-    recipe: str | None
-    state: str
-    date: datetime
-    best_top1: float | None
-    split: str | None = None
 
 
 def runs_folder() -> Path:
@@ -79,34 +63,49 @@ def _made(run: Path, *, exist_ok: bool) -> Path:
 
 
 RunPath = str | os.PathLike[str] | None
-"""A run's folder; None for the newest run."""
+"""A run's folder, or its name under the folder of all runs; None for the newest run."""
 
 
 def resolve_run(run: RunPath) -> Path:
-    """The run in a folder; without one, the run with the newest supernet.h5. Raises UserError if there is none."""
+    """The run in a folder, or of a name; without one, the newest run. Raises UserError if there is none."""
     if run is None:
-        runs = _run_folders()
+        runs = run_folders()
         if not runs:
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
-        return max(runs, key=lambda run: (run / supernet.SUPERNET_FILE).stat().st_mtime_ns)
-    path = Path(run)
+        return runs[0]
+    path = named_run(run)
     if is_run(path):
         return path
-    named = runs_folder() / path
-    fix = f"did you mean --run {named}?" if is_run(named) else "list the runs: aspk runs"
+    fix = "list the runs: aspk runs"
     if not path.is_dir():
-        raise UserError(f"there is no folder {path}", "--run", fix)
-    raise UserError(f"{path} is not a run, it has no {supernet.SUPERNET_FILE}", "--run", fix)
+        raise UserError(f"there is no run {path}, here or under {runs_folder()}", "--run", fix)
+    raise UserError(f"{path} is not a run, it has no {SUPERNET_FILE}", "--run", fix)
+
+
+def named_run(run: str | os.PathLike[str]) -> Path:
+    """The folder that --run names: as it is written, or under the folder of all runs if only there is a run."""
+    path = Path(run)
+    named = runs_folder() / path
+    return named if not is_run(path) and is_run(named) else path
 
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a supernet."""
-    return (path / supernet.SUPERNET_FILE).is_file()
+    return (path / SUPERNET_FILE).is_file()
 
 
-def _run_folders() -> list[Path]:
+def run_folders() -> list[Path]:
+    """All runs, the newest first: the one of which a store was written last; of equal ones, the last by name."""
     folder = runs_folder()
-    return [run for run in sorted(folder.iterdir()) if is_run(run)] if folder.is_dir() else []
+    runs = [run for run in folder.iterdir() if is_run(run)] if folder.is_dir() else []
+    return sorted(runs, key=lambda run: (last_written(run), run.name), reverse=True)
+
+
+def last_written(run: Path) -> int:
+    """When a store of a run was written last: its supernet, a search or its evaluations. In nanoseconds since 1970."""
+    searches = [search_file(run, name) for name in search_names(run)]
+    stores = [run / SUPERNET_FILE, run / EVALUATIONS_FILE, *searches]
+    return max(path.stat().st_mtime_ns for path in stores if path.is_file())
 
 
 @contextmanager
@@ -152,52 +151,3 @@ def _holder(run: Path) -> str:
         return "another process"
     place = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
     return f"process {holder['pid']}{place} ({holder['command']})"
-
-
-def list_runs() -> list[RunSummary]:
-    """All runs, newest first. A run with a damaged file is listed as damaged."""
-    return sorted((_summary(run) for run in _run_folders()), key=lambda run: (run.date, run.name), reverse=True)
-
-
-def _summary(run: Path) -> RunSummary:
-    date = datetime.fromtimestamp(max(path.stat().st_mtime for path in _stores(run))).astimezone()
-    try:
-        training = supernet.read_training(run)
-    except UserError:
-        return RunSummary(run.name, None, f"damaged ({supernet.SUPERNET_FILE})", date, None)
-    recipe = training.recipe_name
-    if not (run / population.POPULATION_FILE).is_file():
-        return RunSummary(run.name, recipe, _training_state(training), date, None)
-    try:
-        search = population.read_search(run)
-    except UserError:
-        return RunSummary(run.name, recipe, f"damaged ({population.POPULATION_FILE})", date, None)
-    return RunSummary(run.name, recipe, _search_state(search), date, search.best_top1, search.provenance.split)
-
-
-def _stores(run: Path) -> list[Path]:
-    names = (supernet.SUPERNET_FILE, population.POPULATION_FILE, evaluations.EVALUATIONS_FILE)
-    return [run / name for name in names if (run / name).is_file()]
-
-
-def _training_state(training: supernet.Training) -> str:
-    if training.origin is not None:
-        return "imported"
-    if training.state.finished:
-        return "trained"
-    return f"training, epoch {training.state.epoch}{_of(training.recipe_toml, 'train', 'epochs')}"
-
-
-def _search_state(search: population.SearchProgress) -> str:
-    if search.state.get("finished"):
-        return "searched"
-    generation = search.state.get("generation", 0)
-    return f"searching, generation {generation}{_of(search.recipe_toml, 'search', 'generations')}"
-
-
-def _of(recipe_toml: str, section: str, key: str) -> str:
-    """' of 30' from a recipe's key; an empty text if the recipe lacks it."""
-    try:
-        return f" of {tomllib.loads(recipe_toml)[section][key]}"
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
-        return ""

@@ -105,7 +105,7 @@ class Background:
 def background(
     patience: float, wait_until: Callable[[Callable[[], bool]], None]
 ) -> Iterator[Callable[..., Background]]:
-    """background("search", at="population.h5") -> Background, stopped; none survives the test.
+    """background("search", at="evolution-alpha0.5-seed0.h5") -> Background, stopped; none survives the test.
 
     It stops after it has put a file of the name `at` in its place, or with `before` just before that. file: the first,
     second, ... of several such files. number: the first, second, ... time that this file is written.
@@ -170,7 +170,8 @@ def searched_once(trained_once: tuple[Path, Any], tmp_path_factory: pytest.TempP
     """The searched run, not to be written to, and the document of its search."""
     folder = tmp_path_factory.mktemp("searched") / "tiny"
     shutil.copytree(trained_once[0], folder)
-    return folder, document_of("search", "--run", folder)
+    document = document_of("search", "--run", folder)
+    return folder, document | {"run": "runs/tiny"}  # where each test has its copy
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ Aspk = Callable[..., Any]
 def test_the_document(aspk: Aspk, trained: Path) -> None:
     document = aspk("analyze", "--images", "12", "--json").document
     assert set(document) == {
-        "subnet", "split", "images", "engine", "mean_ssim", "ssim_by_channel", "most", "least",
+        "origin", "subnet", "split", "images", "engine", "mean_ssim", "ssim_by_channel", "most", "least",
         "fidelity", "switches", "resolved",
     }  # fmt: skip
     assert document["subnet"] == load_recipe("tiny.toml").space.search_space().largest().to_numbers()

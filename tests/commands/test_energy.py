@@ -17,6 +17,8 @@ from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
 
 Aspk = Callable[..., Any]
+FIRST = "searches/evolution-alpha0.5-seed0.h5"
+"""The file of the first search of a test's run."""
 Once = tuple[Path, Any]
 
 SPIKFORMER_4_384 = "(4, 4,4,4,4, 12,12,12,12, 1,1,1,1, 2,2,2,2, 4, 384)"
@@ -191,13 +193,13 @@ def test_the_searchs_settings_are_the_runs(aspk: Aspk, trained: Path) -> None:
 def test_other_subnets_are_measured_now(aspk: Aspk, searched: Path) -> None:
     smallest = "(1, 2, 2, 1.4, 1.25, 2, 16)"
     assert smallest not in {str(c.subnet) for c in load_population(searched).candidates}
-    before = (searched / "population.h5").read_bytes()
+    before = (searched / FIRST).read_bytes()
     done = aspk("energy", "--subnet", smallest, "--json")
     assert done.document["rates"] == "measured now on 60 validation images"
     assert f"measuring {smallest}: 0/60" in done.stderr
     evaluated = aspk("evaluate", "--subnet", smallest, "--split", "validation", "--images", "60", "--json").document
     assert done.document["energy_j"] == evaluated["energy_j"]
-    assert (searched / "population.h5").read_bytes() == before
+    assert (searched / FIRST).read_bytes() == before
 
 
 def test_a_trained_run_shows_its_baseline(aspk: Aspk, trained: Path) -> None:

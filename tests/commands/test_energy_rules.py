@@ -17,6 +17,8 @@ import pytest
 from autospikformer_cli.store.population import load_population, save_population
 
 Aspk = Callable[..., Any]
+FIRST = "searches/evolution-alpha0.5-seed0.h5"
+"""The file of the first search of a test's run."""
 
 BUSY = ("cifar10-small", "--firing-rate", "0.25")
 MINE = """\
@@ -206,7 +208,7 @@ def test_csv_and_pictures(aspk: Aspk, searched: Path) -> None:
 
 
 def test_an_archive_is_priced_anew(aspk: Aspk, searched: Path) -> None:
-    before = (searched / "population.h5").read_bytes()
+    before = (searched / FIRST).read_bytes()
     documents = {
         options: aspk("report", *options, "--json").document
         for options in (
@@ -226,7 +228,7 @@ def test_an_archive_is_priced_anew(aspk: Aspk, searched: Path) -> None:
         assert exact < plain < strict < memory
     provenance = documents["--profile", "cmos45-memory"]["provenance"]
     assert (provenance["energy_profile"], provenance["energy_convention"]) == ("cmos45-memory", "sound")
-    assert (searched / "population.h5").read_bytes() == before
+    assert (searched / FIRST).read_bytes() == before
 
 
 def test_a_search_minds_a_profile_of_ones_own_after_its_file_is_gone(aspk: Aspk, trained: Path) -> None:
@@ -268,17 +270,17 @@ def test_an_archive_without_events_says_so_and_is_measured_again(aspk: Aspk, old
 
 def test_an_old_candidate_is_measured_where_its_counts_do_not_suffice(aspk: Aspk, older: Path) -> None:
     assert aspk("energy", "--json").document["rates"] == "measured by the search on 60 validation images"
-    assert "aspk search --recount" in refused(aspk("energy", "--convention", "border-exact"))
+    assert "aspk search --recount" in refused(aspk("report", "--convention", "border-exact"))
     first = str(load_population(older).candidates[0].subnet)
     exact = aspk("energy", "--subnet", first, "--convention", "border-exact", "--json").document
     assert exact["rates"] == "measured now on 60 validation images"
 
 
 def test_counts_are_not_measured_again_by_another_engine(aspk: Aspk, older: Path) -> None:
-    before = (older / "population.h5").read_bytes()
+    before = (older / FIRST).read_bytes()
     told = refused(aspk("search", "--recount", "--engine", "dense"))
     assert "measured under other conditions: engine" in told
-    assert (older / "population.h5").read_bytes() == before
+    assert (older / FIRST).read_bytes() == before
 
 
 def test_a_run_that_moved_keeps_its_archive(aspk: Aspk, searched: Path, own_folder: Path) -> None:

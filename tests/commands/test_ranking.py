@@ -143,7 +143,12 @@ def test_mistakes(aspk: Aspk, searched: Path, words: list[str], what: str, fix: 
 
 @pytest.mark.parametrize(("option", "value"), [("--finetune", "0"), ("--sample", "2")])
 def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None:
-    done = aspk(*RANKING, option, value)
+    words = [*RANKING]
+    if option in words:
+        words[words.index(option) + 1] = value
+    else:
+        words += [option, value]
+    done = aspk(*words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: aspk analyze ranking: invalid value for '{option}': ")
     assert done.stderr.endswith("\n  see aspk analyze ranking --help\n")
@@ -152,4 +157,4 @@ def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None
 def test_before_a_search(aspk: Aspk, trained: Path) -> None:
     done = aspk(*RANKING)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: runs/tiny has no population.h5\n  search first: aspk search --run runs/tiny\n"
+    assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"

@@ -16,9 +16,12 @@ from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population, read_search, save_population
+from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import load_weights, weights_hash
 
 Aspk = Callable[..., Any]
+FIRST = "searches/evolution-alpha0.5-seed0.h5"
+"""The file of the first search of a test's run."""
 Once = tuple[Path, Any]
 
 CANDIDATE_KEYS = {"id", "subnet", "top1", "energy_j", "params", "fitness", "generation"}
@@ -105,8 +108,8 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
     done = aspk("search", "--set", "search.generations=1")
     assert done.exit_code == 0
     assert re.fullmatch(
-        r"runs/tiny: 6 subnets measured, \d on the Pareto front; best by F_AEB \(alpha 0\.5\): c000\d, "
-        r"\d+\.\d\d %, [\d.]+ [mµn]J\n",
+        r"runs/tiny, search evolution-alpha0\.5-seed0-generations1: 6 subnets measured, \d on the Pareto front; "
+        r"best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n",
         done.stdout,
     )
     lines = done.stderr.splitlines()
@@ -124,21 +127,21 @@ def test_the_same_seed_gives_the_same_population(aspk: Aspk, trained: Path, sear
     assert done.stderr == ""
     assert done.document == searched_once[1]
     assert load_population(trained) == load_population(searched_once[0])
-    again = (trained / "population.h5").read_bytes()
+    again = (trained / FIRST).read_bytes()
     assert aspk("search", "--json").document == searched_once[1]
-    assert (trained / "population.h5").read_bytes() == again
+    assert (trained / FIRST).read_bytes() == again
 
 
 def num_stored(run: Path) -> int:
     """Candidates in the run's population."""
-    return read_search(run).num_candidates if (run / "population.h5").is_file() else 0
+    return read_search(run).num_candidates if (run / FIRST).is_file() else 0
 
 
 def test_killed_and_resumed(aspk: Aspk, background: Aspk, trained: Path, searched_once: Once) -> None:
     """After a save, and in the next one: there the file is the old one, and the new one lies next to it."""
     num_saved = 0
     for moment in ({"number": 2}, {"number": 3, "before": True}):
-        background("search", "--quiet", at="population.h5", **moment).kill()
+        background("search", "--quiet", at="evolution-alpha0.5-seed0.h5", **moment).kill()
         assert num_saved < num_stored(trained) < 18
         num_saved = num_stored(trained)
     assert aspk("search").exit_code == 0
@@ -146,7 +149,7 @@ def test_killed_and_resumed(aspk: Aspk, background: Aspk, trained: Path, searche
 
 
 def test_interrupted_and_resumed(aspk: Aspk, background: Aspk, trained: Path, searched_once: Once) -> None:
-    searching = background("search", at="population.h5", number=2)
+    searching = background("search", at="evolution-alpha0.5-seed0.h5", number=2)
     second = aspk("search")
     exit_code, stdout, stderr = searching.interrupt()
 
@@ -185,14 +188,14 @@ def test_stopped_before_the_first_candidate(aspk: Aspk, searched: Path, searched
 
 
 def test_fresh_keeps_the_old_population_beside(aspk: Aspk, searched: Path) -> None:
-    before = (searched / "population.h5").read_bytes()
+    before = (searched / FIRST).read_bytes()
     done = aspk("search", "--fresh", "--alpha", "0", "--algorithm", "random", "--set", "search.generations=1", "--json")
     assert done.exit_code == 0
     assert (
-        "the search before, with other search.algorithm, search.generations, search.alpha, "
-        "is kept as runs/tiny/population-2.h5\n"
+        "this search is called random-alpha0-seed0-generations1; the one before, with other search.algorithm, "
+        "search.generations, search.alpha, is evolution-alpha0.5-seed0\n"
     ) in done.stderr
-    assert (searched / "population-2.h5").read_bytes() == before
+    assert (searched / FIRST).read_bytes() == before
     assert len(done.document["candidates"]) == 6
     assert done.document["alpha"] == 0
     assert done.document["provenance"]["algorithm"] == "random"
@@ -201,7 +204,7 @@ def test_fresh_keeps_the_old_population_beside(aspk: Aspk, searched: Path) -> No
 
 def test_fresh_that_cannot_begin_moves_nothing(aspk: Aspk, searched: Path) -> None:
     assert aspk("search", "--fresh", "--device", "cuda:99").exit_code == 2
-    assert sorted(path.name for path in searched.glob("population*")) == ["population.h5"]
+    assert search_names(searched) == ["evolution-alpha0.5-seed0"]
 
 
 def test_alpha_0_ranks_by_accuracy_and_1_by_energy(aspk: Aspk, trained: Path) -> None:
@@ -273,7 +276,7 @@ def test_images_and_shape_are_those_of_training(aspk: Aspk, trained: Path, overr
         f"error: runs/tiny: its supernet was trained with another {key}\n"
         f"  leave out --set {key}; of [data], only data.root, data.download, data.cache may change after training\n"
     )
-    assert not (trained / "population.h5").exists()
+    assert not (trained / FIRST).exists()
 
 
 def test_weights_of_another_shape(aspk: Aspk, trained: Path) -> None:
@@ -284,7 +287,7 @@ def test_weights_of_another_shape(aspk: Aspk, trained: Path) -> None:
         r"  leave --set space\.\* and model\.pooled_stages as they were when the supernet was trained\n",
         done.stderr,
     )
-    assert not (trained / "population.h5").exists()
+    assert not (trained / FIRST).exists()
 
 
 SAME_IN_BOTH_PLANS = ("subnets", "params_smallest", "params_largest", "fidelity", "switches", "resolved")
@@ -312,18 +315,18 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
 def test_a_run_that_is_none(aspk: Aspk, own_folder: Path) -> None:
     done = aspk("search", "--run", "runs/absent")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: --run: there is no folder runs/absent\n  list the runs: aspk runs\n"
+    assert done.stderr == "error: --run: there is no run runs/absent, here or under runs\n  list the runs: aspk runs\n"
     assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
 
 
 def test_a_damaged_population(aspk: Aspk, searched: Path) -> None:
-    store = searched / "population.h5"
+    store = searched / FIRST
     store.write_bytes(store.read_bytes()[:5000])
     for command in ("search", "report", "evaluate", "energy"):
         done = aspk(command)
         assert (done.exit_code, done.stdout) == (2, "")
         assert done.stderr == (
-            "error: runs/tiny/population.h5: damaged or cut short, HDF5 cannot open it\n"
+            "error: runs/tiny/searches/evolution-alpha0.5-seed0.h5: damaged or cut short, HDF5 cannot open it\n"
             "  restore it from a copy, or delete it and search again: aspk search --run runs/tiny\n"
         )
 

@@ -18,10 +18,13 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import load_population, save_population, searches
+from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import present_search, search_names
 
 Aspk = Callable[..., Any]
 Once = tuple[Path, Any]
+FIRST = "evolution-alpha0.5-seed0"
+"""The search that a test's run has had."""
 
 
 @pytest.fixture
@@ -39,41 +42,53 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Subnet]:
     return seen
 
 
-def by_subnet(run: Path, name: str = "population.h5") -> dict[Subnet, Measurement]:
+def file_of(run: Path, name: str = FIRST) -> Path:
+    return run / "searches" / f"{name}.h5"
+
+
+def by_subnet(run: Path, name: str | None = None) -> dict[Subnet, Measurement]:
     return {candidate.subnet: candidate.measurement for candidate in load_population(run, name).candidates}
 
 
 def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
-    first = (searched / "population.h5").read_bytes()
+    first = file_of(searched).read_bytes()
     done = aspk("search", "--alpha", "0.9")
-    assert (done.exit_code, searches(searched)) == (0, ["population.h5", "population-2.h5"])
-    assert (searched / "population-2.h5").read_bytes() == first
-    before, after = by_subnet(searched, "population-2.h5"), by_subnet(searched)
+    other = "evolution-alpha0.9-seed0"
+    assert (done.exit_code, search_names(searched)) == (0, [FIRST, other])
+    assert file_of(searched).read_bytes() == first
+    before, after = by_subnet(searched, FIRST), by_subnet(searched)
     assert sorted(map(str, measured)) == sorted(map(str, after.keys() - before.keys()))
     hits = after.keys() & before.keys()
     assert len(hits) >= 6  # the first generation is the same
     assert all(after[subnet] == before[subnet] for subnet in hits)
     lines = done.stderr.splitlines()
-    assert lines.count("the search before, with other search.alpha, is kept as runs/tiny/population-2.h5") == 1
+    said = f"this search is called {other}; the one before, with other search.alpha, is {FIRST}"
+    assert lines.count(said) == 1
     assert re.search(rf"searching: 18/18, .* hits={len(hits)} ", lines[-3])
     assert lines[-2] == f"{len(hits)} of 18 subnets had been measured before"
 
-    second = (searched / "population.h5").read_bytes()
+    second = file_of(searched, other).read_bytes()
     measured.clear()
     back = aspk("search", "--alpha", "0.5")
-    assert (measured, (searched / "population.h5").read_bytes()) == ([], first)
-    assert (searched / "population-3.h5").read_bytes() == second
-    assert back.stderr.splitlines()[1] == "this search has been begun: population-2.h5 is population.h5 again"
-    assert searches(searched) == ["population.h5", "population-3.h5"]
+    assert (measured, file_of(searched).read_bytes(), file_of(searched, other).read_bytes()) == ([], first, second)
+    said = f"this search has been begun, it is {FIRST}; the one before, with other search.alpha, is {other}"
+    assert back.stderr.splitlines()[0] == said
+    assert (search_names(searched), present_search(searched)) == ([FIRST, other], FIRST)
 
 
 def test_an_unfinished_search_is_gone_back_to(aspk: Aspk, background: Aspk, trained: Path, searched_once: Once) -> None:
-    background("search", "--quiet", at="population.h5", number=2).kill()
+    background("search", "--quiet", at=f"{FIRST}.h5", number=2).kill()
     assert load_population(trained).state["finished"] is False
     assert aspk("search", "--set", 'search.algorithm="random"', "--set", "search.generations=1").exit_code == 0
     assert aspk("search", "--set", "search.alpha=0.5").exit_code == 0
-    assert load_population(trained) == load_population(searched_once[0])
-    assert load_population(trained, "population-3.h5").state["algorithm"] == "random"
+    gone_on, alone = load_population(trained), load_population(searched_once[0])
+    assert gone_on.name == FIRST
+    assert by_subnet(trained, FIRST) == by_subnet(searched_once[0])
+    assert [each.generation for each in gone_on.candidates] == [each.generation for each in alone.candidates]
+    other = load_population(trained, "random-alpha0.5-seed0-generations1")
+    assert other.state["algorithm"] == "random"
+    ids = {each.id: each.subnet for each in (*gone_on.candidates, *other.candidates)}
+    assert len(ids) == len({each.subnet for each in (*gone_on.candidates, *other.candidates)})
 
 
 @pytest.mark.parametrize("override", ['energy.convention="paper"', 'search.normalise="generation"'])
@@ -81,12 +96,13 @@ def test_the_seed_and_the_rules_of_energy_and_fitness_change_no_measurement(
     aspk: Aspk, searched: Path, measured: list[Subnet], override: str
 ) -> None:
     assert aspk("search", "--set", override).exit_code == 0
-    assert not set(measured) & by_subnet(searched, "population-2.h5").keys()
+    assert not set(measured) & by_subnet(searched, FIRST).keys()
+    second = load_population(searched).name
     measured.clear()
     assert aspk("search", "--set", "seed=1", "--set", "search.generations=1").exit_code == 0
-    known = by_subnet(searched, "population-2.h5").keys() | by_subnet(searched, "population-3.h5").keys()
+    known = by_subnet(searched, FIRST).keys() | by_subnet(searched, second).keys()
     assert set(measured) == by_subnet(searched).keys() - known
-    assert len(searches(searched)) == 3
+    assert len(search_names(searched)) == 3
 
 
 def test_fresh_measures_all_anew(aspk: Aspk, searched: Path, measured: list[Subnet], searched_once: Once) -> None:
@@ -105,7 +121,7 @@ def test_what_is_measured_otherwise_is_measured_anew(
 ) -> None:
     assert aspk("search", "--set", override, "--set", "search.generations=1").exit_code == 0
     assert len(measured) == 7
-    assert len(by_subnet(searched).keys() & by_subnet(searched, "population-2.h5").keys()) == 6
+    assert len(by_subnet(searched).keys() & by_subnet(searched, FIRST).keys()) == 6
 
 
 @pytest.mark.parametrize("override", ["model.evaluation_batch=7", 'model.surrogate="arctan"'])
@@ -128,9 +144,11 @@ def test_conditions_know_the_heads_of_a_network_that_searches_none(searched_once
 @pytest.mark.parametrize("override", ["model.evaluation_memory=7", 'data.cache="elsewhere"'])
 def test_a_search_goes_on_under_keys_that_change_nothing(aspk: Aspk, searched: Path, override: str) -> None:
     assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").exit_code == 0
-    before = (searched / "population.h5").read_bytes()
+    assert present_search(searched) == "evolution-alpha0.9-seed0-generations1"
+    before = file_of(searched, "evolution-alpha0.9-seed0-generations1").read_bytes()
     assert aspk("search", "--set", override).exit_code == 0
-    assert (searched / "population.h5").read_bytes() == before
+    assert file_of(searched, "evolution-alpha0.9-seed0-generations1").read_bytes() == before
+    assert len(search_names(searched)) == 2
 
 
 def computed_otherwise(run: Path, name: str, value: str, **state: object) -> None:
@@ -162,34 +180,34 @@ def test_dense_results_of_other_threads_are_measured_anew(aspk: Aspk, trained: P
 
 def test_a_search_does_not_go_on_with_another_version(aspk: Aspk, searched: Path) -> None:
     computed_otherwise(searched, "torch", "1.0", finished=False)
-    before = (searched / "population.h5").read_bytes()
+    before = file_of(searched).read_bytes()
     done = aspk("search")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         f"error: runs/tiny: the search of this run was begun with torch 1.0, not {version('torch')}\n"
         "  go on with the same, or search anew with --fresh (the old population is kept beside)\n"
     )
-    assert (searched / "population.h5").read_bytes() == before
+    assert file_of(searched).read_bytes() == before
 
 
 def test_a_damaged_search_of_before_is_left_out(aspk: Aspk, searched: Path, measured: list[Subnet]) -> None:
-    (searched / "population-2.h5").write_bytes((searched / "population.h5").read_bytes()[:5000])
+    file_of(searched, "damaged").write_bytes(file_of(searched).read_bytes()[:5000])
     done = aspk("search", "--alpha", "0.9", "--set", "search.generations=1")
     assert (done.exit_code, measured) == (0, [])
-    left_out = "runs/tiny/population-2.h5 is left out: damaged or cut short, HDF5 cannot open it"
+    left_out = "runs/tiny/searches/damaged.h5 is left out: damaged or cut short, HDF5 cannot open it"
     assert done.stderr.splitlines().count(left_out) == 1
 
 
 def test_a_search_measured_otherwise_is_not_mixed(aspk: Aspk, searched: Path) -> None:
-    before = (searched / "population.h5").read_bytes()
+    before = file_of(searched).read_bytes()
     other = aspk("search", "--precision", "float64")
     assert (other.exit_code, other.stdout) == (2, "")
     assert other.stderr == (
         "error: runs/tiny: the search of this run was begun with other precision\n"
         "  go on with --precision float32, or search anew with --fresh (the old population is kept beside)\n"
     )
-    assert searches(searched) == ["population.h5"]
-    assert (searched / "population.h5").read_bytes() == before
+    assert search_names(searched) == [FIRST]
+    assert file_of(searched).read_bytes() == before
 
 
 def test_a_baseline_that_the_search_draws_is_measured_once(
@@ -208,8 +226,8 @@ def test_a_search_that_cannot_begin_moves_nothing(aspk: Aspk, searched: Path, mo
         raise UserError("no worker starts", "--executor", None)
 
     monkeypatch.setattr(Processes, "start", start)
-    before = (searched / "population.h5").read_bytes()
+    before = file_of(searched).read_bytes()
     done = aspk("search", "--alpha", "0.9", "--executor", "processes", "--workers", "2")
     assert (done.exit_code, "no worker starts" in done.stderr) == (2, True)
-    assert searches(searched) == ["population.h5"]
-    assert (searched / "population.h5").read_bytes() == before
+    assert search_names(searched) == [FIRST]
+    assert file_of(searched).read_bytes() == before

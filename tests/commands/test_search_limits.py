@@ -13,10 +13,13 @@ import pytest
 
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.search import generations
-from autospikformer_cli.store.population import load_population, save_population, searches
+from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import search_file, search_names
 from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
+FIRST = "searches/evolution-alpha0.5-seed0.h5"
+"""The file of the first search of a test's run."""
 Once = tuple[Path, Any]
 
 
@@ -42,9 +45,11 @@ def test_limits_are_kept_stored_and_shown(aspk: Aspk, trained: Path) -> None:
     shown = re.sub(r"[│\s]+", " ", aspk("report").stdout)
     assert "limits parameters at most 9000, energy at most 1 J, time steps at most 2" in shown
 
-    stored = (trained / "population.h5").read_bytes()
+    assert search_names(trained) == ["evolution-alpha0.5-seed0-params9000-energy1-time_step2"]
+    file = search_file(trained, population.name)
+    stored = file.read_bytes()
     assert aspk("search").exit_code == 0
-    assert (trained / "population.h5").read_bytes() == stored
+    assert file.read_bytes() == stored
 
 
 def test_limits_that_no_subnet_keeps_move_nothing(aspk: Aspk, searched: Path, few_draws: None) -> None:
@@ -58,7 +63,7 @@ def test_limits_that_no_subnet_keeps_move_nothing(aspk: Aspk, searched: Path, fe
     )
     assert said
     assert 40 < float(said[1]) < 60
-    assert searches(searched) == ["population.h5"]
+    assert search_names(searched) == ["evolution-alpha0.5-seed0"]
 
 
 def test_a_search_without_a_feasible_subnet_is_kept(aspk: Aspk, searched: Path) -> None:
@@ -70,9 +75,9 @@ def test_a_search_without_a_feasible_subnet_is_kept(aspk: Aspk, searched: Path) 
         "  loosen search.limits.energy: the best energy measured is "
     )
     assert len(load_population(searched).candidates) == 18
-    stored = (searched / "population.h5").read_bytes()
+    stored = (searched / FIRST).read_bytes()
     assert aspk("search", "--quiet").stderr == done.stderr
-    assert (searched / "population.h5").read_bytes() == stored
+    assert (searched / FIRST).read_bytes() == stored
     report = aspk("report")
     assert report.exit_code == 0
     assert "Rejected: 18 (c0001, c0002, c0003, c0004, c0005, ...): breaks search.limits.energy" in report.stdout
@@ -142,7 +147,7 @@ def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searc
 def test_mistakes_move_nothing(aspk: Aspk, searched: Path, options: tuple[str, ...], message: str) -> None:
     done = aspk("search", "--quiet", "--set", "search.alpha=0.9", *options)
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
-    assert searches(searched) == ["population.h5"]
+    assert search_names(searched) == ["evolution-alpha0.5-seed0"]
 
 
 def test_nsga2_with_three_objectives(aspk: Aspk, trained: Path) -> None:

@@ -18,9 +18,12 @@ from autospikformer_cli.say import SILENT
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.files import put_text
 from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
 
 Aspk = Callable[..., Any]
+FIRST = "searches/evolution-alpha0.5-seed0.h5"
+"""The file of the first search of a test's run."""
 MORE_MEMORY = "model.evaluation_memory=400"
 
 
@@ -128,11 +131,11 @@ def test_recount_uses_the_executor(aspk: Aspk, searched: Path, searched_once: An
 )
 def test_search_drops_no_option_silently(aspk: Aspk, searched: Path, words: tuple[str, ...], told: str) -> None:
     without_events(searched)
-    before = (searched / "population.h5").read_bytes()
+    before = (searched / FIRST).read_bytes()
     done = aspk("search", *words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {told}")
-    assert (searched / "population.h5").read_bytes() == before
+    assert (searched / FIRST).read_bytes() == before
 
 
 def test_a_search_keeps_the_training_that_its_supernet_had(aspk: Aspk, trained: Path) -> None:
@@ -164,11 +167,11 @@ class Breaks:
 
 
 def test_the_search_before_stays_present_until_there_is_another(searched: Path) -> None:
-    before = (searched / "population.h5").read_bytes()
+    before = (searched / FIRST).read_bytes()
     with pytest.raises(KeyboardInterrupt):
         search_subnets(searched, {"search.alpha": 0.3}, say=Breaks())
-    assert [path.name for path in searched.glob("population*.h5")] == ["population.h5"]
-    assert (searched / "population.h5").read_bytes() == before
+    assert search_names(searched) == ["evolution-alpha0.5-seed0"]
+    assert (searched / FIRST).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def with_json(file: Path, name: str, value: object) -> None:
 
 
 def test_a_store_of_a_later_aspk_is_named_as_such(aspk: Aspk, searched: Path) -> None:
-    file = searched / "population.h5"
+    file = searched / FIRST
     provenance = {**asdict(load_population(searched).provenance), "temperature": 21}
     with_json(file, "provenance", provenance)
     for words in (("report",), ("energy",), ("search",), ("evaluate",)):
@@ -261,24 +264,16 @@ def test_a_run_of_an_earlier_commit_gives_the_same_documents(
 ) -> None:
     found = aspk(*words, "--json")
     assert found.exit_code == 0, found.stderr
-    before = recorded(words[0])
-    assert with_fields_of(found.document, before) == without_dates(before)
+    assert with_fields_of(recorded(words[0]), found.document) == recorded(words[0])
 
 
-def without_dates(document: Any) -> Any:
-    """A listing of runs says when their files were written."""
-    for run in document.get("runs", ()):
-        run.pop("date")
+def with_fields_of(before: Any, document: Any) -> Any:
+    """What a document has in the fields that an earlier one had: later ones have more. Dates are those of files."""
+    if isinstance(before, dict):
+        return {key: value if key == "date" else with_fields_of(value, document[key]) for key, value in before.items()}
+    if isinstance(before, list) and len(before) == len(document):
+        return [with_fields_of(*pair) for pair in zip(before, document, strict=True)]
     return document
-
-
-def with_fields_of(found: Any, before: Any) -> Any:
-    """What was found, without the fields that documents did not have before."""
-    if isinstance(found, dict) and isinstance(before, dict):
-        return {key: with_fields_of(found[key], before[key]) for key in found if key in before and key != "date"}
-    if isinstance(found, list) and isinstance(before, list) and len(found) == len(before):
-        return [with_fields_of(*pair) for pair in zip(found, before, strict=True)]
-    return found
 
 
 @pytest.fixture
@@ -289,16 +284,19 @@ def recorded() -> Callable[[str], Any]:
 
 def test_a_run_of_an_earlier_commit_is_searched_on(aspk: Aspk, run_of_0_1: Path) -> None:
     """Measured by this aspk or that one, a subnet has the same counts: on this processor or another."""
-    before = {name: load_population(run_of_0_1, name) for name in ("population.h5", "population-2.h5")}
+    before = {name: load_population(run_of_0_1, name) for name in ("population", "population-2")}
+    files = {name: (run_of_0_1 / f"{name}.h5").read_bytes() for name in before}
     finished = aspk("search", "--json")
     assert finished.exit_code == 0, finished.stderr
-    assert load_population(run_of_0_1) == before["population.h5"]
+    assert load_population(run_of_0_1) == before["population"]
 
     again = aspk("search", "--alpha", "0.9", "--set", "seed=3", "--json")
     assert again.exit_code == 0, again.stderr
-    assert load_population(run_of_0_1, "population-3.h5") == before["population.h5"]
-    assert aspk("search", "--alpha", "0.5", "--json").exit_code == 0
-    assert load_population(run_of_0_1) == before["population-2.h5"]
+    assert again.document["search"] == "evolution-alpha0.9-seed3"
+    back = aspk("search", "--alpha", "0.5", "--json")
+    assert (back.exit_code, back.document["search"]) == (0, "population-2")
+    assert load_population(run_of_0_1) == before["population-2"]
+    assert {name: (run_of_0_1 / f"{name}.h5").read_bytes() for name in before} == files
 
 
 def test_a_run_of_an_earlier_commit_is_exported_and_trained(aspk: Aspk, run_of_0_1: Path) -> None:

@@ -28,7 +28,7 @@ def ranking(*correct: tuple[int, int]) -> Ranking:
         train_images=1079,
         from_scratch=False,
         archive=40,
-        searches=2,
+        searches=("a", "b"),
         seed=7,
     )
 

@@ -45,7 +45,7 @@ def results_of(
     """Scores of a search under a recipe; further keys are those of its provenance."""
     measured = replace(PROVENANCE, **provenance)
     state: dict[str, object] = {"algorithm": "evolution", "generation": 0, "note": note}
-    population = Population(recipe.name, recipe.to_toml(), measured, (), None, state)
+    population = Population(recipe.name, recipe.to_toml(), measured, (), None, state, name="first")
     return SearchResults(Path("runs/x"), population, recipe, scores, baseline, None)
 
 
@@ -134,8 +134,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
-        "candidates", "num_different", "pareto", "baseline", "kendall_tau", "hypervolume", "alpha", "bounds",
-        "generation_bounds", "rejected", "provenance",
+        "run", "search", "best", "price_remarks", "candidates", "num_different", "pareto", "baseline", "kendall_tau",
+        "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]

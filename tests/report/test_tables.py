@@ -167,7 +167,7 @@ def evaluation_of(recipe: Recipe, tuning: FineTuning | None = None) -> Evaluatio
     subnet = parse_subnet("(1, 4, 2, 1, 2, 4, 32)")
     stored = Evaluation(subnet, "test", obtained, MEASURED, tuning, "2026-11-28", recipe.to_toml())
     unused: Any = None
-    return EvaluationResult(stored, recipe, 5.5e-6, 2_500_000.25, "", unused, unused)
+    return EvaluationResult(stored, recipe, 5.5e-6, 2_500_000.25, "", unused, unused, "runs/x")
 
 
 EVALUATION = evaluation_of(load_recipe("quickstart"))
@@ -216,6 +216,8 @@ def test_an_evaluation_as_json() -> None:
     interval = document.pop("top1_interval")
     assert interval == pytest.approx([94.96, 98.48], abs=0.01)
     assert document == {
+        "origin": "runs/x",
+        "remarks": [],
         "weights": "inherited",
         "subnet": [1, 4, 2, 1, 2, 4, 32],
         "split": "test",
@@ -243,9 +245,10 @@ def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
         ssim[channel] = value
     images: Any = ImageSet(torch.zeros(7, 1, 1, 1), torch.zeros(7), torch.zeros(7), "validation", "")
     subnet, recipe = parse_subnet("(1, 4, 2, 1, 2, 4, 41)"), load_recipe("quickstart")
-    found = Redundancy(subnet, images, "event_driven", recipe, tuple(ssim), (40, 3), (8, 9, 1))
-    assert render(redundancy_table(found), 80)[:9] == [
+    found = Redundancy(subnet, images, "event_driven", recipe, tuple(ssim), (40, 3), (8, 9, 1), "runs/x")
+    assert render(redundancy_table(found), 80)[:10] == [
         "Redundancy of the embedding of (1, 4, 2, 1, 2, 4, 41)",
+        "runs/x",
         "      Most redundant             Least redundant",
         "Rank         channel  Mean SSIM          channel  Mean SSIM",
         "───────────────────────────────────────────────────────────",

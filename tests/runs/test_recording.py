@@ -31,7 +31,7 @@ MEASURED_AS = Provenance("validation", "", 1, "", 0, "running", "sound", "", "fl
 RECIPE = load_recipe(
     "quickstart", ['search.algorithm="random"', "search.population=12", "search.generations=1", "search.parents=1"]
 )
-NOBODY = Population("tiny", "", MEASURED_AS, (), None, {"fresh": False})
+NOBODY = Population("tiny", "", MEASURED_AS, (), None, {"fresh": False}, name="first")
 MEASURE = {
     "objectives": ["top1", "energy"], "reference": [0.0, 2.0], "ideal": [100.0, 0.0], "limits": {},
     "energy": {"energy.head": True},
@@ -135,7 +135,7 @@ def test_hypervolume_behind_every_generation(tmp_path: Path, candidates: list[Ca
     algorithm = search_of_twelve()
     with SILENT.progress("searching", 1) as progress:
         display = Display(progress, algorithm, 1, "validation", 0)
-        record = Record(tmp_path, nobody, algorithm, problem(), display, None, {"energy.head": True})
+        record = Record(tmp_path, nobody, algorithm, problem(), display, None, energy_rules={"energy.head": True})
         with record:
             algorithm.ask()
             record.save(candidates[:7])
@@ -145,9 +145,9 @@ def test_hypervolume_behind_every_generation(tmp_path: Path, candidates: list[Ca
     stored = load_population(tmp_path)
     assert stored.hypervolume == HypervolumeHistory((0.25,), MEASURE)
 
-    again = Record(tmp_path, nobody, algorithm, problem(), display, stored, {"energy.head": True})
+    again = Record(tmp_path, nobody, algorithm, problem(), display, stored, energy_rules={"energy.head": True})
     again.save(candidates)
     assert again.population == stored
-    other = Record(tmp_path, nobody, algorithm, problem(), display, stored, {"energy.head": False})
+    other = Record(tmp_path, nobody, algorithm, problem(), display, stored, energy_rules={"energy.head": False})
     other.save(candidates)
     assert other.population.hypervolume == HypervolumeHistory((0.25,), {**MEASURE, "energy": {"energy.head": False}})

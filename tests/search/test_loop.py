@@ -11,6 +11,7 @@ import pytest
 
 from autospikformer_cli.measurement import Candidate, InputCount, Measurement
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
+from autospikformer_cli.search.ids import CandidateIds, asked_ids, last_number
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet
@@ -26,15 +27,16 @@ class Killed(Exception):
 class Store:
     """What a run's folder is to a search: the last saved archive, and the algorithm's state as JSON text."""
 
-    def __init__(self, algorithm: Algorithm) -> None:
-        self.algorithm = algorithm
+    def __init__(self, algorithm: Algorithm, ids: CandidateIds) -> None:
+        self.algorithm, self.ids = algorithm, ids
         self.archives: list[tuple[Candidate, ...]] = []
         self.state = "null"
 
     def save(self, candidates: Sequence[Candidate]) -> None:
         """Keep everything as it is now."""
         self.archives.append(tuple(candidates))
-        self.state = json.dumps(self.algorithm.state())
+        ids = self.ids.state({candidate.subnet for candidate in candidates})
+        self.state = json.dumps(self.algorithm.state() | {"ids": ids})
 
     @property
     def archive(self) -> tuple[Candidate, ...]:
@@ -99,11 +101,15 @@ def search(
 ) -> tuple[Store, bool]:
     """Search anew, or go on with a store, as another process does; the new store, and whether it ended."""
     algorithm: Any = make()
+    ids = CandidateIds()
     if begun is not None and begun.state != "null":
-        algorithm.restore(json.loads(begun.state), begun.archive)
-    store = Store(algorithm)
+        state = json.loads(begun.state)
+        algorithm.restore(state, begun.archive)
+        own = {candidate.subnet: candidate.id for candidate in begun.archive} | asked_ids(state)
+        ids = CandidateIds(own, last_number(own.values(), state))
+    store = Store(algorithm, ids)
     measured = begun.archive if begun else ()
-    return store, run_search(algorithm, measured, known or {}, measurer.measure, store.save, measurer.stop)
+    return store, run_search(algorithm, measured, known or {}, measurer.measure, store.save, measurer.stop, ids)
 
 
 def test_generations_are_numbered_and_saved(make: Make) -> None:
@@ -136,9 +142,10 @@ def test_stopped_at_any_measurement_it_goes_on_there(make: Make, measured: int) 
 def test_killed_at_any_measurement_it_goes_on_there(make: Make, measured: int) -> None:
     whole, _ = search(make, Measurer())
     algorithm: Any = make()
-    killed, measurer = Store(algorithm), Measurer(dies_at=measured)
+    ids = CandidateIds()
+    killed, measurer = Store(algorithm, ids), Measurer(dies_at=measured)
     with pytest.raises(Killed):
-        run_search(algorithm, (), {}, measurer.measure, killed.save, measurer.stop)
+        run_search(algorithm, (), {}, measurer.measure, killed.save, measurer.stop, ids)
     assert len(killed.archive) == measured
 
     resumed, ended = search(make, Measurer(), killed)
@@ -184,3 +191,29 @@ def test_what_is_known_is_not_measured(make: Make) -> None:
     assert ended
     assert measurer.measured == [candidate.subnet for candidate in whole.archive[7:]]
     assert (store.archive, store.state) == (whole.archive, whole.state)
+
+
+def test_what_the_run_knows_keeps_its_id_and_new_ones_follow_all_others(make: Make) -> None:
+    """Another search of the run gave the first six subnets their ids, and ids up to c0040 to others."""
+    whole, _ = search(make, Measurer())
+    ids = CandidateIds({candidate.subnet: f"c00{30 - n}" for n, candidate in enumerate(whole.archive[:6])}, 40)
+    algorithm: Any = make()
+    store = Store(algorithm, ids)
+    assert run_search(algorithm, (), {}, Measurer().measure, store.save, lambda: False, ids)
+    assert [candidate.subnet for candidate in store.archive] == [candidate.subnet for candidate in whole.archive]
+    assert [candidate.id for candidate in store.archive] == [
+        *(f"c00{number}" for number in range(30, 24, -1)),
+        *(f"c00{number}" for number in range(41, 47)),
+    ]
+
+
+def test_a_search_goes_on_with_the_ids_that_it_asked_with(make: Make) -> None:
+    """Between its parts another search of the run took the numbers up to 90."""
+    stopped, _ = search(make, Measurer(order=lambda subnets: subnets[::-1], stops_after=2))
+    assert [candidate.id for candidate in stopped.archive] == ["c0003", "c0004"]
+    state = json.loads(stopped.state)
+    stopped.state = json.dumps(state | {"ids": state["ids"] | {"last": 90}})
+    resumed, ended = search(make, Measurer(), stopped)
+    assert ended
+    numbers = [*range(1, 5), *range(91, 99)]
+    assert [candidate.id for candidate in resumed.archive] == [f"c{number:04}" for number in numbers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -54,13 +55,19 @@ def measurement() -> Measurement:
 
 @pytest.fixture
 def population(provenance: Provenance, measurement: Measurement) -> Population:
+    """Three candidates, the most accurate of which computes values that are not finite."""
+    finite = replace(measurement, correct=200, non_finite=0)
     return Population(
         recipe_name="quickstart",
         recipe_toml=RECIPE,
         provenance=provenance,
-        candidates=tuple(Candidate(f"g0-{number}", SUBNET, number, measurement) for number in range(3)),
+        candidates=(
+            Candidate("g0-0", SUBNET, 0, measurement),
+            *(Candidate(f"g0-{number}", SUBNET, number, finite) for number in (1, 2)),
+        ),
         baseline=Candidate("baseline", SUBNET, 0, measurement),
         state={"algorithm": "evolution", "generation": 4, "finished": False, "random": [3, [1, 2**32 - 1], None]},
+        name="first",
     )
 
 

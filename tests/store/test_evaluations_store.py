@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
@@ -20,7 +19,6 @@ from autospikformer_cli.store.evaluations import (
     FineTuning,
     append_evaluation,
     load_evaluations,
-    write_predictions,
 )
 
 RECIPE = "seed = 3\n"
@@ -78,20 +76,3 @@ def test_two_processes_lose_no_result(run: Path, evaluation: Evaluation) -> None
     assert [process.wait() for process in processes] == [0, 0]
     dates = [stored.date for stored in load_evaluations(run)]
     assert sorted(dates[1:]) == sorted(f"{name}-{number}" for name in ("a", "b") for number in range(10))
-
-
-def test_predictions_come_back(tmp_path: Path) -> None:
-    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    labels, index = np.array([0, 1, 2, 0, 1]), np.array([9, 7, 5, 3, 1])
-    write_predictions(tmp_path / "p.h5", logits, labels, index, recipe_toml=RECIPE)
-    with files.open_h5(tmp_path / "p.h5", "predictions") as file:
-        assert files.get_text(file, "recipe") == RECIPE
-        for name, original in (("logits", logits), ("labels", labels), ("index", index)):
-            stored = files.get(file, name)
-            assert stored.dtype == original.dtype
-            np.testing.assert_array_equal(stored, original)
-
-
-def test_predictions_of_different_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^logits \(5, 3\), labels \(4,\), index \(5,\) differ in images$"):
-        write_predictions(tmp_path / "p.h5", np.zeros((5, 3)), np.zeros(4), np.zeros(5))

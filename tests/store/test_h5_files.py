@@ -223,9 +223,9 @@ def test_an_array_that_is_gone(run: Path, make_checkpoint: MakeCheckpoint) -> No
 
 def test_a_changed_header(run: Path, population: Population) -> None:
     save_population(run, population)
-    with h5py.File(run / "population.h5", "r+") as file:
+    with h5py.File(run / "searches/first.h5", "r+") as file:
         file.attrs["schema_version"] = 2
-    expected = "runs/x/population.h5: damaged, its header does not match its SHA-256" + POPULATION_REMEDY
+    expected = "runs/x/searches/first.h5: damaged, its header does not match its SHA-256" + POPULATION_REMEDY
     assert message(load_population, run) == expected
 
 
@@ -235,14 +235,16 @@ def test_a_file_of_another_schema(run: Path, population: Population, monkeypatch
         newer.setattr(files, "aspk_version", lambda: "9.1.0")
         save_population(run, population)
     assert message(load_population, run) == (
-        "runs/x/population.h5: written in schema 9, this aspk reads schema 1\n  read it with aspk 9.1.0, which wrote it"
+        "runs/x/searches/first.h5: written in schema 9, this aspk reads schema 1\n"
+        "  read it with aspk 9.1.0, which wrote it"
     )
 
 
 def test_a_file_of_another_kind(run: Path, make_checkpoint: MakeCheckpoint) -> None:
     save_checkpoint(run, make_checkpoint())
-    (run / "supernet.h5").rename(run / "population.h5")
-    expected = "runs/x/population.h5: a supernet file where a population file belongs" + POPULATION_REMEDY
+    (run / "searches").mkdir()
+    (run / "supernet.h5").rename(run / "searches/first.h5")
+    expected = "runs/x/searches/first.h5: a supernet file where a population file belongs" + POPULATION_REMEDY
     assert message(load_population, run) == expected
 
 
@@ -255,7 +257,7 @@ def test_an_hdf5_file_of_someone_else(run: Path) -> None:
 
 def test_every_flipped_byte_is_noticed_or_harmless(run: Path, population: Population) -> None:
     save_population(run, population)
-    path = run / "population.h5"
+    path = run / "searches/first.h5"
     whole = path.read_bytes()
     errors = []
     for place in range(0, len(whole), 151):
@@ -267,7 +269,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(run: Path, population: Popula
         except UserError as error:
             errors.append(error)
     assert len(errors) > len(whole) // 151 // 2
-    assert {(error.where, error.fix) for error in errors} == {("runs/x/population.h5", POPULATION_REMEDY.strip())}
+    assert {(error.where, error.fix) for error in errors} == {("runs/x/searches/first.h5", POPULATION_REMEDY.strip())}
 
 
 def test_the_hash_depends_on_dtype_shape_and_bytes_but_not_on_memory_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
 from decimal import Decimal
@@ -22,10 +23,8 @@ from autospikformer_cli.store.population import (
     load_population,
     read_search,
     save_population,
-    searches,
-    set_aside,
-    take_up,
 )
+from autospikformer_cli.store.searches import is_search_name, make_present, present_search, search_names
 
 counts = st.integers(0, 2**62)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
@@ -100,6 +99,7 @@ populations = st.builds(
         shares=st.lists(st.floats(0, 1), max_size=4).map(tuple),
         measure=st.dictionaries(st.text(), json_values, max_size=4),
     ),
+    name=st.just("first"),
 )
 
 
@@ -115,13 +115,13 @@ def test_equal_populations_give_equal_files(runs: Path, population: Population) 
     for name in ("a", "b"):
         (runs / name).mkdir()
         save_population(runs / name, population)
-    assert (runs / "a/population.h5").read_bytes() == (runs / "b/population.h5").read_bytes()
+    assert (runs / "a/searches/first.h5").read_bytes() == (runs / "b/searches/first.h5").read_bytes()
     assert replace(population, candidates=population.candidates[:2]) != population
 
 
 def test_the_tables_are_plain_columns(run: Path, population: Population) -> None:
     save_population(run, population)
-    with h5py.File(run / "population.h5", "r") as file:
+    with h5py.File(run / "searches/first.h5", "r") as file:
         assert file.attrs["schema_version"] == 1
         assert file.attrs["kind"] == "population"
         columns = {name: file["layers"][name][:7].tolist() for name in file["layers"]}
@@ -167,7 +167,7 @@ def test_a_file_without_synapses_has_none(run: Path, population: Population) -> 
         return replace(candidate, measurement=replace(candidate.measurement, synapses=()))
 
     save_population(run, population)
-    with h5py.File(run / "population.h5", "r+") as file:
+    with h5py.File(run / "searches/first.h5", "r+") as file:
         tables: list[str] = []
         file.visit(lambda name: tables.append(name) if name.rpartition("/")[2] == "synapses" else None)
         assert tables
@@ -181,7 +181,7 @@ def test_a_file_without_synapses_has_none(run: Path, population: Population) -> 
 def num_arrays(run: Path) -> int:
     """How many arrays the population's file holds."""
     found: list[str] = []
-    with h5py.File(run / "population.h5", "r") as file:
+    with h5py.File(run / "searches/first.h5", "r") as file:
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
     return len(found)
 
@@ -217,17 +217,18 @@ def test_a_thousand_candidates_take_no_more_arrays_than_three(
     before = num_arrays(run)
     save_population(run, large)
     assert num_arrays(run) == before
-    assert (run / "population.h5").stat().st_size < 1_500_000
+    assert (run / "searches/first.h5").stat().st_size < 1_500_000
     assert load_population(run) == large
 
 
 def test_the_head_of_a_search_is_read_alone(run: Path, population: Population) -> None:
     save_population(run, population)
     head = read_search(run)
-    assert (head.recipe_name, head.num_candidates, head.best_top1) == ("quickstart", 3, 80.4)
+    assert (head.name, head.recipe_name, head.num_candidates) == ("first", "quickstart", 3)
+    assert (head.ids, head.top1s) == (("g0-0", "g0-1", "g0-2"), (None, 80.0, 80.0))
     assert (head.state, head.provenance) == (population.state, population.provenance)
     save_population(run, replace(population, candidates=()))
-    assert read_search(run).best_top1 is None
+    assert read_search(run).top1s == ()
 
 
 def test_sums_without_their_nonzeros_are_refused(
@@ -238,30 +239,78 @@ def test_sums_without_their_nonzeros_are_refused(
         save_population(run, replace(population, baseline=Candidate("b", subnet, 0, torn)))
 
 
-def test_searches_set_aside_are_numbered_and_read_by_name(run: Path, population: Population) -> None:
-    assert (set_aside(run), searches(run)) == (None, [])
-    for number in range(3):
-        save_population(run, replace(population, recipe_name=str(number)))
-        assert set_aside(run) == run / f"population-{number + 2}.h5"
-    for stranger in ("population-02.h5", "population-x.h5", "population-2.h5.tmp"):
+def test_searches_are_read_by_name(run: Path, population: Population) -> None:
+    assert (search_names(run), present_search(run)) == ([], None)
+    for number, name in enumerate(("b", "a", "population-10", "population-2", "population")):
+        save_population(run, replace(population, recipe_name=str(number), name=name))
+    assert sorted(path.name for path in run.glob("**/*.h5")) == [
+        "a.h5", "b.h5", "population-10.h5", "population-2.h5", "population.h5"
+    ]  # fmt: skip
+    for stranger in ("population-02.h5", "population-x.h5", "population-2.h5.tmp", "searches/.hidden.h5"):
         (run / stranger).write_text("no search")
-    assert searches(run) == ["population-4.h5", "population-3.h5", "population-2.h5"]
+    assert search_names(run) == ["population", "population-2", "population-10", "a", "b"]
+    assert [load_population(run, name).recipe_name for name in search_names(run)] == ["4", "3", "2", "1", "0"]
+    assert [read_search(run, name).recipe_name for name in search_names(run)] == ["4", "3", "2", "1", "0"]
+    assert load_population(run, "a").name == read_search(run, "a").name == "a"
 
-    (run / "population-3.h5").unlink()
+
+def test_one_search_is_present(run: Path, population: Population) -> None:
+    for name, seconds in (("b", 200), ("a", 100), ("c", 200)):
+        save_population(run, replace(population, name=name))
+        os.utime(run / "searches" / f"{name}.h5", (seconds, seconds))
+    assert present_search(run) == "c", "without a word, the one written last"
+    save_population(run, replace(population, name="population"))
+    assert present_search(run) == "population", "which an older aspk left as the present one"
+    make_present(run, "a")
+    assert (present_search(run), load_population(run).name) == ("a", "a")
+    (run / "searches" / "a.h5").unlink()
+    assert present_search(run) == "population"
+
+
+def test_a_search_that_is_absent_is_named(run: Path, population: Population) -> None:
     save_population(run, population)
-    assert searches(run) == ["population.h5", "population-4.h5", "population-2.h5"]
-    assert [load_population(run, name).recipe_name for name in searches(run)] == ["quickstart", "2", "0"]
-    assert [read_search(run, name).recipe_name for name in searches(run)] == ["quickstart", "2", "0"]
-    with pytest.raises(FileExistsError):
-        take_up(run, "population-2.h5")
-    assert set_aside(run) == run / "population-3.h5"
-    take_up(run, "population-2.h5")
-    assert searches(run) == ["population.h5", "population-4.h5", "population-3.h5"]
-    assert load_population(run).recipe_name == "0"
+    for name, remedy in (("frist", "did you mean first?"), ("x", "its searches: first")):
+        with pytest.raises(UserError) as caught:
+            load_population(run, name)
+        assert str(caught.value) == f"--search: runs/x has no search {name}\n  {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("mine", True), ("a.b_c+d-e", True), ("0", True), ("population", False), ("population-2", False), ("", False),
+     ("../x", False), (".x", False), ("a/b", False), ("-a", False), ("a b", False), ("a" * 101, False)],
+)  # fmt: skip
+def test_names_that_a_search_may_have(name: str, is_one: bool) -> None:
+    assert is_search_name(name) is is_one
+
+
+def test_ids_of_an_older_aspk_are_told_apart_by_their_search(run: Path, population: Population) -> None:
+    for name in ("population", "population-2", "population-3", "later"):
+        save_population(run, replace(population, name=name))
+    assert [each.id for each in load_population(run, "population").candidates] == ["g0-0", "g0-1", "g0-2"]
+    older = load_population(run, "population-2")
+    assert [each.id for each in older.candidates] == ["population-2/g0-0", "population-2/g0-1", "population-2/g0-2"]
+    assert read_search(run, "population-2").ids == tuple(each.id for each in older.candidates)
+    assert [each.id for each in load_population(run, "later").candidates] == ["g0-0", "g0-1", "g0-2"]
+
+    save_population(run, older)
+    assert load_population(run, "population-2") == older, "saved once more, it is the same"
+    gone_on = replace(
+        older,
+        candidates=(*older.candidates, replace(older.candidates[0], id="c0041")),
+        state={**older.state, "ids": {"last": 41, "asked": {}}},
+    )
+    save_population(run, gone_on)
+    assert load_population(run, "population-2") == gone_on, "ids that are unique in the run stay as they are"
 
 
 def test_a_run_that_was_not_searched(run: Path) -> None:
     for read in (load_population, read_search):
         with pytest.raises(UserError) as caught:
             read(run)
-        assert str(caught.value) == "runs/x has no population.h5\n  search first: aspk search --run runs/x"
+        assert str(caught.value) == "runs/x has no search\n  search first: aspk search --run runs/x"
+
+
+def test_a_population_without_a_name_has_no_file(run: Path, population: Population) -> None:
+    with pytest.raises(ValueError, match=r"^a population without a name has no file$"):
+        save_population(run, replace(population, name=""))

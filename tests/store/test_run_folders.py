@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.runs.listing import RunSummary, list_runs
 from autospikformer_cli.store import files
 from autospikformer_cli.store.population import Population, save_population
-from autospikformer_cli.store.runs import list_runs, new_run, prepared_run, resolve_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import new_run, prepared_run, resolve_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, save_checkpoint
 
 Trained = Callable[..., Path]
@@ -74,7 +75,7 @@ def test_a_folder_that_cannot_be_made(runs: Path, monkeypatch: pytest.MonkeyPatc
         )
 
 
-def test_the_newest_supernet_is_the_run(runs: Path, trained: Trained) -> None:
+def test_the_newest_run_is_the_one_written_last(runs: Path, trained: Trained, population: Population) -> None:
     trained(runs / "a", seconds=2000)
     trained(runs / "b", seconds=1000)
     (runs / "empty").mkdir()
@@ -82,6 +83,16 @@ def test_the_newest_supernet_is_the_run(runs: Path, trained: Trained) -> None:
     assert resolve_run(None) == runs / "a"
     assert resolve_run(runs / "b") == runs / "b"
     assert resolve_run(Path("runs/b/")) == runs / "b"
+    save_population(runs / "b", population)
+    os.utime(runs / "b" / "searches" / "first.h5", (3000, 3000))
+    assert (resolve_run(None), list_runs()[0].name) == (runs / "b", "b")
+
+
+def test_a_run_is_named_as_its_folder_is(runs: Path, trained: Trained) -> None:
+    trained(runs / "b", seconds=1)
+    assert resolve_run("b") == resolve_run(Path("b/")) == resolve_run("runs/b") == runs / "b"
+    trained(Path("b"), seconds=2)
+    assert resolve_run("b") == Path("b"), "a folder that is a run itself comes first"
 
 
 def test_no_run_at_all(runs: Path) -> None:
@@ -94,8 +105,7 @@ def test_no_run_at_all(runs: Path) -> None:
 def test_a_folder_that_is_not_a_run(run: Path, runs: Path, trained: Trained) -> None:
     trained(runs / "b", seconds=1)
     assert message(run) == "--run: runs/x is not a run, it has no supernet.h5\n  list the runs: aspk runs"
-    assert message(Path("nowhere")) == "--run: there is no folder nowhere\n  list the runs: aspk runs"
-    assert message(Path("b")) == "--run: there is no folder b\n  did you mean --run runs/b?"
+    assert message(Path("nowhere")) == "--run: there is no run nowhere, here or under runs\n  list the runs: aspk runs"
 
 
 HOLD = """
@@ -151,6 +161,10 @@ def test_a_run_that_cannot_be_locked(runs: Path) -> None:
     )
 
 
+def best_top1(run: RunSummary) -> float | None:
+    return None if run.best is None else run.best.best_top1
+
+
 def test_the_list_says_how_far_each_run_is(
     runs: Path, population: Population, trained: Trained, make_checkpoint: Callable[..., Checkpoint]
 ) -> None:
@@ -158,17 +172,17 @@ def test_the_list_says_how_far_each_run_is(
     trained(runs / "a", seconds=100)
     trained(runs / "b", seconds=200, finished=False)
     save_population(trained(runs / "c", seconds=300), population)
-    os.utime(runs / "c" / "population.h5", (350, 350))
+    os.utime(runs / "c" / "searches" / "first.h5", (350, 350))
     save_population(trained(runs / "d", seconds=400), replace(population, state={"generation": 20, "finished": True}))
-    os.utime(runs / "d" / "population.h5", (500, 500))
+    os.utime(runs / "d" / "searches" / "first.h5", (500, 500))
     imported = replace(make_checkpoint(finished=True), origin=Origin("x.pth", "0" * 64, ()))
     (runs / "e").mkdir()
     save_checkpoint(runs / "e", imported)
     os.utime(runs / "e" / "supernet.h5", (50, 50))
     listed = list_runs()
-    assert [(run.name, run.recipe, run.state, run.date.timestamp(), run.best_top1) for run in listed] == [
-        ("d", "quickstart", "searched", 500, 80.4),
-        ("c", "quickstart", "searching, generation 4 of 20", 350, 80.4),
+    assert [(run.name, run.recipe, run.state, run.date.timestamp(), best_top1(run)) for run in listed] == [
+        ("d", "quickstart", "searched", 500, 80.0),
+        ("c", "quickstart", "searching, generation 4 of 20", 350, 80.0),
         ("b", "quickstart", "training, epoch 3 of 30", 200, None),
         ("a", "quickstart", "trained", 100, None),
         ("e", "quickstart", "imported", 50, None),
@@ -177,13 +191,13 @@ def test_the_list_says_how_far_each_run_is(
 
 def test_damaged_runs_hide_no_others(runs: Path, population: Population, trained: Trained) -> None:
     trained(runs / "a", seconds=100)
-    for name, damaged, seconds in (("b", "supernet.h5", 200), ("c", "population.h5", 300)):
+    for name, damaged, seconds in (("b", "supernet.h5", 200), ("c", "searches/first.h5", 300)):
         save_population(trained(runs / name, seconds=seconds), population)
         (runs / name / damaged).write_bytes(b"")
-        for store in ("supernet.h5", "population.h5"):
+        for store in ("supernet.h5", "searches/first.h5"):
             os.utime(runs / name / store, (seconds, seconds))
-    assert [(run.name, run.recipe, run.state, run.best_top1) for run in list_runs()] == [
-        ("c", "quickstart", "damaged (population.h5)", None),
+    assert [(run.name, run.recipe, run.state, best_top1(run)) for run in list_runs()] == [
+        ("c", "quickstart", "damaged (searches/first.h5)", None),
         ("b", None, "damaged (supernet.h5)", None),
         ("a", "quickstart", "trained", None),
     ]

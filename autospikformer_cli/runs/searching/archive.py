@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,33 +10,62 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
-from autospikformer_cli.runs.selection import archive_id
-from autospikformer_cli.say import Say
+from autospikformer_cli.say import SILENT, Say
+from autospikformer_cli.search.ids import CandidateIds, asked_ids, last_number
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import Population, load_population, read_search, searches
+from autospikformer_cli.store.population import Population, SearchProgress, load_population, read_search
+from autospikformer_cli.store.searches import search_file, search_names
 
 
-def measured_alike(run: Path, conditions: Conditions, say: Say) -> Iterator[tuple[str, Population]]:
-    """A run's searches under given conditions, the present one first. Remarks on those that cannot be read."""
-    for name in searches(run):
+def measured_alike(run: Path, conditions: Conditions, say: Say) -> Iterator[Population]:
+    """A run's searches under given conditions, in the order of `search_names`. Remarks on those that cannot be read."""
+    for head in _heads(run, say):
         try:
-            head = read_search(run, name)
             if Conditions.of(head.provenance, recipe_from_toml(head.recipe_toml, head.recipe_name)) == conditions:
-                yield name, load_population(run, name)
+                yield load_population(run, head.name)
         except UserError as error:
-            say.remark(f"{run / name} is left out: {error.what}")
+            _leave_out(run, head.name, error, say)
 
 
-def known_measurements(
-    run: Path, conditions: Conditions, say: Say, suffices: Callable[[Measurement], bool]
-) -> dict[Subnet, Measurement]:
-    """What the run's searches measured under given conditions, by subnet. suffices: whether the counts do."""
-    known: dict[Subnet, Measurement] = {}
-    for _, population in measured_alike(run, conditions, say):
+def _heads(run: Path, say: Say) -> Iterator[SearchProgress]:
+    for name in search_names(run):
+        try:
+            yield read_search(run, name)
+        except UserError as error:
+            _leave_out(run, name, error, say)
+
+
+def _leave_out(run: Path, name: str, error: UserError, say: Say) -> None:
+    say.remark(f"{search_file(run, name)} is left out: {error.what}")
+
+
+class Known(NamedTuple):
+    """What a run's searches measured under given conditions, by subnet, and the ids of their candidates."""
+
+    measurements: dict[Subnet, Measurement]
+    ids: dict[Subnet, str]
+
+
+def known_subnets(run: Path, conditions: Conditions, say: Say, suffices: Callable[[Measurement], bool]) -> Known:
+    """What the run's searches know of subnets under given conditions. suffices: whether the counts of one do."""
+    known = Known({}, {})
+    for population in measured_alike(run, conditions, say):
         for candidate in stored_candidates(population):
             if suffices(candidate.measurement):
-                known.setdefault(candidate.subnet, candidate.measurement)
+                known.measurements.setdefault(candidate.subnet, candidate.measurement)
+        for candidate in population.candidates:
+            known.ids.setdefault(candidate.subnet, candidate.id)
+        for subnet, id_ in asked_ids(population.state).items():
+            known.ids.setdefault(subnet, id_)
     return known
+
+
+def candidate_ids(run: Path, known: Known, begun: Population | None) -> CandidateIds:
+    """The ids of a search: its own, those of subnets that the run has measured alike, and numbers after all others."""
+    own = {} if begun is None else {candidate.subnet: candidate.id for candidate in begun.candidates}
+    own |= {} if begun is None else asked_ids(begun.state)
+    last = max((last_number(head.ids, head.state) for head in _heads(run, SILENT)), default=0)
+    return CandidateIds({**known.ids, **own}, last)
 
 
 def stored_candidates(population: Population) -> tuple[Candidate, ...]:
@@ -46,18 +74,18 @@ def stored_candidates(population: Population) -> tuple[Candidate, ...]:
 
 
 class Archive(NamedTuple):
-    """Every candidate of some searches, each subnet once. Those of population-2.h5 are called 2/c0001 and so on."""
+    """Every candidate of some searches, each subnet once. searches: their names."""
 
     candidates: tuple[Candidate, ...]
-    num_searches: int
+    searches: tuple[str, ...]
 
 
 def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
     """The archive of the run's searches under given conditions."""
     found: dict[Subnet, Candidate] = {}
-    num_searches = 0
-    for name, population in measured_alike(run, conditions, say):
-        num_searches += 1
+    names = []
+    for population in measured_alike(run, conditions, say):
+        names.append(population.name)
         for candidate in population.candidates:
-            found.setdefault(candidate.subnet, replace(candidate, id=archive_id(name, candidate.id)))
-    return Archive(tuple(found.values()), num_searches)
+            found.setdefault(candidate.subnet, candidate)
+    return Archive(tuple(found.values()), tuple(names))

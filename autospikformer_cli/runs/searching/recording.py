@@ -15,6 +15,7 @@ from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
+from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
@@ -68,12 +69,12 @@ class Display:
 
 @dataclass
 class Record:
-    """Keeps population.h5 up to date.
+    """Keeps a search's file up to date.
 
     Inside its context it saves at the times of its pace, and once more when the context ends, however it ends. What a
     killed process had not saved is measured again, to the same numbers.
-    energy_rules: rules that energy and hypervolume are computed under. make_room: called before the first write, so
-    that the search before stays the present one until there is something to take its place.
+    ids: give candidates their ids. energy_rules: rules that energy and hypervolume are computed under. written: called
+    after the first write, so that the search before stays the present one until there is another.
     """
 
     path: Path
@@ -82,8 +83,9 @@ class Record:
     problem: Problem
     display: Display
     begun: InitVar[Population | None]
+    ids: CandidateIds = field(default_factory=CandidateIds)
     energy_rules: Mapping[str, Value] = field(default_factory=dict)
-    make_room: Callable[[], None] = lambda: None
+    written: Callable[[], None] = lambda: None
     population: Population = field(init=False)
     _saved: Population = field(init=False)
     _has_written: bool = field(default=False, init=False)
@@ -106,9 +108,8 @@ class Record:
         """Take over all candidates that are measured so far, and save them if a save is due."""
         self._measure_hypervolume(candidates)
         self.display.show(candidates, self.problem, self._hypervolume)
-        self.population = replace(
-            self.empty, candidates=tuple(candidates), state=self._state(False), hypervolume=self._hypervolume
-        )
+        self.population = replace(self.empty, candidates=tuple(candidates), hypervolume=self._hypervolume)
+        self.population = replace(self.population, state=self._state(False))
         if candidates and self._pace.is_due() and self.population != self._saved:
             self._write()
 
@@ -117,7 +118,9 @@ class Record:
         self.population = replace(self.population, state=self._state(True))
 
     def _state(self, finished: bool) -> dict[str, object]:
-        return {**self.empty.state, **self.algorithm.state(), "finished": finished, "note": self.algorithm.note}
+        ids = self.ids.state({candidate.subnet for candidate in self.population.candidates})
+        state = {**self.empty.state, **self.algorithm.state(), "ids": ids}
+        return {**state, "finished": finished, "note": self.algorithm.note}
 
     def _measure_hypervolume(self, candidates: Sequence[Candidate]) -> None:
         """Measure it after each generation that has ended since the last time."""
@@ -137,9 +140,9 @@ class Record:
             self._write()
 
     def _write(self) -> None:
-        if not self._has_written:
-            self.make_room()
-            self._has_written = True
         with self._pace.saving():
             save_population(self.path, self.population)
         self._saved = self.population
+        if not self._has_written:
+            self._has_written = True
+            self.written()

@@ -17,13 +17,15 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, load_population, save_population
 
 
-def recount(run: TrainedRun, executor: str, options: ExecutorOptions, interruptible: Interruptible) -> Population:
+def recount(
+    run: TrainedRun, executor: str, options: ExecutorOptions, interruptible: Interruptible, search: str | None = None
+) -> Population:
     """Measure again what an older aspk stored without synaptic events or answers by image, each subnet in its place.
 
-    Raises UserError if it would be measured otherwise, or counts differ; KeyboardInterrupt when stopped, after what
-    is done was saved.
+    search: its name; by default the present one. Raises UserError if it would be measured otherwise, or counts differ;
+    KeyboardInterrupt when stopped, after what is done was saved.
     """
-    population = load_population(run.path)
+    population = load_population(run.path, search)
     images = run.searched_images()
     _require_same_conditions(run.path, population, run.conditions(images))
     spiking = run.recipe.model.network == "spikformer"

@@ -1,4 +1,4 @@
-"""A search that is kept in a run's folder: begun, resumed, and set aside for another."""
+"""A search that is kept in a run's folder: begun, resumed, or read if it has ended."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ from autospikformer_cli.evaluation.executors import (
     require_executor,
 )
 from autospikformer_cli.measurement import Candidate, Measurement
-from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.conditions import Conditions
-from autospikformer_cli.runs.searching.archive import known_measurements
+from autospikformer_cli.runs.searching.archive import candidate_ids, known_subnets
+from autospikformer_cli.runs.searching.naming import free_name, made_name
 from autospikformer_cli.runs.searching.recording import Display, Record
 from autospikformer_cli.runs.searching.search_files import SearchFiles
 from autospikformer_cli.runs.selection import recipe_problem, require_feasible, selection_notes
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
+from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.limits import none_drawn
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, load_population
+from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -41,12 +44,16 @@ BASELINE_ID = "baseline"
 
 @dataclass(frozen=True)
 class SearchRun:
-    """One search in one run's folder. executor: where subnets are measured, by name, with its options."""
+    """One search in one run's folder.
+
+    executor: where subnets are measured, by name, with its options. name: the search's; None for one that is made.
+    """
 
     run: TrainedRun
     executor: str = IN_PROCESS
     options: ExecutorOptions = field(default_factory=ExecutorOptions)
     interruptible: Interruptible = uninterrupted
+    name: str | None = None
 
     def search(self, fresh: bool = False) -> Population:
         """Search to the end, on from where this search stopped. What the run's searches measured is not done again.
@@ -61,11 +68,11 @@ class SearchRun:
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
         conditions = Conditions.of(measured_as, recipe)
-        files = SearchFiles(self.run.path, recipe, conditions, say)
-        name = None if fresh else files.of_this_search()
-        begun = None if name is None else load_population(self.run.path, name)
+        files = SearchFiles(self.run.path, recipe, conditions, say, self.name)
+        found = files.of_this_search(fresh)
+        begun = None if found is None else load_population(self.run.path, found)
         if begun is not None and begun.state["finished"]:
-            files.bring_forward(name)
+            files.bring_forward(begun.name, begun=True)
             require_feasible(recipe_problem(recipe), begun)
             return begun
         if begun is not None:
@@ -77,17 +84,24 @@ class SearchRun:
             raise none_drawn(algorithm.refusals)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
         fresh = fresh or bool(begun and begun.state.get("fresh"))
-        known = {} if fresh else known_measurements(self.run.path, conditions, say, self._has_every_count)
+        known = known_subnets(self.run.path, conditions, say, self._has_every_count)
+        ids = candidate_ids(self.run.path, known, begun)
+        measured = {} if fresh else known.measurements
+        name = found or self.name or free_name(self.run.path, self._made_name())
         with executor:
             baseline = begun.baseline if begun else None
             if baseline is None:
-                baseline = self._baseline(executor, known)
-            known = {**known, baseline.subnet: baseline.measurement}
-            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh})
-            make_room = partial(files.bring_forward, name)
-            population = self._search(algorithm, problem, executor, images, empty, begun, known, make_room)
+                baseline = self._baseline(executor, measured)
+            measured = {**measured, baseline.subnet: baseline.measurement}
+            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh}, name=name)
+            written = partial(files.bring_forward, name, begun=begun is not None)
+            population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
         return population
+
+    def _made_name(self) -> str:
+        training = read_training(self.run.path)
+        return made_name(self.run.recipe, recipe_from_toml(training.recipe_toml, training.recipe_name))
 
     def _has_every_count(self, measurement: Measurement) -> bool:
         """An older aspk stored no synaptic events; an ANN has none."""
@@ -110,7 +124,7 @@ class SearchRun:
 
     def _search(
         self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, empty: Population,
-        begun: Population | None, known: Mapping[Subnet, Measurement], make_room: Callable[[], None],
+        begun: Population | None, known: Mapping[Subnet, Measurement], ids: CandidateIds, written: Callable[[], None],
     ) -> Population:  # fmt: skip
         archive: Sequence[Candidate] = begun.candidates if begun else ()
         say, recipe = self.run.say, self.run.recipe
@@ -126,10 +140,12 @@ class SearchRun:
                     yield part
 
             display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
-            record = Record(self.run.path, empty, algorithm, problem, display, begun, energy_rules(recipe), make_room)
+            record = Record(
+                self.run.path, empty, algorithm, problem, display, begun, ids, energy_rules(recipe), written
+            )
             with record:
                 record.save(archive)
-                finished = run_search(algorithm, archive, known, measure, record.save, stop)
+                finished = run_search(algorithm, archive, known, measure, record.save, stop, ids)
                 if finished:
                     record.finish()
         if not finished:

@@ -1,7 +1,8 @@
-"""Which file of a run holds a search: the present one, one that was set aside, or none yet."""
+"""Which of a run's searches is the wanted one: the present one, an earlier one, or none yet."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.say import Say
-from autospikformer_cli.store.population import POPULATION_FILE, read_search, searches, set_aside, take_up
+from autospikformer_cli.store.population import read_search
+from autospikformer_cli.store.searches import is_search_name, make_present, present_search, search_names
 
 OPTIONS = ("device", "precision", "engine")
 WORDS = {
@@ -28,46 +30,75 @@ class Head:
 
 @dataclass(frozen=True)
 class SearchFiles:
-    """The population files of a run, before one search. conditions: how that search measures."""
+    """The searches of a run, before one search. conditions: how that search measures. wanted: the name it is given."""
 
     path: Path
     recipe: Recipe
     conditions: Conditions
     say: Say
+    wanted: str | None = None
 
-    def of_this_search(self) -> str | None:
-        """The file of this very search; None if it has not begun.
+    def of_this_search(self, fresh: bool = False) -> str | None:
+        """The name of this very search; None if it has not begun. fresh: it shall not have begun.
 
-        Raises UserError if the present search differs from it in nothing but how subnets are measured.
+        Raises UserError if the wanted search is another one, or if the present search, or the wanted one, differs from
+        this one in nothing but how subnets are measured.
         """
-        heads = {name: head for name in searches(self.path) if (head := self._head(name)) is not None}
+        names = search_names(self.path)
+        if self.wanted is not None and self.wanted not in names:
+            require_search_name(self.wanted)
+        if fresh:
+            self._require_free(names)
+            return None
+        first = self._first()
+        heads = {name: head for name in sorted(names, key=lambda name: name != first) if (head := self._head(name))}
+        if first is not None and first == self.wanted:
+            self._require_this(first, heads[first].other_keys)
         same = {name: head for name, head in heads.items() if not head.other_keys}
         for name, head in same.items():
             if not head.conditions.differ_in(self.conditions):
+                self._require_no_other_name(name)
                 return name
-        if POPULATION_FILE in same:
-            raise self._measured_otherwise(same[POPULATION_FILE].conditions)
+        if first in same:
+            raise self._measured_otherwise(same[first].conditions)
         return None
 
-    def bring_forward(self, name: str | None) -> None:
-        """Make a file the present search, or make room for a new one. Remarks on where the one before is kept."""
-        if name == POPULATION_FILE:
-            return
-        present = self._head(POPULATION_FILE) if (self.path / POPULATION_FILE).is_file() else None
-        if present is not None:
-            what = f"with other {', '.join(present.other_keys)}, " if present.other_keys else ""
-            self.say.remark(f"the search before, {what}is kept as {set_aside(self.path)}")
-        if name is not None:
-            take_up(self.path, name)
-            self.say.remark(f"this search has been begun: {name} is {POPULATION_FILE} again")
+    def _first(self) -> str | None:
+        """The search that is asked first: the wanted one if the run has it, else the present one."""
+        return self.wanted if self.wanted in search_names(self.path) else present_search(self.path)
+
+    def _require_free(self, names: Sequence[str]) -> None:
+        if self.wanted in names:
+            raise UserError(f"{self.path} has a search {self.wanted}", "--name", "choose another name with --fresh")
+
+    def _require_this(self, name: str, other_keys: Sequence[str]) -> None:
+        if other_keys:
+            keys = ", ".join(other_keys)
+            fix = f"choose another name, or leave out what changes {keys} to go on with {name}"
+            raise UserError(f"the search {name} is another one, with other {keys}", "--name", fix)
+
+    def _require_no_other_name(self, name: str) -> None:
+        if self.wanted not in (None, name):
+            fix = f"go on with it: --name {name}, or search anew: --fresh --name {self.wanted}"
+            raise UserError(f"this search has been begun, it is called {name}", "--name", fix)
+
+    def bring_forward(self, name: str, begun: bool) -> None:
+        """Make a search the present one. Remarks on its name and on the search before. begun: whether it had begun."""
+        before = present_search(self.path)
+        make_present(self.path, name)
+        if before is not None and before != name:
+            head = self._head(before)
+            keys = f", with other {', '.join(head.other_keys)}," if head and head.other_keys else ""
+            state = "has been begun, it is" if begun else "is called"
+            self.say.remark(f"this search {state} {name}; the one before{keys} is {before}")
 
     def _head(self, name: str) -> Head | None:
-        """Raises UserError if the present search cannot be read; None for one that was set aside."""
+        """Raises UserError if the search that is asked first cannot be read; None for another one."""
         try:
             search = read_search(self.path, name)
             before = recipe_from_toml(search.recipe_toml, search.recipe_name)
         except UserError:
-            if name == POPULATION_FILE:
+            if name == self._first():
                 raise
             return None
         return Head(Conditions.of(search.provenance, before), other_search_keys(before, self.recipe))
@@ -86,3 +117,10 @@ class SearchFiles:
             str(self.path),
             f"go on with {' '.join(go_on)}, or {anew}" if alike else anew,
         )
+
+
+def require_search_name(name: str) -> None:
+    """Raises UserError if a new search cannot have this name."""
+    if not is_search_name(name):
+        what = f"{name!r} cannot be the name of a search"
+        raise UserError(what, "--name", "use letters, digits and . _ + -, first a letter or digit; not population-N")

@@ -69,7 +69,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "supernet.h5").touch()
     save_population(
         folder,
-        Population("tiny", "seed = 0\n", PROVENANCE, (candidate(9, 1), candidate(4, 2)), None, {"generation": 1}),
+        Population(
+            "tiny", "seed = 0\n", PROVENANCE, (candidate(9, 1), candidate(4, 2)), None, {"generation": 1}, name="first"
+        ),
     )
     return folder
 
@@ -130,7 +132,7 @@ def test_a_refused_write_leaves_nothing(run: Path, capsys: pytest.CaptureFixture
     (run / "taken").mkdir()
     assert main(["parquet", "--to", str(run / "taken")]) == 2
     assert capsys.readouterr().err.startswith(f"error: {run / 'taken'}: the file cannot be written: ")
-    assert sorted(path.name for path in run.iterdir()) == ["population.h5", "supernet.h5", "taken"]
+    assert sorted(path.name for path in run.iterdir()) == ["searches", "supernet.h5", "taken"]
 
 
 def test_it_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.options import RunOption
+from autospikformer_cli.cli.options import RunOption, SearchOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -18,8 +18,9 @@ def parquet(
         typer.Option("--to", metavar="FILE", help="The file to write.", show_default="candidates.parquet in the run"),
     ] = None,
     run: RunOption = None,
+    search: SearchOption = None,
 ) -> None:
-    """Write a run's candidates as a Parquet file, one row for each.
+    """Write a search's candidates as a Parquet file, one row for each.
 
     Example: aspk parquet --to candidates.parquet
     """
@@ -28,7 +29,7 @@ def parquet(
     from autospikformer_cli.store.runs import resolve_run
 
     path = resolve_run(run)
-    population = load_population(path)
+    population = load_population(path, search)
     file = to or path / "candidates.parquet"
     write_table(candidates_table(population), file)
     session.emit({"file": str(file), "candidates": len(population.candidates)})

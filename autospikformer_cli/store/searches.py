@@ -1,0 +1,93 @@
+"""The searches of a run: their names and their files, which never change, and which of them is the present one.
+
+runs/x/searches/NAME.h5 is the file of the search NAME, from its first write on. runs/x/searches/present is a text with
+the name of the search that was asked for last. An older aspk wrote population.h5 for the search that was present then,
+and population-2.h5 and so on for those before. They keep these files, which name them: `population`, `population-2`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import did_you_mean, nearest_names
+
+SEARCHES_FOLDER = "searches"
+PRESENT_FILE = "present"
+OLD_PRESENT = "population"
+_OLD_NAME = re.compile(r"population(-[1-9][0-9]*)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+def search_file(run: Path, name: str) -> Path:
+    """The file of a search, whether it exists or not.
+
+    >>> str(search_file(Path("x"), "mine")), str(search_file(Path("x"), "population-2"))
+    ('x/searches/mine.h5', 'x/population-2.h5')
+    """
+    return run / f"{name}.h5" if _OLD_NAME.fullmatch(name) else run / SEARCHES_FOLDER / f"{name}.h5"
+
+
+def search_names(run: Path) -> list[str]:
+    """Names of a run's searches: those of an older aspk by rising number, then all others by name."""
+    old = [path.stem for path in run.glob("population*.h5") if _OLD_NAME.fullmatch(path.stem)]
+    new = [path.stem for path in (run / SEARCHES_FOLDER).glob("*.h5") if is_search_name(path.stem)]
+    return sorted(old, key=lambda name: (len(name), name)) + sorted(new)
+
+
+def is_search_name(name: str) -> bool:
+    """Whether a new search may have this name: it is a file's name, and no older aspk's."""
+    return _NAME.fullmatch(name) is not None and _OLD_NAME.fullmatch(name) is None
+
+
+def is_numbered_alone(name: str) -> bool:
+    """Whether an older aspk set a search of this name aside: its candidates' ids may be those of `population`, too."""
+    return name != OLD_PRESENT and _OLD_NAME.fullmatch(name) is not None
+
+
+def present_search(run: Path) -> str | None:
+    """The search that was asked for last; None without searches.
+
+    If nothing says so, it is `population`, which was the present one of an older aspk, or else the one written last.
+    """
+    names = search_names(run)
+    try:
+        said = (run / SEARCHES_FOLDER / PRESENT_FILE).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        said = OLD_PRESENT
+    if said in names or not names:
+        return said if names else None
+    return max(names, key=lambda name: (search_file(run, name).stat().st_mtime_ns, name))
+
+
+def make_present(run: Path, name: str) -> None:
+    """Say that a search is the present one. Raises UserError if that cannot be written."""
+    if present_search(run) == name and (name == OLD_PRESENT or (run / SEARCHES_FOLDER / PRESENT_FILE).is_file()):
+        return
+    folder = searches_folder(run)
+    with explaining_refusal(folder, "allow writing there, or copy the run elsewhere"):
+        write_whole(folder / PRESENT_FILE, f"{name}\n".encode())
+
+
+def searches_folder(run: Path) -> Path:
+    """The folder of a run's searches, made if it is absent. Raises UserError if it cannot be made."""
+    folder = run / SEARCHES_FOLDER
+    with explaining_refusal(folder, "allow writing there, or copy the run elsewhere"):
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
+def find_search(run: Path, name: str | None = None) -> str:
+    """The search of a name, or the present one. Raises UserError if there is none."""
+    names = search_names(run)
+    if name is None:
+        present = present_search(run)
+        if present is None:
+            raise UserError(f"{run} has no search", fix=f"search first: aspk search --run {run}")
+        return present
+    if name not in names:
+        listed = f"its searches: {', '.join(names)}" if names else f"search first: aspk search --run {run}"
+        raise UserError(f"{run} has no search {name}", "--search", did_you_mean(nearest_names(name, names)) or listed)
+    return name
