@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from autospikformer_cli.data.events.building import ShowProgress
 from autospikformer_cli.data.sources import PixelsOrCounts, Source, has_validation, open_source, splits_with_files
@@ -16,6 +15,8 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import SILENT
 
 if TYPE_CHECKING:
+    import torch
+
     from autospikformer_cli.recipe import DataConfig
 
 Split = Literal["train", "validation", "test"]
@@ -91,6 +92,8 @@ def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress)
 
 
 def _image_set(images: PixelsOrCounts, labels: Indices, index: Indices, split: str) -> ImageSet:
+    import torch
+
     digest = hashlib.sha256(split.encode())
     for array in (index.astype("<i8"), labels.astype("<i8"), images):
         digest.update(np.ascontiguousarray(array).data)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autospikformer_cli.data.digits import WHITE, load_digits
+
 SimulatedRecording = NDArray[np.void]
 Floats = NDArray[np.float64]
 
@@ -33,8 +35,6 @@ CONTRAST_THRESHOLD = 0.25
 BLACK = 0.1
 """Intensity of black. White has 1 more."""
 
-WHITE = 16
-"""The largest pixel value of scikit-learn's digits."""
 POSITIONS_PER_PIXEL = 1024
 
 
@@ -44,12 +44,10 @@ def digit_recordings() -> tuple[list[SimulatedRecording], NDArray[np.int64]]:
     A recording is an array of SIMULATED_EVENT, ordered by t, then y, then x. It is a function of the digit only: there
     is no noise, and no random number.
     """
-    from sklearn.datasets import load_digits
-
-    data: Any = load_digits()
+    digits = load_digits()
     times, displacements = trajectory()
-    samples = (log_intensity(data.images, x, y) for x, y in displacements)
-    return record(samples, times), data.target.astype(np.int64)
+    samples = (log_intensity(digits.images, x, y) for x, y in displacements)
+    return record(samples, times), digits.labels
 
 
 def trajectory() -> tuple[NDArray[np.int64], Floats]:

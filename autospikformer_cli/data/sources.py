@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from autospikformer_cli.data.description import describe, framing_of
+from autospikformer_cli.data.digits import CLASSES, WHITE, load_digits
 from autospikformer_cli.data.events.building import ShowProgress, cache_folder, read_or_make
 from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, count_events
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
@@ -29,8 +29,6 @@ Pixels = NDArray[np.uint8]
 PixelsOrCounts = NDArray[np.uint8] | NDArray[np.uint16]
 """Pixels of images (n, H, W, C), or events counted in frames (n, F, H, W, C)."""
 CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
-DIGITS_WHITE = 16
-"""The largest pixel value of scikit-learn's digits."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +90,9 @@ def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source
 
 
 def _digits(config: DataConfig) -> Source:
-    from sklearn.datasets import load_digits
-
-    data: Any = load_digits()
-    images = np.rint(data.images[..., None] * (255 / DIGITS_WHITE)).astype(np.uint8)
-    classes = [str(name) for name in data.target_names]
-    return Source(data.target.astype(np.int64), classes, _array_reader(images, config), sorted_by_class=False)
+    digits = load_digits()
+    images = np.rint(digits.images[..., None] * (255 / WHITE)).astype(np.uint8)
+    return Source(digits.labels, CLASSES, _array_reader(images, config), sorted_by_class=False)
 
 
 def _cifar(config: DataConfig, part: str) -> Source:
@@ -150,6 +145,8 @@ def _array_reader(images: Pixels, config: DataConfig) -> Callable[[Indices], Pix
         chosen = images[indices]
         if chosen.shape[1:3] == (size, size):
             return chosen
+        import torch
+
         from autospikformer_cli.data.torchvision_import import torchvision
 
         planes = torch.from_numpy(chosen).permute(0, 3, 1, 2)
@@ -192,14 +189,9 @@ def _folder(config: DataConfig, part: str) -> Source:
 
 
 def _digits_events(config: DataConfig) -> Source:
-    from sklearn.datasets import load_digits
-
-    data: Any = load_digits()
     framing = framing_of(config)
-    classes = [str(name) for name in data.target_names]
-    return Source(
-        data.target.astype(np.int64), classes, lambda indices: _digit_frames(framing)[indices], sorted_by_class=False
-    )
+    labels = load_digits().labels
+    return Source(labels, CLASSES, lambda indices: _digit_frames(framing)[indices], sorted_by_class=False)
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,7 @@ ITEM_BYTES = {"float32": 4, "float64": 8}
 def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     """Sizes of a training: subnets, parameters, images, steps, bytes."""
     from autospikformer_cli.data.images import num_images
-    from autospikformer_cli.training.loop import num_steps
+    from autospikformer_cli.training.schedule import num_steps
 
     images = num_images(recipe.data, recipe.seed, "train")
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)

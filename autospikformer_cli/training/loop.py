@@ -22,7 +22,7 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.paths import PathSampler
-from autospikformer_cli.training.schedule import learning_rate, uses_mixup
+from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 
 BETAS = (0.9, 0.999)
 
@@ -88,11 +88,6 @@ def restore_optimizer(supernet: Supernet, optimizer: torch.optim.AdamW, arrays: 
         name, _, key = path.rpartition("/")
         parameter = parameters[name]
         optimizer.state[parameter][key] = torch.from_numpy(array.copy()).to(parameter.device)
-
-
-def num_steps(config: TrainConfig, num_images: int) -> int:
-    """Steps of one epoch. The last batch may be smaller."""
-    return -(-num_images // config.batch)
 
 
 class Trainer:

@@ -41,3 +41,8 @@ def _timm(config: TrainConfig, epoch: float) -> float:
         return config.lr_start + (config.lr - config.lr_start) * whole / config.warmup_epochs
     share = min(whole / config.epochs, 1.0)
     return config.lr_end + (config.lr - config.lr_end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def num_steps(config: TrainConfig, num_images: int) -> int:
+    """Steps of one epoch. The last batch may be smaller."""
+    return -(-num_images // config.batch)

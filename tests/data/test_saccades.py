@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 from autospikformer_cli.data import saccades
+from autospikformer_cli.data.digits import Digits, load_digits
 from autospikformer_cli.data.saccades import (
     CONTRAST_THRESHOLD,
     SENSOR_SIZE,
@@ -183,10 +183,10 @@ def test_recordings_have_as_many_events_as_documented(recordings: list[np.ndarra
 def test_a_recording_is_a_function_of_its_digit(recordings: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     digits = load_digits()
     chosen = np.array([7, 3, 1000])
-    digits.images, digits.target = digits.images[chosen], digits.target[chosen]
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: digits)
+    few = Digits(digits.images[chosen], digits.labels[chosen])
+    monkeypatch.setattr(saccades, "load_digits", lambda: few)
     some, labels = saccades.digit_recordings()
-    assert np.array_equal(labels, digits.target)
+    assert np.array_equal(labels, few.labels)
     for events, index in zip(some, chosen, strict=True):
         assert np.array_equal(events, recordings[index])
 
@@ -207,7 +207,7 @@ def test_digits_are_recognised_from_their_events(recordings: list[np.ndarray]) -
     counts = np.zeros((len(recordings), 2, SENSOR_SIZE, SENSOR_SIZE))
     for place, events in enumerate(recordings):
         np.add.at(counts[place], (events["p"].astype(int), events["y"], events["x"]), 1)
-    counts, labels = counts.reshape(len(counts), -1), load_digits().target
+    counts, labels = counts.reshape(len(counts), -1), load_digits().labels
     nearest = KNeighborsClassifier(3).fit(counts[:1400], labels[:1400])
     score = nearest.score(counts[1400:], labels[1400:])
     assert score == pytest.approx(0.919, abs=0.003), "three nearest neighbours, as documented, but for one digit"
