@@ -34,6 +34,7 @@ from autospikformer_cli.store.runs import (
 if TYPE_CHECKING:
     from autospikformer_cli.energy.results import NetworkEnergy
     from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.engine.names import Computes
     from autospikformer_cli.runs.evaluation import EvaluationResult
     from autospikformer_cli.runs.results import AlphaSweep, SearchResults
     from autospikformer_cli.runs.training import TrainingResult
@@ -73,7 +74,7 @@ def train_supernet(
 def search_subnets(
     run: RunPath = None, overrides: Overrides = (), *, name: str | None = None, fresh: bool = False,
     executor: str = "in-process", workers: int | None = None, address: str | None = None,
-    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+    compute: Computes | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> SearchResults:  # fmt: skip
     """Search a run's supernet, or go on with the search that was begun, to its end.
 
@@ -96,7 +97,7 @@ def search_subnets(
 
 def recount_subnets(
     run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, executor: str = "in-process",
-    workers: int | None = None, address: str | None = None, compute: Compute | None = None, say: Say = SILENT,
+    workers: int | None = None, address: str | None = None, compute: Computes | None = None, say: Say = SILENT,
     interruptible: Interruptible = uninterrupted,
 ) -> SearchResults:  # fmt: skip
     """Measure again what an older aspk stored with fewer counts, and search nothing.
@@ -155,7 +156,7 @@ def evaluate_subnet(
     run: RunPath = None, subnet: SubnetName = "best", overrides: Overrides = (), *, search: str | None = None,
     split: str = "test", images: int | None = None, finetune: int | None = None, from_scratch: bool = False,
     all_images: bool = False,
-    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+    compute: Computes | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> EvaluationResult:  # fmt: skip
     """Measure one subnet on a split, and store the result in the run.
 
@@ -183,7 +184,7 @@ def evaluate_subnet(
 
 def price_subnet(
     run: RunPath = None, subnet: SubnetName | None = None, overrides: Overrides = (), *, search: str | None = None,
-    compute: Compute | None = None, say: Say = SILENT,
+    compute: Computes | None = None, say: Say = SILENT,
 ) -> NetworkEnergy:  # fmt: skip
     """The energy of a run's subnet, layer by layer, from counts that a search stored, or else measured now.
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+RUN = Path(__file__).parent / "fixtures" / "run_of_0_1"
 HEAVY = {
     "h5py", "llvmlite", "matplotlib", "numba", "numpy", "pyarrow", "pydantic", "rich", "scipy", "sklearn", "tonic",
     "torch", "torchvision",
@@ -37,3 +42,26 @@ def test_help_lists_every_command_and_imports_none() -> None:
         "__main__", "cli", "errors", "registry", "say", "wording",
     }]  # fmt: skip
     assert done.stderr == ""
+
+
+WITHOUT_COMPUTING = """
+import sys
+from autospikformer_cli.cli.__main__ import main
+code = main(sys.argv[1:])
+print("--")
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("report",), ("energy",), ("search",), ("search", "--dry-run"), ("train", "quickstart", "--dry-run"), ("runs",)],
+    ids=" ".join,
+)
+def test_what_computes_nothing_loads_nothing_that_computes(own_folder: Path, words: tuple[str, ...]) -> None:
+    """On a run that is trained and searched. `--dry-run` of a training has none."""
+    shutil.copytree(RUN, "runs/small")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPUTING, *words], capture_output=True, text=True, check=True)
+    packages = done.stdout.rpartition("--\n")[2].split()
+    assert not {"torch", "numba", "scipy", "sklearn", "torchvision", "tonic", "matplotlib"} & set(packages)

@@ -81,7 +81,7 @@ def energy_of_subnet(
         if recipe is not None:
             fix = "add --firing-rate 0.2 or --rates FILE, or leave the recipe out to read a run's"
             raise UserError("a recipe alone has no firing rates", f"aspk energy {recipe}", fix)
-        output.show(price_subnet(run, subnet, given, search=search, compute=compute.set_up(), say=session))
+        output.show(price_subnet(run, subnet, given, search=search, compute=compute, say=session))
         return
     if recipe is not None and (run is not None or search is not None):
         option = "--run" if run is not None else "--search"

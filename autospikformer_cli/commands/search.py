@@ -126,7 +126,7 @@ def search(
         _plan(session, compute, run, given, name, fresh)
         return
     where: dict[str, Any] = {"executor": executor, "workers": workers, "address": address}
-    how: dict[str, Any] = {"compute": compute.set_up(), "say": session, "interruptible": session.interruptible}
+    how: dict[str, Any] = {"compute": compute, "say": session, "interruptible": session.interruptible}
     if recount:
         results = recount_subnets(run, given, search=name, **where, **how)
     else:
@@ -150,8 +150,8 @@ def _plan(
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.trained_run import run_to_search
 
-    opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute.set_up(), say=session)
-    plan = search_plan(opened.recipe, opened.compute.precision, opened.engine.name)
+    opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name)
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from autospikformer_cli.engine.dense import Dense
-from autospikformer_cli.engine.names import EngineName
+from autospikformer_cli.engine.names import MAX_DEPTH, EngineName
 from autospikformer_cli.engine.tally import Tally
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
@@ -16,9 +16,6 @@ from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import ForwardPass, Layer
 from autospikformer_cli.spiking.supernet import Supernet
-
-MAX_DEPTH = 126
-"""Blocks whose residual sums fit a byte: they are at most 2, and 2 more for each block."""
 
 
 class EnginePass(ForwardPass, Protocol):

@@ -37,6 +37,10 @@ class Compute:
         """The precision, as torch names it."""
         return torch.float64 if self.precision == "float64" else torch.float32
 
+    def set_up(self) -> Compute:
+        """It is set up."""
+        return self
+
     def engine_for(self, supernet: Supernet) -> Engine:
         """What runs a network's subnets. Raises UserError if the named engine cannot."""
         return make_engine(supernet, self.threads, self.engine)

@@ -14,13 +14,22 @@ from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
 from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import EnergyConfig, Overrides, Recipe, differing_keys, load_recipe
+from autospikformer_cli.recipe import (
+    Decides,
+    EnergyConfig,
+    Overrides,
+    Recipe,
+    differing_keys,
+    load_recipe,
+    recipe_from_toml,
+)
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.searching.archive import known_subnets
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
+from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.searches import present_search
 
 if TYPE_CHECKING:
@@ -49,10 +58,10 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
-    measurement, source = _measurement(run, chosen.subnet)
+    measurement, source = _stored(run, chosen.subnet) or _measurement(run, chosen.subnet)
     counts = OperationCounts.of(measurement)
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, _firing_rates(measurement))
-    found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine.name)
+    found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine_name)
     remarks = chosen.remarks(run.recipe)
     return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
 
@@ -63,6 +72,24 @@ def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...
         (layer.layer, tuple(spikes / (layer.neurons * measurement.images) for spikes in layer.spikes))
         for layer in measurement.spikes
     )
+
+
+def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str] | None:
+    """What a search measured on the images that the recipe asks for, and where it is from; None if no search did.
+
+    No image is read: its keys are those of that search, and what is stored was measured on what the search read.
+    """
+    name = run.search or present_search(run.path)
+    if name is None:
+        return None
+    head = read_search(run.path, name)
+    before = recipe_from_toml(head.recipe_toml, head.recipe_name)
+    conditions = run.conditions_as_stored(head.provenance)
+    if conditions is None or differing_keys(before, run.recipe, Decides.IMAGES | Decides.NETWORK):
+        return None
+    known = known_subnets(run.path, conditions, run.say, lambda each: not run.energy.lacks(each)).measurements
+    images = f"{head.provenance.images} {head.provenance.split} images"
+    return (known[subnet], f"measured by the search on {images}") if subnet in known else None
 
 
 def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:

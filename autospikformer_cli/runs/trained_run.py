@@ -12,6 +12,7 @@ import numpy as np
 
 from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.engine.names import MAX_DEPTH, Computes, OfThisProcess
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
@@ -63,13 +64,13 @@ class TrainedRun:
     splits: Mapping[str, str]
     epochs: int
     finished: bool
-    compute: Compute
+    computes: Computes
     say: Say
     search: str | None = None
 
     @classmethod
     def open(
-        cls, path: Path, compute: Compute, say: Say, overrides: Overrides = (), *, searched: bool = True,
+        cls, path: Path, computes: Computes, say: Say, overrides: Overrides = (), *, searched: bool = True,
         search: str | None = None,
     ) -> TrainedRun:  # fmt: skip
         """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
@@ -77,7 +78,12 @@ class TrainedRun:
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
         recipe = stored_recipe(path, overrides, searched=searched, search=search)
         state = training.state
-        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say, search)
+        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, computes, say, search)
+
+    @cached_property
+    def compute(self) -> Compute:
+        """What computes: set up when it is first needed, so that what computes nothing loads no torch."""
+        return self.computes.set_up()
 
     @cached_property
     def description(self) -> DataDescription:
@@ -180,6 +186,35 @@ class TrainedRun:
             computed_with=versions() | threads,
         )
 
+    @property
+    def engine_name(self) -> str:
+        """The name of what runs subnets. It is known without torch for LIF neurons on a CPU."""
+        model, computes = self.recipe.model, self.computes
+        usual = (model.network, model.neuron, computes.device) == ("spikformer", "lif", "cpu")
+        if usual and computes.engine != "dense" and self.recipe.space.depth[-1] <= MAX_DEPTH:
+            return "event_driven"
+        return self.engine.name
+
+    def conditions_as_stored(self, stored: Provenance) -> Conditions | None:
+        """What a measurement depends on now if its images are those of a stored one. No image is read.
+
+        None if that cannot be said without loading the engine: if last bits depend on the number of threads.
+        """
+        if self.engine_name != "event_driven":
+            return None
+        model = self.recipe.model
+        now = replace(
+            stored,
+            batchnorm=model.batchnorm,
+            weights_hash=self.weights_hash,
+            precision=self.computes.precision,
+            device=self.computes.device,
+            frames=self.description.num_frames or 0,
+            engine="event_driven",
+            computed_with=versions(),
+        )
+        return Conditions.of(now, self.recipe)
+
     def conditions(self, images: ImageSet) -> Conditions:
         """What a measurement on some images would depend on now."""
         return Conditions.of(self.provenance(images), self.recipe)
@@ -220,22 +255,20 @@ def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = Tru
 
 def open_run(
     run: RunPath = None, overrides: Overrides = (), *, searched: bool = True, search: str | None = None,
-    compute: Compute | None = None, say: Say = SILENT,
+    compute: Computes | None = None, say: Say = SILENT,
 ) -> TrainedRun:  # fmt: skip
     """A run under the recipe of one of its searches, with overrides.
 
     run: None for the newest. search: None for the present one. searched: False takes the recipe of its training.
     compute: None for the CPU, with as many threads as torch has now. Raises UserError as `TrainedRun.open` does.
     """
-    from autospikformer_cli.engine.compute import make_compute
-
     path = resolve_run(run)
-    return TrainedRun.open(path, compute or make_compute(), say, overrides, searched=searched, search=search)
+    return TrainedRun.open(path, compute or OfThisProcess(), say, overrides, searched=searched, search=search)
 
 
 def run_to_search(
     run: RunPath = None, overrides: Overrides = (), *, name: str | None = None, fresh: bool = False,
-    compute: Compute | None = None, say: Say = SILENT,
+    compute: Computes | None = None, say: Say = SILENT,
 ) -> TrainedRun:  # fmt: skip
     """A run under the recipe of the search that a name and overrides ask for.
 

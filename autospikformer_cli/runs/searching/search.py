@@ -19,7 +19,7 @@ from autospikformer_cli.evaluation.executors import (
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
-from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.runs.searching.archive import candidate_ids, known_subnets
 from autospikformer_cli.runs.searching.naming import free_name, made_name
 from autospikformer_cli.runs.searching.recording import Display, Record
@@ -33,7 +33,8 @@ from autospikformer_cli.search.limits import none_drawn
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.population import Population, load_population
+from autospikformer_cli.store.population import Population, load_population, read_search
+from autospikformer_cli.store.searches import present_search, search_names
 from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ class SearchRun:
         recipe, say = self.run.recipe, self.run.say
         require_executor(self.executor, self.options)
         self._say_what_to_know()
+        done = None if fresh else self._finished()
+        if done is not None:
+            require_feasible(recipe_problem(recipe), done)
+            return done
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
         conditions = Conditions.of(measured_as, recipe)
@@ -98,6 +103,27 @@ class SearchRun:
             population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
         return population
+
+    def _finished(self) -> Population | None:
+        """This very search, if it is the wanted or the present one and is finished. No image is read.
+
+        None for any other, and for one that was measured otherwise: `search` says what is wrong.
+        """
+        name = self.name or present_search(self.run.path)
+        if name not in search_names(self.run.path):
+            return None
+        try:
+            head = read_search(self.run.path, name)
+            before = recipe_from_toml(head.recipe_toml, head.recipe_name)
+        except UserError:
+            return None
+        now = self.run.conditions_as_stored(head.provenance)
+        if not head.state["finished"] or now is None or other_search_keys(before, self.run.recipe):
+            return None
+        if Conditions.of(head.provenance, before).differ_in(now):
+            return None
+        SearchFiles(self.run.path, self.run.recipe, now, self.run.say, self.name).bring_forward(name, begun=True)
+        return load_population(self.run.path, name)
 
     def _made_name(self) -> str:
         training = read_training(self.run.path)
