@@ -68,6 +68,7 @@ class TomlLayer:
     lines: the line of each key of a file
     profile: the fidelity that sets these keys; None for keys that somebody wrote
     folder: the folder of relative paths
+    resolved: whether it writes every key itself, as a store's text does, so that its fidelity sets none
     """
 
     document: dict[str, Any]
@@ -75,6 +76,7 @@ class TomlLayer:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     profile: Fidelity | None = None
     folder: Path = Path()
+    resolved: bool = False
 
     def line(self, path: KeyPath) -> int:
         """The line of the path, or of the innermost key around it; 0 if there is none."""
@@ -82,8 +84,11 @@ class TomlLayer:
         return next(known, 0)
 
     def where(self, path: KeyPath) -> str:
-        """The path's place for a message: file:line, the file alone, or the option."""
-        line = self.line(path)
+        """The path's place for a message: file:line, the file or the store alone, or the option.
+
+        A store's text is no file that a user can open, so its lines say nothing.
+        """
+        line = 0 if self.resolved else self.line(path)
         return f"{self.shown}:{line}" if line else self.shown
 
 
@@ -292,8 +297,8 @@ def merge(files: Sequence[TomlLayer], overrides: Sequence[TomlLayer]) -> Merged:
 
 
 def profile_layers(layer: TomlLayer) -> list[TomlLayer]:
-    """The layer of the keys that a layer's fidelity sets; none if it names no known fidelity."""
+    """The layer of the keys that a layer's fidelity sets; none if it is resolved, or names no known fidelity."""
     name = layer.document.get("fidelity")
-    if not is_fidelity(name):
+    if layer.resolved or not is_fidelity(name):
         return []
     return [TomlLayer(profile_keys(name), layer.where(("fidelity",)), profile=name)]

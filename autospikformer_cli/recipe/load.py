@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.recipe.components import givers_in, stored_components
 from autospikformer_cli.recipe.faults import key_path, wording
+from autospikformer_cli.recipe.keys import Context
 from autospikformer_cli.recipe.layers import (
     Merged,
     Overrides,
@@ -42,11 +45,15 @@ def load_recipe(name_or_path: str | PathLike[str], overrides: Overrides = ()) ->
 
 
 def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = (), *, shown: str | None = None) -> Recipe:
-    """A recipe from its text, such as a store's, with values laid over it. shown: where the text is from.
+    """A recipe from the text of `Recipe.to_toml`, such as a store's, with values laid over it.
 
-    Raises Faults, or UserError if the text is not TOML.
+    The text has every key of its time, so its fidelity sets none. A key that aspk has since then gets its default,
+    which is what aspk did before. It may name components that are not installed any more. What needs one is refused.
+    shown: where the text is from. Raises Faults, or UserError if it is not TOML.
     """
-    return _checked(extended_layers(text_layer(text, shown or name), Path()), overrides).named(name)
+    layer = replace(text_layer(text, shown or name), resolved=True)
+    recipe = _checked(extended_layers(layer, Path()), overrides).named(name)
+    return recipe.with_givers(givers_in(text))
 
 
 def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
@@ -58,7 +65,8 @@ def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
             faults.append(error)
     merged = merge(files, layers)
     tree: dict[str, Any] = {**{section: {} for section in SECTIONS}, **merged.tree}
-    right: dict[str, Any] = {}
+    right = Context()
+    right.stored = stored_components(merged)
     """Every valid value. Rules between these keys are checked even if other keys are wrong."""
     recipe, located = None, []
     try:

@@ -36,7 +36,7 @@ from autospikformer_cli.recipe.energy.models import (
     shipped_names,
     shipped_profile,
 )
-from autospikformer_cli.recipe.keys import Keys, one_of
+from autospikformer_cli.recipe.keys import Keys, component, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     Flag,
@@ -76,10 +76,6 @@ Stages = Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)]
 
 NEURONS = Registry("neurons")
 """Kinds of neuron by name: ours and plugins'."""
-
-
-def _known_neuron(name: str) -> str:
-    return one_of(name, NEURONS.names(), "install the plugin that adds it, or choose another")
 
 
 def _known(folder: Folder) -> Callable[[str], str]:
@@ -162,7 +158,7 @@ class ModelConfig(Keys):
 
     network: Annotated[Literal["spikformer", "transformer"], NETWORK | MEASUREMENT] = "spikformer"
     """The spiking network, or its ANN counterpart of the same shape: ReLU, GELU and softmax instead of neurons."""
-    neuron: Annotated[Text, AfterValidator(_known_neuron), NETWORK | MEASUREMENT] = "lif"
+    neuron: Annotated[Text, component(NEURONS), NETWORK | MEASUREMENT] = "lif"
     """The kind of neuron: lif, plif (LIF with a learnable tau), or one that a plugin adds."""
     batchnorm: Annotated[Literal["recalibrate", "running", "batch"], TRAINING | MEASUREMENT] = "recalibrate"
     """Statistics of a subnet's BatchNorm: recalibrated for it, or the supernet's running ones. "batch" takes those of

@@ -14,14 +14,22 @@ from autospikformer_cli.energy.rates import rates_from_file, uniform_rates
 from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import EnergyConfig, Overrides, Recipe, differing_keys, load_recipe
-from autospikformer_cli.runs.building import network_shape
-from autospikformer_cli.runs.searching.archive import known_measurements
+from autospikformer_cli.recipe import (
+    Decides,
+    EnergyConfig,
+    Overrides,
+    Recipe,
+    differing_keys,
+    load_recipe,
+    recipe_from_toml,
+)
+from autospikformer_cli.runs.building import network_shape, neuron_kind
+from autospikformer_cli.runs.searching.archive import known_measurements, stored_candidates
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store.population import POPULATION_FILE, searches
+from autospikformer_cli.store.population import POPULATION_FILE, load_population, searches
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.compute import Compute
@@ -46,10 +54,11 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
     has_population = (run.path / POPULATION_FILE).is_file()
     chosen = select(subnet or ("best" if has_population else "baseline"), run.recipe, run.path)
-    measurement, source = _measurement(run, chosen.subnet)
-    counts = OperationCounts.of(measurement)
-    network = counted_subnet(run.energy.shape, chosen.subnet, counts, _firing_rates(measurement))
-    found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine.name)
+    neuron_is_known = run.energy.shape.neuron_params is not None
+    measurement, source, engine = (_measurement if neuron_is_known else _stored_measurement)(run, chosen.subnet)
+    counts, rates = OperationCounts.of(measurement), _firing_rates(measurement)
+    network = counted_subnet(run.energy.shape, chosen.subnet, counts, rates, measurement.params)
+    found = _of_subnet(chosen.subnet, network, run.recipe, source, engine)
     return replace(found, selected_on=chosen.selected_on)
 
 
@@ -61,18 +70,42 @@ def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...
     )
 
 
-def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:
-    """What a search of the run measured, if it would be measured alike now; else measured now. Where it is from."""
+def _stored_measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
+    """As `_measurement`, of a run whose neuron is not known here: what its present search measured.
+
+    Raises UserError if it did not measure that subnet, or under another recipe.
+    """
+    recipe = run.recipe
+    if searches(run.path):
+        population = load_population(run.path)
+        searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+        found = next((each for each in stored_candidates(population) if each.subnet == subnet), None)
+        differing = differing_keys(searched, recipe, Decides.NETWORK | Decides.MEASUREMENT | Decides.IMAGES)
+        if found is not None and not differing:
+            measured = population.provenance
+            source = f"measured by the search on {measured.images} {measured.split} images"
+            return found.measurement, source, measured.engine
+    neuron_kind(recipe.model.neuron, recipe.given_by)  # nothing is stored, and nothing can be measured: it says why
+    what = f"the present search of {run.path} did not measure {subnet}"
+    raise UserError(what, "--subnet", "choose one of its candidates")
+
+
+def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
+    """What a search of the run measured, if it would be measured alike now; else measured now.
+
+    Returns where it is from, and the engine, too.
+    """
     if searches(run.path):
         images = run.searched_images()
         known = known_measurements(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
         if subnet in known:
-            return known[subnet], f"measured by the search on {len(images)} {images.split} images"
+            source = f"measured by the search on {len(images)} {images.split} images"
+            return known[subnet], source, run.engine.name
     images = run.images("validation", run.recipe.search.images)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images)) as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
-    return measurement, f"measured now on {len(images)} validation images"
+    return measurement, f"measured now on {len(images)} validation images", run.engine.name
 
 
 def _of_subnet(

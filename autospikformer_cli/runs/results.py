@@ -11,6 +11,7 @@ from autospikformer_cli.analysis.correlation import binomial_interval, kendall_t
 from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
+from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
@@ -32,6 +33,7 @@ class SearchResults:
 
     path: the run's folder. limits: what subnets had to keep to, in words.
     hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
+    unknown: what of its recipe is not known here, and why, in words; what it would decide is left out.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class SearchResults:
     hypervolume: Hypervolumes | None
     limits: tuple[str, ...] = ()
     imported_from: str = ""
+    unknown: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -104,6 +107,7 @@ class SearchResults:
             "events": self.events,
             "note": self.note,
             "limits": self.limits,
+            "unknown": self.unknown,
             "switches": recipe.switches(),
             "resolved": recipe.resolved_switches(),
         }
@@ -197,6 +201,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
         imported_from=origin.file if origin else "",
+        unknown=(*(f"{key}: {error.what}" for key, error in problem.unknown.items()), *unknown_components(recipe)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.search.limits import Refusals, none_feasible
+from autospikformer_cli.search.limits import LIMITS_KEY, Refusals, none_feasible
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
@@ -62,6 +62,11 @@ def select(text: str, recipe: Recipe, path: Path | None) -> Selection:
 
 def _best(population: Population, recipe: Recipe, path: Path) -> Subnet:
     problem = recipe_problem(recipe)
+    try:
+        problem.require_limits()
+    except UserError as error:
+        fix = f"{error.fix}; or name a candidate by its id, as aspk report --run {path} shows them"
+        raise UserError(f"the best is not known here: {error.what}", f"{path}: {error.where}", fix) from error
     with counts_of(path):
         require_feasible(problem, population)
         ranked = problem.rank(population.candidates)
@@ -93,6 +98,16 @@ def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...
     return (f"{named}; {excludes}",) if silent else ()
 
 
+def unknown_notes(unknown: Sequence[str]) -> Iterator[str]:
+    """A warning for each part of a search's recipe that is not known here: what is left out of its results."""
+    for what in unknown:
+        key = what.partition(":")[0]
+        without = {"search.objectives": "no hypervolume", "model.neuron": "no subnet can be measured"}.get(key)
+        if key.startswith(LIMITS_KEY):
+            without = "candidates that break it are ranked, too"
+        yield f"! {what}{f' ({without})' if without else ''}"
+
+
 def recipe_problem(recipe: Recipe) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it."""
     energy = energy_model(recipe)
@@ -105,7 +120,7 @@ def recipe_problem(recipe: Recipe) -> Problem:
             priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
         return known[1]
 
-    return make_problem(recipe.search, recipe.space.search_space(), energy.shape, price_of)
+    return make_problem(recipe.search, recipe.space.search_space(), energy.shape, price_of, recipe.given_by)
 
 
 def require_feasible(problem: Problem, population: Population) -> None:

@@ -66,13 +66,16 @@ class SearchRun:
         begun = None if name is None else load_population(self.run.path, name)
         if begun is not None and begun.state["finished"]:
             files.bring_forward(name)
-            require_feasible(recipe_problem(recipe), begun)
+            finished = recipe_problem(recipe)
+            finished.require_limits()
+            require_feasible(finished, begun)
             return begun
         if begun is not None:
             _require_same_versions(self.run.path, Conditions.of(begun.provenance, recipe), conditions)
         problem = recipe_problem(recipe)
         archive = begun.candidates if begun else ()
-        algorithm = make_algorithm(recipe.search, problem, recipe.seed, begun.state if begun else None, archive)
+        state = begun.state if begun else None
+        algorithm = make_algorithm(recipe.search, problem, recipe.seed, state, archive, recipe.given_by)
         if not algorithm.ask() and not archive and algorithm.refusals.by_limit:
             raise none_drawn(algorithm.refusals)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
