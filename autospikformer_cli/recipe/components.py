@@ -1,6 +1,6 @@
 """The components that a recipe names, ours and plugins', and the comments of its text that say who gave them.
 
-    # plugin objectives.latency: aspk-latency 1.0
+# plugin objectives.latency: aspk-latency 1.0
 """
 
 from __future__ import annotations

@@ -1,18 +1,22 @@
-"""Plugins' components in a stored run: searched with, then gone, then broken. Every command in a new process."""
+"""A stored run whose plugins are gone, or broken at import: real distributions on sys.path."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import h5py
 import pytest
 
-import autospikformer_cli
+from autospikformer_cli.cli.__main__ import main
+from autospikformer_cli.evaluation.executors import EXECUTORS
+from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
+from autospikformer_cli.recipe.sections import NEURONS
+from autospikformer_cli.registry import Registry
+from autospikformer_cli.store.population import load_population, save_population
 
 NEURON = """\
 import torch
@@ -57,24 +61,20 @@ PLUGINS = {
     "executors": ("near", EXECUTOR, "Near"),
     "commands": ("greet", COMMAND, "greet"),
 }
-SMALL = (
-    "train.epochs=1",
-    "train.warmup_epochs=0",
-    "train.validation_images=20",
-    "search.population=4",
-    "search.parents=2",
-    "search.generations=1",
-    "search.images=20",
-)
+REGISTRIES: tuple[Registry, ...] = (NEURONS, ALGORITHMS, OBJECTIVES, EXECUTORS)
+SMALL = ("search.population=4", "search.parents=2", "search.generations=1", "search.images=20")
+TINY = ("train.epochs=1", "train.warmup_epochs=0", "train.validation_images=20")
 
 
 class Site:
-    """A folder of plugins, one for each group."""
+    """A folder of plugins, one of each group, and aspk in this process, as if it started anew with them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
+        self.capsys = capsys
 
     def install(self, kind: str, source: str | None = None) -> None:
+        """source: of a broken one."""
         name, whole, attribute = PLUGINS[kind]
         info = self.folder / f"aspk_{name}-1.5.dist-info"
         info.mkdir(parents=True, exist_ok=True)
@@ -82,69 +82,161 @@ class Site:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: aspk-{name}\nVersion: 1.5\n")
         (info / "entry_points.txt").write_text(f"[aspk.{kind}]\n{name} = aspk_{name}:{attribute}\n")
 
-    def uninstall(self, kind: str) -> None:
+    def lose(self, kind: str, how: str) -> str:
+        """Uninstall a plugin, or break it. Returns what messages must say of it."""
         name = PLUGINS[kind][0]
-        shutil.rmtree(self.folder / f"aspk_{name}-1.5.dist-info")
-        (self.folder / f"aspk_{name}.py").unlink()
+        if how == "gone":
+            shutil.rmtree(self.folder / f"aspk_{name}-1.5.dist-info")
+            (self.folder / f"aspk_{name}.py").unlink()
+            return f"{name} is not known here: it needs aspk-{name} 1.5"
+        self.install(kind, "raise RuntimeError('out of order')\n")
+        return f"{name} of aspk-{name} does not load: RuntimeError: out of order"
 
-    def aspk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        folders = [Path(autospikformer_cli.__file__).parents[1], self.folder]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
-        command = [sys.executable, "-m", "autospikformer_cli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
+    def forget(self) -> None:
+        """What this process knows of plugins."""
+        for registry in REGISTRIES:
+            registry.__dict__.pop("providers", None)
+            registry._resolved.clear()
+        for name, _, _ in PLUGINS.values():
+            sys.modules.pop(f"aspk_{name}", None)
+        shutil.rmtree(self.folder / "__pycache__", ignore_errors=True)
 
-    def succeeds(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = self.aspk(*arguments)
-        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
-        return done
+    def aspk(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error; white space of any kind is one space."""
+        self.forget()
+        code = main([*arguments])
+        written = self.capsys.readouterr()
+        return code, " ".join(written.out.split()), " ".join(written.err.split())
+
+    def succeeds(self, *arguments: str) -> str:
+        code, out, err = self.aspk(*arguments)
+        assert code == 0, (arguments, out, err)
+        return out
+
+    def document(self, *arguments: str) -> Any:
+        return json.loads(self.succeeds(*arguments, "--json"))
 
     def refuses(self, *arguments: str) -> str:
-        """The error of a command that ends with exit code 2."""
-        done = self.aspk(*arguments)
-        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        assert ":33:" not in done.stderr
-        return done.stderr
+        """The error of a command that ends with exit code 2, and names no line of a store."""
+        code, out, err = self.aspk(*arguments)
+        assert code == 2, (arguments, out, err)
+        assert "Traceback" not in err
+        return err
 
-    def sets(self, *settings: str) -> list[str]:
-        return [word for setting in settings for word in ("--set", setting)]
+
+def sets(*settings: str) -> list[str]:
+    """Settings as options."""
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 @pytest.fixture
-def site(own_folder: Path) -> Site:
-    """An empty one, in an empty folder of work with the recipe tiny.toml."""
-    return Site(own_folder / "site")
+def site(own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """An empty one."""
+    monkeypatch.syspath_prepend(str(own_folder / "site"))
+    place = Site(own_folder / "site", capsys)
+    place.folder.mkdir()
+    yield place
+    shutil.rmtree(place.folder)
+    place.forget()
 
 
-def lose(site: Site, kind: str, how: str) -> str:
-    """Uninstall a plugin, or break it. Returns what messages must name."""
-    name = PLUGINS[kind][0]
-    if how == "gone":
-        site.uninstall(kind)
-        return f"aspk-{name} 1.5"
-    site.install(kind, "raise RuntimeError('out of order')\n")
-    return f"{name} of aspk-{name} does not load: RuntimeError: out of order"
+WORKS = (("runs",), ("evaluate", "--images", "20"), ("energy",), ("export", "--to", "a.safetensors"), ("analyze",))
 
 
 @pytest.mark.parametrize("how", ["gone", "broken"])
-def test_a_run_searched_with_a_plugin_s_objective(site: Site, how: str) -> None:
+def test_an_objective_of_a_stored_search(site: Site, trained: Path, how: str) -> None:
     site.install("objectives")
-    site.succeeds("train", "tiny.toml", *site.sets(*SMALL, 'search.objectives=["top1","latency"]'))
-    site.succeeds("search")
-    before = json.loads(site.succeeds("report", "--json").stdout)
-    named = lose(site, "objectives", how)
+    site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
+    before = site.document("report")
+    named = site.lose("objectives", how)
 
-    report = site.succeeds("report", "--json")
-    after = json.loads(report.stdout)
+    after = site.document("report")
     assert after["candidates"] == before["candidates"]
     assert before["provenance"]["unknown"] == []
     (unknown,) = after["provenance"]["unknown"]
     assert unknown.startswith("search.objectives: ")
     assert named in unknown
     assert (before["hypervolume"] is None, after["hypervolume"]) == (False, None)
-    assert named in site.succeeds("report").stdout.replace("\n", " ")
-    for words in (("runs",), ("evaluate",), ("energy",), ("export", "--format", "state-dict"), ("analyze",)):
+    assert named in site.succeeds("report")
+    for words in WORKS:
         site.succeeds(*words)
-    assert named in site.refuses("search", "--set", "search.population=5")
-    site.succeeds("search", "--set", 'search.objectives=["top1","energy"]')
-    assert json.loads(site.succeeds("report", "--json").stdout)["hypervolume"]["objectives"] == ["top1", "energy"]
+    site.succeeds("search")
+    population = load_population(trained)
+    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    assert named in site.refuses("search")
+    site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","energy"]'))
+    assert site.document("report")["hypervolume"]["objectives"] == ["top1", "energy"]
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+def test_a_limit_of_a_stored_search(site: Site, trained: Path, how: str) -> None:
+    """Nobody can say which candidates keep it, so there is no best; each candidate has its id."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=3"))
+    named = site.lose("objectives", how)
+    assert f"{named} (candidates that break it are ranked, too)" in site.succeeds("report")
+    refused = site.refuses("evaluate", "--images", "20")
+    assert "the best is not known here: " in refused
+    assert named in refused
+    assert "name a candidate by its id" in refused
+    site.succeeds("evaluate", "--images", "20", "--subnet", "c0001")
+    site.succeeds("search", *sets(*SMALL))
+    site.succeeds("evaluate", "--images", "20")
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+def test_an_algorithm_of_a_stored_search(site: Site, trained: Path, how: str) -> None:
+    site.install("algorithms")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    before = site.document("report")
+    named = site.lose("algorithms", how)
+    after = site.document("report")
+    assert after["candidates"] == before["candidates"]
+    assert named in after["provenance"]["unknown"][0]
+    for words in WORKS:
+        site.succeeds(*words)
+    population = load_population(trained)
+    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    assert named in site.refuses("search")
+    site.succeeds("search", *sets(*SMALL))
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+def test_a_neuron_of_a_stored_run(site: Site, how: str) -> None:
+    """Stored counts are reported and priced; nothing is measured."""
+    site.install("neurons")
+    site.succeeds("train", "tiny.toml", *sets(*TINY, 'model.neuron="integrator"'))
+    site.succeeds("search", *sets(*SMALL))
+    report, energy = site.document("report"), site.document("energy")
+    named = site.lose("neurons", how)
+
+    after = site.document("report")
+    assert after["candidates"] == report["candidates"]
+    assert named in after["provenance"]["unknown"][0]
+    assert site.document("energy") == energy
+    site.succeeds("runs")
+    for words in (("evaluate", "--images", "20"), ("export", "--to", "a.safetensors"), ("search", *sets(*SMALL[1:]))):
+        assert named in site.refuses(*words)
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+def test_an_executor_that_a_search_ran_on(site: Site, trained: Path, how: str) -> None:
+    """It decides no result, so nothing that is stored needs it."""
+    site.install("executors")
+    site.succeeds("search", "--executor", "near", *sets(*SMALL))
+    site.lose("executors", how)
+    for words in (("report",), *WORKS, ("search", *sets("search.population=5"))):
+        site.succeeds(*words)
+    assert "near" in site.refuses("search", "--executor", "near", *sets("search.population=7"))
+
+
+def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, trained: Path) -> None:
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
+    population = load_population(trained)
+    text, comment = population.recipe_toml.split("\n# plugin ")
+    assert comment == "objectives.latency: aspk-latency 1.5\n"
+    save_population(trained, replace(population, recipe_toml=text))
+    site.lose("objectives", "gone")
+    (unknown,) = site.document("report")["provenance"]["unknown"]
+    assert unknown == "search.objectives: 'latency' is not one of the objectives"
