@@ -1,6 +1,9 @@
 """The components that a recipe names, ours and plugins', and the comments of its text that say who gave them.
 
-# plugin objectives.latency: aspk-latency 1.0
+    # plugin objectives.latency: aspk-latency 1.0
+    # classes: 4
+
+The second comment says what only the files of a data set know.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import Registry
 
 _GIVER = re.compile(r"^# plugin (\S+): (.+)$", re.MULTILINE)
+_CLASSES = re.compile(r"^# classes: (\d+)$", re.MULTILINE)
 
 
 def components(neuron: Any, algorithm: Any, objectives: Iterable[Any]) -> Iterator[tuple[Registry, str]]:
@@ -44,10 +48,17 @@ def _is_stored(merged: Merged, path: tuple[str, ...]) -> bool:
     return index is not None and merged.layers[index].resolved
 
 
-def giver_lines(given_by: Mapping[str, str]) -> list[str]:
-    """The comments for the end of a recipe's text; none without plugins."""
+def comment_lines(given_by: Mapping[str, str], num_classes: int | None) -> list[str]:
+    """The comments for the end of a recipe's text; none without plugins and a known number of classes."""
     lines = [f"# plugin {name}: {giver}" for name, giver in sorted(given_by.items())]
+    lines += [] if num_classes is None else [f"# classes: {num_classes}"]
     return ["", *lines] if lines else []
+
+
+def classes_in(text: str) -> int | None:
+    """The number of classes that a store's text says its data set had; None if it does not say."""
+    found = _CLASSES.search(text)
+    return None if found is None else int(found[1])
 
 
 def givers_in(text: str) -> dict[str, str]:

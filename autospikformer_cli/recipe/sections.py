@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     model_validator,
 )
@@ -118,6 +119,7 @@ class DataConfig(Keys):
     """Which images, how they are split, and how they are prepared."""
 
     prefix = "data."
+    _known_classes: int | None = PrivateAttr(default=None)
 
     dataset: Annotated[Dataset, NETWORK]
     """The data set: digits (embedded), CIFAR10, CIFAR100 or a folder of your own images by class; or events: digits as
@@ -149,6 +151,17 @@ class DataConfig(Keys):
     """Events of rising and of falling light counted in two channels, or together in one."""
     cache: Annotated[Text | None, NoneAsText, NOTHING] = None
     """The folder that caches frames of events; "none": aspk-frames in data.root."""
+
+    @property
+    def known_classes(self) -> int | None:
+        """The number of classes that its files once had, if a store says so. It is no key."""
+        return self._known_classes
+
+    def with_classes(self, num_classes: int | None) -> DataConfig:
+        """This section with `known_classes`."""
+        copy = self.model_copy()
+        copy._known_classes = num_classes
+        return copy
 
 
 class ModelConfig(Keys):

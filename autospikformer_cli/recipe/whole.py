@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
-from autospikformer_cli.recipe.components import components, giver_lines
+from autospikformer_cli.recipe.components import comment_lines, components
 from autospikformer_cli.recipe.effects import NOTHING, SEARCH, TRAINING, Decides, declared
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths
 from autospikformer_cli.recipe.fidelity import (
@@ -59,6 +59,10 @@ class Recipe(Keys):
         copy = self.model_copy()
         copy._given_by = given_by
         return copy
+
+    def with_classes(self, num_classes: int | None) -> Recipe:
+        """This recipe with the number of classes that its data set had, for when its files are gone."""
+        return self.model_copy(update={"data": self.data.with_classes(num_classes)})
 
     @property
     def given_by(self) -> dict[str, str]:
@@ -127,13 +131,13 @@ class Recipe(Keys):
         for section in SECTIONS:
             lines += ["", f"[{section}]"]
             lines += [f"{key} = {_written(section, value)}" for key, value in getattr(self, section)]
-        return "\n".join([*lines, *giver_lines(self.given_by)]) + "\n"
+        return "\n".join([*lines, *comment_lines(self.given_by, self.data.known_classes)]) + "\n"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and not differing_keys(self, other)
 
     def __hash__(self) -> int:
-        return hash(self.named("").with_givers(NOBODY).to_toml())
+        return hash(tuple(repr(self.value(key)) for key in effects()))
 
 
 SECTIONS: dict[str, type[Keys]] = {

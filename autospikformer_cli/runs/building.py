@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.data.description import DataDescription, classes_of_files, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
@@ -178,6 +178,11 @@ def versions() -> dict[str, str]:
     """Versions of everything that the last bits of a result depend on, by name."""
     packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
     return {"python": platform.python_version(), **packages}
+
+
+def stored_text(recipe: Recipe) -> str:
+    """A training's recipe as its run stores it, with the number of classes if only the data set's files tell it."""
+    return recipe.with_classes(classes_of_files(recipe.data)).to_toml()
 
 
 def environment(compute: Compute) -> dict[str, str]:

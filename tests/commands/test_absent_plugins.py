@@ -6,10 +6,13 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.evaluation.executors import EXECUTORS
@@ -240,3 +243,21 @@ def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, traine
     site.lose("objectives", "gone")
     (unknown,) = site.document("report")["provenance"]["unknown"]
     assert unknown == "search.objectives: 'latency' is not one of the objectives"
+
+
+def test_a_folder_of_images_that_is_gone(site: Site) -> None:
+    """How many classes it had stands in the run, so stored counts are still reported and priced."""
+    draw = np.random.default_rng(0)
+    for split, name, number in product(("train", "test"), ("cat", "dog", "owl"), range(8)):
+        folder = Path("photographs") / split / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    images = ('data.dataset="folder"', 'data.root="photographs"', "data.image_size=8", "model.calibration_images=8")
+    site.succeeds("train", "tiny.toml", *sets(*TINY, *images))
+    site.succeeds("search", *sets(*SMALL[:-1], "search.images=4"))
+    report = site.document("report")
+    shutil.rmtree("photographs")
+    assert site.document("report") == report
+    site.succeeds("runs")
+    refused = site.refuses("evaluate")
+    assert "photographs" in refused
