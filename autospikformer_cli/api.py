@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
 from autospikformer_cli.space import Number, Subnet
 from autospikformer_cli.store.runs import RunPath, is_run, new_run, prepared_run, resolve_run, run_lock, runs_folder
@@ -154,6 +154,7 @@ def evaluate_subnet(
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
     opened = open_run(run, overrides, compute=compute, say=say)
+    opened.remark_idle(overrides, Decides.NOTHING if finetune is None else Decides.TRAINING)
     evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
     return evaluation.inherited() if finetune is None else evaluation.finetuned(finetune, from_scratch)
 
@@ -169,9 +170,9 @@ def price_subnet(
     from autospikformer_cli.runs.energy import measured_energy
     from autospikformer_cli.runs.trained_run import open_run
 
-    return measured_energy(
-        open_run(run, overrides, compute=compute, say=say), None if subnet is None else _text(subnet)
-    )
+    opened = open_run(run, overrides, compute=compute, say=say)
+    opened.remark_idle(overrides, Decides.IMAGES)
+    return measured_energy(opened, None if subnet is None else _text(subnet))
 
 
 def load_subnet(run: RunPath = None, subnet: SubnetName = "best", *, precision: str = "float32") -> ExtractedSubnet:

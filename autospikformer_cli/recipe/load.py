@@ -119,15 +119,19 @@ def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     return recipe_from_toml(recipe.to_toml(), recipe.name, overrides)
 
 
-def named_keys(overrides: Overrides) -> list[str]:
-    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped."""
+def named_keys(overrides: Overrides, *, with_profiles: bool = True) -> list[str]:
+    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped.
+
+    with_profiles: False leaves out the keys that a fidelity sets.
+    """
     names: list[str] = []
     for override in listed(overrides):
         try:
             layer = override_layer(override)
         except UserError:
             continue
-        for document in (*(profile.document for profile in profile_layers(layer)), layer.document):
+        profiles = profile_layers(layer) if with_profiles else []
+        for document in (*(profile.document for profile in profiles), layer.document):
             for section, value in document.items():
                 keys = value if isinstance(value, dict) and section in SECTIONS else ()
                 names += [f"{section}.{key}" for key in keys] or [section]

@@ -13,7 +13,7 @@ import numpy as np
 from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.measurement import Provenance
-from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.building import (
     energy_model,
@@ -27,6 +27,7 @@ from autospikformer_cli.runs.building import (
 from autospikformer_cli.runs.conditions import (
     Conditions,
     asks_for_another_search,
+    idle_keys,
     require_same_images,
     with_fixed_keys,
     with_training_of,
@@ -73,6 +74,12 @@ class TrainedRun:
         recipe = stored_recipe(path, overrides, searched=searched)
         state = training.state
         return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, compute, say)
+
+    def remark_idle(self, overrides: Overrides, acts: Decides = Decides.NOTHING) -> None:
+        """Remark on overrides that cannot act here. acts: as `conditions.idle_keys` takes it."""
+        idle = idle_keys(overrides, acts)
+        if idle:
+            self.say.remark(f"{', '.join(idle)} {'decides' if len(idle) == 1 else 'decide'} nothing here: not used")
 
     @cached_property
     def description(self) -> DataDescription:

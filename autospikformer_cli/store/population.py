@@ -24,6 +24,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
     as_dataclass,
+    damage,
     get,
     get_group,
     get_json,
@@ -114,7 +115,7 @@ def load_population(run: Path, name: str = POPULATION_FILE) -> Population:
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             candidates=tuple(_get_candidates(file)),
             baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
-            state=get_json(file, "state"),
+            state=_get_state(file),
             hypervolume=_get_history(file),
         )
 
@@ -128,10 +129,22 @@ def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
-            state=get_json(file, "state"),
+            state=_get_state(file),
             num_candidates=len(correct),
             best_top1=float((100.0 * correct / images).max()) if len(correct) else None,
         )
+
+
+def _get_state(file: h5py.File) -> dict[str, object]:
+    """The state of a search. Raises UserError if it lacks what every search's has."""
+    state = get_json(file, "state")
+    kinds: dict[str, type] = {"algorithm": str, "generation": int, "finished": bool}
+    if not isinstance(state, dict):
+        raise damage(file, "state", "is no table")
+    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    if wrong:
+        raise damage(file, "state", f"has no usable {', '.join(wrong)}")
+    return dict(state)
 
 
 def searches(run: Path) -> list[str]:
