@@ -98,7 +98,7 @@ class SearchResults:
             "fidelity": measured.fidelity,
             "energy_profile": recipe.energy.hardware.name,
             "energy_convention": recipe.energy.named_convention.name,
-            "algorithm": str(self.population.state["algorithm"]),
+            "algorithm": str(self.population.state.get("algorithm", recipe.search.algorithm)),
             "normalise": recipe.search.normalise,
             "seed": recipe.seed,
             "epochs": measured.epochs,

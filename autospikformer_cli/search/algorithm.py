@@ -70,7 +70,7 @@ def make_algorithm(
     search = cast(Callable[[Problem, SearchSettings, int], Algorithm], made_by)(problem, settings, seed)
     if state is None:
         return search
-    if state["algorithm"] != settings.algorithm:
+    if state.get("algorithm", settings.algorithm) != settings.algorithm:
         raise UserError(
             f"the population was begun with {state['algorithm']!r}, not {settings.algorithm!r}",
             where,

@@ -138,7 +138,7 @@ def read_search(run: Path, name: str = POPULATION_FILE) -> SearchProgress:
 def _get_state(file: h5py.File) -> dict[str, object]:
     """The state of a search. Raises UserError if it lacks what every search's has."""
     state = get_json(file, "state")
-    kinds: dict[str, type] = {"algorithm": str, "generation": int, "finished": bool}
+    kinds: dict[str, type] = {"generation": int, "finished": bool}
     if not isinstance(state, dict):
         raise damage(file, "state", "is no table")
     wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]

@@ -331,7 +331,7 @@ def test_keys_that_cannot_act_are_named(
     assert (f"{setting.split('=')[0]} decides nothing here: not used" in done.stderr) == idle
 
 
-@pytest.mark.parametrize("key", ["finished", "generation", "algorithm"])
+@pytest.mark.parametrize("key", ["finished", "generation"])
 def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str) -> None:
     population = load_population(searched)
     state = {name: value for name, value in population.state.items() if name != key}

@@ -126,5 +126,5 @@ def test_numbers_and_arrays_of_numpy_are_values() -> None:
         "model.searched_heads": True,
     }
     assert load_recipe("quickstart", given) == load_recipe("quickstart", plain)
-    with pytest.raises(Faults, match="search.population must be a whole number, not 8.5"):
+    with pytest.raises(Faults, match=r"search\.population must be a whole number, not 8\.5"):
         load_recipe("quickstart", {"search.population": np.float64(8.5)})
