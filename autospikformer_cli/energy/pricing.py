@@ -211,7 +211,9 @@ class EnergyModel:
 
     def of(self, subnet: Subnet, measurement: Measurement) -> EnergyReport:
         """Energy of a subnet, from its measurement. Raises MissingCounts if counts are missing."""
-        return self._report(subnet, OperationCounts.of(measurement), measurement.params)
+        known = self.shape.neuron_params is not None  # else, those that were counted when it was measured
+        params = num_params(self.shape, subnet) if known else measurement.params
+        return self._report(subnet, OperationCounts.of(measurement), params)
 
     def lacks(self, measurement: Measurement) -> bool:
         """Whether the convention needs exact work that was not counted."""
