@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
 from autospikformer_cli.space import Number, Subnet
 from autospikformer_cli.store.runs import (
@@ -176,6 +176,7 @@ def evaluate_subnet(
     if all_images and finetune is None:
         raise UserError("there is nothing to train", "all_images", "say for how many epochs: finetune=N")
     opened = open_run(run, overrides, search=search, compute=compute, say=say)
+    opened.remark_idle(overrides, Decides.NOTHING if finetune is None else Decides.TRAINING)
     evaluation = EvaluationRun.open(opened, _text(subnet), split, images, interruptible)
     if finetune is None:
         return evaluation.inherited()
@@ -194,9 +195,9 @@ def price_subnet(
     from autospikformer_cli.runs.energy import measured_energy
     from autospikformer_cli.runs.trained_run import open_run
 
-    return measured_energy(
-        open_run(run, overrides, search=search, compute=compute, say=say), None if subnet is None else _text(subnet)
-    )
+    opened = open_run(run, overrides, search=search, compute=compute, say=say)
+    opened.remark_idle(overrides, Decides.IMAGES)
+    return measured_energy(opened, None if subnet is None else _text(subnet))
 
 
 def load_subnet(

@@ -12,6 +12,9 @@ from autospikformer_cli.wording import did_you_mean, nearest_names
 DISTRIBUTION = "autospikformer-cli"
 """This distribution. Its components take precedence over a plugin's of the same name; if one fails, it is our bug."""
 
+NOBODY: Mapping[str, str] = {}
+"""No component has been given by a plugin, or none is known to have been."""
+
 
 class Registry:
     """The components of one kind, such as "commands". Their names are known without importing any of them.
@@ -40,16 +43,25 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self.providers
 
-    def get(self, name: str, where: str | None = None) -> object:
-        """The component. Raises UserError, located at `where`, if the name is unknown or its plugin does not load."""
+    def giver(self, name: str) -> str | None:
+        """The plugin that gives a component here, with its version: "aspk-ray 0.2". None for ours, and if none does."""
+        points = [point for point in self.providers.get(name, ()) if not is_ours(point)]
+        return " or ".join(sorted(f"{owner_of(point)} {_version_of(point)}" for point in points)) or None
+
+    def get(self, name: str, where: str | None = None, given_by: Mapping[str, str] = NOBODY) -> object:
+        """The component. Raises UserError, located at `where`, if the name is unknown or its plugin does not load.
+
+        given_by: the plugin that once gave it, by KIND.NAME, for a message if it is not installed any more.
+        """
         if name not in self._resolved:
-            self._resolved[name] = self._load(self._provider(name, where), where)
+            self._resolved[name] = self._load(self._provider(name, where, given_by), where)
         return self._resolved[name]
 
-    def _provider(self, name: str, where: str | None) -> EntryPoint:
+    def _provider(self, name: str, where: str | None, given_by: Mapping[str, str]) -> EntryPoint:
         points = self.providers.get(name, ())
         if not points:
-            raise self._unknown(name, where)
+            plugin = given_by.get(f"{self.kind}.{name}")
+            raise self._unknown(name, where) if plugin is None else self._gone(name, plugin, where)
         if len(points) > 1:
             owners = sorted(owner_of(point) for point in points)
             raise UserError(
@@ -71,6 +83,10 @@ class Registry:
         fix = did_you_mean(nearest_names(name, self.names())) or f"the {self.kind} are {', '.join(self.names())}"
         return UserError(f"{name!r} is not one of the {self.kind}", where, fix)
 
+    def _gone(self, name: str, plugin: str, where: str | None) -> UserError:
+        what = f"the {self._noun} {name} is not known here: it needs {plugin}"
+        return UserError(what, where, f"install {plugin}, or choose another: {', '.join(self.names())}")
+
     @property
     def _noun(self) -> str:
         return self.kind.removesuffix("s")
@@ -79,6 +95,10 @@ class Registry:
 def owner_of(point: EntryPoint) -> str:
     """The name of the distribution that provides an entry point."""
     return (point.dist and point.dist.metadata["Name"]) or "a distribution without a name"
+
+
+def _version_of(point: EntryPoint) -> str:
+    return (point.dist and point.dist.metadata["Version"]) or "of no version"
 
 
 def is_ours(point: EntryPoint) -> bool:

@@ -253,6 +253,8 @@ class ProvenanceDocument(FidelityFields):
     """Why the search ended before its budget; empty if it did not."""
     limits: list[str]
     """What subnets had to keep to, in words."""
+    unknown: list[str]
+    """What of the search's recipe is not known here, and why, in words."""
 
 
 class SearchDocument(Document):

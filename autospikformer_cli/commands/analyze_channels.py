@@ -44,6 +44,7 @@ def channels(
     from autospikformer_cli.runs.trained_run import open_run
 
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
+    opened.remark_idle(overrides)
     found = measure_redundancy(opened, subnet, images, channels)
     session.console.print(redundancy_table(found, verbose))
     session.emit(found.to_document())

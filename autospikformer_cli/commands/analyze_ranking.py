@@ -36,6 +36,7 @@ def ranking(
 
     Example: aspk analyze ranking --sample 12 --finetune 5
     """
+    from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.ranking_table import ranking_table
     from autospikformer_cli.runs.evaluation import FOLDER
@@ -43,6 +44,7 @@ def ranking(
     from autospikformer_cli.runs.trained_run import open_run
 
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
+    opened.remark_idle(overrides, Decides.TRAINING | Decides.IMAGES)
     ranked = RankingRun.open(opened, session.interruptible)
     recipe = opened.recipe
     result = ranked.retrain(ranked.sample(sample), finetune, from_scratch)

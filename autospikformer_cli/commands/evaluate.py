@@ -53,6 +53,7 @@ def evaluate(
     Example: aspk evaluate --subnet best --images 1000
     """
     from autospikformer_cli.errors import UserError
+    from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.evaluation_table import evaluation_table
     from autospikformer_cli.report.timing_table import timing_document, timing_table
     from autospikformer_cli.runs.evaluation import EvaluationRun
@@ -65,6 +66,7 @@ def evaluate(
     if predictions is not None:
         require_predictions_writable(predictions)
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
+    opened.remark_idle(overrides, Decides.NOTHING if finetune is None else Decides.TRAINING)
     evaluation = EvaluationRun.open(opened, subnet, split, images, session.interruptible)
     if timing:
         evaluation.require_timing()

@@ -42,6 +42,7 @@ def export(
 
     file_format = require_format(to, compute.precision, overwrite)
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
+    opened.remark_idle(overrides)
     exported = Export.open(opened, subnet, to, file_format, fold).write(images)
     for line in exported.lines():
         session.console.print(line, markup=False, soft_wrap=True)

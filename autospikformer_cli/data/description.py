@@ -67,12 +67,33 @@ def describe(config: DataConfig) -> DataDescription:
     if known:
         num_classes, channels, mean, std = known.num_classes, known.in_channels, known.mean, known.std
     else:
-        num_classes, channels = len(class_names(config.root)), FOLDER_CHANNELS
+        num_classes, channels = _counted_classes(config), FOLDER_CHANNELS
         mean, std = FOLDER_MEAN, FOLDER_STD
     if not isinstance(config.normalise, str):
         mean = _per_channel(config, "mean", config.normalise.mean, channels)
         std = _per_channel(config, "std", config.normalise.std, channels)
     return DataDescription(num_classes, channels, image_size, mean, std)
+
+
+def classes_of_files(config: DataConfig) -> int | None:
+    """The number of classes of a data set that only its files tell; None for other data sets. Raises UserError."""
+    if config.dataset in KNOWN or config.dataset == "digits-events":
+        return None
+    if config.dataset in EVENT_FILES and EVENT_FILES[config.dataset].classes:
+        return None
+    return _counted_classes(config)
+
+
+def _counted_classes(config: DataConfig) -> int:
+    """The class folders, or if they are gone, as many as a store says that there were. Raises UserError."""
+    try:
+        if config.dataset in EVENT_FILES:
+            return len(class_folders(config.dataset, config.root))
+        return len(class_names(config.root))
+    except UserError:
+        if config.known_classes is None:
+            raise
+        return config.known_classes
 
 
 def framing_of(config: DataConfig) -> Framing:
@@ -100,7 +121,8 @@ def _describe_events(config: DataConfig) -> DataDescription:
     if config.dataset == "digits-events":
         num_classes = NUM_DIGIT_CLASSES
     else:
-        num_classes = len(EVENT_FILES[config.dataset].classes or class_folders(config.dataset, config.root))
+        named = EVENT_FILES[config.dataset].classes
+        num_classes = len(named) if named else _counted_classes(config)
     num_frames, size, _, channels = framing.shape
     return DataDescription(num_classes, channels, size, (0.0,) * channels, (1.0,) * channels, num_frames)
 

@@ -64,13 +64,14 @@ def counted_subnet(
     subnet: Subnet,
     counts: OperationCounts,
     step_rates: tuple[tuple[str, tuple[float, ...]], ...] = (),
+    params: int | None = None,
 ) -> CountedNetwork:
-    """A subnet with its counts."""
+    """A subnet with its counts. params: as they were counted when it was measured; None computes them."""
     return CountedNetwork(
         {order: operations(shape, subnet, order) for order in ORDERS},
         operations(replace(shape, network="transformer"), subnet),
         counts,
-        num_params(shape, subnet),
+        num_params(shape, subnet) if params is None else params,
         subnet.time_step,
         step_rates,
     )

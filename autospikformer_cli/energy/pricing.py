@@ -211,7 +211,9 @@ class EnergyModel:
 
     def of(self, subnet: Subnet, measurement: Measurement) -> EnergyReport:
         """Energy of a subnet, from its measurement. Raises MissingCounts if counts are missing."""
-        return self.from_counts(subnet, OperationCounts.of(measurement))
+        known = self.shape.neuron_params is not None  # else, those that were counted when it was measured
+        params = num_params(self.shape, subnet) if known else measurement.params
+        return self._report(subnet, OperationCounts.of(measurement), params)
 
     def lacks(self, measurement: Measurement) -> bool:
         """Whether the convention needs exact work that was not counted."""
@@ -219,8 +221,10 @@ class EnergyModel:
 
     def from_counts(self, subnet: Subnet, counts: OperationCounts) -> EnergyReport:
         """Energy of a subnet, from its counts. Raises MissingCounts if counts are missing."""
-        layers = self.pricing(subnet).layers(self.operations(subnet), counts)
-        return EnergyReport(tuple(layers), num_params(self.shape, subnet))
+        return self._report(subnet, counts, num_params(self.shape, subnet))
+
+    def _report(self, subnet: Subnet, counts: OperationCounts, params: int) -> EnergyReport:
+        return EnergyReport(tuple(self.pricing(subnet).layers(self.operations(subnet), counts)), params)
 
     def operations(self, subnet: Subnet) -> list[Operation]:
         """A subnet's operations, with the convention's order of attention products."""

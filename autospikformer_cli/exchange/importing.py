@@ -20,7 +20,7 @@ from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.exchange.state_dict_file import read_state_dict
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
-from autospikformer_cli.runs.building import environment, make_supernet
+from autospikformer_cli.runs.building import environment, make_supernet, stored_text
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
 from autospikformer_cli.store.runs import is_run, named_run, new_run, prepared_run, run_lock, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
@@ -62,7 +62,7 @@ class Imported:
         path = new_run(runs_folder() / name) if run is None else prepared_run(named_run(run))
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
-            recipe_toml=self.recipe.to_toml(),
+            recipe_toml=stored_text(self.recipe),
             state=IMPORTED,
             splits={},
             environment=environment(self.compute),

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import broken_rule
+from autospikformer_cli.registry import Registry
 from autospikformer_cli.wording import did_you_mean, nearest_names
+
+
+class Context(dict[str, Any]):
+    """Collects every valid value while a recipe is loaded, by its key's path.
+
+    stored: components that a store's text names, as KIND.NAME. A store stays readable after their plugins are gone.
+    """
+
+    stored: frozenset[str] = frozenset()
 
 
 class Keys(BaseModel):
@@ -25,6 +35,17 @@ class Keys(BaseModel):
         if info.context is not None:
             info.context[f"{cls.prefix}{info.field_name}"] = value
         return value
+
+
+def component(registry: Registry) -> AfterValidator:
+    """The check of a component's name: it is installed, or a store's text names it."""
+
+    def known(name: str, info: ValidationInfo) -> str:
+        if isinstance(info.context, Context) and f"{registry.kind}.{name}" in info.context.stored:
+            return name
+        return one_of(name, registry.names(), "install the plugin that adds it, or choose another")
+
+    return AfterValidator(known)
 
 
 def one_of(name: str, names: tuple[str, ...], otherwise: str) -> str:

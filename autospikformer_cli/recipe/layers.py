@@ -56,8 +56,17 @@ def listed(overrides: Overrides) -> Sequence[str | Override]:
         return overrides
     return [
         Override(tuple(key.split(".")), "none" if value is None else value, f"{key} = {value!r}")
-        for key, value in overrides.items()
+        for key, value in ((key, _plain(value)) for key, value in overrides.items())
     ]
+
+
+def _plain(value: Any) -> Any:
+    """A value with Python's own numbers and lists in the place of those of numpy and torch."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,11 @@ class TomlLayer:
         return next(known, 0)
 
     def where(self, path: KeyPath) -> str:
-        """The path's place for a message: file:line, the file alone, or the option."""
-        line = self.line(path)
+        """The path's place for a message: file:line, the file or the store alone, or the option.
+
+        A store's text is no file that a user can open, so its lines say nothing.
+        """
+        line = 0 if self.resolved else self.line(path)
         return f"{self.shown}:{line}" if line else self.shown
 
 
@@ -206,7 +218,7 @@ def _base_of(layer: TomlLayer, folder: Path) -> Path | None:
 def read_layer(path: Path, key: str, named_at: str | None) -> TomlLayer:
     """A TOML file. named_at: where the file is named, None if the user gave it directly. Raises UserError."""
     shown = shown_path(path)
-    what = f"{key}: {shown}" if named_at else shown
+    what = shown if named_at in (None, key) else f"{key}: {shown}"
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

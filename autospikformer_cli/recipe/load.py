@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.recipe.components import classes_in, givers_in, stored_components
 from autospikformer_cli.recipe.faults import key_path, wording
+from autospikformer_cli.recipe.keys import Context
 from autospikformer_cli.recipe.layers import (
     Merged,
     Overrides,
@@ -46,10 +48,12 @@ def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = (),
     """A recipe from the text of `Recipe.to_toml`, such as a store's, with values laid over it.
 
     The text has every key of its time, so its fidelity sets none. A key that aspk has since then gets its default,
-    which is what aspk did before. shown: where the text is from. Raises Faults, or UserError if it is not TOML.
+    which is what aspk did before. It may name components that are not installed any more. What needs one is refused.
+    shown: where the text is from. Raises Faults, or UserError if it is not TOML.
     """
     layer = replace(text_layer(text, shown or name), resolved=True)
-    return _checked(extended_layers(layer, Path()), overrides).named(name)
+    recipe = _checked(extended_layers(layer, Path()), overrides).named(name)
+    return recipe.with_givers(givers_in(text)).with_classes(classes_in(text))
 
 
 def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
@@ -61,7 +65,8 @@ def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
             faults.append(error)
     merged = merge(files, layers)
     tree: dict[str, Any] = {**{section: {} for section in SECTIONS}, **merged.tree}
-    right: dict[str, Any] = {}
+    right = Context()
+    right.stored = stored_components(merged)
     """Every valid value. Rules between these keys are checked even if other keys are wrong."""
     recipe, located = None, []
     try:
@@ -114,15 +119,19 @@ def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     return recipe_from_toml(recipe.to_toml(), recipe.name, overrides)
 
 
-def named_keys(overrides: Overrides) -> list[str]:
-    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped."""
+def named_keys(overrides: Overrides, *, with_profiles: bool = True) -> list[str]:
+    """The keys that overrides set, such as search.alpha; of a fidelity, all of its keys. Other names are skipped.
+
+    with_profiles: False leaves out the keys that a fidelity sets.
+    """
     names: list[str] = []
     for override in listed(overrides):
         try:
             layer = override_layer(override)
         except UserError:
             continue
-        for document in (*(profile.document for profile in profile_layers(layer)), layer.document):
+        profiles = profile_layers(layer) if with_profiles else []
+        for document in (*(profile.document for profile in profiles), layer.document):
             for section, value in document.items():
                 keys = value if isinstance(value, dict) and section in SECTIONS else ()
                 names += [f"{section}.{key}" for key in keys] or [section]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from autospikformer_cli.recipe.effects import IMAGES, SCORE, SEARCH
-from autospikformer_cli.recipe.keys import Keys, one_of
+from autospikformer_cli.recipe.keys import Keys, component
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     ExactChoice,
@@ -29,14 +29,6 @@ ALGORITHMS = Registry("algorithms")
 
 OBJECTIVES = Registry("objectives")
 """Each an `Objective`: what may be searched for, and limited."""
-
-
-def _known_algorithm(name: str) -> str:
-    return one_of(name, ALGORITHMS.names(), "install the plugin that adds it, or choose another")
-
-
-def _known_objective(name: str) -> str:
-    return one_of(name, OBJECTIVES.names(), "install the plugin that adds it, or choose another")
 
 
 def _two_or_three(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -87,7 +79,7 @@ class FixedBounds(BaseModel):
     energy_j: RealPair
 
 
-ObjectiveName = Annotated[Text, AfterValidator(_known_objective)]
+ObjectiveName = Annotated[Text, component(OBJECTIVES)]
 
 
 class SearchConfig(Keys):
@@ -95,7 +87,7 @@ class SearchConfig(Keys):
 
     prefix = "search."
 
-    algorithm: Annotated[Text, AfterValidator(_known_algorithm), SEARCH] = "evolution"
+    algorithm: Annotated[Text, component(ALGORITHMS), SEARCH] = "evolution"
     """The paper's evolution; random search as the baseline; nsga2, which seeks the whole front of the objectives;
     exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
     population: Annotated[PositiveWhole, SEARCH] = 50

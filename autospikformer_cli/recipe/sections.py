@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     model_validator,
 )
@@ -36,7 +37,7 @@ from autospikformer_cli.recipe.energy.models import (
     shipped_names,
     shipped_profile,
 )
-from autospikformer_cli.recipe.keys import Keys, one_of
+from autospikformer_cli.recipe.keys import Keys, component, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     Flag,
@@ -80,10 +81,6 @@ NEURONS = Registry("neurons")
 """Kinds of neuron by name: ours and plugins'."""
 
 
-def _known_neuron(name: str) -> str:
-    return one_of(name, NEURONS.names(), "install the plugin that adds it, or choose another")
-
-
 def _known(folder: Folder) -> Callable[[str], str]:
     return lambda name: one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
 
@@ -124,6 +121,7 @@ class DataConfig(Keys):
     """Which images, how they are split, and how they are prepared."""
 
     prefix = "data."
+    _known_classes: int | None = PrivateAttr(default=None)
 
     dataset: Annotated[Dataset, NETWORK]
     """The data set: digits (embedded), CIFAR10, CIFAR100 or a folder of your own images by class; or events: digits as
@@ -157,6 +155,17 @@ class DataConfig(Keys):
     cache: Annotated[Text | None, NoneAsText, NOTHING] = None
     """The folder that caches frames of events; "none": aspk-frames in data.root."""
 
+    @property
+    def known_classes(self) -> int | None:
+        """The number of classes that its files once had, if a store says so. It is no key."""
+        return self._known_classes
+
+    def with_classes(self, num_classes: int | None) -> DataConfig:
+        """This section with `known_classes`."""
+        copy = self.model_copy()
+        copy._known_classes = num_classes
+        return copy
+
 
 class ModelConfig(Keys):
     """The supernet's neurons, attention and normalisation."""
@@ -165,7 +174,7 @@ class ModelConfig(Keys):
 
     network: Annotated[Literal["spikformer", "transformer"], NETWORK | MEASUREMENT] = "spikformer"
     """The spiking network, or its ANN counterpart of the same shape: ReLU, GELU and softmax instead of neurons."""
-    neuron: Annotated[Text, AfterValidator(_known_neuron), NETWORK | MEASUREMENT] = "lif"
+    neuron: Annotated[Text, component(NEURONS), NETWORK | MEASUREMENT] = "lif"
     """The kind of neuron: lif, plif (LIF with a learnable tau), or one that a plugin adds."""
     batchnorm: Annotated[Literal["recalibrate", "running", "batch"], TRAINING | MEASUREMENT] = "recalibrate"
     """Statistics of a subnet's BatchNorm: recalibrated for it, or the supernet's running ones. "batch" takes those of

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, PrivateAttr
 
 from autospikformer_cli.recipe.choices import WholeRange
+from autospikformer_cli.recipe.components import comment_lines, components
 from autospikformer_cli.recipe.effects import NOTHING, SEARCH, TRAINING, Decides, declared
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths, shipped_convention
 from autospikformer_cli.recipe.fidelity import (
@@ -21,6 +22,7 @@ from autospikformer_cli.recipe.search_section import FixedBounds, SearchConfig
 from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
 from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
+from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.space import Subnet, subnet_from_tuple
 
 
@@ -39,6 +41,7 @@ class Recipe(Keys):
     search: SearchConfig
     energy: EnergyConfig
     _name: str = PrivateAttr(default="recipe")
+    _given_by: Mapping[str, str] = PrivateAttr(default=NOBODY)
 
     @property
     def name(self) -> str:
@@ -50,6 +53,30 @@ class Recipe(Keys):
         copy = self.model_copy()
         copy._name = name
         return copy
+
+    def with_givers(self, given_by: Mapping[str, str]) -> Recipe:
+        """This recipe with the plugins that its store's text says gave its components."""
+        copy = self.model_copy()
+        copy._given_by = given_by
+        return copy
+
+    def with_classes(self, num_classes: int | None) -> Recipe:
+        """This recipe with the number of classes that its data set had, for when its files are gone."""
+        return self.model_copy(update={"data": self.data.with_classes(num_classes)})
+
+    @property
+    def given_by(self) -> dict[str, str]:
+        """The plugin that gives each component, with its version, by KIND.NAME; none for ours.
+
+        That of an installed one, else the one that the store names. A store of an aspk before 0.2 names none.
+        """
+        named = components(self.model.neuron, self.search.algorithm, [*self.search.objectives, *self.search.limits])
+        givers = {
+            f"{registry.kind}.{name}": registry.giver(name) or self._given_by.get(f"{registry.kind}.{name}")
+            for registry, name in named
+            if name not in registry or registry.giver(name)
+        }
+        return {name: giver for name, giver in givers.items() if giver is not None}
 
     def baseline(self) -> Subnet:
         """The subnet that the search is compared with."""
@@ -100,18 +127,21 @@ class Recipe(Keys):
         return copy.named(self.name)
 
     def to_toml(self) -> str:
-        """Every key with its value, without extends; loads again to an equal recipe."""
+        """Every key with its value, without extends; loads again to an equal recipe.
+
+        Comments at its end say which plugins give its components.
+        """
         lines = [f"seed = {self.seed}", f"fidelity = {toml_value(self.fidelity)}"]
         for section in SECTIONS:
             lines += ["", f"[{section}]"]
             lines += [f"{key} = {_written(section, value)}" for key, value in getattr(self, section)]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *comment_lines(self.given_by, self.data.known_classes)]) + "\n"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and not differing_keys(self, other)
 
     def __hash__(self) -> int:
-        return hash(self.to_toml())
+        return hash(tuple(repr(self.value(key)) for key in effects()))
 
 
 SECTIONS: dict[str, type[Keys]] = {

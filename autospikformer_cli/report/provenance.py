@@ -127,7 +127,7 @@ def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool, verbose
         ("fidelity", fidelity_text(p.fidelity, recipe.switches())),
         ("F_AEB", _fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
         ("bounds", _bounds_text(results.scores.bounds, unit)),
-        ("search", f"{results.population.state['algorithm']}, seed {recipe.seed}"),
+        ("search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"),
         *([("limits", ", ".join(results.limits))] if results.limits else []),
         ("engine", p.engine),
         ("weights", _weights_text(results)),

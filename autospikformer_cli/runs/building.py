@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from inspect import isabstract
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.data.description import DataDescription, classes_of_files, describe
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.search_section import ALGORITHMS
 from autospikformer_cli.recipe.sections import NEURONS
+from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.say import Say
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.wording import shortened
@@ -50,13 +52,19 @@ def network_shape(recipe: Recipe) -> NetworkShape:
     )
 
 
-def _neuron_params(recipe: Recipe) -> int:
-    """Learned numbers of one layer's neurons. LIF has none, which is known without torch."""
+def _neuron_params(recipe: Recipe) -> int | None:
+    """Learned numbers of one layer's neurons. LIF has none, which is known without torch.
+
+    None: the kind of neuron is not known here.
+    """
     if recipe.model.neuron == "lif" or recipe.model.network == "transformer":
         return 0
     from autospikformer_cli.spiking.neuron import Dynamics
 
-    node = neuron_kind(recipe.model.neuron)(Dynamics())
+    try:
+        node = neuron_kind(recipe.model.neuron, recipe.given_by)(Dynamics())
+    except UserError:
+        return None
     return sum(parameter.numel() for parameter in node.parameters())
 
 
@@ -79,16 +87,32 @@ def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
         attention_scale=model.attention_scale,
         stem_threshold=model.stem_threshold,
         attention_threshold=model.attention_threshold,
-        neuron=neuron_kind(model.neuron),
+        neuron=neuron_kind(model.neuron, recipe.given_by),
     )
     return Supernet(config, recipe.seed).to(compute.torch_device, compute.dtype)
 
 
-def neuron_kind(name: str) -> type[NeuronKind]:
-    """A kind of neuron by its name. Raises UserError if a plugin gives something else."""
+def unknown_components(recipe: Recipe) -> Iterator[str]:
+    """Why the recipe's neuron or its algorithm is not known here, in words; nothing if they are."""
+    for registry, key, name in (
+        (NEURONS, "model.neuron", recipe.model.neuron),
+        (ALGORITHMS, "search.algorithm", recipe.search.algorithm),
+    ):
+        if name not in registry or registry.giver(name):
+            try:
+                registry.get(name, key, recipe.given_by)
+            except UserError as error:
+                yield f"{key}: {error.what}"
+
+
+def neuron_kind(name: str, given_by: Mapping[str, str] = NOBODY) -> type[NeuronKind]:
+    """A kind of neuron by its name. Raises UserError if its plugin is gone or broken, or gives something else.
+
+    given_by: as `Registry.get` takes it.
+    """
     from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
-    kind = NEURONS.get(name, "model.neuron")
+    kind = NEURONS.get(name, "model.neuron", given_by)
     if not (isinstance(kind, type) and issubclass(kind, NeuronKind)) or isabstract(kind):
         raise UserError(
             f"the neuron {name} is no subclass of {NeuronKind.__module__}.NeuronKind with a forward pass",
@@ -154,6 +178,11 @@ def versions() -> dict[str, str]:
     """Versions of everything that the last bits of a result depend on, by name."""
     packages = {name: version(name) for name in ("autospikformer-cli", "torch", "numpy", "numba")}
     return {"python": platform.python_version(), **packages}
+
+
+def stored_text(recipe: Recipe) -> str:
+    """A training's recipe as its run stores it, with the number of classes if only the data set's files tell it."""
+    return recipe.with_classes(classes_of_files(recipe.data)).to_toml()
 
 
 def environment(compute: Compute) -> dict[str, str]:

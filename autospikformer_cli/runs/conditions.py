@@ -154,6 +154,22 @@ def asks_for_another_search(overrides: Overrides) -> bool:
     return any(effects().get(key, OF_A_SEARCH) & OF_A_SEARCH for key in named_keys(overrides))
 
 
+def idle_keys(overrides: Overrides, acts: Decides) -> tuple[str, ...]:
+    """The keys that overrides name and that cannot act on what one subnet measures, costs or does.
+
+    acts: what is decided besides: TRAINING if it is retrained, IMAGES if it is measured on those of the search.
+    """
+    always = Decides.NETWORK | Decides.MEASUREMENT | Decides.SCORE | acts
+    idle = []
+    for key in named_keys(overrides, with_profiles=False):
+        effect = effects().get(key, Decides.NOTHING)
+        images = Decides.NOTHING if effect & Decides.SEARCH else Decides.IMAGES
+        chooses = key == "search.baseline" or key.startswith("space.")
+        if effect and not effect & (always | images) and not chooses:
+            idle.append(key)
+    return tuple(idle)
+
+
 def with_training_of(trained: Recipe, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """A search's recipe with the training that its supernet had, and the keys that differed.
 

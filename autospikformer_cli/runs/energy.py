@@ -23,13 +23,13 @@ from autospikformer_cli.recipe import (
     load_recipe,
     recipe_from_toml,
 )
-from autospikformer_cli.runs.building import network_shape
-from autospikformer_cli.runs.searching.archive import known_subnets
+from autospikformer_cli.runs.building import network_shape, neuron_kind
+from autospikformer_cli.runs.searching.archive import known_subnets, stored_candidates
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
-from autospikformer_cli.store.population import read_search
+from autospikformer_cli.store.population import load_population, read_search
 from autospikformer_cli.store.searches import present_search
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
-    measurement, source = _stored(run, chosen.subnet) or _measurement(run, chosen.subnet)
-    counts = OperationCounts.of(measurement)
-    network = counted_subnet(run.energy.shape, chosen.subnet, counts, _firing_rates(measurement))
-    found = _of_subnet(chosen.subnet, network, run.recipe, source, run.engine_name)
+    neuron_is_known = run.energy.shape.neuron_params is not None
+    measurement, source, engine = (_measurement if neuron_is_known else _stored_measurement)(run, chosen.subnet)
+    counts, rates = OperationCounts.of(measurement), _firing_rates(measurement)
+    network = counted_subnet(run.energy.shape, chosen.subnet, counts, rates, measurement.params)
+    found = _of_subnet(chosen.subnet, network, run.recipe, source, engine)
     remarks = chosen.remarks(run.recipe)
     return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
 
@@ -74,7 +75,7 @@ def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...
     )
 
 
-def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str] | None:
+def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str] | None:
     """What a search measured on the images that the recipe asks for, and where it is from; None if no search did.
 
     No image is read: its keys are those of that search, and what is stored was measured on what the search read.
@@ -89,21 +90,48 @@ def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str] | None:
         return None
     known = known_subnets(run.path, conditions, run.say, lambda each: not run.energy.lacks(each)).measurements
     images = f"{head.provenance.images} {head.provenance.split} images"
-    return (known[subnet], f"measured by the search on {images}") if subnet in known else None
+    return (known[subnet], f"measured by the search on {images}", run.engine_name) if subnet in known else None
 
 
-def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str]:
-    """What a search of the run measured, if it would be measured alike now; else measured now. Where it is from."""
+def _stored_measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
+    """As `_measurement`, of a run whose neuron is not known here: what its search measured.
+
+    Raises UserError if it did not measure that subnet, or under another recipe.
+    """
+    recipe = run.recipe
+    if present_search(run.path) is not None:
+        population = load_population(run.path, run.search)
+        searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+        found = next((each for each in stored_candidates(population) if each.subnet == subnet), None)
+        differing = differing_keys(searched, recipe, Decides.NETWORK | Decides.MEASUREMENT | Decides.IMAGES)
+        if found is not None and not differing:
+            measured = population.provenance
+            source = f"measured by the search on {measured.images} {measured.split} images"
+            return found.measurement, source, measured.engine
+    neuron_kind(recipe.model.neuron, recipe.given_by)  # nothing is stored, and nothing can be measured: it says why
+    what = f"the search of {run.path} did not measure {subnet}"
+    raise UserError(what, "--subnet", "choose one of its candidates")
+
+
+def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
+    """What a search of the run measured, if it would be measured alike now; else measured now.
+
+    Returns where it is from, and the engine, too.
+    """
+    stored = _stored(run, subnet)
+    if stored is not None:
+        return stored
     if present_search(run.path) is not None:
         images = run.searched_images()
         known = known_subnets(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
         if subnet in known.measurements:
-            return known.measurements[subnet], f"measured by the search on {len(images)} {images.split} images"
+            source = f"measured by the search on {len(images)} {images.split} images"
+            return known.measurements[subnet], source, run.engine_name
     images = run.images(run.sample_split, run.recipe.search.images)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images), unit="images") as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
-    return measurement, f"measured now on {len(images)} {images.split} images"
+    return measurement, f"measured now on {len(images)} {images.split} images", run.engine_name
 
 
 def _of_subnet(

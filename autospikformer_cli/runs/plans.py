@@ -52,7 +52,7 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
         calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
-    evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed).total
+    evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed, given_by=recipe.given_by).total
     item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     spike_bytes = 1 if engine == "event_driven" else item_bytes
     at_once = {"recalibration": calibration, "evaluation": min(used, recipe.model.evaluation_batch)}

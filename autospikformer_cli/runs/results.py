@@ -11,6 +11,7 @@ from autospikformer_cli.analysis.correlation import binomial_interval, kendall_t
 from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
+from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
@@ -33,6 +34,7 @@ class SearchResults:
     path: the run's folder. limits: what subnets had to keep to, in words. best: what the search itself chose; None if
     no candidate keeps its limits. price_remarks: limits that candidates break under these prices alone.
     hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
+    unknown: what of its recipe is not known here, and why, in words; what it would decide is left out.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class SearchResults:
     imported_from: str = ""
     best: Candidate | None = None
     price_remarks: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -103,7 +106,7 @@ class SearchResults:
             "fidelity": measured.fidelity,
             "energy_profile": recipe.energy.hardware.name,
             "energy_convention": recipe.energy.named_convention.name,
-            "algorithm": str(self.population.state["algorithm"]),
+            "algorithm": str(self.population.state.get("algorithm", recipe.search.algorithm)),
             "normalise": recipe.search.normalise,
             "seed": recipe.seed,
             "epochs": measured.epochs,
@@ -112,6 +115,7 @@ class SearchResults:
             "events": self.events,
             "note": self.note,
             "limits": self.limits,
+            "unknown": self.unknown,
             "switches": recipe.switches(),
             "resolved": recipe.resolved_switches(),
         }
@@ -218,6 +222,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()
         ),
+        unknown=(*(f"{key}: {error.what}" for key, error in problem.unknown.items()), *unknown_components(recipe)),
     )
 
 

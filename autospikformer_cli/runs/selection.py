@@ -14,7 +14,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model, network_shape
-from autospikformer_cli.search.limits import PriceOf, Refusals, none_feasible
+from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, none_feasible
 from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
@@ -118,8 +118,14 @@ def _selection(candidate: Candidate, population: Population) -> Selection:
 
 
 def _best(path: Path, population: Population) -> Selection:
+    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
+    try:
+        problem.require_limits()
+    except UserError as error:
+        fix = f"{error.fix}; or name a candidate by its id, as aspk report --run {path} shows them"
+        raise UserError(f"the best is not known here: {error.what}", f"{path}: {error.where}", fix) from error
     with counts_of(path):
-        require_feasible(recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name)), population)
+        require_feasible(problem, population)
     found = best_candidate(path, population)
     if found is None:
         raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
@@ -127,8 +133,13 @@ def _best(path: Path, population: Population) -> Selection:
 
 
 def best_candidate(path: Path, population: Population) -> Candidate | None:
-    """The candidate that a search chose: the best by its own fitness, under its own prices and limits."""
+    """The candidate that a search chose: the best by its own fitness, under its own prices and limits.
+
+    None if there is no candidate, or if a limit of the search is not known here.
+    """
     problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
+    if any(key.startswith(LIMITS_KEY) for key in problem.unknown):
+        return None
     with counts_of(path):
         return next(iter(problem.rank(population.candidates)), None)
 
@@ -176,6 +187,16 @@ def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...
     return (f"{named}; {excludes}",) if silent else ()
 
 
+def unknown_notes(unknown: Sequence[str]) -> Iterator[str]:
+    """A warning for each part of a search's recipe that is not known here: what is left out of its results."""
+    for what in unknown:
+        key = what.partition(":")[0]
+        without = {"search.objectives": "no hypervolume", "model.neuron": "no subnet can be measured"}.get(key)
+        if key.startswith(LIMITS_KEY):
+            without = "candidates that break it are ranked, too"
+        yield f"! {what}{f' ({without})' if without else ''}"
+
+
 def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
@@ -186,7 +207,7 @@ def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
     price_of = _pricing(energy_model(recipe))
     limit_price_of = _pricing(energy_model(searched)) if searched is not None and own_limits else price_of
     space, shape = recipe.space.search_space(), network_shape(recipe)
-    return make_problem(recipe.search, space, shape, price_of, limit_price_of)
+    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by)
 
 
 def _pricing(energy: EnergyModel) -> PriceOf:

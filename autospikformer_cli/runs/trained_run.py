@@ -15,7 +15,7 @@ from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.engine.names import MAX_DEPTH, Computes, OfThisProcess
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
-from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.building import (
     energy_model,
@@ -29,6 +29,7 @@ from autospikformer_cli.runs.building import (
 from autospikformer_cli.runs.conditions import (
     Conditions,
     asks_for_another_search,
+    idle_keys,
     require_same_images,
     with_fixed_keys,
     with_training_of,
@@ -84,6 +85,12 @@ class TrainedRun:
     def compute(self) -> Compute:
         """What computes: set up when it is first needed, so that what computes nothing loads no torch."""
         return self.computes.set_up()
+
+    def remark_idle(self, overrides: Overrides, acts: Decides = Decides.NOTHING) -> None:
+        """Remark on overrides that cannot act here. acts: as `conditions.idle_keys` takes it."""
+        idle = idle_keys(overrides, acts)
+        if idle:
+            self.say.remark(f"{', '.join(idle)} {'decides' if len(idle) == 1 else 'decide'} nothing here: not used")
 
     @cached_property
     def description(self) -> DataDescription:

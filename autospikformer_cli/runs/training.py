@@ -18,6 +18,7 @@ from autospikformer_cli.runs.building import (
     load_images,
     make_evaluator,
     make_supernet,
+    stored_text,
     warm_engine,
     weight_arrays,
 )
@@ -191,7 +192,7 @@ class TrainingRun:
 
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
-            recipe_toml=self.recipe.to_toml(),
+            recipe_toml=stored_text(self.recipe),
             state=state,
             splits=splits,
             environment=environment(self.compute),

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, cast
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.search_section import ALGORITHMS
+from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.search.generations import SearchSettings
 from autospikformer_cli.search.limits import Refusals
 from autospikformer_cli.search.problem import Problem
@@ -52,13 +53,16 @@ def make_algorithm(
     seed: int,
     state: Mapping[str, Any] | None = None,
     archive: Iterable[Candidate] = (),
+    given_by: Mapping[str, str] = NOBODY,
 ) -> Algorithm:
     """The search that a recipe asks for; resumed if there is a state, with its archive.
 
-    Raises UserError for an unknown name, for settings that the algorithm refuses, and for a state of another algorithm.
+    given_by: as `Registry.get` takes it. Raises UserError for an unknown name or objective, for settings that the
+    algorithm refuses, and for a state of another algorithm.
     """
     where = "search.algorithm"
-    made_by = ALGORITHMS.get(settings.algorithm, where)
+    made_by = ALGORITHMS.get(settings.algorithm, where, given_by)
+    problem.require_objectives()
     if not callable(made_by):
         raise UserError(
             f"the algorithm {settings.algorithm} is not callable", where, "choose another, or mend the plugin"
@@ -66,7 +70,7 @@ def make_algorithm(
     search = cast(Callable[[Problem, SearchSettings, int], Algorithm], made_by)(problem, settings, seed)
     if state is None:
         return search
-    if state["algorithm"] != settings.algorithm:
+    if state.get("algorithm", settings.algorithm) != settings.algorithm:
         raise UserError(
             f"the population was begun with {state['algorithm']!r}, not {settings.algorithm!r}",
             where,

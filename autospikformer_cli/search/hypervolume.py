@@ -92,8 +92,11 @@ class Reference:
 
 
 def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | None:
-    """The box of a baseline: 0 in "more" objectives, twice its value in "less" ones. None without a usable baseline."""
-    values = None if baseline is None else problem.values(baseline)
+    """The box of a baseline: 0 in "more" objectives, twice its value in "less" ones.
+
+    None without a usable baseline, and if an objective is not known here.
+    """
+    values = None if baseline is None or not problem.objectives else problem.values(baseline)
     if values is None:
         return None
     pairs = list(zip(problem.objectives, values, strict=True))

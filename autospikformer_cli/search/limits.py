@@ -9,10 +9,11 @@ from typing import Any
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.search.objectives import Objective, Price, objective_of
+from autospikformer_cli.search.objectives import Objective, Price
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
 
+LIMITS_KEY = "search.limits."
 PriceOf = Callable[[Candidate], Price]
 
 
@@ -112,14 +113,18 @@ def refusal_text(by_limit: Mapping[str, int], total: int, noun: str) -> str:
 
 def key_of(objective: str) -> str:
     """The recipe key of an objective's limit."""
-    return f"search.limits.{objective}"
+    return f"{LIMITS_KEY}{objective}"
 
 
-def make_limits(bounds: Mapping[str, float], shape: NetworkShape, price_of: PriceOf) -> Limits:
-    """The limits that a recipe sets. Raises UserError for an unreachable bound and for an unknown objective."""
+def make_limits(
+    bounds: Mapping[str, float], shape: NetworkShape, price_of: PriceOf, known: Mapping[str, Objective]
+) -> Limits:
+    """The limits that a recipe sets on known objectives. Raises UserError for an unreachable bound."""
     limits = []
     for name, bound in bounds.items():
-        objective = objective_of(name, key_of(name))
+        objective = known.get(name)
+        if objective is None:
+            continue
         if objective.better == "more" and bound > objective.ideal:
             most = objective.to_text(objective.ideal)
             raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.search_section import OBJECTIVES
+from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 
@@ -82,9 +83,12 @@ MIN_BLOCK_RATE = Objective(
 )
 
 
-def objective_of(name: str, where: str) -> Objective:
-    """The objective with a name. Raises UserError, located at `where`, if there is none or it is not an Objective."""
-    found = OBJECTIVES.get(name, where)
+def objective_of(name: str, where: str, given_by: Mapping[str, str] = NOBODY) -> Objective:
+    """The objective with a name. Raises UserError, located at `where`, if there is none or it is not an Objective.
+
+    given_by: as `Registry.get` takes it.
+    """
+    found = OBJECTIVES.get(name, where, given_by)
     if not isinstance(found, Objective):
         raise UserError(f"the objective {name} is no Objective", where, "choose another, or mend the plugin")
     return found

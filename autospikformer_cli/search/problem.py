@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Protocol
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.search.fitness import Fitness, FitnessSettings, make_fitness
-from autospikformer_cli.search.limits import Limits, PriceOf, make_limits
+from autospikformer_cli.search.limits import LIMITS_KEY, Limits, PriceOf, key_of, make_limits
 from autospikformer_cli.search.objectives import Objective, objective_of
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -29,7 +31,12 @@ class ProblemSettings(FitnessSettings, Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """The space to search, and what to search for. price_of: joules and synaptic operations of a measured candidate."""
+    """The space to search, and what to search for.
+
+    price_of: joules and synaptic operations of a measured candidate. objectives: empty if one of them is unknown.
+    unknown: by recipe key, why an objective or a limit is not known here: its plugin is gone or broken. A stored
+    search is read without it; a search needs all.
+    """
 
     space: SearchSpace
     shape: NetworkShape
@@ -37,6 +44,18 @@ class Problem:
     fitness: Fitness
     limits: Limits
     objectives: tuple[Objective, ...]
+    unknown: Mapping[str, UserError] = field(default_factory=dict)
+
+    def require_objectives(self) -> None:
+        """Raises UserError if an objective or a limit is not known here, so that nothing can be searched for."""
+        for error in self.unknown.values():
+            raise error
+
+    def require_limits(self) -> None:
+        """Raises UserError if a limit is not known here, so that the best that keeps to it is not known, either."""
+        for key, error in self.unknown.items():
+            if key.startswith(LIMITS_KEY):
+                raise error
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable and feasible candidates of an archive, best fitness first."""
@@ -66,13 +85,34 @@ class Problem:
 
 def make_problem(
     settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf,
-    limit_price_of: PriceOf | None = None,
+    limit_price_of: PriceOf | None = None, given_by: Mapping[str, str] = NOBODY,
 ) -> Problem:  # fmt: skip
-    """The problem of a recipe. limit_price_of: the prices that limits hold under; by default `price_of`.
+    """The problem of a recipe. Its `unknown` says which objectives are not known here.
 
-    Raises UserError for an unknown objective and for a limit that nothing can reach.
+    limit_price_of: the prices that limits hold under; by default `price_of`. given_by: as `Registry.get` takes it.
+    Raises UserError for a limit that nothing can reach.
     """
-    limits = make_limits(settings.limits, shape, limit_price_of or price_of)
-    objectives = tuple(objective_of(name, "search.objectives") for name in settings.objectives)
+    known, unknown = _known_objectives(settings, given_by)
+    limits = make_limits(settings.limits, shape, limit_price_of or price_of, known)
+    every = all(name in known for name in settings.objectives)
+    objectives = tuple(known[name] for name in settings.objectives) if every else ()
     fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)
-    return Problem(space, shape, price_of, fitness, limits, objectives)
+    return Problem(space, shape, price_of, fitness, limits, objectives, unknown)
+
+
+def _known_objectives(
+    settings: ProblemSettings, given_by: Mapping[str, str]
+) -> tuple[dict[str, Objective], dict[str, UserError]]:
+    """Objectives by name, and the errors of those that are not known here by key."""
+    known: dict[str, Objective] = {}
+    unknown: dict[str, UserError] = {}
+    for key, name in [*(("search.objectives", name) for name in settings.objectives), *_limit_keys(settings.limits)]:
+        try:
+            known[name] = objective_of(name, key, given_by)
+        except UserError as error:
+            unknown[key] = error
+    return known, unknown
+
+
+def _limit_keys(limits: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [(key_of(name), name) for name in limits]

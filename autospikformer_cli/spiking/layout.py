@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
 
 Kind = Literal["convolution", "linear", "attention", "head"]
@@ -34,7 +35,7 @@ class NetworkShape:
     qkv_bias: whether q, k and v have biases.
     reads_events: whether frames are counts of events, one frame for each time step.
     network: "transformer" is the ANN of the same shape; all its layers read real values once.
-    neuron_params: learned numbers of one layer's neurons.
+    neuron_params: learned numbers of one layer's neurons; None if its kind is not known here.
     stem_dim: the stem's first three convolutions have an eighth, a quarter and a half of it; 0 for widest_dim.
     pool: whether a max-pool reads spikes, after the neurons, or currents, before them.
     """
@@ -48,7 +49,7 @@ class NetworkShape:
     qkv_bias: bool = True
     reads_events: bool = False
     network: Literal["spikformer", "transformer"] = "spikformer"
-    neuron_params: int = 0
+    neuron_params: int | None = 0
     stem_dim: int = 0
     pool: PoolPlace = "after"
 
@@ -255,7 +256,13 @@ def firing_names(found: Iterable[Operation]) -> dict[str, str]:
 
 
 def num_params(shape: NetworkShape, subnet: Subnet) -> int:
-    """Parameters of a subnet alone: weights, biases, BatchNorm's affine part, and what neurons learn."""
+    """Parameters of a subnet alone: weights, biases, BatchNorm's affine part, and what neurons learn.
+
+    Raises UserError if the kind of its neurons is not known here.
+    """
+    if shape.neuron_params is None:
+        what = "the parameters of the run's neurons are not known here"
+        raise UserError(what, "model.neuron", "install the plugin that gives them")
     neuron_layers = len(STEM_FRACTIONS) + 1 + NEURON_LAYERS * subnet.depth
     return sum(operation.params for operation in operations(shape, subnet)) + shape.neuron_params * neuron_layers
 

@@ -148,9 +148,9 @@ def get(group: h5py.Group, name: str) -> Array:
             dataset.read_direct(array)
         stored = dataset.attrs["sha256"]
     except _HDF5_FAILURES as error:
-        raise _damage(group, name, "cannot be read") from error
+        raise damage(group, name, "cannot be read") from error
     if array_hash(array) != stored:
-        raise _damage(group, name, "does not match its SHA-256")
+        raise damage(group, name, "does not match its SHA-256")
     return array
 
 
@@ -164,11 +164,12 @@ def _member(group: h5py.Group, name: str) -> Any:
         if name in group:
             return group[name]
     except _HDF5_FAILURES as error:
-        raise _damage(group, name, "cannot be read") from error
-    raise _damage(group, name, "is missing")
+        raise damage(group, name, "cannot be read") from error
+    raise damage(group, name, "is missing")
 
 
-def _damage(group: h5py.Group, name: str, how: str) -> UserError:
+def damage(group: h5py.Group, name: str, how: str) -> UserError:
+    """The error for a member of a store that cannot be used: it names the file, and the remedy."""
     path = Path(group.file.filename)
     place = f"{group.name}/{name}".strip("/")
     return UserError(f"damaged, {place!r} {how}", str(path), _remedy(path, str(group.file.attrs["kind"])))
@@ -219,7 +220,7 @@ def as_dataclass(kind: type[AnyDataclass], values: Mapping[str, Any], group: h5p
     group: where it is stored. A field that an older aspk did not write has its default.
     """
     if not isinstance(values, dict):
-        raise _damage(group, kind.__name__, "is not a table of fields")
+        raise damage(group, kind.__name__, "is not a table of fields")
     known = {field.name: field for field in fields(kind)}
     unknown = sorted(values.keys() - known.keys())
     if unknown:
@@ -232,7 +233,7 @@ def as_dataclass(kind: type[AnyDataclass], values: Mapping[str, Any], group: h5p
     required = [name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
     missing = [name for name in required if name not in values]
     if missing:
-        raise _damage(group, kind.__name__, f"has no {shortened(missing)}")
+        raise damage(group, kind.__name__, f"has no {shortened(missing)}")
     return kind(**values)
 
 

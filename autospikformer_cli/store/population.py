@@ -22,6 +22,7 @@ import numpy as np
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.store.files import (
     as_dataclass,
+    damage,
     get,
     get_group,
     get_json,
@@ -123,7 +124,7 @@ def load_population(run: Path, name: str | None = None) -> Population:
     name = find_search(run, name)
     with open_h5(search_file(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
-        state = get_json(file, "state")
+        state = _get_state(file)
         candidates = _get_candidates(file)
         ids = _run_ids(name, [candidate.id for candidate in candidates], state)
         return Population(
@@ -142,7 +143,7 @@ def read_search(run: Path, name: str | None = None) -> SearchProgress:
     """Read a search without its tables of layers. Raises UserError if what it reads is absent or damaged."""
     name = find_search(run, name)
     with open_h5(search_file(run, name), "population") as file:
-        candidates, state = get_group(file, "candidates"), get_json(file, "state")
+        candidates, state = get_group(file, "candidates"), _get_state(file)
         columns = [get(candidates, column).tolist() for column in ("correct", "images", "non_finite")]
         return SearchProgress(
             name=name,
@@ -161,6 +162,18 @@ def _run_ids(name: str, ids: Sequence[str], state: Mapping[str, object]) -> list
     """The ids of a search's candidates in its run."""
     alone = is_numbered_alone(name) and "ids" not in state
     return [f"{name}/{id_}" if alone and "/" not in id_ else id_ for id_ in ids]
+
+
+def _get_state(file: h5py.File) -> dict[str, object]:
+    """The state of a search. Raises UserError if it lacks what every search's has."""
+    state = get_json(file, "state")
+    kinds: dict[str, type] = {"generation": int, "finished": bool}
+    if not isinstance(state, dict):
+        raise damage(file, "state", "is no table")
+    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    if wrong:
+        raise damage(file, "state", f"has no usable {', '.join(wrong)}")
+    return dict(state)
 
 
 def _renamed(candidate: Candidate, id_: str) -> Candidate:

@@ -182,7 +182,8 @@ def test_missing_rates_are_named(aspk: Aspk) -> None:
         "rates.toml: no rate for patch_embed.proj_conv2, patch_embed.proj_conv3, patch_embed.rpe_conv and 16 more"
         in told
     )
-    assert "absent.toml does not exist" in refused(aspk("energy", "quickstart", "--rates", "absent.toml"))
+    missing = refused(aspk("energy", "quickstart", "--rates", "absent.toml"))
+    assert missing == "error: --rates: absent.toml does not exist\n"
 
 
 # Files

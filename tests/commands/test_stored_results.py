@@ -366,3 +366,37 @@ def test_a_run_of_an_earlier_commit_is_exported_and_trained(aspk: Aspk, run_of_0
     done = aspk("train")
     assert done.exit_code == 0, done.stderr
     assert [each.finetuned is not None for each in load_evaluations(run_of_0_1)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "setting", "idle"),
+    [
+        (("evaluate", "--images", "5"), "search.population=8", True),
+        (("evaluate", "--images", "5"), "search.images=8", True),
+        (("evaluate", "--images", "5"), "train.epochs=3", True),
+        (("evaluate", "--images", "5"), MORE_MEMORY, False),
+        (("evaluate", "--images", "5"), "search.alpha=0.3", False),
+        (("evaluate", "--images", "5", "--finetune", "1"), "train.lr=0.01", False),
+        (("analyze", "channels", "--images", "5"), "train.epochs=3", True),
+        (("export", "--to", "a.safetensors", "--images", "5"), "search.population=8", True),
+        (("energy",), "search.population=8", True),
+        (("energy",), "search.images=20", False),
+    ],
+)
+def test_keys_that_cannot_act_are_named(
+    aspk: Aspk, searched: Path, words: tuple[str, ...], setting: str, idle: bool
+) -> None:
+    done = aspk(*words, "--set", setting)
+    assert done.exit_code == 0, done.stderr
+    assert (f"{setting.split('=')[0]} decides nothing here: not used" in done.stderr) == idle
+
+
+@pytest.mark.parametrize("key", ["finished", "generation"])
+def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str) -> None:
+    population = load_population(searched)
+    state = {name: value for name, value in population.state.items() if name != key}
+    save_population(searched, replace(population, state=state))
+    for words in (("report",), ("search",), ("evaluate", "--images", "5")):
+        done = aspk(*words)
+        assert done.exit_code == 2, done.stderr
+        assert done.stderr.startswith(f"error: runs/tiny/population.h5: damaged, 'state' has no usable {key}\n")

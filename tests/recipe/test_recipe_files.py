@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autospikformer_cli.errors import Faults, UserError
@@ -101,3 +102,29 @@ def test_windows_line_ends_and_byte_order_mark(small: str) -> None:
     with pytest.raises(Faults) as caught:
         load_recipe("mine.toml")
     assert str(caught.value) == "mine.toml:15: train.batch is 0, it must be at least 1"
+
+
+def test_numbers_and_arrays_of_numpy_are_values() -> None:
+    given = {
+        "search.population": np.int64(8),
+        "search.parents": np.int32(3),
+        "search.alpha": np.float64(0.3),
+        "train.lr": np.float32(0.5),
+        "space.tau": np.array([1.5, 2.0]),
+        "space.depth": [np.int64(1), np.int64(2)],
+        "search.limits": {"params": np.int64(5000)},
+        "model.searched_heads": np.bool_(True),
+    }
+    plain = {
+        "search.population": 8,
+        "search.parents": 3,
+        "search.alpha": 0.3,
+        "train.lr": 0.5,
+        "space.tau": [1.5, 2.0],
+        "space.depth": [1, 2],
+        "search.limits": {"params": 5000},
+        "model.searched_heads": True,
+    }
+    assert load_recipe("quickstart", given) == load_recipe("quickstart", plain)
+    with pytest.raises(Faults, match=r"search\.population must be a whole number, not 8\.5"):
+        load_recipe("quickstart", {"search.population": np.float64(8.5)})

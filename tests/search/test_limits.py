@@ -210,7 +210,7 @@ def test_objectives_of_plugins(
     assert problem.values(candidate) == (problem.price_of(candidate).energy_j, candidate.measurement.params)
     assert not problem.feasible(candidate)
     with pytest.raises(UserError) as error:
-        problem_of(tiny_space, settings(objectives=("wrong", "top1")))
+        problem_of(tiny_space, settings(objectives=("wrong", "top1"))).require_objectives()
     assert str(error.value) == (
         "search.objectives: the objective wrong is no Objective\n  choose another, or mend the plugin"
     )

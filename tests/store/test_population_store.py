@@ -92,7 +92,9 @@ populations = st.builds(
     ),
     candidates=several(candidates),
     baseline=st.none() | candidates,
-    state=st.dictionaries(st.text(), json_values, max_size=4),
+    state=st.dictionaries(st.text(), json_values, max_size=4).map(
+        lambda state: {**state, "generation": 4, "finished": True}
+    ),
     hypervolume=st.none()
     | st.builds(
         HypervolumeHistory,

@@ -68,8 +68,7 @@ class SearchRun:
         self._say_what_to_know()
         done = None if fresh else self._finished()
         if done is not None:
-            require_feasible(recipe_problem(recipe), done)
-            return done
+            return self._checked(done)
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
         conditions = Conditions.of(measured_as, recipe)
@@ -78,13 +77,13 @@ class SearchRun:
         begun = None if found is None else load_population(self.run.path, found)
         if begun is not None and begun.state["finished"]:
             files.bring_forward(begun.name, begun=True)
-            require_feasible(recipe_problem(recipe), begun)
-            return begun
+            return self._checked(begun)
         if begun is not None:
             _require_same_versions(self.run.path, Conditions.of(begun.provenance, recipe), conditions)
         problem = recipe_problem(recipe)
         archive = begun.candidates if begun else ()
-        algorithm = make_algorithm(recipe.search, problem, recipe.seed, begun.state if begun else None, archive)
+        state = begun.state if begun else None
+        algorithm = make_algorithm(recipe.search, problem, recipe.seed, state, archive, recipe.given_by)
         if not algorithm.ask() and not archive and algorithm.refusals.by_limit:
             raise none_drawn(algorithm.refusals)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
@@ -103,6 +102,13 @@ class SearchRun:
             population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
         return population
+
+    def _checked(self, done: Population) -> Population:
+        """A finished search. Raises UserError if one of its limits is not known here, or if no candidate keeps them."""
+        problem = recipe_problem(self.run.recipe)
+        problem.require_limits()
+        require_feasible(problem, done)
+        return done
 
     def _finished(self) -> Population | None:
         """This very search, if it is the wanted or the present one and is finished. No image is read.
