@@ -25,7 +25,7 @@ def complete_run(incomplete: str) -> Offers:
 
     typed = incomplete[: incomplete.rfind(os.sep) + 1]
     try:
-        return [str(run) for run in run_folders(Path(typed) if typed else runs_folder())]
+        return sorted(map(str, run_folders(Path(typed) if typed else runs_folder())))
     except OSError:
         return []
 

@@ -260,6 +260,14 @@ class ProvenanceDocument(FidelityFields):
 class SearchDocument(Document):
     """What a search found, best first."""
 
+    run: str
+    """The run's folder."""
+    search: str
+    """The search's name."""
+    best: str | None
+    """Id of the candidate that the search chose; null for none."""
+    price_remarks: list[str]
+    """Limits that candidates break under these prices alone, in words."""
     candidates: list[RankedDocument]
     """Every ranked subnet, the best fitness first."""
     num_different: int
@@ -287,6 +295,10 @@ class SearchDocument(Document):
 class AlphaSweepDocument(Document):
     """The best subnet for each alpha."""
 
+    run: str
+    """The run's folder."""
+    searches: list[str]
+    """Names of the searches that measured the candidates."""
     alpha_sweep: list[AlphaDocument]
     """For alpha 0, 0.1, ..., 1."""
     pareto: list[RankedWithoutFitness]
@@ -330,6 +342,11 @@ class StageDocument(Part):
 
 class Evaluated(FidelityFields):
     """One measurement of one subnet."""
+
+    origin: str
+    """Where the subnet is from: its run, search and candidate."""
+    remarks: list[str]
+    """Limits that it breaks under these prices, and other keys than its search's, in words."""
 
     weights: str
     """inherited, or how it was retrained."""
@@ -459,6 +476,11 @@ class AnnDocument(Part):
 class EnergyFields(Part):
     """Where a network's joules go."""
 
+    origin: str | None
+    """Where the subnet is from: its run, search and candidate."""
+    remarks: list[str]
+    """Limits that it breaks under these prices, and other keys than its search's, in words."""
+
     subnet: list[float] | None
     """The paper's tuple; null for a module."""
     module: str | None
@@ -564,6 +586,8 @@ class ModuleEnergyDocument(Document, EnergyFields):
 class ChannelsDocument(Document, FidelityFields):
     """How redundant the embedding's channels are."""
 
+    origin: str
+    """Where the subnet is from."""
     subnet: list[float]
     """The paper's tuple."""
     split: str
@@ -626,6 +650,8 @@ class RankingDocument(Document, FidelityFields):
 
     run: str
     """The run's folder."""
+    searches: list[str]
+    """Names of the searches that measured the candidates."""
     kendall_tau: float | None
     """tau-b between inherited and retrained accuracy; null if undefined."""
     tau_interval: list[float] | None
@@ -778,6 +804,52 @@ class RunLineDocument(Part):
     """The best accuracy measured, in percent; null before a search."""
     split: str | None
     """The split that it was measured on."""
+    best_search: str | None
+    """The search that has it; null for none."""
+    searches: int
+    """Number of searches."""
+
+
+class SearchLineDocument(Part):
+    """A search of a run."""
+
+    name: str
+    """Its name."""
+    present: bool
+    """Whether commands take it if none is named."""
+    state: str
+    """How far it is."""
+    date: str
+    """When its file was written last, ISO 8601."""
+    candidates: int
+    """Measured subnets."""
+    rejected: int | None
+    """Those that the search rejects; null if that is not known."""
+    best: str | None
+    """Id of the candidate that it chose; null for none."""
+    best_top1: float | None
+    """The highest accuracy of those that are not rejected, in percent."""
+    split: str | None
+    """The split; null for a damaged file, like all that follows."""
+    images: int | None
+    """Number of its images."""
+    batchnorm: str | None
+    """model.batchnorm."""
+    engine: str | None
+    """What ran the subnets."""
+    precision: str | None
+    """float32 or float64."""
+    device: str | None
+    """cpu, cuda or cuda:N."""
+
+
+class SearchesDocument(Document):
+    """The searches of a run."""
+
+    run: str
+    """The run's folder."""
+    searches: list[SearchLineDocument]
+    """The searches."""
 
 
 class RunsDocument(Document):
@@ -806,5 +878,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "profiles": ProfilesDocument,
     "profiles show": ProfileDocument,
     "runs": RunsDocument,
+    "runs show": SearchesDocument,
 }
 """The document of each command."""

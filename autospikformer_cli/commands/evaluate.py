@@ -21,6 +21,13 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 
+PredictionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions", metavar="FILE", help="Write each image's answer to FILE: .csv, .parquet, .h5 or .hdf5."
+    ),
+]
+
 
 def evaluate(
     session: Session,
@@ -34,12 +41,7 @@ def evaluate(
     from_scratch: FromScratchOption = False,
     all_images: AllImagesOption = False,
     timing: TimingOption = False,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            "--predictions", metavar="FILE", help="Write each image's answer to FILE: .csv, .parquet, .h5 or .hdf5."
-        ),
-    ] = None,
+    predictions: PredictionsOption = None,
     verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,

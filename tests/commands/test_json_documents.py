@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "profiles": (),
     "profiles show": ("loihi",),
     "runs": (),
+    "runs show": (),
 }
 
 

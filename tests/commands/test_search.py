@@ -298,6 +298,7 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
     plan = aspk("search", "--dry-run", "--json").document
     trained_plan = aspk("train", "tiny.toml", "--dry-run", "--json").document
     assert {key: count for key, count in plan.items() if not key.endswith("_bytes")} == {
+        "schema_version": 1,
         **{key: trained_plan[key] for key in SAME_IN_BOTH_PLANS},
         "images": 60,
         "calibration_images": 32,

@@ -64,7 +64,7 @@ def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, mea
     lines = done.stderr.splitlines()
     said = f"this search is called {other}; the one before, with other search.alpha, is {FIRST}"
     assert lines.count(said) == 1
-    assert re.search(rf"searching: 18/18, .* hits={len(hits)} ", lines[-3])
+    assert re.search(rf"searching: 18/18 subnets, .*hits={len(hits)} ", lines[-3])
     assert lines[-2] == f"{len(hits)} of 18 subnets had been measured before"
 
     second = file_of(searched, other).read_bytes()

@@ -136,8 +136,8 @@ def test_what_breaks_a_limit_is_never_the_best(aspk: Aspk, searched: Path, searc
         (("--max-params=-1",),
          "--max-params -1: search.limits.params is \"-1\", it must be greater than 0"),
         (("--set", "search.limits.parms=3"),
-         ("--set search.limits.parms=3: search.limits.parms: \"parms\" is not one of energy, firing_rate, params, "
-          "sops, time_step, top1\n  did you mean \"params\"?")),
+         ("--set search.limits.parms=3: search.limits.parms: \"parms\" is not one of energy, firing_rate, "
+          "min_block_rate, params, sops, time_step, top1\n  did you mean \"params\"?")),
         (("--set", "search.limits.top1=120"),
          "search.limits.top1: at least 120 % top-1 is more than there can be\n  write at most 100 %"),
         (("--set", 'search.objectives=["top1"]'),

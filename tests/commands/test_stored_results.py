@@ -18,7 +18,7 @@ from autospikformer_cli.say import SILENT
 from autospikformer_cli.store.evaluations import load_evaluations
 from autospikformer_cli.store.files import put_text
 from autospikformer_cli.store.population import load_population, save_population
-from autospikformer_cli.store.searches import search_names
+from autospikformer_cli.store.searches import search_file, search_names
 from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
 
 Aspk = Callable[..., Any]
@@ -83,10 +83,11 @@ def test_a_run_of_before_a_switch_goes_on_as_it_began(aspk: Aspk, trained: Path)
     recipe = recipe_of(trained)
     assert (recipe.fidelity, recipe.train.schedule, recipe.search.mutation) == ("paper", "after_warmup", "each_gene")
     assert {'train.schedule = "after_warmup"', 'search.mutation = "each_gene"'} <= set(recipe.switches())
-    measured = (trained / "population.h5").read_bytes()
+    file = search_file(trained, searched["search"])
+    measured = file.read_bytes()
     again = aspk("search", "--json")
     assert (again.exit_code, again.document) == (0, searched)
-    assert (trained / "population.h5").read_bytes() == measured
+    assert file.read_bytes() == measured
     few = ("--set", "search.parents=3")
     done = aspk("train", "tiny.toml", "--set", 'fidelity="paper"', "--set", "train.cooldown_epochs=1", *few)
     assert (done.exit_code, "this run was begun with another recipe: " in done.stderr) == (2, True)

@@ -20,6 +20,9 @@ SPACE = SearchSpace((1,), (Decimal(3),), (4,), (Decimal(1),), (Decimal(2),), (4,
 ONE_IN = 10**6
 
 
+PARTS = ("weights", "norm", "activation")
+
+
 class SideBySide:
     """The reference's stages; each is run in float32 too, on the reference's input, and flips are counted."""
 
@@ -43,7 +46,10 @@ class SideBySide:
         """The reference's."""
         expected = self.reference.fire(layers, x, outputs, neurons)
         is_first = layers[0].weights.name == "patch_embed.proj_conv"
-        rounded = [Layer(*(self.modules[self.names[module]] for module in layer)) for layer in layers]
+        rounded = [
+            layer._replace(**{name: self.modules[self.names[getattr(layer, name)]] for name in PARTS})
+            for layer in layers
+        ]
         found = self.engine.fire(rounded, x.float() if is_first else x.to(torch.uint8), outputs, neurons)
         for layer, one, other in zip(layers, found[0], expected[0], strict=True):
             self._compare(layer.weights.name, one, other)

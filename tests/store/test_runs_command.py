@@ -64,7 +64,7 @@ def test_nothing_to_list(capsys: pytest.CaptureFixture[str]) -> None:
     list_all(Session())
     assert capsys.readouterr().out == "there is no run under runs; train one first: aspk train quickstart\n"
     list_all(Session(json=True))
-    assert json.loads(capsys.readouterr().out) == {"runs": []}
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, "runs": []}
 
 
 @pytest.mark.usefixtures("two_runs")

@@ -79,7 +79,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_row_a_candidate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["parquet", "--run", str(run), "--json"]) == 0
     file = run / "candidates.parquet"
-    assert json.loads(capsys.readouterr().out) == {"file": str(file), "candidates": 2}
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, "file": str(file), "candidates": 2}
 
     table = pq.read_table(file)
     assert table.to_pylist()[0] == {
@@ -121,7 +121,7 @@ def test_the_newest_run_and_another_file(run: Path, capsys: pytest.CaptureFixtur
 def test_a_folder_that_is_absent(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["parquet", "--to", "absent/mine.parquet", "--json"]) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert json.loads(captured.out)["where"] == "absent/mine.parquet"
     assert captured.err == (
         "error: absent/mine.parquet: the file cannot be written: No such file or directory\n"
         "  choose another with --to\n"
