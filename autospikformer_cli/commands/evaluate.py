@@ -54,7 +54,6 @@ def evaluate(
 
     Example: aspk evaluate --subnet best --images 1000
     """
-    from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.evaluation_table import evaluation_table
     from autospikformer_cli.report.timing_table import timing_document, timing_table
@@ -62,9 +61,8 @@ def evaluate(
     from autospikformer_cli.runs.trained_run import open_run
     from autospikformer_cli.store.predictions import require_predictions_writable, write_predictions
 
-    unused = [option for option, given in (("--from-scratch", from_scratch), ("--all-images", all_images)) if given]
-    if unused and finetune is None:
-        raise UserError("there is nothing to train", unused[0], "say for how many epochs: --finetune N")
+    if finetune is None:
+        _require_no_training({"--from-scratch": from_scratch, "--all-images": all_images})
     if predictions is not None:
         require_predictions_writable(predictions)
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
@@ -91,3 +89,12 @@ def evaluate(
     if finetune is not None:
         document["inherited"] = results[0].to_document()
     session.emit(document)
+
+
+def _require_no_training(options: dict[str, bool]) -> None:
+    """Raises UserError if an option says how to train and nothing is trained."""
+    from autospikformer_cli.errors import UserError
+
+    for option, given in options.items():
+        if given:
+            raise UserError("there is nothing to train", option, "say for how many epochs: --finetune N")

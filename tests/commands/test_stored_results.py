@@ -400,4 +400,6 @@ def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str) 
     for words in (("report",), ("search",), ("evaluate", "--images", "5")):
         done = aspk(*words)
         assert done.exit_code == 2, done.stderr
-        assert done.stderr.startswith(f"error: runs/tiny/population.h5: damaged, 'state' has no usable {key}\n")
+        assert done.stderr.startswith(
+            f"error: runs/tiny/searches/evolution-alpha0.5-seed0.h5: damaged, 'state' has no usable {key}\n"
+        )

@@ -70,7 +70,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_population(
         folder,
         Population(
-            "tiny", "seed = 0\n", PROVENANCE, (candidate(9, 1), candidate(4, 2)), None, {"generation": 1}, name="first"
+            "tiny",
+            "seed = 0\n",
+            PROVENANCE,
+            (candidate(9, 1), candidate(4, 2)),
+            None,
+            {"generation": 1, "finished": True},
+            name="first",
         ),
     )
     return folder
