@@ -13,9 +13,9 @@ from autospikformer_cli.wording import counted, shortened
 
 WHERE = "data.root"
 LAYOUT = "put the images at data.root/<class>/, or at data.root/train/<class>/ and data.root/test/<class>/"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """Of image files, in upper or lower case. They are torchvision's."""
-SPLIT_NAMES = {
+SPLIT_OF_FOLDER = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -47,7 +47,7 @@ def split_folders(root: str | Path) -> dict[str, Path]:
     """The folder of each split that has its own. A flat folder of classes is all "train".
 
     Layouts: root/train/<class>, with or without root/validation/<class> and root/test/<class>; or root/<class>. A
-    folder may have any of `SPLIT_NAMES`. It is a class if images lie in it and no folders: a train may be a vehicle.
+    folder may have any of `SPLIT_OF_FOLDER`. It is a class if images lie in it and no folders: a train may be a vehicle.
     Raises UserError if the root is missing, or if its folders fit no layout.
     """
     folder = absolute(root)
@@ -55,7 +55,7 @@ def split_folders(root: str | Path) -> dict[str, Path]:
         raise UserError(f"no folder {folder}", WHERE, f"set data.root to the folder of your images; {LAYOUT}")
     named = defaultdict(list)
     for entry in _folders(folder):
-        split = SPLIT_NAMES.get(entry.name.lower())
+        split = SPLIT_OF_FOLDER.get(entry.name.lower())
         if split and not _is_class(entry):
             named[split].append(entry)
     for split, same in named.items():
@@ -180,7 +180,7 @@ def _about_root(root: str | Path, folders: Mapping[str, Path], classes: Sequence
     """What was left out next to the folders of splits and classes, and how numbers as names are sorted."""
     top = absolute(root)
     if folders["train"] == top:
-        for name in (name for name in classes if name.lower() in SPLIT_NAMES):
+        for name in (name for name in classes if name.lower() in SPLIT_OF_FOLDER):
             yield f"{top}: {name}/ is a class, as images lie in it and no class folders"
     else:
         others = [f"{entry.name}/" for entry in _folders(top) if entry not in folders.values()]
@@ -232,7 +232,7 @@ def _is_class(folder: Path) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _no_images(folder: Path, num_others: int) -> UserError:
@@ -240,7 +240,7 @@ def _no_images(folder: Path, num_others: int) -> UserError:
     return UserError(
         f"class folder {folder} has no images{others}",
         WHERE,
-        f"put images into it ({', '.join(SUFFIXES)}), or remove it",
+        f"put images into it ({', '.join(IMAGE_SUFFIXES)}), or remove it",
     )
 
 

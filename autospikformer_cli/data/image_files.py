@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,7 @@ from PIL import Image, ImageOps
 from autospikformer_cli.data.folders import WHERE
 from autospikformer_cli.errors import UserError
 
-if TYPE_CHECKING:
-    Colour = tuple[int, int, int]
-
-FORMATS = (
+IMAGE_FORMATS = (
     "AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP",
 )  # fmt: skip
 """Formats that are read, whatever the file's suffix. For some others, Pillow starts programs (EPS)."""
@@ -31,7 +27,7 @@ BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 """Tags of TIFF, and a value."""
 
 
-def read_rgb(path: str, background: Colour) -> tuple[Image.Image, bool]:
+def read_rgb(path: str, background: tuple[int, int, int]) -> tuple[Image.Image, bool]:
     """An image file as RGB with 8 bits, upright, and whether it has more frames or pages than the first, which is read.
 
     16-bit grey is scaled so that its white is 255. Transparent pixels are composed over the background. The
@@ -39,7 +35,7 @@ def read_rgb(path: str, background: Colour) -> tuple[Image.Image, bool]:
     Raises UserError, with the file's name, for whatever is wrong with it.
     """
     Image.init()  # makes all formats known that this Pillow was built with; does so once
-    formats = [each for each in FORMATS if each in Image.OPEN]
+    formats = [each for each in IMAGE_FORMATS if each in Image.OPEN]
     # Given a path, Pillow 13 maps the file's memory, and garbles TIFFs that lie on their sides.
     with _named_faults(path), Path(path).open("rb") as file, Image.open(file, formats=formats) as image:
         has_more = image.format in ANIMATED and getattr(image, "n_frames", 1) > 1

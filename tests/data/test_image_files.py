@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from autospikformer_cli.data.image_files import FORMATS, read_rgb
+from autospikformer_cli.data.image_files import IMAGE_FORMATS, read_rgb
 from autospikformer_cli.errors import UserError
 
 WHITE = (255, 255, 255)
@@ -80,7 +80,7 @@ def test_modes_of_eight_bits(mode: str, tmp_path: Path) -> None:
         path = written(tmp_path / f"{name}.x", image, name)
         if path is None:
             continue
-        if name not in (*FORMATS, "MPO"):
+        if name not in (*IMAGE_FORMATS, "MPO"):
             assert refusal(path) == f"data.root: {path} is not a readable image\n  repair the file, or remove it"
             continue
         error = np.abs(read(path) - expected)
@@ -339,7 +339,7 @@ def test_a_file_that_is_not_there_and_a_link_to_nothing(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("name", sorted(name for name in FORMATS if name in Image.SAVE))
+@pytest.mark.parametrize("name", sorted(name for name in IMAGE_FORMATS if name in Image.SAVE))
 def test_damaged_files_end_in_a_message_that_names_them(name: str, tmp_path: Path) -> None:
     """Cut short, or with bytes changed: each is read, or refused by name, whatever Pillow raises."""
     whole = io.BytesIO()
