@@ -1,4 +1,4 @@
-"""Wording that messages share: long lists cut short, and the name that was probably meant."""
+"""Wording that messages share: numbers with nouns, long lists cut short, and the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def shortened(names: Collection[str], separator: str = ", ", most: int = 3, rest
     """
     shown = separator.join(list(names)[:most])
     return shown + rest.format(len(names) - most) if len(names) > most else shown
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(2, "channel")
+    '2 channels'
+    """
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def nearest_names(name: str, names: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:

@@ -11,6 +11,7 @@ from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_F
 from autospikformer_cli.data.events.layouts import class_folders
 from autospikformer_cli.data.folders import class_names
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
@@ -131,13 +132,9 @@ def _per_channel(config: DataConfig, key: str, values: Iterable[float], channels
     numbers = tuple(float(value) for value in values)
     if len(numbers) != channels:
         raise UserError(
-            f"data.normalise.{key} has {_counted(len(numbers), 'value')}, "
-            f"images of {config.dataset} have {_counted(channels, 'channel')}",
+            f"data.normalise.{key} has {counted(len(numbers), 'value')}, "
+            f"images of {config.dataset} have {counted(channels, 'channel')}",
             f"data.normalise.{key}",
             "give one value for each channel",
         )
     return numbers
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

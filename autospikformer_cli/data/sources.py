@@ -18,7 +18,7 @@ from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, co
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import list_recordings
 from autospikformer_cli.data.events.reading import require_aedat
-from autospikformer_cli.data.folders import WHERE, absolute, class_names, split_folders
+from autospikformer_cli.data.folders import WHERE, absolute, list_images, split_folders
 from autospikformer_cli.data.splits import Indices
 from autospikformer_cli.errors import UserError
 
@@ -158,34 +158,30 @@ def _array_reader(images: Pixels, config: DataConfig) -> Callable[[Indices], Pix
 
 
 def _folder(config: DataConfig, part: str) -> Source:
-    from autospikformer_cli.data.torchvision_import import torchvision
-
-    classes = class_names(config.root)
-    folder = split_folders(config.root)[part]
-    transforms = torchvision.transforms.v2
+    listing = list_images(config.root, part)
     size = describe(config).image_size
-    to_size = transforms.Compose([transforms.Resize(size, antialias=True), transforms.CenterCrop(size)])
-    data = torchvision.datasets.ImageFolder(folder, transform=to_size, allow_empty=True)
-    labels = np.asarray(data.targets, dtype=np.int64)
-    for label, name in enumerate(classes):
-        if not np.any(labels == label):
-            raise UserError(
-                f"class folder {folder / name} has no images",
-                WHERE,
-                f"put images into it ({', '.join(torchvision.datasets.folder.IMG_EXTENSIONS)}), or remove it",
-            )
+    remarks = list(listing.remarks)
 
     def read(indices: Indices) -> Pixels:
+        from autospikformer_cli.data.image_files import read_rgb
+        from autospikformer_cli.data.torchvision_import import torchvision
+
+        transforms = torchvision.transforms.v2
+        to_size = transforms.Compose([transforms.Resize(size, antialias=True), transforms.CenterCrop(size)])
         images = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+        of_several = 0
         for place, index in enumerate(indices):
-            try:
-                images[place] = np.asarray(data[index][0])
-            except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for a damaged file
-                path = data.samples[index][0]
-                raise UserError(f"{path} is not a readable image", WHERE, "repair the file, or remove it") from error
+            image, has_more = read_rgb(listing.paths[index], config.background)
+            of_several += has_more
+            images[place] = np.asarray(to_size(image))
+        if of_several:
+            told = f"files with several frames or pages: {of_several:,} of {len(indices):,}; the first one is taken"
+            remarks.append(told)
         return images
 
-    return Source(labels, classes, read, sorted_by_class=True)
+    return Source(
+        np.array(listing.labels, dtype=np.int64), listing.classes, read, sorted_by_class=True, remarks=remarks
+    )
 
 
 def _digits_events(config: DataConfig) -> Source:

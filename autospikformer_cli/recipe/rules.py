@@ -10,9 +10,8 @@ from typing import Any
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, shipped_convention
 from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
-from autospikformer_cli.recipe.values import counted
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import counted, shortened
 
 CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
 """Channels of each data set's images. A folder's images are read as RGB. Events have one or two, by data.polarity."""

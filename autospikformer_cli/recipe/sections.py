@@ -52,10 +52,10 @@ from autospikformer_cli.recipe.values import (
     ShareOrNumber,
     Text,
     broken_rule,
-    counted,
 )
 from autospikformer_cli.registry import Registry
 from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.wording import counted
 
 NAME_TAG = "<name>"
 TABLE_TAG = "<table>"
@@ -110,6 +110,8 @@ class MeanStd(BaseModel):
         return self
 
 
+Level = Annotated[int, Field(strict=True, ge=0, le=255)]
+
 Dataset = Literal[
     "digits", "cifar10", "cifar100", "folder", "digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture"
 ]
@@ -138,6 +140,8 @@ class DataConfig(Keys):
         NETWORK,
     ] = "dataset"
     """Mean and deviation by channel: the data set's published ones (a folder's: 0.5), or {mean = [], std = []}."""
+    background: Annotated[tuple[Level, Level, Level], NETWORK] = (255, 255, 255)
+    """Red, green and blue, 0 to 255, behind the transparent pixels of a folder's images: white."""
     validation: Annotated[ShareBelowOne, NETWORK] = 0.1
     """Share of the training images held out for the search; 0: none, for a training that no search follows. A data
     set's own validation images stay."""

@@ -24,15 +24,6 @@ def broken_rule(text: str, fix: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("recipe_rule", "{text}", {"text": text, "fix": fix})
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(2, "channel")
-    '2 channels'
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def is_number(value: object) -> bool:
     """Whether a TOML value is an integer or a float; TOML's true is neither."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

@@ -19,6 +19,7 @@ class Config:
     download: bool = False
     image_size: int | None = None
     normalise: Any = "dataset"
+    background: tuple[int, int, int] = (255, 255, 255)
     validation: float = 0.1
     test: float = 0.2
     augment: str = "spikformer"
@@ -26,6 +27,7 @@ class Config:
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
+    known_classes: int | None = None
 
 
 @pytest.fixture

@@ -181,13 +181,23 @@ def test_ncaltech101_is_scaled_and_its_test_recordings_held_out(
 @pytest.mark.shared
 def test_the_real_ncaltech101_recording(config, shared_data: Path, tmp_path: Path) -> None:
     for number in range(3):
-        path = tmp_path / "Caltech101" / "Faces_easy" / f"image_{number:04}.bin"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((shared_data / "events" / "ncaltech101_faces_easy_0001.bin").read_bytes())
+        for name in ("Faces", "Faces_easy"):
+            path = tmp_path / "Caltech101" / name / f"image_{number:04}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((shared_data / "events" / "ncaltech101_faces_easy_0001.bin").read_bytes())
     images = load_split(config(dataset="ncaltech101", root=str(tmp_path), image_size=60, frames=10), 0, "train")
-    assert images.images.sum().item() == 67_445
+    assert images.images.sum().item() == 2 * 67_445
     by_frame = images.images[0].sum(dim=(1, 2, 3)).tolist()
     assert by_frame == [6744] * 9 + [6749]
+
+
+def test_one_class_is_refused(config, recordings: Any, tmp_path: Path) -> None:
+    recordings.bin(tmp_path / "Caltech101" / "ant" / "image_0001.bin", recordings.make(0, num=30, side=180))
+    with pytest.raises(UserError) as raised:
+        load_split(config(dataset="ncaltech101", root=str(tmp_path), image_size=12), 0, "train")
+    assert str(raised.value) == (
+        f"data.root: {tmp_path}/Caltech101 has recordings of one class only, ant\n  add the folders of other classes"
+    )
 
 
 def test_digits_seen_by_a_simulated_camera(config) -> None:

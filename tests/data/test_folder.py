@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +111,7 @@ def test_a_class_without_images(settings, tmp_path: Path) -> None:
     (tmp_path / "yellow").mkdir()
     (tmp_path / "yellow" / "readme.txt").write_text("soon")
     assert failure(settings) == (
-        f"data.root: class folder {tmp_path / 'yellow'} has no images\n"
+        f"data.root: class folder {tmp_path / 'yellow'} has no images, but 1 file of another kind\n"
         "  put images into it (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp), or remove it"
     )
 
@@ -141,3 +143,253 @@ def test_a_truncated_image(settings, tmp_path: Path) -> None:
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[:3000])
     assert "is not a readable image" in failure(settings)
+
+
+# Names of splits
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Val", "TEST"), ("training", "valid", "testing"), ("train", "val", "test")]
+)
+def test_usual_names_of_splits_in_any_case(settings, tmp_path: Path, names: tuple[str, str, str]) -> None:
+    for name, per_class in zip(names, (5, 2, 3), strict=True):
+        write_images(tmp_path / name, per_class)
+    assert {split: len(load_split(settings, 0, split)) for split in ("train", "validation", "test")} == {
+        "train": 15,
+        "validation": 6,
+        "test": 9,
+    }
+    assert load_split(settings, 0, "validation").notes == ()
+
+
+def test_two_folders_for_one_split(settings, tmp_path: Path) -> None:
+    for name in ("train", "val", "validation"):
+        write_images(tmp_path / name, 3)
+    assert failure(settings) == (
+        f"data.root: {tmp_path} has val/ and validation/, all for validation\n  put their images into one of them"
+    )
+
+
+def test_splits_without_train(settings, tmp_path: Path) -> None:
+    for name in ("test", "val"):
+        write_images(tmp_path / name, 3)
+    assert failure(settings) == f"data.root: {tmp_path} has test/ and val/, but no train/\n  {LAYOUT}"
+
+
+def test_what_lies_next_to_splits_and_classes_is_told(settings, tmp_path: Path) -> None:
+    for name in ("train", "extra", "masks"):
+        write_images(tmp_path / name, 4)
+    (tmp_path / "test").mkdir()  # of images without a class, as for a competition
+    for folder in (tmp_path, tmp_path / "train", tmp_path / "test"):
+        Image.new("RGB", (4, 4)).save(folder / "loose.png")
+    (tmp_path / "readme.txt").write_text("mine")
+    images = load_split(settings, 0, "train")
+    assert images.notes == (
+        f"{tmp_path}: the splits are train/; left out: extra/, masks/, test/",
+        f"{tmp_path}: 1 image lies in no class folder, left out",
+        f"{tmp_path}/train: 1 image lies in no class folder, left out",
+    )
+    assert images.classes == ("blue", "green", "red")
+
+
+def test_a_class_may_have_the_name_of_a_split(settings, tmp_path: Path) -> None:
+    """A train is a vehicle, and a class of CIFAR-100."""
+    write_images(tmp_path, 10)
+    (tmp_path / "red").rename(tmp_path / "train")
+    images = load_split(settings, 0, "train")
+    assert images.classes == ("blue", "green", "train")
+    assert images.notes == (f"{tmp_path}: train/ is a class, as images lie in it and no class folders",)
+
+
+def test_one_class_is_refused(settings, tmp_path: Path) -> None:
+    write_images(tmp_path / "pictures", 3)
+    assert failure(settings) == (
+        f"data.root: {tmp_path} has one class folder only, pictures/\n"
+        f"  set data.root to {tmp_path}/pictures if its folders are the classes or splits: blue/, green/, red/"
+    )
+    (tmp_path / "pictures" / "blue").rename(tmp_path / "blue")
+    (tmp_path / "pictures").rename(tmp_path / ".pictures")
+    assert failure(settings) == f"data.root: {tmp_path} has one class folder only, blue/\n  {LAYOUT}"
+
+
+def test_numbers_sort_as_text_and_that_is_told(settings, tmp_path: Path) -> None:
+    for number in (0, 1, 2, 10):
+        (tmp_path / str(number)).mkdir()
+        for image in range(4):
+            Image.new("RGB", (4, 4)).save(tmp_path / str(number) / f"{image}.png")
+    images = load_split(settings, 0, "train")
+    assert images.classes == ("0", "1", "10", "2")
+    assert images.notes == ("class folders sort as text, not as numbers: class 2 is '10'",)
+
+
+# Hidden and strange files
+
+
+HIDDEN = (".ipynb_checkpoints", "__MACOSX", "@eaDir", ".git")
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_hidden_folders_are_no_part_of_a_data_set(settings, tmp_path: Path, name: str) -> None:
+    for part in ("train", "test"):
+        write_images(tmp_path / part, 4)
+    plain = {part: load_split(settings, 0, part) for part in ("train", "test")}
+    for place in (tmp_path, tmp_path / "train", tmp_path / "train" / "red", tmp_path / "test" / "red"):
+        (place / name).mkdir()
+        Image.new("RGB", (4, 4)).save(place / name / "000-checkpoint.png")
+    for part, before in plain.items():
+        after = load_split(settings, 0, part)
+        assert (after.hash, after.classes, after.notes) == (before.hash, before.classes, ())
+
+
+def test_hidden_files_are_not_read(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, 5)
+    for name in COLOURS:
+        (tmp_path / name / "._000.png").write_bytes(b"\0\5\x16\7 a resource fork")
+        (tmp_path / name / ".DS_Store").write_bytes(b"\0")
+    images = load_split(settings, 0, "train")
+    assert (len(images), images.notes) == (9, ())
+
+
+def test_files_of_other_suffixes_are_counted_and_told_once(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, 5)
+    for name in ("a.gif", "b.GIF", "c.jfif", "d.avif", "labels"):
+        (tmp_path / "red" / name).write_bytes(b"whatever")
+    images = load_split(settings, 0, "train")
+    assert images.notes == (
+        f"{tmp_path}: files of other kinds than images are left out: 2 .gif, 1 .jfif, 1 .avif and 1 more",
+    )
+    assert (
+        load_split(settings, 0, "validation").notes == images.notes
+    )  # so a console, which repeats nothing, says it once
+
+
+def test_upper_case_suffixes_are_images(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, 4)
+    before = load_split(settings, 0, "train")
+    for path in list(tmp_path.glob("*/*.png")):
+        path.rename(path.with_suffix(".PNG"))
+    assert load_split(settings, 0, "train").hash == before.hash
+
+
+def test_a_name_that_cannot_be_shown(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, 3)
+    (tmp_path / "red").rename(tmp_path / "re\nd")
+    assert failure(settings) == "data.root: the class folder 're\\nd' has a name that cannot be shown\n  rename it"
+
+
+# Links
+
+
+def test_a_link_to_a_folder_above_is_not_followed(settings, tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 4)
+    before = load_split(settings, 0, "train")
+    (tmp_path / "train" / "red" / "loop").symlink_to(tmp_path)
+    (tmp_path / "train" / "red" / "self").symlink_to(".")
+    (tmp_path / "train" / "red" / "blue too").symlink_to(tmp_path / "train" / "blue")
+    after = load_split(settings, 0, "train")
+    assert after.hash == before.hash
+    assert after.notes == (
+        f"{tmp_path}/train: links to folders that are read elsewhere are left out: red/blue too, red/loop, red/self",
+    )
+
+
+def test_links_to_folders_outside_are_followed_once(settings, tmp_path: Path) -> None:
+    root = write_images(tmp_path / "root", 3)
+    write_images(tmp_path / "more", 2)
+    (root / "red" / "sub").symlink_to(tmp_path / "more" / "red")
+    (root / "red" / "again").symlink_to(tmp_path / "more" / "red")
+    shutil.move(root / "blue", tmp_path / "elsewhere")
+    (root / "blue").symlink_to(tmp_path / "elsewhere")
+    images = load_split(replace(settings, root=str(root)), 0, "train")
+    assert images.classes == ("blue", "green", "red")
+    assert [int((images.labels == label).sum()) for label in range(3)] == [1, 1, 3]
+    assert images.notes == (f"{root}: links to folders that are read elsewhere are left out: red/sub",)
+
+
+def test_one_folder_for_two_classes_or_splits(settings, tmp_path: Path) -> None:
+    train, test = write_images(tmp_path / "train", 3), tmp_path / "test"
+    test.symlink_to(train)
+    told = "or lies in it, by a link: its images would be in both"
+    fix = "remove the link: an image has one class, and is in one split"
+    assert failure(settings) == (f"data.root: {train}/blue is the folder {test}/blue, {told}\n  {fix}")
+    test.unlink()
+    (train / "scarlet").symlink_to("red")
+    assert failure(settings) == (f"data.root: {train}/scarlet is the folder {train}/red, {told}\n  {fix}")
+    (train / "scarlet").unlink()
+    (train / "all").symlink_to(train)
+    assert f"is the folder {train}/all, or lies in it" in failure(settings)
+
+
+def test_one_folder_outside_for_two_classes(settings, tmp_path: Path) -> None:
+    root = write_images(tmp_path / "root", 3)
+    write_images(tmp_path / "more", 2)
+    for name in ("green", "red"):
+        (root / name / "more").symlink_to(tmp_path / "more")
+    assert failure(replace(settings, root=str(root))) == (
+        f"data.root: {root}/red/more leads to {tmp_path}/more, whose images are in class folder {root}/green, too\n"
+        "  remove one of the links: an image has one class"
+    )
+
+
+# Pixels
+
+
+def test_transparent_images_differ_as_they_look(settings, tmp_path: Path) -> None:
+    """Signs that only alpha tells apart, over the recipe's background."""
+    write_images(tmp_path, 3)
+    for path in tmp_path.glob("*/*.png"):
+        sign = Image.new("LA", (8, 8), 0)
+        sign.paste((0, 255), (0, 0, 8, 4) if path.parent.name == "red" else (0, 4, 8, 8))
+        sign.save(path)
+    images = load_split(replace(settings, background=(9, 60, 200)), 0, "train")
+    for pixels, label in zip(images.images.numpy(), images.labels, strict=True):
+        black, coloured = (pixels[:4], pixels[4:]) if label == 2 else (pixels[4:], pixels[:4])
+        assert (black == 0).all()
+        assert (coloured == (9, 60, 200)).all()
+
+
+def test_deep_and_plain_files_of_one_picture_are_equal(settings, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (3, 3, 12, 12)).astype(np.uint8)
+    hashes = []
+    for depth in (8, 16):
+        for label, name in enumerate("abc"):
+            for number in range(3):
+                path = tmp_path / str(depth) / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                values = grey[label, number]
+                Image.fromarray(values if depth == 8 else values.astype(np.uint16) * 257).save(path)
+        hashes.append(load_split(replace(settings, root=str(tmp_path / str(depth))), 0, "train").hash)
+    assert hashes[0] == hashes[1]
+
+
+def test_files_with_several_frames_are_told(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, 3)
+    for path in tmp_path.glob("red/*.png"):
+        frame = Image.new("RGB", (8, 8), (200, 0, 0))
+        frame.save(path, save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    images = load_split(settings, 0, "train")
+    assert images.notes == ("files with several frames or pages: 1 of 3; the first one is taken",)
+    assert (images.images[images.labels == 2][..., 0] == 200).all()
+
+
+def test_splits_of_plain_images_are_those_of_torchvision(settings, tmp_path: Path) -> None:
+    """Order and pixels of files that torchvision reads rightly, in folders inside folders, too."""
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    draw = np.random.default_rng(0)
+    for name in ("b", "a", "B"):
+        for folder in ("x/y", "x", "", "x-y"):
+            for number in (10, 2):
+                path = tmp_path / "train" / name / folder / f"{number}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                size = tuple(draw.integers(9, 40, 2))
+                Image.fromarray(draw.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path, quality=90)
+    to_size = v2.Compose([v2.Resize(8, antialias=True), v2.CenterCrop(8)])
+    theirs = ImageFolder(str(tmp_path / "train"), transform=to_size)
+    ours = load_split(settings, 0, "train")
+    assert list(ours.classes) == theirs.classes
+    for pixels, label, index in zip(ours.images.numpy(), ours.labels, ours.index, strict=True):
+        image, number = theirs[int(index)]
+        assert number == label
+        assert (pixels == np.asarray(image)).all()

@@ -149,13 +149,17 @@ def list_recordings(dataset: str, root: str, part: str) -> Listing:
 def class_folders(dataset: str, root: str) -> tuple[str, ...]:
     """Names of the class folders that have recordings, sorted as text. A class's number is its position here.
 
-    Raises UserError if there are none.
+    Raises UserError if there are fewer than two.
     """
     kind = LAYOUTS_BY_DATASET[dataset]
     folder = _part_folder(kind, root, "train")
     names = tuple(place.name for place in _folders(folder) if next(iter(_files(place, kind.suffix)), None))
     if not names:
         raise _nothing(kind, folder)
+    if len(names) == 1:
+        raise UserError(
+            f"{folder} has recordings of one class only, {names[0]}", WHERE, "add the folders of other classes"
+        )
     return names
 
 
