@@ -47,7 +47,7 @@ def split_folders(root: str | Path) -> dict[str, Path]:
     """The folder of each split that has its own. A flat folder of classes is all "train".
 
     Layouts: root/train/<class>, with or without root/validation/<class> and root/test/<class>; or root/<class>. A
-    folder may have any of `SPLIT_OF_FOLDER`. It is a class if images lie in it and no folders: a train may be a vehicle.
+    folder may have any name in `SPLIT_OF_FOLDER`. If images lie in it, and no folders, it is a class.
     Raises UserError if the root is missing, or if its folders fit no layout.
     """
     folder = absolute(root)
