@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from autospikformer_cli.cli.__main__ import main
+from autospikformer_cli.cli.documents import DOCUMENTS
 from autospikformer_cli.evaluation.executors import EXECUTORS
 from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
 from autospikformer_cli.recipe.sections import NEURONS
@@ -174,6 +175,8 @@ def test_an_objective_of_a_stored_search(site: Site, trained: Path, how: str) ->
     assert after == before
     assert after["hypervolume"]["objectives"] == ["top1", "latency"]
     assert all(each["objectives"] == {"latency": each["subnet"][-2]} for each in after["candidates"])
+    for command in ("report", "report --alpha-sweep"):
+        DOCUMENTS[command].model_validate_json(json.dumps(site.document(*command.split())))
     assert f"! {stand_in} Kendall" in site.succeeds("report")
     for words in WORKS:
         site.succeeds(*words)
