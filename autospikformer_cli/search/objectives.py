@@ -93,12 +93,32 @@ MIN_BLOCK_RATE = Objective(
 def objective_of(name: str, where: str, given_by: Mapping[str, str] = NOBODY) -> Objective:
     """The objective with a name. Raises UserError, located at `where`, if there is none or it is not an Objective.
 
-    Its name is that of its entry point, whatever it calls itself. given_by: as `Registry.get` takes it.
+    The name of a plugin's is that of its entry point, whatever it calls itself. If it fails for a candidate, it raises
+    UserError. given_by: as `Registry.get` takes it.
     """
     found = OBJECTIVES.get(name, where, given_by)
     if not isinstance(found, Objective):
         raise UserError(f"the objective {name} is no Objective", where, "choose another, or mend the plugin")
-    return found if found.name == name else replace(found, name=name)
+    giver = OBJECTIVES.giver(name)
+    return found if giver is None else replace(found, name=name, after=_explaining(found.after, name, giver, where))
+
+
+def _explaining(
+    after: Callable[[Candidate, Price], float], name: str, giver: str, where: str
+) -> Callable[[Candidate, Price], float]:
+    """A plugin's function, whose failures become an error that names the plugin."""
+
+    def explained(candidate: Candidate, price: Price) -> float:
+        try:
+            return float(after(candidate, price))
+        except Exception as error:
+            raise UserError(
+                f"objective {name} of {giver} fails for {candidate.id}: {type(error).__name__}: {error}",
+                where,
+                f"repair {giver}, or uninstall it: stored searches are read without it",
+            ) from error
+
+    return explained
 
 
 def stand_in(stored: StoredObjective) -> Objective:

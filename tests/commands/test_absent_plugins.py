@@ -278,6 +278,39 @@ def test_a_search_that_goes_on_has_the_values_of_all_its_candidates(
     assert site.document("report")["candidates"] == before["candidates"]
 
 
+FAILING = """\
+from autospikformer_cli.search.objectives import Objective
+
+
+def read(candidate, price):
+    raise OSError("no table of latencies")
+
+
+LATENCY = Objective("latency", "latency", "steps", "less", read)
+"""
+
+
+def test_a_plugin_that_fails_when_it_is_called(site: Site, trained: Path) -> None:
+    """It disturbs what needs it alone, and what was stored before is there without it."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=3"))
+    before = site.document("report")
+    site.install("objectives", FAILING)
+    failed = (
+        "search.limits.latency: objective latency of aspk-latency 1.5 fails for c0001: OSError: no table of latencies"
+    )
+    for words in (("report",), ("evaluate", "--images", "20"), ("search",)):
+        assert failed in site.refuses(*words)
+    site.succeeds("runs")
+    site.succeeds("runs", "show", "tiny")
+    site.succeeds("evaluate", "--images", "20", "--subnet", "c0001")
+    assert "objective latency of aspk-latency 1.5 fails for baseline" in site.refuses(
+        "search", *sets("search.limits.latency=2")
+    )
+    site.lose("objectives", "gone")
+    assert site.document("report", "--search", before["search"])["candidates"] == before["candidates"]
+
+
 PRICED = """\
 from autospikformer_cli.search.objectives import Objective
 
