@@ -152,6 +152,8 @@ class CandidateWithoutFitness(Part):
     """Images that it got right."""
     images: int
     """Images that it was measured on."""
+    objectives: dict[str, float | None]
+    """Its value in each objective of a plugin; null if that is not finite."""
 
 
 class CandidateDocument(CandidateWithoutFitness):
@@ -216,6 +218,21 @@ class RejectedDocument(Part):
     """The paper's tuple."""
     reason: str
     """Why."""
+    objectives: dict[str, float | None]
+    """Its value in each objective of a plugin; null if that is not finite."""
+
+
+class ObjectiveDocument(Part):
+    """An objective of a plugin that the recipe names. Each candidate has its value."""
+
+    name: str
+    """Its name."""
+    label: str
+    """What tables call it."""
+    unit: str
+    """Its unit; an empty text for none."""
+    better: str
+    """more or less."""
 
 
 class ProvenanceDocument(FidelityFields):
@@ -255,6 +272,8 @@ class ProvenanceDocument(FidelityFields):
     """What subnets had to keep to, in words."""
     unknown: list[str]
     """What of the search's recipe is not known here, and why, in words."""
+    stand_ins: list[str]
+    """The objectives whose plugin is not there, and whose stored values stand in, in words."""
 
 
 class SearchDocument(Document):
@@ -268,6 +287,8 @@ class SearchDocument(Document):
     """Id of the candidate that the search chose; null for none."""
     price_remarks: list[str]
     """Limits that candidates break under these prices alone, in words."""
+    objectives: list[ObjectiveDocument]
+    """The objectives of plugins."""
     candidates: list[RankedDocument]
     """Every ranked subnet, the best fitness first."""
     num_different: int
@@ -299,6 +320,8 @@ class AlphaSweepDocument(Document):
     """The run's folder."""
     searches: list[str]
     """Names of the searches that measured the candidates."""
+    objectives: list[ObjectiveDocument]
+    """The objectives of plugins."""
     alpha_sweep: list[AlphaDocument]
     """For alpha 0, 0.1, ..., 1."""
     pareto: list[RankedWithoutFitness]

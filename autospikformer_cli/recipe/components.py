@@ -28,17 +28,19 @@ def components(neuron: Any, algorithm: Any, objectives: Iterable[Any]) -> Iterat
 
 
 def stored_components(merged: Merged) -> frozenset[str]:
-    """The components that a store's text names and nothing is laid over, as KIND.NAME."""
+    """The components that a store's text names, as KIND.NAME, so that their plugin may be gone.
+
+    A neuron and an algorithm only if nothing is laid over them. Objectives also if others are: the store may have
+    their values, which another limit can read.
+    """
 
     def stored(section: str, key: str) -> Any:
         table = merged.tree.get(section)
-        value = table.get(key) if isinstance(table, dict) else None
-        if not isinstance(value, dict):
-            return value if _is_stored(merged, (section, key)) else None
-        return [inner for inner in value if _is_stored(merged, (section, key, inner))]
+        return table.get(key) if isinstance(table, dict) and _is_stored(merged, (section, key)) else None
 
-    lists = [found for key in ("objectives", "limits") if isinstance(found := stored("search", key), list)]
-    objectives = [name for each in lists for name in each]
+    texts = [layer.document.get("search") for layer in merged.layers if layer.resolved]
+    tables = [text.get(key) for text in texts if isinstance(text, dict) for key in ("objectives", "limits")]
+    objectives = [name for each in tables if isinstance(each, list | dict) for name in each]
     named = components(stored("model", "neuron"), stored("search", "algorithm"), objectives)
     return frozenset(f"{registry.kind}.{name}" for registry, name in named)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
+from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model, network_shape
 from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, none_feasible
@@ -118,7 +118,7 @@ def _selection(candidate: Candidate, population: Population) -> Selection:
 
 
 def _best(path: Path, population: Population) -> Selection:
-    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
+    problem = _own_problem(population)
     try:
         problem.require_limits()
     except UserError as error:
@@ -137,11 +137,17 @@ def best_candidate(path: Path, population: Population) -> Candidate | None:
 
     None if there is no candidate, or if a limit of the search is not known here.
     """
-    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
-    if any(key.startswith(LIMITS_KEY) for key in problem.unknown):
+    problem = _own_problem(population)
+    if problem.unknown_limits:
         return None
     with counts_of(path):
         return next(iter(problem.rank(population.candidates)), None)
+
+
+def _own_problem(population: Population) -> Problem:
+    """What a stored search was for. Stored values stand in for plugins that are not there."""
+    recipe = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    return recipe_problem(recipe, stored=population.objectives)
 
 
 def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate]) -> dict[str, int]:
@@ -187,27 +193,29 @@ def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...
     return (f"{named}; {excludes}",) if silent else ()
 
 
-def unknown_notes(unknown: Sequence[str]) -> Iterator[str]:
-    """A warning for each part of a search's recipe that is not known here: what is left out of its results."""
+def unknown_notes(unknown: Sequence[str], stand_ins: Sequence[str]) -> Iterator[str]:
+    """A warning for each part of a search's recipe that is not known here: what is left out, or what stands in."""
     for what in unknown:
         key = what.partition(":")[0]
         without = {"search.objectives": "no hypervolume", "model.neuron": "no subnet can be measured"}.get(key)
         if key.startswith(LIMITS_KEY):
             without = "candidates that break it are ranked, too"
         yield f"! {what}{f' ({without})' if without else ''}"
+    for what in stand_ins:
+        yield f"! {what}"
 
 
-def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
+def recipe_problem(recipe: Recipe, searched: Recipe | None = None, stored: Sequence[StoredObjective] = ()) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices.
+    its own prices. stored: as `make_problem` takes it.
     """
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
     price_of = _pricing(energy_model(recipe))
     limit_price_of = _pricing(energy_model(searched)) if searched is not None and own_limits else price_of
     space, shape = recipe.space.search_space(), network_shape(recipe)
-    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by)
+    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by, stored)
 
 
 def _pricing(energy: EnergyModel) -> PriceOf:

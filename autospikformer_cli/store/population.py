@@ -2,8 +2,10 @@
 
 Besides the tables of `measurements` the file holds
     candidates/   the columns id and generation
+    objectives/   a column of float64 for each objective of a plugin that the search names; absent without any
     baseline/     the same tables with one row
     hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
+    plugin_objectives (JSON: name, label, unit, better and ideal of each of these objectives)
     recipe, recipe_name, provenance (JSON), state (JSON)
 
 Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
@@ -19,7 +21,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from autospikformer_cli.measurement import Candidate, Provenance
+from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
 from autospikformer_cli.store.files import (
     as_dataclass,
     damage,
@@ -58,7 +60,8 @@ class Population:
 
     state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
-    point. name: the search's, by which its file is found.
+    point. name: the search's, by which its file is found. objectives: those of plugins, in which each candidate and the
+    baseline have their value.
     """
 
     recipe_name: str
@@ -69,6 +72,7 @@ class Population:
     state: dict[str, object]
     hypervolume: HypervolumeHistory | None = None
     name: str = field(default="", compare=False)
+    objectives: tuple[StoredObjective, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,12 @@ def save_population(run: Path, population: Population) -> None:
         put_text(file, "recipe_name", population.recipe_name)
         put_json(file, "provenance", asdict(population.provenance))
         put_json(file, "state", population.state)
-        _put_candidates(file, population.candidates)
+        objectives = population.objectives
+        if objectives:
+            put_json(file, "plugin_objectives", [asdict(objective) for objective in objectives])
+        _put_candidates(file, population.candidates, objectives)
         if population.baseline is not None:
-            _put_candidates(file.create_group("baseline"), [population.baseline])
+            _put_candidates(file.create_group("baseline"), [population.baseline], objectives)
         put(file, "has_baseline", np.array(population.baseline is not None))
         if population.hypervolume is not None:
             history = file.create_group("hypervolume")
@@ -125,17 +132,19 @@ def load_population(run: Path, name: str | None = None) -> Population:
     with open_h5(search_file(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
         state = _get_state(file)
-        candidates = _get_candidates(file)
+        objectives = _get_objectives(file)
+        candidates = _get_candidates(file, objectives)
         ids = _run_ids(name, [candidate.id for candidate in candidates], state)
         return Population(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             candidates=tuple(map(_renamed, candidates, ids)),
-            baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
+            baseline=_get_candidates(get_group(file, "baseline"), objectives)[0] if has_baseline else None,
             state=state,
             hypervolume=_get_history(file),
             name=name,
+            objectives=objectives,
         )
 
 
@@ -187,15 +196,28 @@ def _get_history(file: h5py.File) -> HypervolumeHistory | None:
     return HypervolumeHistory(tuple(get(history, "share").tolist()), get_json(history, "measure"))
 
 
-def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate]) -> None:
+def _get_objectives(file: h5py.File) -> tuple[StoredObjective, ...]:
+    stored = get_json(file, "plugin_objectives") if "plugin_objectives" in file else []
+    return tuple(as_dataclass(StoredObjective, objective, file) for objective in stored)
+
+
+def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate], objectives: Sequence[StoredObjective]) -> None:
     put_measured(group, [MeasuredSubnet(candidate.subnet, candidate.measurement) for candidate in candidates])
     table = group["candidates"]
     put_texts(table, "id", [candidate.id for candidate in candidates])
     put(table, "generation", np.array([candidate.generation for candidate in candidates], np.int64), compress=True)
+    for name in (objective.name for objective in objectives):
+        values = np.array([candidate.plugin_values[name] for candidate in candidates], np.float64)
+        put(group.require_group("objectives"), name, values, compress=True)
 
 
-def _get_candidates(group: h5py.Group) -> list[Candidate]:
+def _get_candidates(group: h5py.Group, objectives: Sequence[StoredObjective]) -> list[Candidate]:
     table = get_group(group, "candidates")
     ids, generations = get_texts(table, "id"), get(table, "generation").tolist()
-    rows = zip(ids, generations, get_measured(group), strict=True)
-    return [Candidate(id_, row.subnet, generation, row.measurement) for id_, generation, row in rows]
+    values = {each.name: get(get_group(group, "objectives"), each.name).tolist() for each in objectives}
+    return [
+        Candidate(
+            id_, row.subnet, generation, row.measurement, {name: column[place] for name, column in values.items()}
+        )
+        for place, (id_, generation, row) in enumerate(zip(ids, generations, get_measured(group), strict=True))
+    ]

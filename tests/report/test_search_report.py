@@ -3,20 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import RenderableType
 
-from autospikformer_cli.measurement import Candidate, Provenance
+from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.paper import paper_table
 from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.search_report import search_report
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.search.fitness import Bounds, Fitness, Scored, Scores
+from autospikformer_cli.search.objectives import stand_in
 from autospikformer_cli.store.population import Population
 
 Render = Callable[[RenderableType, int], list[str]]
@@ -138,8 +139,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
-        "run", "search", "best", "price_remarks", "candidates", "num_different", "pareto", "baseline", "kendall_tau",
-        "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
+        "run", "search", "best", "price_remarks", "objectives", "candidates", "num_different", "pareto", "baseline",
+        "kendall_tau", "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]
@@ -159,6 +160,7 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
         "silent_blocks": [],
         "correct": 400,
         "images": 500,
+        "objectives": {},
         "equal": [],
         "p_baseline": None,
     }
@@ -171,6 +173,22 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     assert document["generation_bounds"] is None
     assert document["rejected"] == []
     assert document["provenance"]["seed"] == 7
+
+
+def test_objectives_of_plugins_in_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
+    """What is not finite is null."""
+    given = [
+        replace(each, plugin_values={"latency": value}) for each, value in zip(archive, (1.5, inf, nan), strict=True)
+    ]
+    scores = replace(fitness, refuses=lambda candidate: "slow" if candidate.id == "c1" else None).score(given)
+    latency = stand_in(StoredObjective("latency", "latency of a chip", "ms", "less", 0.0))
+    results = replace(results_of(scores, fitness.of_outsider(baseline, scores)), objectives=(latency,))
+    document = json.loads(json.dumps(results.to_document(), allow_nan=False))
+    assert document["objectives"] == [
+        {"name": "latency", "label": "latency of a chip", "unit": "ms", "better": "less"}
+    ]  # fmt: skip
+    assert [each["objectives"] for each in document["candidates"]] == [{"latency": 1.5}, {"latency": None}]
+    assert [each["objectives"] for each in document["rejected"]] == [{"latency": None}]
 
 
 def test_what_is_undefined_is_null(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
@@ -187,5 +205,10 @@ def test_what_is_undefined_is_null(archive: list[Candidate], baseline: Candidate
     document = results_of(hopeless.score(archive[:1])).to_document()
     json.dumps(document, allow_nan=False)
     assert document["rejected"] == [
-        {"id": "c0", "subnet": [2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348], "reason": "energy is not finite (nan)"}
+        {
+            "id": "c0",
+            "subnet": [2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348],
+            "reason": "energy is not finite (nan)",
+            "objectives": {},
+        }
     ]

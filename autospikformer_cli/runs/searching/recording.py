@@ -95,6 +95,7 @@ class Record:
         """begun: what the file holds; None without a file."""
         self.population = self._saved = begun or self.empty
         self._reference = reference_of(self.problem, self.empty.baseline)
+        self._valued: dict[str, Candidate] = {}
         self._hypervolume: HypervolumeHistory | None = None
         if self._reference is not None:
             bounds = {limit.objective.name: limit.bound for limit in self.problem.limits.limits}
@@ -105,7 +106,15 @@ class Record:
             self._hypervolume = stored if same else HypervolumeHistory((), measure)
 
     def save(self, candidates: Sequence[Candidate]) -> None:
-        """Take over all candidates that are measured so far, and save them if a save is due."""
+        """Take over all candidates that are measured so far, and save them if a save is due.
+
+        Each gets its values in the objectives of plugins once. Those of an earlier process are computed anew, so that
+        one version of a plugin gave them all.
+        """
+        for candidate in candidates:
+            if candidate.id not in self._valued:
+                self._valued[candidate.id] = self.problem.valued(candidate)
+        candidates = [self._valued[candidate.id] for candidate in candidates]
         self._measure_hypervolume(candidates)
         self.display.show(candidates, self.problem, self._hypervolume)
         self.population = replace(self.empty, candidates=tuple(candidates), hypervolume=self._hypervolume)

@@ -16,7 +16,7 @@ from autospikformer_cli.evaluation.executors import (
     make_executor,
     require_executor,
 )
-from autospikformer_cli.measurement import Candidate, Measurement
+from autospikformer_cli.measurement import Candidate, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.conditions import Conditions, other_search_keys
@@ -97,7 +97,7 @@ class SearchRun:
             if baseline is None:
                 baseline = self._baseline(executor, measured)
             measured = {**measured, baseline.subnet: baseline.measurement}
-            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh}, name=name)
+            empty = self._empty(problem, measured_as, baseline, fresh, name)
             written = partial(files.bring_forward, name, begun=begun is not None)
             population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
@@ -105,7 +105,7 @@ class SearchRun:
 
     def _checked(self, done: Population) -> Population:
         """A finished search. Raises UserError if one of its limits is not known here, or if no candidate keeps them."""
-        problem = recipe_problem(self.run.recipe)
+        problem = recipe_problem(self.run.recipe, stored=done.objectives)
         problem.require_limits()
         require_feasible(problem, done)
         return done
@@ -153,6 +153,16 @@ class SearchRun:
         subnet = self.run.recipe.baseline()
         measured = known.get(subnet) or next(iter(executor.measure([subnet])))[subnet]
         return Candidate(BASELINE_ID, subnet, 0, measured)
+
+    def _empty(
+        self, problem: Problem, measured_as: Provenance, baseline: Candidate, fresh: bool, name: str
+    ) -> Population:
+        """The search's file before its first candidate."""
+        recipe = self.run.recipe
+        stored = tuple(objective.to_stored() for objective in problem.plugins)
+        valued = problem.valued(baseline)
+        state: dict[str, object] = {"fresh": fresh}
+        return Population(recipe.name, recipe.to_toml(), measured_as, (), valued, state, name=name, objectives=stored)
 
     def _search(
         self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, empty: Population,
