@@ -21,6 +21,7 @@ class Config:
     normalise: Any = "dataset"
     validation: float = 0.1
     test: float = 0.2
+    train_images: int | None = None
     augment: str = "spikformer"
     frames: int = 4
     split_by: str = "count"

@@ -59,6 +59,17 @@ def test_descriptions(config, recordings: Any, tmp_path: Path) -> None:
     )
 
 
+def test_a_few_training_recordings(config, recordings: Any, tmp_path: Path) -> None:
+    recordings.nmnist(tmp_path, per_class=4)
+    settings = config(dataset="nmnist", root=str(tmp_path), validation=0.25, train_images=15)
+    train = load_split(settings, 0, "train")
+    assert train.labels.bincount().tolist() == [2] * 5 + [1] * 5
+    assert train.images.sum(dim=(1, 2, 3, 4)).tolist() == [60] * 15
+    assert train.labels.tolist() == [index // 4 for index in train.index.tolist()]
+    everything = config(dataset="nmnist", root=str(tmp_path), validation=0.25)
+    assert load_split(settings, 0, "validation").hash == load_split(everything, 0, "validation").hash
+
+
 @pytest.mark.parametrize("above", ["", "NMNIST"])
 def test_nmnist_that_is_incomplete(above: str, config, recordings: Any, tmp_path: Path) -> None:
     recordings.nmnist(tmp_path / above, per_class=4)
