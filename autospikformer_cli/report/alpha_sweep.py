@@ -13,7 +13,7 @@ from autospikformer_cli.report.rows import candidate_row, row_of_alike
 from autospikformer_cli.report.search_report import BASELINE_LABEL
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import AlphaSweep
-from autospikformer_cli.runs.selection import selection_notes
+from autospikformer_cli.runs.selection import noise_notes, selection_notes
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
 
@@ -53,5 +53,5 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     front = {scored.id for scored in sweep.results.front}
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
-    remarks = [f"A sweep of alpha finds points of the front's convex hull only: here {hull}."]
-    return remarks
+    noise = noise_notes(sweep.results.ranking_noise, sweep.results.provenance.split, sweep.results.recipe)
+    return [f"A sweep of alpha finds points of the front's convex hull only: here {hull}.", *noise]

@@ -134,12 +134,58 @@ def test_a_report_of_nothing_and_of_rejected_candidates(archive: list[Candidate]
     assert "Rejected: 3 (c0, c1, c2): energy is not finite (nan)" in text
 
 
+NOISE = (
+    "! the order by accuracy is mostly chance: on 500 validation images the widest 95 % interval spans 7.7 points, and "
+    "the 3 candidates lie within 6.0"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "provenance", "fix"),
+    [
+        ({}, {}, "; hold out more images, in a new training: data.validation"),
+        ({"search.images": 500}, {}, "; measure on more images: search.images"),
+        ({"search.images": 501}, {}, "; hold out more images, in a new training: data.validation"),
+        ({}, {"split": "test"}, ""),
+    ],
+)
+def test_a_report_says_that_an_order_is_mostly_chance(
+    keys: dict[str, object],
+    provenance: dict[str, str],
+    fix: str,
+    archive: list[Candidate],
+    fitness: Fitness,
+    render: Render,
+) -> None:
+    """74 to 80 % on 500 images, where 74 % is known to between 70.0 and 77.7 %."""
+    results = results_of(fitness.score(archive), recipe=load_recipe("cifar100-small", keys), **provenance)
+    lines = render(search_report(results), 300)
+    assert [line for line in lines if "chance" in line] == [NOISE.replace("validation", results.provenance.split) + fix]
+    assert results.to_document()["ranking_noise"] == {
+        "widest_interval": pytest.approx(7.6688, abs=1e-4), "spread": 6.0, "num_apart": None, "mostly_chance": True,
+    }  # fmt: skip
+
+
+def test_a_report_of_accuracies_that_lie_apart_says_nothing(
+    archive: list[Candidate], fitness: Fitness, render: Render
+) -> None:
+    """2 points more than the widest interval."""
+    best = replace(archive[0], measurement=replace(archive[0].measurement, correct=418))
+    results = results_of(fitness.score([best, *archive[1:]]))
+    assert "mostly chance" not in "\n".join(render(search_report(results), 200))
+    noise = results.ranking_noise
+    assert noise is not None
+    assert (noise.mostly_chance, noise.spread) == (False, pytest.approx(9.6))
+    document = results_of(fitness.score(archive[:1])).to_document()
+    assert document["ranking_noise"] is None
+
+
 def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
         "run", "search", "best", "price_remarks", "candidates", "num_different", "pareto", "baseline", "kendall_tau",
-        "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
+        "ranking_noise", "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]
