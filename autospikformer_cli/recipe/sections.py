@@ -129,7 +129,8 @@ class DataConfig(Keys):
     root: Annotated[Text, NOTHING] = "data"
     """The folder that holds the data set."""
     download: Annotated[Flag, NOTHING] = False
-    """Whether to fetch a data set that is not there (CIFAR10, CIFAR100)."""
+    """Whether to fetch a data set that is not there: CIFAR10 or CIFAR100. Digits are embedded, all others are fetched
+    by hand."""
     image_size: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Side in pixels that images are resized to; "none": as they are. A folder needs it."""
     normalise: Annotated[

@@ -27,6 +27,7 @@ class Config:
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
+    known_classes: int | None = None
 
 
 @pytest.fixture

@@ -35,6 +35,12 @@ def test_constants_are_tonic_s() -> None:
         assert ours.classes is not None
         assert len(ours.classes) == len(tonic_class.classes)
         assert ours.tonic_folder == theirs
+    sources = {name: layout.source for name, layout in LAYOUTS_BY_DATASET.items()}
+    assert sources["cifar10dvs"] == datasets.CIFAR10DVS.url
+    test_files = datasets.DVSGesture.test_url.rpartition("/")[2]
+    assert sources["dvs128-gesture"] == f"{datasets.DVSGesture.train_url} (training) and {test_files} (test)"
+    assert f"<{sources['nmnist']}>" in str(datasets.NMNIST.__doc__)
+    assert f"<{sources['ncaltech101']}>" in str(datasets.NCALTECH101.__doc__)
     assert LAYOUTS_BY_DATASET["cifar10dvs"].classes == tuple(datasets.CIFAR10DVS.classes)
     assert LAYOUTS_BY_DATASET["ncaltech101"].part_folders["train"] == datasets.NCALTECH101.folder_name
 
