@@ -187,7 +187,7 @@ def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple
     told = f"on {noise.images:,} {split} images the widest 95 % interval spans {noise.widest:.1f} points"
     told += f", and the {noise.networks:,} candidates lie within {noise.spread:.1f}"
     if noise.num_apart is not None:
-        apart = f"{noise.num_apart or 'none'} of them differ from the most accurate"
+        apart = f"{noise.num_apart or 'none'} of them differ{'s' * (noise.num_apart == 1)} from the most accurate"
         told += f"; {apart} (McNemar's exact test, p < {SIGNIFICANCE:g})"
     fix = ""
     if noise.images == recipe.search.images:

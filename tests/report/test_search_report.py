@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
+from autospikformer_cli.analysis.noise import RankingNoise
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.paper import paper_table
 from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.search_report import search_report
 from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.runs.selection import noise_notes
 from autospikformer_cli.search.fitness import Bounds, Fitness, Scored, Scores
 from autospikformer_cli.store.population import Population
 
@@ -164,6 +166,19 @@ def test_a_report_says_that_an_order_is_mostly_chance(
     assert results.to_document()["ranking_noise"] == {
         "widest_interval": pytest.approx(7.6688, abs=1e-4), "spread": 6.0, "num_apart": None, "mostly_chance": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("num_apart", "told"),
+    [(0, "none of them differ"), (1, "1 of them differs"), (47, "47 of them differ")],
+)
+def test_a_remark_counts_those_that_differ_from_the_best(num_apart: int, told: str) -> None:
+    (note,) = noise_notes(RankingNoise(120, 144, 16.12, 6.25, num_apart), "validation", RECIPE)
+    assert note == (
+        "! the order by accuracy is mostly chance: on 144 validation images the widest 95 % interval spans 16.1 "
+        f"points, and the 120 candidates lie within 6.2; {told} from the most accurate (McNemar's exact test, p < 0.05); "
+        "hold out more images, in a new training: data.validation"
+    )
 
 
 def test_a_report_of_accuracies_that_lie_apart_says_nothing(
