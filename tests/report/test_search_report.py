@@ -176,8 +176,8 @@ def test_a_remark_counts_those_that_differ_from_the_best(num_apart: int, told: s
     (note,) = noise_notes(RankingNoise(120, 144, 16.12, 6.25, num_apart), "validation", RECIPE)
     assert note == (
         "! the order by accuracy is mostly chance: on 144 validation images the widest 95 % interval spans 16.1 "
-        f"points, and the 120 candidates lie within 6.2; {told} from the most accurate (McNemar's exact test, p < 0.05); "
-        "hold out more images, in a new training: data.validation"
+        f"points, and the 120 candidates lie within 6.2; {told} from the most accurate (McNemar's exact test, "
+        "p < 0.05); hold out more images, in a new training: data.validation"
     )
 
 
