@@ -209,6 +209,19 @@ class HypervolumeDocument(Part):
     """The share after each generation, 0 to 1."""
 
 
+class RankingNoiseDocument(Part):
+    """The accuracies of the candidates, next to what is known of each."""
+
+    widest_interval: float
+    """Width of the widest 95 % interval of an accuracy, in points of percent."""
+    spread: float
+    """Highest minus lowest accuracy, in points."""
+    num_apart: int | None
+    """Candidates that McNemar's exact test tells from the most accurate; null if the spread is wider, or untested."""
+    mostly_chance: bool
+    """Whether the spread is within the interval, and less than half of the others differ from the most accurate."""
+
+
 class RejectedDocument(Part):
     """A subnet that was measured and is not ranked."""
 
@@ -299,6 +312,8 @@ class SearchDocument(Document):
     """What they are compared with; no part of the population."""
     kendall_tau: float | None
     """Between accuracy and energy; null if undefined."""
+    ranking_noise: RankingNoiseDocument | None
+    """How far chance decides the order by accuracy; null for fewer than two candidates."""
     hypervolume: HypervolumeDocument | None
     """null without a baseline."""
     alpha: float
@@ -330,6 +345,8 @@ class AlphaSweepDocument(Document):
     """Ranked subnets of all searches."""
     num_searches: int
     """Searches that measured them."""
+    ranking_noise: RankingNoiseDocument | None
+    """How far chance decides the order by accuracy; null for fewer than two candidates."""
     baseline: CandidateWithoutFitness | None
     """What they are compared with."""
     bounds: BoundsDocument | None

@@ -125,7 +125,7 @@ FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run n
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
 FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]
 AllImagesOption = Annotated[
-    bool, typer.Option("--all-images", help="With --finetune: train on the validation images, too.")
+    bool, typer.Option("--all-images", help="With --finetune: train on all images, validation images too.")
 ]
 TimingOption = Annotated[
     bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")

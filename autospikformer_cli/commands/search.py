@@ -157,7 +157,7 @@ def _plan(
 
 
 def _show(session: Session, results: SearchResults) -> None:
-    from autospikformer_cli.runs.selection import selection_notes, silence_notes
+    from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
     ranked, rejected = results.scores.ranked, results.scores.rejected
@@ -172,7 +172,8 @@ def _show(session: Session, results: SearchResults) -> None:
             soft_wrap=True,
         )
         silence = silence_notes([(best.id, best.candidate.measurement)])
-        for note in (*selection_notes(results.provenance.split), *silence):
+        noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+        for note in (*selection_notes(results.provenance.split), *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if results.note:
         session.remark(results.note)

@@ -12,7 +12,6 @@ from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
-    from autospikformer_cli.store.supernet import TrainState
 
 
 def train(
@@ -64,17 +63,20 @@ def train(
         say=session,
         interruptible=session.interruptible,
     )
-    session.console.print(f"{result.path}: {_summary(result.state)}", markup=False)
+    session.console.print(f"{result.path}: {_summary(result)}", markup=False)
     session.remark(f"next: {_next_command(result)}")
     session.emit(result.to_document())
 
 
-def _summary(state: TrainState) -> str:
+def _summary(result: TrainingResult) -> str:
+    state, few = result.state, result.recipe.data.train_images
     if not state.history:
         return "its weights were imported, there is nothing to train"
     last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
+    if few is not None:
+        trained += f" on {few:,} training images"
     if last.val_top1_largest is None:
-        return f"{trained} on all training images, none held out for validation"
+        return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
     return (
         f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, "
         f"smallest {last.val_top1_smallest:.2f} %"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.data.downloads import fetched_by_hand
 from autospikformer_cli.data.events.framing import Framing
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import class_folders
@@ -88,9 +89,10 @@ def classes_of_files(config: DataConfig) -> int | None:
 def _counted_classes(config: DataConfig) -> int:
     """The class folders, or if they are gone, as many as a store says that there were. Raises UserError."""
     try:
-        if config.dataset in EVENT_FILES:
-            return len(class_folders(config.dataset, config.root))
-        return len(class_names(config.root))
+        with fetched_by_hand(config):
+            if config.dataset in EVENT_FILES:
+                return len(class_folders(config.dataset, config.root))
+            return len(class_names(config.root))
     except UserError:
         if config.known_classes is None:
             raise

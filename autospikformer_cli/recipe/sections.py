@@ -131,7 +131,8 @@ class DataConfig(Keys):
     root: Annotated[Text, NOTHING] = "data"
     """The folder that holds the data set."""
     download: Annotated[Flag, NOTHING] = False
-    """Whether to fetch a data set that is not there (CIFAR10, CIFAR100)."""
+    """Whether to fetch a data set that is not there: CIFAR10 or CIFAR100. Digits are embedded, all others are fetched
+    by hand."""
     image_size: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Side in pixels that images are resized to; "none": as they are. A folder needs it."""
     normalise: Annotated[
@@ -147,6 +148,9 @@ class DataConfig(Keys):
     set's own validation images stay."""
     test: Annotated[ShareBetween, NETWORK] = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
+    train_images: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
+    """Training images that are used, as many of each class as of any other; "none": all. Validation and test images do
+    not depend on it. A larger number contains a smaller one."""
     augment: Annotated[Literal["spikformer", "events", "flip", "none"], TRAINING] = "spikformer"
     """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,
     and one of shear, translation, rotation, cutout, none), horizontal flips only, or none."""

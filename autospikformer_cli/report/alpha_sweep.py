@@ -13,7 +13,7 @@ from autospikformer_cli.report.rows import candidate_row, row_of_alike
 from autospikformer_cli.report.search_report import BASELINE_LABEL
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import AlphaSweep
-from autospikformer_cli.runs.selection import selection_notes, unknown_notes
+from autospikformer_cli.runs.selection import noise_notes, selection_notes, unknown_notes
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
 
@@ -55,5 +55,6 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     front = {scored.id for scored in sweep.results.front}
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
+    noise = noise_notes(sweep.results.ranking_noise, sweep.results.provenance.split, sweep.results.recipe)
     remark = f"A sweep of alpha finds points of the front's convex hull only: here {hull}."
-    return [remark, *unknown_notes(sweep.results.unknown, sweep.results.stand_ins)]
+    return [remark, *noise, *unknown_notes(sweep.results.unknown, sweep.results.stand_ins)]

@@ -142,7 +142,9 @@ def _weights_text(results: SearchResults) -> str:
     if results.imported_from:
         trained_on = f"which may have been trained on these {measured.split} images"
         return f"inherited from the imported {results.imported_from}, {trained_on}; not retrained"
-    return f"inherited from a supernet of {measured.epochs} epoch{'s' * (measured.epochs != 1)}, not retrained"
+    few = results.recipe.data.train_images
+    on = "" if few is None else f" on {few:,} training images"
+    return f"inherited from a supernet of {measured.epochs} epoch{'s' * (measured.epochs != 1)}{on}, not retrained"
 
 
 def _bounds_text(bounds: Bounds | None, unit: EnergyUnit | None) -> str:

@@ -13,7 +13,7 @@ from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import selection_notes, silence_notes, unknown_notes
+from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
@@ -89,6 +89,7 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     of = f"over {num} {'' if all_differ else 'different '}candidates"
     yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
+    yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
     yield from results.price_remarks

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
@@ -90,6 +91,11 @@ class SearchResults:
         found = self.different
         return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
 
+    @cached_property
+    def ranking_noise(self) -> RankingNoise | None:
+        """How far chance decides the order of the ranked candidates by accuracy; None for fewer than two."""
+        return ranking_noise([scored.candidate.measurement for scored in self.scores.ranked])
+
     @property
     def events(self) -> str:
         """How recordings of events became frames; "" for images."""
@@ -144,6 +150,7 @@ class SearchResults:
             "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
+            "ranking_noise": None if self.ranking_noise is None else self.ranking_noise.to_document(),
             "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
             "alpha": self.recipe.search.alpha,
             "bounds": bounds_document(scores.bounds),
@@ -213,6 +220,7 @@ class AlphaSweep:
             "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": len(self.searches),
+            "ranking_noise": None if self.results.ranking_noise is None else self.results.ranking_noise.to_document(),
             "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
             "provenance": {**self.results.provenance_document(), "note": ""},

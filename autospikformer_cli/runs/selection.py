@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from autospikformer_cli.analysis.noise import RankingNoise
+from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
@@ -179,6 +181,26 @@ def selection_notes(split: str) -> tuple[str, ...]:
     if split != "test":
         return ()
     return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple[str, ...]:
+    """A warning if the order of a search's candidates by accuracy is mostly chance; none if it is not.
+
+    noise: of the ranked candidates. split, recipe: those of the search.
+    """
+    if noise is None or not noise.mostly_chance:
+        return ()
+    told = f"on {noise.images:,} {split} images the widest 95 % interval spans {noise.widest:.1f} points"
+    told += f", and the {noise.networks:,} candidates lie within {noise.spread:.1f}"
+    if noise.num_apart is not None:
+        apart = f"{noise.num_apart or 'none'} of them differ{'s' * (noise.num_apart == 1)} from the most accurate"
+        told += f"; {apart} (McNemar's exact test, p < {SIGNIFICANCE:g})"
+    fix = ""
+    if noise.images == recipe.search.images:
+        fix = "; measure on more images: search.images"
+    elif split == "validation":
+        fix = "; hold out more images, in a new training: data.validation"
+    return (f"! the order by accuracy is mostly chance: {told}{fix}",)
 
 
 def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...]:

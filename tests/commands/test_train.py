@@ -176,6 +176,25 @@ def test_a_missing_data_set_leaves_nothing_behind(aspk: Aspk, own_folder: Path, 
     assert aspk("train", "cifar10-small", "--dry-run").exit_code == 2
 
 
+def test_a_data_set_that_cannot_be_downloaded_says_so(aspk: Aspk, own_folder: Path) -> None:
+    fetch = ("--set", "data.download=true")
+    for option in ((), ("--dry-run",)):
+        done = aspk("train", "nmnist", *fetch, *option)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"error: data.download: no folder {own_folder}/data/nmnist, and aspk does not download N-MNIST\n"
+            "  get it from https://www.garrickorchard.com/datasets/n-mnist; then set data.root to the folder of "
+            "N-MNIST: data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin\n"
+        )
+        mine = ("--set", 'data={dataset="folder", root="mine", image_size=8}')
+        done = aspk("train", "tiny.toml", *mine, *fetch, *option)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith(
+            f"error: data.download: no folder {own_folder}/mine, and a folder of your own images cannot be downloaded\n"
+        )
+    assert aspk("train", "tiny.toml", *fetch, "--dry-run").exit_code == 0
+
+
 def test_a_missing_device_leaves_nothing_behind(aspk: Aspk, own_folder: Path) -> None:
     done = aspk("train", "tiny.toml", "--device", "cuda:99")
     assert done.exit_code == 2
