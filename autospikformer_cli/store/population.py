@@ -4,6 +4,7 @@ Besides the tables of `measurements` the file holds
     candidates/   the columns id and generation
     baseline/     the same tables with one row
     hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
+    timing        how long its subnets took (JSON); absent in older files
     recipe, recipe_name, provenance (JSON), state (JSON)
 
 Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
@@ -53,12 +54,20 @@ class HypervolumeHistory:
 
 
 @dataclass(frozen=True)
+class SearchTiming:
+    """How long a search's own subnets took to measure. It leaves out those that were known before."""
+
+    seconds: float
+    subnets: int
+
+
+@dataclass(frozen=True)
 class Population:
     """A search's archive. Two archives are equal if all their fields are.
 
     state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
-    point. name: the search's, by which its file is found.
+    point. name: the search's, by which its file is found. timing: None in the file of an older aspk.
     """
 
     recipe_name: str
@@ -69,6 +78,7 @@ class Population:
     state: dict[str, object]
     hypervolume: HypervolumeHistory | None = None
     name: str = field(default="", compare=False)
+    timing: SearchTiming | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,7 @@ class SearchProgress:
     state: dict[str, object]
     ids: tuple[str, ...]
     top1s: tuple[float | None, ...]
+    timing: SearchTiming | None = None
 
     @property
     def num_candidates(self) -> int:
@@ -112,6 +123,8 @@ def save_population(run: Path, population: Population) -> None:
             history = file.create_group("hypervolume")
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
+        if population.timing is not None:
+            put_json(file, "timing", asdict(population.timing))
 
     path = search_file(run, population.name)
     if path.parent != run:
@@ -136,6 +149,7 @@ def load_population(run: Path, name: str | None = None) -> Population:
             state=state,
             hypervolume=_get_history(file),
             name=name,
+            timing=_get_timing(file),
         )
 
 
@@ -155,6 +169,7 @@ def read_search(run: Path, name: str | None = None) -> SearchProgress:
             top1s=tuple(
                 100.0 * right / of if of and not wrong else None for right, of, wrong in zip(*columns, strict=True)
             ),
+            timing=_get_timing(file),
         )
 
 
@@ -185,6 +200,10 @@ def _get_history(file: h5py.File) -> HypervolumeHistory | None:
         return None
     history = get_group(file, "hypervolume")
     return HypervolumeHistory(tuple(get(history, "share").tolist()), get_json(history, "measure"))
+
+
+def _get_timing(file: h5py.File) -> SearchTiming | None:
+    return as_dataclass(SearchTiming, get_json(file, "timing"), file) if "timing" in file else None
 
 
 def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate]) -> None:
