@@ -14,6 +14,7 @@ from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import make_supernet, network_shape
+from autospikformer_cli.say import Say
 from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import is_run, run_folders
@@ -40,7 +41,9 @@ class Pace(NamedTuple):
     source: str
 
 
-def training_pace(recipe: Recipe, computes: Computes, threads: int | None, path: Path, num_images: int) -> Pace:
+def training_pace(
+    recipe: Recipe, computes: Computes, threads: int | None, path: Path, say: Say, num_images: int
+) -> Pace:
     """The pace of the newest run that trained the same shape on the same device, or one that is measured now.
 
     path: of the run that the training would go on with; it comes first. threads: as asked for. Measuring loads torch.
@@ -49,6 +52,7 @@ def training_pace(recipe: Recipe, computes: Computes, threads: int | None, path:
         stored = stored_pace(recipe, computes, threads, run) if is_run(run) else None
         if stored is not None:
             return stored
+    say.remark("measuring a few steps on random images")
     return measured_pace(recipe, computes.set_up(), num_images)
 
 
