@@ -87,7 +87,28 @@ class SizeFields(Part):
     """Parameters of the largest subnet."""
 
 
-class TrainPlanDocument(Document, SizeFields, FidelityFields):
+class PlanFields(Part):
+    """The data set, and the time, of what a command would do."""
+
+    dataset: str
+    """data.dataset."""
+    dataset_missing_at: str | None
+    """The folder in which the data set is not found; null if it is there. The numbers are then the published ones."""
+    classes: int
+    """Classes of the data set."""
+    train_images: int
+    """Images of the training split."""
+    validation_images: int | None
+    """Images of the validation split; null if there is none, as for the next."""
+    test_images: int | None
+    """Images of the test split."""
+    seconds: float | None
+    """Estimate of the time; null if nothing is known."""
+    seconds_from: str
+    """What the estimate rests on, or why there is none."""
+
+
+class TrainPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
     """What a training would do."""
 
     images: int
@@ -100,7 +121,7 @@ class TrainPlanDocument(Document, SizeFields, FidelityFields):
     """Estimate of the memory that a step needs."""
 
 
-class SearchPlanDocument(Document, SizeFields, FidelityFields):
+class SearchPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
     """What a search would do."""
 
     images: int

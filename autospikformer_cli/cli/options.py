@@ -122,7 +122,9 @@ VerboseOption = Annotated[
     typer.Option("--verbose", help="List every switch, not only those that differ from their default."),
 ]
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and in what time; write nothing.")
+]
 FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]
 AllImagesOption = Annotated[
     bool, typer.Option("--all-images", help="With --finetune: train on all images, validation images too.")

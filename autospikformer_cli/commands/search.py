@@ -147,11 +147,12 @@ def _plan(
     session: Session, compute: ComputeOptions, run: RunOption, overrides: Overrides, name: str | None, fresh: bool
 ) -> None:
     from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.runs.pace import search_pace
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
-    plan = search_plan(opened.recipe, compute.precision, opened.engine_name)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, search_pace(opened.path))
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +37,7 @@ def train(
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.conditions import require_resumable
+    from autospikformer_cli.runs.pace import training_pace
     from autospikformer_cli.runs.plans import training_plan
     from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
     from autospikformer_cli.store.supernet import read_training
@@ -51,7 +53,8 @@ def train(
         path = runs_folder() / resolved.name if begun_in is None else named_run(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
-        plan = training_plan(resolved, compute.precision)
+        pace = partial(training_pace, resolved, compute, compute.threads, path, session)
+        plan = training_plan(resolved, compute.precision, pace)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit({**plan, **resolved.fidelity_document()})
         return

@@ -6,6 +6,7 @@ Besides the tables of `measurements` the file holds
     baseline/     the same tables with one row
     hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
     plugin_objectives (JSON: name, label, unit, better and ideal of each of these objectives)
+    timing        how long its subnets took (JSON); absent in older files
     recipe, recipe_name, provenance (JSON), state (JSON)
 
 Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
@@ -55,13 +56,21 @@ class HypervolumeHistory:
 
 
 @dataclass(frozen=True)
+class SearchTiming:
+    """How long a search's own subnets took to measure. It leaves out those that were known before."""
+
+    seconds: float
+    subnets: int
+
+
+@dataclass(frozen=True)
 class Population:
     """A search's archive. Two archives are equal if all their fields are.
 
     state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
     point. name: the search's, by which its file is found. objectives: those of plugins, in which each candidate and the
-    baseline have their value.
+    baseline have their value. timing: None in the file of an older aspk.
     """
 
     recipe_name: str
@@ -73,6 +82,7 @@ class Population:
     hypervolume: HypervolumeHistory | None = None
     name: str = field(default="", compare=False)
     objectives: tuple[StoredObjective, ...] = ()
+    timing: SearchTiming | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class SearchProgress:
     state: dict[str, object]
     ids: tuple[str, ...]
     top1s: tuple[float | None, ...]
+    timing: SearchTiming | None = None
 
     @property
     def num_candidates(self) -> int:
@@ -119,6 +130,8 @@ def save_population(run: Path, population: Population) -> None:
             history = file.create_group("hypervolume")
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
+        if population.timing is not None:
+            put_json(file, "timing", asdict(population.timing))
 
     path = search_file(run, population.name)
     if path.parent != run:
@@ -145,6 +158,7 @@ def load_population(run: Path, name: str | None = None) -> Population:
             hypervolume=_get_history(file),
             name=name,
             objectives=objectives,
+            timing=_get_timing(file),
         )
 
 
@@ -164,6 +178,7 @@ def read_search(run: Path, name: str | None = None) -> SearchProgress:
             top1s=tuple(
                 100.0 * right / of if of and not wrong else None for right, of, wrong in zip(*columns, strict=True)
             ),
+            timing=_get_timing(file),
         )
 
 
@@ -199,6 +214,10 @@ def _get_history(file: h5py.File) -> HypervolumeHistory | None:
 def _get_objectives(file: h5py.File) -> tuple[StoredObjective, ...]:
     stored = get_json(file, "plugin_objectives") if "plugin_objectives" in file else []
     return tuple(as_dataclass(StoredObjective, objective, file) for objective in stored)
+
+
+def _get_timing(file: h5py.File) -> SearchTiming | None:
+    return as_dataclass(SearchTiming, get_json(file, "timing"), file) if "timing" in file else None
 
 
 def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate], objectives: Sequence[StoredObjective]) -> None:

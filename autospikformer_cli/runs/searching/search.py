@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -177,9 +178,11 @@ class SearchRun:
         ):
 
             def measure(subnets: Sequence[Subnet]) -> Iterator[Mapping[Subnet, Measurement]]:
+                began = time.perf_counter()
                 for part in executor.measure(subnets):
-                    display.advance(len(part))
+                    display.advance(len(part), time.perf_counter() - began)
                     yield part
+                    began = time.perf_counter()
 
             display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
             record = Record(
