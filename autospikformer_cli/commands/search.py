@@ -151,7 +151,7 @@ def _plan(
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
-    plan = search_plan(opened.recipe, compute.precision, opened.engine_name)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, session)
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
 

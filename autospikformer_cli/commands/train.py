@@ -52,7 +52,7 @@ def train(
         path = runs_folder() / resolved.name if begun_in is None else named_run(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
-        plan = training_plan(resolved, compute.precision)
+        plan = training_plan(resolved, compute.precision, session)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit({**plan, **resolved.fidelity_document()})
         return

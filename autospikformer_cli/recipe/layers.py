@@ -169,7 +169,7 @@ def given_twice(given: Sequence[Override]) -> tuple[str, Override, Override] | N
         # limits="none" drops those of files. A limit that follows it is in force, and so are both overrides.
         adds = earlier in LAID_BY_KEY and value == "none" and len(later) > common
         if first is not second and earlier[:common] == later[:common] and not adds:
-            return ".".join(max(earlier, later, key=len)), first, second
+            return ".".join(earlier if len(earlier) > len(later) else later), first, second
     return None
 
 

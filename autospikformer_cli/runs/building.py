@@ -132,6 +132,19 @@ def load_images(recipe: Recipe, seed: int, split: Split, say: Say) -> ImageSet:
     return images
 
 
+def num_taken(recipe: Recipe, key: str, split: str, there: int, say: Say) -> int:
+    """Number of images that a key of the recipe takes of a split; all if there are fewer, which is said."""
+    asked = recipe.value(key)
+    if asked is not None and asked > there:
+        say.remark(f"{key}: the {split} split has {there:,} images, not {asked:,}: all are taken")
+    return there if asked is None else min(asked, there)
+
+
+def first_images(images: ImageSet, recipe: Recipe, key: str, say: Say) -> ImageSet:
+    """The first images of a split, as many as a key of the recipe takes."""
+    return images.first(num_taken(recipe, key, images.split, len(images), say))
+
+
 def warm_engine(engine: Engine, say: Say) -> None:
     """Load the engine's compiled loops. Shows a bar if they must be compiled, so call it outside any other bar."""
     if engine.name != "event_driven":

@@ -127,7 +127,7 @@ def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str
         if subnet in known.measurements:
             source = f"measured by the search on {len(images)} {images.split} images"
             return known.measurements[subnet], source, run.engine_name
-    images = run.images(run.sample_split, run.recipe.search.images)
+    images = run.first_images(run.sample_split, "search.images")
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images), unit="images") as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement

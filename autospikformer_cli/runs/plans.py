@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape, num_taken
 from autospikformer_cli.runs.selection import recipe_problem
+from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
@@ -19,12 +20,18 @@ from autospikformer_cli.spiking.memory import (
 ITEM_BYTES = {"float32": 4, "float64": 8}
 
 
-def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
+def training_plan(recipe: Recipe, precision: str, say: Say = SILENT) -> dict[str, int]:
     """Sizes of a training: subnets, parameters, images, steps, bytes."""
     from autospikformer_cli.data.images import num_images
+    from autospikformer_cli.data.sources import has_validation
     from autospikformer_cli.training.schedule import num_steps
 
     images = num_images(recipe.data, recipe.seed, "train")
+    if has_validation(recipe.data):
+        validation = num_images(recipe.data, recipe.seed, "validation")
+        num_taken(recipe, "train.validation_images", "validation", validation, say)
+        if recipe.model.batchnorm == "recalibrate":
+            num_taken(recipe, "model.calibration_images", "train", images, say)
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)
     space, shape = _space_and_shape(recipe)
     largest = space.largest()
@@ -38,7 +45,7 @@ def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
     }
 
 
-def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
+def search_plan(recipe: Recipe, precision: str, engine: str, say: Say = SILENT) -> dict[str, int]:
     """Sizes of a search: subnets, parameters, images, evaluations, bytes. engine: the name of the one that measures.
 
     recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
@@ -47,11 +54,12 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     from autospikformer_cli.data.images import num_images
 
     images = num_images(recipe.data, recipe.seed, recipe.search.split)
-    used = min(images, recipe.search.images or images)
+    used = num_taken(recipe, "search.images", recipe.search.split, images, say)
     space, shape = _space_and_shape(recipe)
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
-        calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
+        training = num_images(recipe.data, recipe.seed, "train")
+        calibration = num_taken(recipe, "model.calibration_images", "train", training, say)
     evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed, given_by=recipe.given_by).total
     item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     spike_bytes = 1 if engine == "event_driven" else item_bytes

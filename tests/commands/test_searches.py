@@ -290,7 +290,8 @@ def test_more_images_than_there_are(
     assert not Path("b.safetensors").exists()
 
 
-def test_more_images_than_there_are_in_a_recipe_are_said(aspk: Aspk, searched: Path) -> None:
-    done = aspk("search", "--set", "search.images=99999", "--set", "search.generations=1")
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_more_images_than_there_are_in_a_recipe_are_said(aspk: Aspk, searched: Path, dry: tuple[str, ...]) -> None:
+    done = aspk("search", "--set", "search.images=99999", "--set", "search.generations=1", *dry)
     assert done.exit_code == 0
-    assert "the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
+    assert "search.images: the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
