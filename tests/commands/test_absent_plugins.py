@@ -20,6 +20,7 @@ from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import Registry
 from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import search_file
 
 NEURON = """\
 import torch
@@ -202,6 +203,27 @@ def test_an_algorithm_of_a_stored_search(site: Site, trained: Path, how: str) ->
     save_population(trained, replace(population, state={**population.state, "finished": False}))
     assert named in site.refuses("search")
     site.succeeds("search", *sets(*SMALL))
+
+
+def test_an_algorithm_that_cannot_read_its_state(site: Site, trained: Path) -> None:
+    """It is refused by its plugin and by the file; what was measured is reported."""
+    site.install("algorithms", f"{ALGORITHM}\n    def restore(self, state, archive):\n        return state['mood']\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    population = load_population(trained)
+    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    refused = site.refuses("search")
+    assert refused.startswith(
+        f"error: {search_file(trained, population.name)}: the search cannot go on: "
+        "aspk-hill 1.5 cannot read its state: KeyError: 'mood' restore it from a copy, or search anew: "
+    )
+    site.succeeds("report")
+
+
+def test_an_algorithm_whose_state_lacks_the_generation(site: Site, trained: Path) -> None:
+    site.install("algorithms", f"{ALGORITHM}\n    def state(self):\n        return {{'algorithm': 'hill'}}\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    assert load_population(trained).state["generation"] == 1
+    site.succeeds("report")
 
 
 @pytest.mark.parametrize("how", ["gone", "broken"])

@@ -392,14 +392,39 @@ def test_keys_that_cannot_act_are_named(
     assert (f"{setting.split('=')[0]} decides nothing here: not used" in done.stderr) == idle
 
 
-@pytest.mark.parametrize("key", ["finished", "generation"])
-def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("finished", None),
+        ("generation", None),
+        ("generation", -1),
+        ("ids", []),
+        ("ids", {"last": 3}),
+        ("ids", {"last": 3, "asked": {"(1, 2)": "c0009"}}),
+    ],
+)
+def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str, value: Any) -> None:
     population = load_population(searched)
-    state = {name: value for name, value in population.state.items() if name != key}
-    save_population(searched, replace(population, state=state))
+    save_population(searched, replace(population, state={**population.state, key: value}))
     for words in (("report",), ("search",), ("evaluate", "--images", "5")):
         done = aspk(*words)
         assert done.exit_code == 2, done.stderr
         assert done.stderr.startswith(
             f"error: runs/tiny/searches/evolution-alpha0.5-seed0.h5: damaged, 'state' has no usable {key}\n"
         )
+
+
+@pytest.mark.parametrize("lacking", [("asked",), ("random", "samples")])
+def test_a_search_that_cannot_go_on_from_its_state(aspk: Aspk, searched: Path, lacking: tuple[str, ...]) -> None:
+    population = load_population(searched)
+    state = {**population.state, "finished": False} | dict.fromkeys(lacking)
+    save_population(searched, replace(population, state=state))
+    done = aspk("search")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {searched / FIRST}: the search cannot go on: its state has no usable {', '.join(lacking)}\n"
+        "  restore it from a copy, or search anew: aspk search --run runs/tiny --fresh\n"
+    )
+    assert aspk("report").exit_code == 0
+    assert aspk("search", "--fresh").exit_code == 0
+    assert load_population(searched).candidates == population.candidates
