@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor, complete_search
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ComputeOptions,
@@ -63,7 +63,11 @@ AddressOption = Annotated[
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", metavar="NAME", help="The search's name, for --search NAME.", show_default="made from its keys"
+        "--name",
+        metavar="NAME",
+        help="The search's name, for --search NAME.",
+        show_default="made from its keys",
+        autocompletion=complete_search,
     ),
 ]
 FreshSearchOption = Annotated[
