@@ -255,6 +255,42 @@ def test_an_executor_that_a_search_ran_on(site: Site, trained: Path, how: str) -
     assert "near" in site.refuses("search", "--executor", "near", *sets("search.population=7"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting", "words"),
+    [
+        ("neurons", 'model.neuron="integrator"', ("train", "tiny.toml", "--fresh")),
+        ("objectives", 'search.objectives=["top1","latency"]', ("search",)),
+        ("algorithms", 'search.algorithm="hill"', ("search",)),
+        ("executors", "search.population=4", ("search", "--executor", "near")),
+    ],
+)
+def test_two_plugins_that_give_one_name(
+    site: Site, trained: Path, kind: str, setting: str, words: tuple[str, ...]
+) -> None:
+    site.install(kind)
+    name, _, attribute = PLUGINS[kind]
+    other = site.folder / "other-2.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
+    (other / "entry_points.txt").write_text(f"[aspk.{kind}]\n{name} = aspk_{name}:{attribute}\n")
+    said = f"{kind[:-1]} {name} is given by 2 distributions: aspk-{name}, other uninstall all but one of them"
+    assert said in site.refuses(*words, *sets(setting))
+    for words_of_others in (("runs",), ("evaluate", "--subnet", "largest", "--images", "20")):
+        site.succeeds(*words_of_others)
+
+
+def test_a_plugin_of_one_of_our_names_that_prints(site: Site, trained: Path) -> None:
+    """Ours is used, and said once; what a plugin prints while it is imported is in no document."""
+    site.install("algorithms", f"print('hill is here')\n{ALGORITHM}")
+    points = site.folder / "aspk_hill-1.5.dist-info" / "entry_points.txt"
+    points.write_text(f"{points.read_text()}random = aspk_hill:Hill\n")
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'), "--json")
+    assert (code, json.loads(out)["provenance"]["algorithm"], "hill is here" in err) == (0, "hill", True)
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="random"'), "--json")
+    told = "the algorithm random of aspk-hill is not used: aspk has one of that name"
+    assert (code, json.loads(out)["provenance"]["algorithm"], err.count(told)) == (0, "random", 1)
+
+
 def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, trained: Path) -> None:
     site.install("objectives")
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
