@@ -16,6 +16,7 @@ from PIL import Image
 
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.evaluation.executors import EXECUTORS
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import Registry
@@ -312,10 +313,22 @@ def test_a_folder_of_images_that_is_gone(site: Site) -> None:
         Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     images = ('data.dataset="folder"', 'data.root="photographs"', "data.image_size=8", "model.calibration_images=8")
     site.succeeds("train", "tiny.toml", *sets(*TINY, *images))
-    site.succeeds("search", *sets(*SMALL[:-1], "search.images=4"))
-    report = site.document("report")
+    site.succeeds("train", "tiny.toml", "--run", "runs/plain", "--fresh", *sets(*TINY, *images))
+    site.succeeds("search", "--run", "tiny", *sets(*SMALL[:-1], "search.images=4"))
+    report, energy = site.document("report"), site.document("energy")
+    strict = site.document("energy", "--convention", "strict", "--profile", "loihi")
     shutil.rmtree("photographs")
     assert site.document("report") == report
+    assert site.document("energy") == energy
+    assert site.document("energy", "--convention", "strict", "--profile", "loihi") == strict
+    site.succeeds("energy", "--run", "plain", "--firing-rate", "0.2")
+    subnet = load_recipe("tiny.toml").baseline()
+    refused = site.refuses("energy", "--run", "plain")
+    assert refused.startswith(
+        f"error: data.root: nothing that runs/plain stores prices {subnet}, and the images to measure it on cannot be "
+        f"read: no folder {Path.cwd() / 'photographs'} set data.root to the folder of your images; "
+    )
+    assert "; or without images, at rates that you give: --firing-rate 0.2, or --rates FILE" in refused
     site.succeeds("runs")
     refused = site.refuses("evaluate")
     assert "photographs" in refused
