@@ -45,6 +45,7 @@ def given_energy(
 
     path: the run whose searches know candidates; None for a recipe alone. search: whose best is meant.
     """
+    recipe.energy.require_priced()
     selection = select(subnet or "baseline", recipe, path, search)
     chosen = selection.subnet
     shape = network_shape(recipe)
@@ -57,6 +58,7 @@ def given_energy(
 
 def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
+    run.recipe.energy.require_priced()
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
     neuron_is_known = run.energy.shape.neuron_params is not None

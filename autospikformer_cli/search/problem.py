@@ -16,6 +16,9 @@ from autospikformer_cli.search.objectives import Objective, objective_of
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 
+PRICES_KEY = "energy."
+NO_FAULTS: Mapping[str, UserError] = {}
+
 
 class ProblemSettings(FitnessSettings, Protocol):
     """The keys of a recipe's [search] that a problem reads."""
@@ -34,8 +37,8 @@ class Problem:
     """The space to search, and what to search for.
 
     price_of: joules and synaptic operations of a measured candidate. objectives: empty if one of them is unknown.
-    unknown: by recipe key, why an objective or a limit is not known here: its plugin is gone or broken. A stored
-    search is read without it; a search needs all.
+    unknown: by recipe key, why an objective, a limit or the prices are not known here: a plugin is gone or broken, or
+    another aspk named a profile or a convention. A stored search is read without it; a search needs all.
     """
 
     space: SearchSpace
@@ -53,8 +56,16 @@ class Problem:
 
     def require_limits(self) -> None:
         """Raises UserError if a limit is not known here, so that the best that keeps to it is not known, either."""
+        self._require(LIMITS_KEY)
+
+    def require_best(self) -> None:
+        """Raises UserError if prices or a limit are not known here, so that the best by its fitness is not known."""
+        self._require(PRICES_KEY)
+        self._require(LIMITS_KEY)
+
+    def _require(self, keys: str) -> None:
         for key, error in self.unknown.items():
-            if key.startswith(LIMITS_KEY):
+            if key.startswith(keys):
                 raise error
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -86,17 +97,22 @@ class Problem:
 def make_problem(
     settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf,
     limit_price_of: PriceOf | None = None, given_by: Mapping[str, str] = NOBODY,
+    unpriced: Mapping[str, UserError] = NO_FAULTS,
 ) -> Problem:  # fmt: skip
     """The problem of a recipe. Its `unknown` says which objectives are not known here.
 
     limit_price_of: the prices that limits hold under; by default `price_of`. given_by: as `Registry.get` takes it.
+    unpriced: by recipe key, why prices, and objectives and limits that need them, are not known.
     Raises UserError for a limit that nothing can reach.
     """
     known, unknown = _known_objectives(settings, given_by)
-    limits = make_limits(settings.limits, shape, limit_price_of or price_of, known)
-    every = all(name in known for name in settings.objectives)
+    unknown = {**unpriced, **unknown}
+    bounds = {name: bound for name, bound in settings.limits.items() if key_of(name) not in unknown}
+    limits = make_limits(bounds, shape, limit_price_of or price_of, known)
+    every = "search.objectives" not in unknown
     objectives = tuple(known[name] for name in settings.objectives) if every else ()
-    fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)
+    priced = not any(key.startswith(PRICES_KEY) for key in unpriced)
+    fitness = make_fitness(settings, (lambda candidate: price_of(candidate).energy_j) if priced else None, limits.after)
     return Problem(space, shape, price_of, fitness, limits, objectives, unknown)
 
 

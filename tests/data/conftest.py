@@ -26,6 +26,8 @@ class Config:
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
+    known_images: None = None
+    unknown: None = None
 
 
 @pytest.fixture

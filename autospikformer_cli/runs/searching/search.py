@@ -117,9 +117,9 @@ class SearchRun:
             ) from error
 
     def _checked(self, done: Population) -> Population:
-        """A finished search. Raises UserError if one of its limits is not known here, or if no candidate keeps them."""
+        """A finished search. Raises UserError if its best is not known here, or if no candidate keeps its limits."""
         problem = recipe_problem(self.run.recipe)
-        problem.require_limits()
+        problem.require_best()
         require_feasible(problem, done)
         return done
 
