@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.wording import did_you_mean, nearest_names
@@ -112,6 +112,15 @@ def owner_of(point: EntryPoint) -> str:
 
 def _version_of(point: EntryPoint) -> str:
     return (point.dist and point.dist.metadata["Version"]) or "of no version"
+
+
+def plugins_in(modules: Iterable[str]) -> list[str]:
+    """The plugins, with their versions, that some modules are of, by their names: for the message about a bug."""
+    packages = {module.partition(".")[0] for module in modules}
+    points = (point for distribution in distributions() for point in distribution.entry_points)
+    strangers = (point for point in points if point.group.startswith("aspk.") and not is_ours(point))
+    found = [point for point in strangers if point.module.partition(".")[0] in packages]
+    return sorted({f"{owner_of(point)} {_version_of(point)}" for point in found})
 
 
 def is_ours(point: EntryPoint) -> bool:

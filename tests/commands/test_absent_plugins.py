@@ -292,6 +292,15 @@ def test_a_plugin_of_one_of_our_names_that_prints(site: Site, trained: Path) -> 
     assert (code, json.loads(out)["provenance"]["algorithm"], err.count(told)) == (0, "random", 1)
 
 
+def test_a_plugin_that_fails_when_it_is_made(site: Site, trained: Path) -> None:
+    """The traceback stays, and the message names it."""
+    site.install("algorithms", f"{ALGORITHM}\n    def __init__(self, *given):\n        raise ValueError('no mood')\n")
+    code, _, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    said = "ValueError: no mood error: this is a bug in aspk, or in aspk-hill 1.5; the traceback says where"
+    assert (code, err.endswith(said)) == (1, True)
+    site.succeeds("search", *sets(*SMALL))
+
+
 def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, trained: Path) -> None:
     site.install("objectives")
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))

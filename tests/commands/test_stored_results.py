@@ -325,6 +325,24 @@ def recorded() -> Callable[[str], Any]:
     return lambda name: json.loads((FIXTURES / "documents_of_0_1" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "option"), [("profile", "cmos45", "--profile"), ("convention", "sound", "--convention")]
+)
+def test_a_run_of_an_earlier_commit_that_names_what_this_aspk_lacks(
+    aspk: Aspk, run_of_0_1: Path, recorded: Callable[[str], Any], key: str, name: str, option: str
+) -> None:
+    population = load_population(run_of_0_1)
+    text = population.recipe_toml.replace(f'{key} = "{name}"', f'{key} = "gone"')
+    assert text != population.recipe_toml
+    save_population(run_of_0_1, replace(population, recipe_toml=text))
+    found = aspk("report", "--json").document
+    assert found["provenance"]["unknown"][0] == f"energy.{key}: the {key} gone is not known to this aspk"
+    assert {each["energy_j"] for each in found["candidates"]} == {None}
+    priced = aspk("report", option, name, "--json").document
+    before = as_now(recorded("report"))["candidates"]
+    assert with_fields_of(before, priced["candidates"]) == before
+
+
 def test_a_run_of_an_earlier_commit_is_searched_on(aspk: Aspk, run_of_0_1: Path) -> None:
     """Measured by this aspk or that one, a subnet has the same counts: on this processor or another."""
     before = {name: load_population(run_of_0_1, name) for name in ("population", "population-2")}
