@@ -113,3 +113,12 @@ def _decimals(largest: float) -> int:
 def _rounded(value: float) -> float:
     """To the printed digits, so that 999.96 counts as 1000 when the prefix is chosen."""
     return float(f"{value:.{SIGNIFICANT_DIGITS - 1}e}")
+
+
+def is_count(value: object) -> bool:
+    """Whether something read from a file is a whole number from 0 on.
+
+    >>> is_count(3), is_count(-3), is_count(3.0), is_count(True)
+    (True, False, False, False)
+    """
+    return type(value) is int and value >= 0

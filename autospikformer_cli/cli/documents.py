@@ -155,8 +155,8 @@ class CandidateWithoutFitness(Part):
     """Accuracy in percent."""
     top1_interval: list[float]
     """Its 95 % interval, in percent."""
-    energy_j: float
-    """Joules of an image."""
+    energy_j: float | None
+    """Joules of an image; null if this aspk lacks the profile or the convention that the run names."""
     params: int
     """Parameters."""
     generation: int
@@ -340,7 +340,7 @@ class SearchDocument(Document):
     alpha: float
     """Weight of energy in the fitness."""
     bounds: BoundsDocument | None
-    """Bounds of the fitness; null if each generation has its own."""
+    """Bounds of the fitness; null if each generation has its own, and without energies."""
     generation_bounds: dict[str, BoundsDocument | None] | None
     """Those of each generation, by its number."""
     rejected: list[RejectedDocument]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor, complete_search
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ComputeOptions,
@@ -63,7 +63,11 @@ AddressOption = Annotated[
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", metavar="NAME", help="The search's name, for --search NAME.", show_default="made from its keys"
+        "--name",
+        metavar="NAME",
+        help="The search's name, for --search NAME.",
+        show_default="made from its keys",
+        autocompletion=complete_search,
     ),
 ]
 FreshSearchOption = Annotated[
@@ -152,7 +156,8 @@ def _plan(
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
-    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, search_pace(opened.path))
+    pace = search_pace(opened.path)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
 

@@ -50,7 +50,12 @@ class Source:
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
-    """The splits that the data set itself has. Others are held out of its "train". Looks only at names."""
+    """The splits that the data set itself has. Others are held out of its "train". Looks only at names.
+
+    Raises UserError if this aspk lacks the data set.
+    """
+    if config.unknown is not None:
+        raise config.unknown
     if config.dataset in ("digits", "digits-events"):
         return frozenset({"train"})
     if config.dataset in CIFAR_CLASSES:

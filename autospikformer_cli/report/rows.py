@@ -46,7 +46,7 @@ class CandidateRow:
         WITHIN_CHANCE: higher accuracy, by no more than chance, or without stored answers to test it by.
         "": lower accuracy or no less energy.
         """
-        if baseline is None or self.energy_j >= baseline.energy_j or self.top1 < baseline.top1:
+        if baseline is None or not self.energy_j < baseline.energy_j or self.top1 < baseline.top1:
             return ""
         if self.printed or self.top1 == baseline.top1:
             return WIN

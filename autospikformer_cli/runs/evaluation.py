@@ -155,6 +155,7 @@ class EvaluationRun:
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
+        run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
         return cls(run, chosen, run.asked_images(named, first), interruptible)
 

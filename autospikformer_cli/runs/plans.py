@@ -7,10 +7,11 @@ from typing import Any
 
 from autospikformer_cli.data.images import num_images
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape, num_taken
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.pace import Pace
 from autospikformer_cli.runs.selection import recipe_problem
+from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
@@ -25,7 +26,10 @@ from autospikformer_cli.spiking.memory import (
 
 
 def training_plan(
-    recipe: Recipe, precision: str, pace: Callable[[int], Pace | None] = lambda images: None
+    recipe: Recipe,
+    precision: str,
+    pace: Callable[[int], Pace | None] = lambda images: None,
+    say: Say = SILENT,
 ) -> dict[str, Any]:
     """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds.
 
@@ -35,6 +39,11 @@ def training_plan(
 
     data = data_plan(recipe.data, recipe.seed)
     images = data.sizes["train"]
+    validation = data.sizes.get("validation")
+    if validation:
+        num_taken(recipe, "train.validation_images", "validation", validation, say)
+        if recipe.model.batchnorm == "recalibrate":
+            num_taken(recipe, "model.calibration_images", "train", images, say)
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)
     space, shape = _space_and_shape(recipe)
     largest = space.largest()
@@ -50,7 +59,9 @@ def training_plan(
     }
 
 
-def search_plan(recipe: Recipe, precision: str, engine: str, pace: Pace | None = None) -> dict[str, Any]:
+def search_plan(
+    recipe: Recipe, precision: str, engine: str, pace: Pace | None = None, say: Say = SILENT
+) -> dict[str, Any]:
     """Sizes of a search: classes, images, subnets, parameters, evaluations, bytes, seconds.
 
     engine: the name of the one that measures. pace: seconds of a subnet on an image; None if no search stored them.
@@ -59,11 +70,11 @@ def search_plan(recipe: Recipe, precision: str, engine: str, pace: Pace | None =
     """
     data = data_plan(recipe.data, recipe.seed)
     images = data.sizes.get(recipe.search.split) or num_images(recipe.data, recipe.seed, recipe.search.split)
-    used = min(images, recipe.search.images or images)
+    used = num_taken(recipe, "search.images", recipe.search.split, images, say)
     space, shape = _space_and_shape(recipe)
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
-        calibration = min(recipe.model.calibration_images, data.sizes["train"])
+        calibration = num_taken(recipe, "model.calibration_images", "train", data.sizes["train"], say)
     evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed, given_by=recipe.given_by).total
     item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     spike_bytes = 1 if engine == "event_driven" else item_bytes

@@ -77,8 +77,13 @@ class SearchResults:
 
     @property
     def different_front(self) -> list[Alike]:
-        """The non-dominated of the different results."""
-        return pareto_front(self.different)
+        """The non-dominated of the different results; none if nothing can be priced."""
+        return pareto_front(self.different) if self.is_priced else []
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the profile and the convention are known here."""
+        return not self.recipe.energy.unknown
 
     @property
     def front(self) -> list[Scored]:
@@ -88,7 +93,7 @@ class SearchResults:
     @cached_property
     def kendall_tau(self) -> float | None:
         """Between accuracy and energy over all different results; None if it is undefined."""
-        found = self.different
+        found = self.different if self.is_priced else ()
         return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
 
     @cached_property
@@ -115,8 +120,8 @@ class SearchResults:
             "batchnorm": measured.batchnorm,
             "calibration_images": measured.calibration_images or None,
             "fidelity": measured.fidelity,
-            "energy_profile": recipe.energy.hardware.name,
-            "energy_convention": recipe.energy.named_convention.name,
+            "energy_profile": recipe.energy.profile_name,
+            "energy_convention": recipe.energy.convention_name,
             "algorithm": str(self.population.state.get("algorithm", recipe.search.algorithm)),
             "normalise": recipe.search.normalise,
             "seed": recipe.seed,
@@ -280,6 +285,7 @@ def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) ->
 
     If the recipe scales fitness by generations, it is scaled over the whole archive here.
     """
+    recipe.energy.require_priced()
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     archive = whole_archive(path, Conditions.of(population.provenance, searched), say)
     if recipe.search.normalise == "generation":
@@ -302,7 +308,7 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "subnet": scored.subnet.to_numbers(),
         "top1": scored.top1,
         "top1_interval": list(binomial_interval(measured.correct, measured.images)),
-        "energy_j": scored.energy_j,
+        "energy_j": _finite(scored.energy_j),
         "params": measured.params,
         "fitness": _finite(scored.fitness),
         "generation": scored.candidate.generation,

@@ -17,6 +17,9 @@ from autospikformer_cli.search.objectives import Objective, objective_of, stand_
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 
+PRICES_KEY = "energy."
+NO_FAULTS: Mapping[str, UserError] = {}
+
 
 class ProblemSettings(FitnessSettings, Protocol):
     """The keys of a recipe's [search] that a problem reads."""
@@ -32,19 +35,16 @@ class ProblemSettings(FitnessSettings, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """An objective whose plugin is gone or broken.
+    """An objective whose plugin is gone or broken, or prices that another aspk named.
 
-    error: why, located at the recipe's key that names it. stored: whether stored values stand in.
+    key: the recipe's key that names it. name: the objective's, else the key. error: why. stored: whether stored values
+    stand in.
     """
 
+    key: str
     name: str
     error: UserError
     stored: bool
-
-    @property
-    def key(self) -> str:
-        """The recipe's key that names it."""
-        return self.error.where or ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Problem:
 
     price_of: joules and synaptic operations of a measured candidate. objectives: empty if one of them is unknown.
     plugins: the objectives of plugins, also those that are limited, as far as they or stored values are there.
-    absent: the objectives and limits whose plugin is not there. A stored search is read without; a search needs all.
+    absent: the objectives, limits and prices that are not known here: a plugin is gone or broken, or another aspk named
+    a profile or a convention. A stored search is read without; a search needs all.
     """
 
     space: SearchSpace
@@ -84,6 +85,12 @@ class Problem:
         """Raises UserError if a limit is not known here, so that the best that keeps to it is not known, either."""
         for each in self.unknown_limits:
             raise each.error
+
+    def require_best(self) -> None:
+        """Raises UserError if prices or a limit are not known here, so that the best by its fitness is not known."""
+        for each in self.unknown:
+            if each.key.startswith((PRICES_KEY, LIMITS_KEY)):
+                raise each.error
 
     def valued(self, candidate: Candidate) -> Candidate:
         """A candidate with its values in the objectives of plugins; nan without a usable measurement."""
@@ -124,21 +131,25 @@ class Problem:
 def make_problem(
     settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf,
     limit_price_of: PriceOf | None = None, given_by: Mapping[str, str] = NOBODY,
-    stored: Sequence[StoredObjective] = (),
+    stored: Sequence[StoredObjective] = (), unpriced: Mapping[str, UserError] = NO_FAULTS,
 ) -> Problem:  # fmt: skip
     """The problem of a recipe. Its `absent` says which objectives have no plugin here.
 
     limit_price_of: the prices that limits hold under; by default `price_of`. given_by: as `Registry.get` takes it.
     stored: objectives in which every candidate to come has a stored value, which stands in for an absent plugin.
+    unpriced: by recipe key, why prices, and objectives and limits that need them, are not known.
     Raises UserError for a limit that nothing can reach.
     """
     known, absent = _known_objectives(settings, given_by, {each.name: each for each in stored})
-    limits = make_limits(settings.limits, shape, limit_price_of or price_of, known)
-    every = all(name in known for name in settings.objectives)
+    bounds = {name: bound for name, bound in settings.limits.items() if key_of(name) not in unpriced}
+    limits = make_limits(bounds, shape, limit_price_of or price_of, known)
+    every = "search.objectives" not in unpriced and all(name in known for name in settings.objectives)
     objectives = tuple(known[name] for name in settings.objectives) if every else ()
     without = {each.name for each in absent}
     plugins = tuple(each for name, each in known.items() if name in without or OBJECTIVES.giver(name))
-    fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)
+    priced = not any(key.startswith(PRICES_KEY) for key in unpriced)
+    fitness = make_fitness(settings, (lambda candidate: price_of(candidate).energy_j) if priced else None, limits.after)
+    absent = (*(Absent(key, key, error, stored=False) for key, error in unpriced.items()), *absent)
     return Problem(space, shape, price_of, fitness, limits, objectives, plugins, absent)
 
 
@@ -152,7 +163,7 @@ def _known_objectives(
         try:
             known[name] = objective_of(name, key, given_by)
         except UserError as error:
-            absent.append(Absent(name, error, name in stored))
+            absent.append(Absent(key, name, error, name in stored))
             if name in stored:
                 known[name] = stand_in(stored[name])
     return known, tuple(absent)

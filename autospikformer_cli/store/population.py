@@ -18,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
+from autospikformer_cli.space import is_subnet_text
 from autospikformer_cli.store.files import (
     as_dataclass,
     damage,
@@ -41,6 +43,7 @@ from autospikformer_cli.store.files import (
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 from autospikformer_cli.store.searches import find_search, is_numbered_alone, search_file, searches_folder
+from autospikformer_cli.units import is_count
 
 
 @dataclass(frozen=True)
@@ -189,15 +192,28 @@ def _run_ids(name: str, ids: Sequence[str], state: Mapping[str, object]) -> list
 
 
 def _get_state(file: h5py.File) -> dict[str, object]:
-    """The state of a search. Raises UserError if it lacks what every search's has."""
+    """The state of a search. Raises UserError if it lacks what every search's has, or has something else there.
+
+    What an algorithm keeps of its own is checked when it resumes.
+    """
     state = get_json(file, "state")
-    kinds: dict[str, type] = {"generation": int, "finished": bool}
     if not isinstance(state, dict):
         raise damage(file, "state", "is no table")
-    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    right = {
+        "generation": is_count(state.get("generation")),
+        "finished": isinstance(state.get("finished"), bool),
+        "ids": "ids" not in state or _are_ids(state["ids"]),
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise damage(file, "state", f"has no usable {', '.join(wrong)}")
     return dict(state)
+
+
+def _are_ids(ids: Any) -> bool:
+    if not isinstance(ids, dict) or not is_count(ids.get("last")) or not isinstance(ids.get("asked"), dict):
+        return False
+    return all(is_subnet_text(text) and isinstance(id_, str) for text, id_ in ids["asked"].items())
 
 
 def _renamed(candidate: Candidate, id_: str) -> Candidate:

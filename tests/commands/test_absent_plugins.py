@@ -17,6 +17,7 @@ from PIL import Image
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import DOCUMENTS
 from autospikformer_cli.evaluation.executors import EXECUTORS
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import Registry
@@ -372,6 +373,27 @@ def test_an_algorithm_of_a_stored_search(site: Site, trained: Path, how: str) ->
     site.succeeds("search", *sets(*SMALL))
 
 
+def test_an_algorithm_that_cannot_read_its_state(site: Site, trained: Path) -> None:
+    """It is refused by its plugin and by the file; what was measured is reported."""
+    site.install("algorithms", f"{ALGORITHM}\n    def restore(self, state, archive):\n        return state['mood']\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    population = load_population(trained)
+    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    refused = site.refuses("search")
+    assert refused.startswith(
+        f"error: {search_file(trained, population.name)}: the search cannot go on: "
+        "aspk-hill 1.5 cannot read its state: KeyError: 'mood' restore it from a copy, or search anew: "
+    )
+    site.succeeds("report")
+
+
+def test_an_algorithm_whose_state_lacks_the_generation(site: Site, trained: Path) -> None:
+    site.install("algorithms", f"{ALGORITHM}\n    def state(self):\n        return {{'algorithm': 'hill'}}\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    assert load_population(trained).state["generation"] == 1
+    site.succeeds("report")
+
+
 @pytest.mark.parametrize("how", ["gone", "broken"])
 def test_a_neuron_of_a_stored_run(site: Site, how: str) -> None:
     """Stored counts are reported and priced; nothing is measured."""
@@ -401,6 +423,51 @@ def test_an_executor_that_a_search_ran_on(site: Site, trained: Path, how: str) -
     assert "near" in site.refuses("search", "--executor", "near", *sets("search.population=7"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting", "words"),
+    [
+        ("neurons", 'model.neuron="integrator"', ("train", "tiny.toml", "--fresh")),
+        ("objectives", 'search.objectives=["top1","latency"]', ("search",)),
+        ("algorithms", 'search.algorithm="hill"', ("search",)),
+        ("executors", "search.population=4", ("search", "--executor", "near")),
+    ],
+)
+def test_two_plugins_that_give_one_name(
+    site: Site, trained: Path, kind: str, setting: str, words: tuple[str, ...]
+) -> None:
+    site.install(kind)
+    name, _, attribute = PLUGINS[kind]
+    other = site.folder / "other-2.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
+    (other / "entry_points.txt").write_text(f"[aspk.{kind}]\n{name} = aspk_{name}:{attribute}\n")
+    said = f"{kind[:-1]} {name} is given by 2 distributions: aspk-{name}, other uninstall all but one of them"
+    assert said in site.refuses(*words, *sets(setting))
+    for words_of_others in (("runs",), ("evaluate", "--subnet", "largest", "--images", "20")):
+        site.succeeds(*words_of_others)
+
+
+def test_a_plugin_of_one_of_our_names_that_prints(site: Site, trained: Path) -> None:
+    """Ours is used, and said once; what a plugin prints while it is imported is in no document."""
+    site.install("algorithms", f"print('hill is here')\n{ALGORITHM}")
+    points = site.folder / "aspk_hill-1.5.dist-info" / "entry_points.txt"
+    points.write_text(f"{points.read_text()}random = aspk_hill:Hill\n")
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'), "--json")
+    assert (code, json.loads(out)["provenance"]["algorithm"], "hill is here" in err) == (0, "hill", True)
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="random"'), "--json")
+    told = "the algorithm random of aspk-hill is not used: aspk has one of that name"
+    assert (code, json.loads(out)["provenance"]["algorithm"], err.count(told)) == (0, "random", 1)
+
+
+def test_a_plugin_that_fails_when_it_is_made(site: Site, trained: Path) -> None:
+    """The traceback stays, and the message names it."""
+    site.install("algorithms", f"{ALGORITHM}\n    def __init__(self, *given):\n        raise ValueError('no mood')\n")
+    code, _, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    said = "ValueError: no mood error: this is a bug in aspk, or in aspk-hill 1.5; the traceback says where"
+    assert (code, err.endswith(said)) == (1, True)
+    site.succeeds("search", *sets(*SMALL))
+
+
 def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, trained: Path) -> None:
     site.install("objectives")
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
@@ -422,10 +489,22 @@ def test_a_folder_of_images_that_is_gone(site: Site) -> None:
         Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     images = ('data.dataset="folder"', 'data.root="photographs"', "data.image_size=8", "model.calibration_images=8")
     site.succeeds("train", "tiny.toml", *sets(*TINY, *images))
-    site.succeeds("search", *sets(*SMALL[:-1], "search.images=4"))
-    report = site.document("report")
+    site.succeeds("train", "tiny.toml", "--run", "runs/plain", "--fresh", *sets(*TINY, *images))
+    site.succeeds("search", "--run", "tiny", *sets(*SMALL[:-1], "search.images=4"))
+    report, energy = site.document("report"), site.document("energy")
+    strict = site.document("energy", "--convention", "strict", "--profile", "loihi")
     shutil.rmtree("photographs")
     assert site.document("report") == report
+    assert site.document("energy") == energy
+    assert site.document("energy", "--convention", "strict", "--profile", "loihi") == strict
+    site.succeeds("energy", "--run", "plain", "--firing-rate", "0.2")
+    subnet = load_recipe("tiny.toml").baseline()
+    refused = site.refuses("energy", "--run", "plain")
+    assert refused.startswith(
+        f"error: data.root: nothing that runs/plain stores prices {subnet}, and the images to measure it on cannot be "
+        f"read: no folder {Path.cwd() / 'photographs'} set data.root to the folder of your images; "
+    )
+    assert "; or without images, at rates that you give: --firing-rate 0.2, or --rates FILE" in refused
     site.succeeds("runs")
     refused = site.refuses("evaluate")
     assert "photographs" in refused

@@ -183,6 +183,28 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_more_images_than_there_are_are_said(aspk: Aspk, dry: tuple[str, ...]) -> None:
+    too_many = ("--set", "train.validation_images=99999", "--set", "model.calibration_images=2000")
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, *too_many, *dry, "--json")
+    assert done.exit_code == 0
+    assert done.stderr.count(": all are taken\n") == 2
+    assert "train.validation_images: the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
+    assert "model.calibration_images: the train split has 1,079 images, not 2,000: all are taken\n" in done.stderr
+    if not dry:
+        all_of_them = ("--set", 'train.validation_images="none"', "--set", "model.calibration_images=1079")
+        same = aspk("train", "tiny.toml", "--fresh", *ONE_EPOCH, *all_of_them, "--json")
+        assert "all are taken" not in same.stderr
+        shown = ("val_top1_largest", "val_top1_smallest")
+        assert [done.document[key] for key in shown] == [same.document[key] for key in shown]
+
+
+def test_images_of_a_recalibration_that_is_not_done_are_not_said(aspk: Aspk) -> None:
+    running = ("--set", 'model.batchnorm="running"', "--set", "model.calibration_images=2000")
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, *running)
+    assert (done.exit_code, "all are taken" in done.stderr) == (0, False)
+
+
 @pytest.mark.parametrize("folder", [(), ("--run", "mine"), ("--fresh",)])
 def test_a_missing_data_set_leaves_nothing_behind(aspk: Aspk, own_folder: Path, folder: tuple[str, ...]) -> None:
     done = aspk("train", "cifar10-small", *folder)

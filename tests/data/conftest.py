@@ -28,7 +28,8 @@ class Config:
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
-    known_classes: int | None = None
+    known_images: Any = None
+    unknown: None = None
 
 
 @pytest.fixture

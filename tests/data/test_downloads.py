@@ -12,6 +12,7 @@ from PIL import Image
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.images import load_split, num_images
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.sections import KnownImages
 
 GESTURES = "data.root/ibmGestureTrain/userNN_light/<class>.npy and data.root/ibmGestureTest/userNN_light/<class>.npy"
 DVS_FILES = "https://figshare.com/ndownloader/files/38022171 (training) and 38020584 (test)"
@@ -60,7 +61,7 @@ def test_events_that_are_missing_are_not_downloaded(dataset: str, config, tmp_pa
 def test_classes_that_are_missing_are_not_downloaded(config, tmp_path: Path) -> None:
     missing = config(dataset="ncaltech101", root=str(tmp_path), image_size=32, download=True)
     assert failure(describe, missing).startswith(f"data.download: {tmp_path} has no recordings of N-Caltech101, and ")
-    known = config(dataset="ncaltech101", root=str(tmp_path), image_size=32, download=True, known_classes=7)
+    known = config(dataset="ncaltech101", root=str(tmp_path), image_size=32, download=True, known_images=KnownImages(7))
     assert describe(known).num_classes == 7
 
 

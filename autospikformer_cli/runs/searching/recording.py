@@ -132,7 +132,8 @@ class Record:
 
     def _state(self, finished: bool) -> dict[str, object]:
         ids = self.ids.state({candidate.subnet for candidate in self.population.candidates})
-        state = {**self.empty.state, **self.algorithm.state(), "ids": ids}
+        done = {"generation": self.algorithm.generation}  # a plugin's state may lack it
+        state = {**self.empty.state, **done, **self.algorithm.state(), "ids": ids}
         return {**state, "finished": finished, "note": self.algorithm.note}
 
     def _timing(self) -> SearchTiming:
