@@ -103,6 +103,24 @@ def test_what_is_free_is_free_in_place() -> None:
     assert traced.unattributed == ()
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own, as it copies a program
+def test_an_exported_program_counts_like_its_module() -> None:
+    """It also checks its values' kinds as it runs."""
+    network = Computes(lambda module, x: module.layer(x.to(torch.float64).float()), layer=nn.Linear(8, 4))
+    program = torch.export.export(network, (pixels(N, 8),), strict=False).module()
+    traced = trace(program, pixels(N, 8), "NF", None)
+    assert macs(traced) == macs(trace(network, pixels(N, 8), "NF", None)) == [("layer", 8 * 4, 1)]
+    assert traced.unattributed == ()
+
+
+def test_rounding_to_eight_bits_is_free() -> None:
+    network = Computes(lambda module, x: module.layer(torch.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255)))
+    network.layer = nn.Linear(8, 4)
+    traced = trace(network, pixels(N, 8), "NF", None)
+    assert macs(traced) == [("layer", 8 * 4, 1)]
+    assert traced.unattributed == ()
+
+
 @pytest.mark.parametrize(
     ("function", "elements"),
     [

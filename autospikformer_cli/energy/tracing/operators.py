@@ -252,11 +252,13 @@ _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool
 max_unpool3d hardswish log_sigmoid_forward cummax cummin logcumsumexp nansum nanmedian kthvalue mode trace diag_embed
 rot90 floor_divide isin bucketize searchsorted bincount histc range random geometric cauchy log_normal mse_loss
 smooth_l1_loss huber_loss nll_loss_forward nll_loss2d_forward _pack_padded_sequence _linalg_check_errors
+_assert_tensor_metadata _assert_async _assert_scalar fake_quantize_per_tensor_affine_cachemask
+fake_quantize_per_channel_affine_cachemask
 """
 FREE = frozenset(_FREE_NAMES.split())
 """Operators of aten, besides elementwise ones and views, that cost 0 by definition.
 
-They make, move, compare, pool, normalise or add up values.
+They make, move, compare, check, round, pool, normalise or add up values.
 """
 
 
