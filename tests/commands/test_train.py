@@ -14,6 +14,7 @@ import pytest
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.recipe.sections import KnownImages
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
 
@@ -49,7 +50,7 @@ def test_the_store_knows_how_it_was_trained(trained_once: tuple[Path, Any]) -> N
     recipe = load_recipe("tiny.toml")
 
     assert stored.recipe_name == "tiny"
-    assert stored.recipe_toml == recipe.to_toml()
+    assert stored.recipe_toml == recipe.with_images(KnownImages(10, 1, 8)).to_toml()
     assert stored.state.finished
     assert [record.epoch for record in stored.state.history] == [1, 2, 3, 4, 5]
     assert stored.splits == {
