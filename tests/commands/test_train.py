@@ -253,14 +253,14 @@ def test_a_dry_run_takes_the_time_of_a_run_of_the_same_shape(aspk: Aspk, trained
 
 def test_a_data_set_that_cannot_be_downloaded_says_so(aspk: Aspk, own_folder: Path) -> None:
     fetch = ("--set", "data.download=true")
+    done = aspk("train", "nmnist", *fetch)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: data.download: no folder {own_folder}/data/nmnist, and aspk does not download N-MNIST\n"
+        "  get it from https://www.garrickorchard.com/datasets/n-mnist; then set data.root to the folder of "
+        "N-MNIST: data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin\n"
+    )
     for option in ((), ("--dry-run",)):
-        done = aspk("train", "nmnist", *fetch, *option)
-        assert (done.exit_code, done.stdout) == (2, "")
-        assert done.stderr == (
-            f"error: data.download: no folder {own_folder}/data/nmnist, and aspk does not download N-MNIST\n"
-            "  get it from https://www.garrickorchard.com/datasets/n-mnist; then set data.root to the folder of "
-            "N-MNIST: data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin\n"
-        )
         mine = ("--set", 'data={dataset="folder", root="mine", image_size=8}')
         done = aspk("train", "tiny.toml", *mine, *fetch, *option)
         assert (done.exit_code, done.stdout) == (2, "")
