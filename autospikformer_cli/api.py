@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.energy.results import NetworkEnergy
     from autospikformer_cli.engine.compute import Compute
     from autospikformer_cli.engine.names import Computes
+    from autospikformer_cli.runs.comparing.comparison import SearchComparison
     from autospikformer_cli.runs.evaluation import EvaluationResult
     from autospikformer_cli.runs.results import AlphaSweep, SearchResults
     from autospikformer_cli.runs.training import TrainingResult
@@ -150,6 +151,22 @@ def read_alpha_sweep(
     population = load_population(path, search)
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     return sweep_alpha(path, population, recipe, say)
+
+
+def compare_searches(
+    searches: Sequence[str] = (), overrides: Overrides = (), *, best: int | None = None
+) -> SearchComparison:
+    """Searches under common bounds: hypervolume, F_AEB, coverage, Kendall's tau, differences over seeds.
+
+    searches: each RUN:SEARCH, or RUN for its present search. One RUN alone stands for all of its searches; none, for
+    those of the newest run. overrides: as `read_results` takes them; without, all have the prices of the first. best:
+    take the best n by F_AEB. Raises UserError for fewer than two searches, and for what must not be compared.
+    """
+    from autospikformer_cli.runs.comparing.comparison import compare
+
+    if best is not None and best < 1:
+        raise UserError(f"the best {best} are no candidates", "best", "write a whole number from 1 on, or None for all")
+    return compare(searches, overrides, best)
 
 
 def evaluate_subnet(
