@@ -13,6 +13,7 @@ UserError.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,20 +122,22 @@ def recount_subnets(
     return score_population(opened.path, population, recipe)
 
 
-def read_results(run: RunPath = None, overrides: Overrides = (), *, search: str | None = None) -> SearchResults:
+def read_results(
+    run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, best: int | None = None
+) -> SearchResults:
     """What a run's search found, scored and priced under its recipe with overrides. Nothing is measured.
 
     search: its name, by default the present one. overrides: keys that decide scores, such as search.alpha and energy.*.
-    Raises UserError for others.
+    best: tau, front and tables of the best n by F_AEB. Raises UserError for others.
     """
     from autospikformer_cli.runs.results import score_population
     from autospikformer_cli.store.population import load_population
 
+    _require_some(best)
     path = resolve_run(run)
     population = load_population(path, search)
-    return score_population(
-        path, population, _rescored(path, population.recipe_toml, population.recipe_name, overrides)
-    )
+    recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
+    return replace(score_population(path, population, recipe), best_num=best)
 
 
 def read_alpha_sweep(
@@ -164,8 +167,7 @@ def compare_searches(
     """
     from autospikformer_cli.runs.comparing.comparison import compare
 
-    if best is not None and best < 1:
-        raise UserError(f"the best {best} are no candidates", "best", "write a whole number from 1 on, or None for all")
+    _require_some(best)
     return compare(searches, overrides, best)
 
 
@@ -236,6 +238,11 @@ def load_subnet(
 def _text(subnet: SubnetName) -> str:
     """A subnet's name as the commands take it."""
     return str(subnet) if isinstance(subnet, str | Subnet) else f"({', '.join(map(str, subnet))})"
+
+
+def _require_some(best: int | None) -> None:
+    if best is not None and best < 1:
+        raise UserError(f"the best {best} are no candidates", "best", "write a whole number from 1 on, or None for all")
 
 
 def _rescored(path: Path, recipe_toml: str, name: str, overrides: Overrides) -> Recipe:

@@ -35,6 +35,7 @@ class SearchResults:
     no candidate keeps its limits. price_remarks: limits that candidates break under these prices alone.
     hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
     unknown: what of its recipe is not known here, and why, in words; what it would decide is left out.
+    best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class SearchResults:
     best: Candidate | None = None
     price_remarks: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    best_num: int | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -64,10 +66,15 @@ class SearchResults:
         """Why a search ended before its budget; "" if it did not."""
         return str(self.population.state.get("note", ""))
 
+    @property
+    def taken(self) -> tuple[Scored, ...]:
+        """The ranked candidates that tau, front and tables are of, best first."""
+        return self.scores.ranked[: self.best_num]
+
     @cached_property
     def different(self) -> tuple[Alike, ...]:
-        """Every different result, best first. Candidates that agree in every measured number are one."""
-        return different(self.scores.ranked)
+        """Every different result of those taken, best first. Candidates that agree in every measured number are one."""
+        return different(self.taken)
 
     @property
     def different_front(self) -> list[Alike]:
@@ -132,7 +139,9 @@ class SearchResults:
             "search": self.population.name,
             "best": None if self.best is None else self.best.id,
             "price_remarks": list(self.price_remarks),
-            "candidates": [self.ranked_document(scored) for scored in scores.ranked],
+            "candidates": [self.ranked_document(scored) for scored in self.taken],
+            "best_num": self.best_num,
+            "num_ranked": len(scores.ranked),
             "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
