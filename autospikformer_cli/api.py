@@ -97,6 +97,36 @@ def search_subnets(
     return score_population(opened.path, population, opened.recipe)
 
 
+def search_several(
+    run: RunPath = None, overrides: Overrides = (), *, alphas: Sequence[float] = (), seeds: int = 1,
+    executor: str = "in-process", workers: int | None = None, address: str | None = None,
+    compute: Computes | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+) -> SearchComparison:  # fmt: skip
+    """Search a run's supernet with each alpha and each seed, one search after the other, and compare what they found.
+
+    alphas: by default the recipe's. seeds: how many, from the recipe's on. What one search measured, the others take
+    over. Interrupted or not, the same call goes on where it stopped. Raises as `search_subnets`, and UserError for one
+    search, which has nothing to be compared with.
+    """
+    from autospikformer_cli.runs.searching.several import several_overrides
+
+    path = resolve_run(run)
+    wanted = several_overrides(path, overrides, alphas, seeds)
+    names = []
+    for number, (label, each) in enumerate(wanted, 1):
+        say.remark(f"search {number} of {len(wanted)}: {label}")
+        try:
+            results = search_subnets(
+                path, each, executor=executor, workers=workers, address=address, compute=compute, say=say,
+                interruptible=interruptible,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say.remark(f"the same command goes on with search {number} of {len(wanted)}")
+            raise
+        names.append(f"{path}:{results.population.name}")
+    return compare_searches(names)
+
+
 def recount_subnets(
     run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, executor: str = "in-process",
     workers: int | None = None, address: str | None = None, compute: Computes | None = None, say: Say = SILENT,
@@ -165,10 +195,10 @@ def compare_searches(
     those of the newest run. overrides: as `read_results` takes them; without, all have the prices of the first. best:
     take the best n by F_AEB. Raises UserError for fewer than two searches, and for what must not be compared.
     """
-    from autospikformer_cli.runs.comparing.comparison import compare
+    from autospikformer_cli.runs.comparing.comparison import compare_stored
 
     _require_some(best)
-    return compare(searches, overrides, best)
+    return compare_stored(searches, overrides, best)
 
 
 def evaluate_subnet(

@@ -29,9 +29,7 @@ def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float | None:
     return None if pairs is None else _tau(pairs)
 
 
-def tau_interval(
-    a: Sequence[float], b: Sequence[float], confidence: float = 0.95
-) -> tuple[float, float] | None:
+def tau_interval(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
     """The interval of Kendall's tau-b for rows that were drawn independently; None if it has none.
 
     The infinitesimal jackknife (Efron, 1982): with s_i the concordant minus the discordant pairs of row i, a_i and b_i

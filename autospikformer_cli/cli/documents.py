@@ -101,8 +101,10 @@ class TrainPlanDocument(Document, SizeFields, FidelityFields):
 
 
 class SearchPlanDocument(Document, SizeFields, FidelityFields):
-    """What a search would do."""
+    """What a search would do, or each of several."""
 
+    searches: int
+    """Number of searches."""
     images: int
     """Images that each subnet is measured on."""
     calibration_images: int

@@ -103,14 +103,6 @@ SubnetOption = Annotated[str, typer.Option("--subnet", help=SUBNETS, autocomplet
 AlphaOption = Annotated[
     float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
 ]
-AlphasOption = Annotated[
-    list[float],
-    typer.Option(
-        "--alpha",
-        help="Weight of energy in the fitness, 0 to 1 (search.alpha); repeated, a search for each.",
-        show_default=False,
-    ),
-]
 BestOption = Annotated[
     int | None,
     typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="all"),

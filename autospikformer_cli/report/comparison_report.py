@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -46,7 +46,9 @@ def _head(comparison: SearchComparison) -> Iterator[Text]:
     found, num = comparison.findings, len(comparison.findings)
     disagree = sum(each.disagrees for each in comparison.contrasts)
     if found:
-        shown = [Text(f"! {line}", style="bold") if place < disagree else Text(line) for place, line in enumerate(found)]
+        shown = [Text(f"! {line}", style="bold") for line in found[:disagree]] + [
+            Text(line) for line in found[disagree:]
+        ]
         more = [Text(f"and {num - MOST_FINDINGS} more pairs: --json")] if num > MOST_FINDINGS else []
         yield Text("\n").join([*shown[:MOST_FINDINGS], *more])
     if comparison.warnings:
@@ -59,8 +61,8 @@ def _searches_table(comparison: SearchComparison) -> Table:
     table = plain_table(_taken_text(comparison), "\n".join(_legend(comparison)))
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("Search", overflow="fold")
-    heads = ["Sub-\nnets", "Front", "Hyper-\nvolume", *(["Best\nF_AEB", "Mean\nF_AEB"] if one_alpha else []), "Tau (95 %)"]
-    for head in heads:
+    fitness = ("Best\nF_AEB", "Mean\nF_AEB") if one_alpha else ()
+    for head in ("Sub-\nnets", "Front", "Hyper-\nvolume", *fitness, "Tau (95 %)"):
         table.add_column(head, justify="right", no_wrap=True)
     for number, search in enumerate(comparison.searches, 1):
         scores = [search.best_fitness(alphas[0]), search.mean_fitness(alphas[0])] if one_alpha else []

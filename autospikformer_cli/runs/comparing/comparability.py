@@ -71,8 +71,8 @@ def _of_images(searches: Sequence[StoredSearch]) -> Iterator[str]:
     others = _others(searches, lambda each: each.population.provenance.split_hash != first.split_hash)
     if others:
         yield (
-            f"other images than 1: {others}. Their accuracies, F_AEB and hypervolume differ by the draw of images, too: "
-            "small differences mean nothing"
+            f"other images than 1: {others}. Their accuracies, F_AEB and hypervolume differ by the draw of images, "
+            "too: small differences mean nothing"
         )
     if "test" in splits:
         chosen = ", ".join(

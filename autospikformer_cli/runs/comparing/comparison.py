@@ -11,7 +11,7 @@ from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_probability
 from autospikformer_cli.recipe import Overrides
 from autospikformer_cli.runs.comparing.asked import asked_searches
 from autospikformer_cli.runs.comparing.comparability import require_comparable, warnings_of
-from autospikformer_cli.runs.comparing.contrasts import Contrast, Setting, contrasts_of, settings_of
+from autospikformer_cli.runs.comparing.contrasts import Contrast, SearchSetting, contrasts_of, settings_of
 from autospikformer_cli.runs.comparing.searches import (
     CommonScale,
     ComparedSearch,
@@ -37,7 +37,7 @@ class SearchComparison:
     best_num: int | None
 
     @cached_property
-    def settings(self) -> list[Setting]:
+    def settings(self) -> list[SearchSetting]:
         """Searches that differ in seeds alone, together."""
         return settings_of(self.searches)
 
@@ -117,7 +117,7 @@ class SearchComparison:
         }
 
 
-def compare(texts: Sequence[str], overrides: Overrides, best_num: int | None) -> SearchComparison:
+def compare_stored(texts: Sequence[str], overrides: Overrides, best_num: int | None) -> SearchComparison:
     """The searches that texts RUN[:SEARCH] name. Raises UserError for what cannot be compared."""
     stored = read_searches(asked_searches(texts), overrides)
     require_comparable(stored)

@@ -21,7 +21,7 @@ MOST_KEYS_OF_A_LABEL = 3
 
 
 @dataclass(frozen=True)
-class Setting:
+class SearchSetting:
     """Searches that differ in their seeds alone. label: what distinguishes it from the other settings."""
 
     label: str
@@ -29,7 +29,7 @@ class Setting:
     searches: dict[Seeds, ComparedSearch]
 
 
-def settings_of(searches: Sequence[ComparedSearch]) -> list[Setting]:
+def settings_of(searches: Sequence[ComparedSearch]) -> list[SearchSetting]:
     """The settings in the order of their first searches.
 
     Searches of two runs are one setting if both recipes differ in the seed alone. Two searches with equal seeds are
@@ -40,7 +40,7 @@ def settings_of(searches: Sequence[ComparedSearch]) -> list[Setting]:
         groups = [part for group in groups for part in (_grouped(group, key) if _clash(group) else [group])]
     labels = _labels(groups)
     return [
-        Setting(label, group[0].alpha, {_seeds(each): each for each in group})
+        SearchSetting(label, group[0].alpha, {_seeds(each): each for each in group})
         for label, group in zip(labels, groups, strict=True)
     ]
 
@@ -69,12 +69,12 @@ def _of_name(search: ComparedSearch) -> object:
 def _values(search: ComparedSearch) -> list[tuple[str, object]]:
     """Every key but the seed that decides something."""
     recipe = search.stored.searched
-    return [(key, recipe.value(key)) for key, effect in effects().items() if key != "seed" and effect != Decides.NOTHING]
+    return [
+        (key, recipe.value(key)) for key, effect in effects().items() if key != "seed" and effect != Decides.NOTHING
+    ]
 
 
-def _grouped(
-    searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch], object]
-) -> list[list[ComparedSearch]]:
+def _grouped(searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch], object]) -> list[list[ComparedSearch]]:
     groups: dict[object, list[ComparedSearch]] = {}
     for each in searches:
         groups.setdefault(key(each), []).append(each)
@@ -152,8 +152,8 @@ class Measure:
 class Contrast:
     """Two settings, measure by measure. seeds: those of the pairs; none if the settings have no seed in common."""
 
-    first: Setting
-    second: Setting
+    first: SearchSetting
+    second: SearchSetting
     seeds: tuple[Seeds, ...]
     measures: tuple[Measure, ...]
 
@@ -224,13 +224,13 @@ def _and(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def contrasts_of(settings: Sequence[Setting]) -> list[Contrast]:
+def contrasts_of(settings: Sequence[SearchSetting]) -> list[Contrast]:
     """Every two settings."""
     return [_contrast(first, second) for first, second in combinations(settings, 2)]
 
 
-def _contrast(first: Setting, second: Setting) -> Contrast:
-    """Measures that one of the searches does not have are left out, and F_AEB if the settings weigh energy otherwise."""
+def _contrast(first: SearchSetting, second: SearchSetting) -> Contrast:
+    """Measures that a search does not have are left out, and F_AEB if the settings weigh energy otherwise."""
     seeds = tuple(sorted(first.searches.keys() & second.searches.keys()))
     values: dict[str, Callable[[ComparedSearch], float | None]] = {HYPERVOLUME: lambda each: each.hypervolume}
     if first.alpha == second.alpha:
@@ -257,7 +257,7 @@ def _coverages(pairs: Sequence[tuple[ComparedSearch, ComparedSearch]]) -> list[f
 
 
 def _column(
-    setting: Setting, seeds: Sequence[Seeds], value: Callable[[ComparedSearch], float | None]
+    setting: SearchSetting, seeds: Sequence[Seeds], value: Callable[[ComparedSearch], float | None]
 ) -> list[float] | None:
     """The values of the seeds, or without any the mean of all searches; None if one has no value."""
     wanted = [setting.searches[each] for each in seeds] or list(setting.searches.values())
