@@ -46,9 +46,7 @@ def _head(comparison: SearchComparison) -> Iterator[Text]:
     found, num = comparison.findings, len(comparison.findings)
     disagree = sum(each.disagrees for each in comparison.contrasts)
     if found:
-        shown = [Text(f"! {line}", style="bold") for line in found[:disagree]] + [
-            Text(line) for line in found[disagree:]
-        ]
+        shown = [*(Text(f"! {line}", style="bold") for line in found[:disagree]), *map(Text, found[disagree:])]
         more = [Text(f"and {num - MOST_FINDINGS} more pairs: --json")] if num > MOST_FINDINGS else []
         yield Text("\n").join([*shown[:MOST_FINDINGS], *more])
     if comparison.warnings:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autospikformer_cli.energy.counts import MissingCounts
-from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
@@ -197,25 +196,27 @@ def unknown_notes(unknown: Sequence[str]) -> Iterator[str]:
         yield f"! {what}{f' ({without})' if without else ''}"
 
 
-def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
+def recipe_problem(recipe: Recipe, searched: Recipe | None = None, price_of: PriceOf | None = None) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices.
+    its own prices. price_of: its prices, if they are made already: `prices_of`.
     """
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
-    price_of = _pricing(energy_model(recipe))
-    limit_price_of = _pricing(energy_model(searched)) if searched is not None and own_limits else price_of
+    price_of = price_of or prices_of(recipe)
+    limit_price_of = prices_of(searched) if searched is not None and own_limits else price_of
     space, shape = recipe.space.search_space(), network_shape(recipe)
     return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by)
 
 
-def _pricing(energy: EnergyModel) -> PriceOf:
+def prices_of(recipe: Recipe) -> PriceOf:
+    """What a recipe's measured candidates cost. Each is priced once, in whatever search of its run it is."""
+    energy = energy_model(recipe)
     priced: dict[str, tuple[Measurement, Price]] = {}
 
     def price_of(candidate: Candidate) -> Price:
         known = priced.get(candidate.id)
-        if known is None or known[0] is not candidate.measurement:
+        if known is None or (known[0] is not candidate.measurement and known[0] != candidate.measurement):
             report = energy.of(candidate.subnet, candidate.measurement)
             priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
         return known[1]
