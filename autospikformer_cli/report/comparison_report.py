@@ -54,32 +54,39 @@ def _head(comparison: SearchComparison) -> Iterator[Text]:
 
 
 def _searches_table(comparison: SearchComparison) -> Table:
+    """The numbers of candidates have a column only if they differ: a search's name has no room otherwise."""
     alphas = comparison.scale.alphas
-    one_alpha = len(alphas) == 1
     table = plain_table(_taken_text(comparison), "\n".join(_legend(comparison)))
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("Search", overflow="fold")
-    fitness = ("Best\nF_AEB", "Mean\nF_AEB") if one_alpha else ()
-    for head in ("Sub-\nnets", "Front", "Hyper-\nvolume", *fitness, "Tau (95 %)"):
+    numbers = () if len(_nums_taken(comparison)) == 1 else ("Sub-\nnets",)
+    fitness = ("Best\nF_AEB", "Mean\nF_AEB") if len(alphas) == 1 else ()
+    for head in (*numbers, "Front", "Hyper-\nvolume", *fitness, "Tau (95 %)"):
         table.add_column(head, justify="right", no_wrap=True)
     for number, search in enumerate(comparison.searches, 1):
-        scores = [search.best_fitness(alphas[0]), search.mean_fitness(alphas[0])] if one_alpha else []
+        scores = [search.best_fitness(alphas[0]), search.mean_fitness(alphas[0])] if fitness else []
         cells = [
-            f"{len(search.taken(search.alpha))}",
+            comparison.title_of(search),
+            *([str(len(search.taken(search.alpha)))] if numbers else []),
             str(len(search.front)),
             _number(search.hypervolume, 4),
             *(_number(score) for score in scores),
             _tau_text(search),
         ]
-        table.add_row(str(number), *map(Text, [comparison.title_of(search), *cells]))
+        table.add_row(str(number), *map(Text, cells))
     return table
 
 
+def _nums_taken(comparison: SearchComparison) -> set[int]:
+    return {len(search.taken(search.alpha)) for search in comparison.searches}
+
+
 def _taken_text(comparison: SearchComparison) -> str:
-    most = max(search.num_candidates for search in comparison.searches)
-    if comparison.best_num is None:
-        return "All candidates of each search"
-    return f"The best {comparison.best_num} by F_AEB of up to {most} candidates of each search"
+    nums = sorted({search.num_candidates for search in comparison.searches})
+    ranked = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
+    if comparison.best_num is None or comparison.best_num >= nums[-1]:
+        return f"All {ranked} candidates of each search"
+    return f"The best {comparison.best_num} by F_AEB of {ranked} candidates of each search"
 
 
 def _legend(comparison: SearchComparison) -> Iterator[str]:

@@ -100,6 +100,8 @@ def _shown(key: str, value: object) -> str:
     if key == "search.algorithm":
         return str(value)
     named = getattr(value, "name", value)
+    if isinstance(named, float):
+        named = f"{named:g}"
     text = toml_value(named).strip('"') if isinstance(named, str | int | float | bool) else str(named)
     return f"{key.rpartition('.')[2]} {text}"
 
