@@ -53,10 +53,15 @@ def _head(comparison: SearchComparison) -> Iterator[Text]:
         yield Text("\n".join(f"! {line}" for line in comparison.warnings))
 
 
-def _searches_table(comparison: SearchComparison) -> Table:
+def _titled(title: str, table: Table, *notes: str) -> Group:
+    """A table between its title and its notes, which are as wide as the console, not as the table."""
+    return Group(Text(title, style="bold"), table, *map(Text, notes))
+
+
+def _searches_table(comparison: SearchComparison) -> Group:
     """The numbers of candidates have a column only if they differ: a search's name has no room otherwise."""
     alphas = comparison.scale.alphas
-    table = plain_table(_taken_text(comparison), "\n".join(_legend(comparison)))
+    table = plain_table()
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("Search", overflow="fold")
     numbers = () if len(_nums_taken(comparison)) == 1 else ("Sub-\nnets",)
@@ -69,12 +74,12 @@ def _searches_table(comparison: SearchComparison) -> Table:
             comparison.title_of(search),
             *([str(len(search.taken(search.alpha)))] if numbers else []),
             str(len(search.front)),
-            _number(search.hypervolume, 4),
+            _number(search.hypervolume),
             *(_number(score) for score in scores),
             _tau_text(search),
         ]
         table.add_row(str(number), *map(Text, cells))
-    return table
+    return _titled(_taken_text(comparison), table, *_legend(comparison))
 
 
 def _nums_taken(comparison: SearchComparison) -> set[int]:
@@ -111,12 +116,12 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
     yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
 
 
-def _fitness_tables(comparison: SearchComparison) -> Iterator[Table]:
+def _fitness_tables(comparison: SearchComparison) -> Iterator[Group]:
     """F_AEB under each alpha that a search has: how well the search for one alpha serves another."""
     alphas = comparison.scale.alphas
     for begin in range(0, len(alphas), ALPHAS_A_TABLE):
         shown = alphas[begin : begin + ALPHAS_A_TABLE]
-        table = plain_table("F_AEB of the best, and the mean, under each alpha", "bold: the best under this alpha")
+        table = plain_table()
         table.add_column("", justify="right", no_wrap=True)
         table.add_column("Search", overflow="fold")
         for alpha in shown:
@@ -129,7 +134,7 @@ def _fitness_tables(comparison: SearchComparison) -> Iterator[Table]:
                 text = f"{_number(best)} {_number(search.mean_fitness(alpha))}"
                 cells.append(Text(text, style="bold" if best == top and best is not None else ""))
             table.add_row(str(number), Text(comparison.title_of(search)), *cells)
-        yield table
+        yield _titled("F_AEB of the best, and the mean, under each alpha", table, "bold: the best under this alpha")
 
 
 def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:
@@ -142,12 +147,11 @@ def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:
         yield CandidateTable("The best by F_AEB of each search", rows, notes=notes, lead=("Search", numbers))
 
 
-def _coverage_table(comparison: SearchComparison) -> Iterator[RenderableType]:
+def _coverage_table(comparison: SearchComparison) -> Iterator[Group]:
     searches = comparison.searches
     if len(searches) > MOST_IN_A_MATRIX or not any(each.front for each in searches):
         return
-    table = plain_table("")
-    table.title = None
+    table = plain_table()
     table.add_column("", justify="right")
     for number in range(1, len(searches) + 1):
         table.add_column(str(number), justify="right")
@@ -156,16 +160,12 @@ def _coverage_table(comparison: SearchComparison) -> Iterator[RenderableType]:
         table.add_row(str(number), *(ABSENT if share is None else f"{100 * share:.0f}" for share in shares))
     title = "Coverage: the share (%) of a column's front that a row's front covers"
     how = "covers: equal or better in every objective (Zitzler's C); equal points count both ways"
-    yield Group(Text(title, style="bold"), table, Text(how))
+    yield _titled(title, table, how)
 
 
-def _contrast_table(contrast: Contrast) -> Table:
+def _contrast_table(contrast: Contrast) -> Group:
     num, least = len(contrast.seeds), contrast.least_probability
-    table = plain_table(
-        f"{contrast.first.label} against {contrast.second.label}: {num} pairs, seeds {contrast.seeds_text}",
-        f"means over the seeds; difference: first minus second. Better: in how many pairs the first, the second.\n"
-        f"p: Wilcoxon's signed-rank test, exact, two-sided; with {num} pairs it is at least {least:.2g}",
-    )
+    table = plain_table()
     table.add_column("", no_wrap=True)
     for head in ("First", "Second", "Difference", "Better", "p"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -174,7 +174,12 @@ def _contrast_table(contrast: Contrast) -> Table:
         better = "{}, {}".format(*measure.wins)
         cells = (*(f"{mean:.4f}" for mean in means), f"{measure.mean_difference:+.4f}", better)
         table.add_row(Text(measure.name), *cells, f"{measure.probability:.2g}")
-    return table
+    return _titled(
+        f"{contrast.first.label} against {contrast.second.label}: {num} pairs, seeds {contrast.seeds_text}",
+        table,
+        "means over the seeds; difference: first minus second. Better: in how many pairs the first, the second",
+        f"p: Wilcoxon's signed-rank test, exact, two-sided; with {num} pairs it is at least {least:.2g}",
+    )
 
 
 def _tau_text(search: ComparedSearch) -> str:
@@ -184,5 +189,5 @@ def _tau_text(search: ComparedSearch) -> str:
     return f"{search.kendall_tau:.2f}" + ("" if interval is None else " ({:.2f}–{:.2f})".format(*interval))
 
 
-def _number(value: float | None, decimals: int = 3) -> str:
-    return ABSENT if value is None else f"{value:.{decimals}f}"
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}"

@@ -163,9 +163,14 @@ def _of_seeds(comparison: SearchComparison) -> Iterator[str]:
 
 
 def _of_measures(comparison: SearchComparison) -> Iterator[str]:
+    if any(each.disagrees for each in comparison.contrasts):
+        yield (
+            "Hypervolume and coverage are of a whole front, F_AEB of one point of it: they do not say which of these "
+            "you need."
+        )
     yield "F_AEB is scaled by the extremes of these searches: with another search among them, it changes."
     if any(each.tau_interval for each in comparison.searches):
         yield (
-            "Tau's interval takes candidates as drawn one by one. An evolution's candidates descend from each other, "
-            "so its interval is too narrow."
+            "Tau's interval takes candidates as drawn one by one. An evolution's candidates descend from each other: "
+            "there it is rather too narrow."
         )
