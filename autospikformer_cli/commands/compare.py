@@ -23,7 +23,7 @@ def compare(
     searches: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN[:SEARCH]]...",
+            metavar="RUN[:SEARCH]",
             help="Searches, each by its run and its name.",
             show_default="all searches of the newest run",
             autocompletion=complete_run_or_search,
@@ -40,7 +40,7 @@ def compare(
     RUN alone stands for its last search; one RUN and nothing else for all of its searches; :SEARCH is of the newest
     run. Measures that disagree are said first, then what makes the comparison unfair. All are priced as the first one.
 
-    Example: aspk search --alpha 0.5, then aspk search --algorithm random --alpha 0.5, then aspk compare --best 100
+    Example: aspk search --algorithm random, and then aspk compare --best 100
     """
     from autospikformer_cli.api import compare_searches
     from autospikformer_cli.report.comparison_report import comparison_report

@@ -261,6 +261,13 @@ def test_what_cannot_be_compared_is_one_message(aspk: Aspk, searched: Path) -> N
     assert again.document["reference"]["objectives"] == ["top1", "params"]
 
 
+def test_a_scale_of_ones_own_is_refused(aspk: Aspk, searched: Path) -> None:
+    assert refusal(aspk, "--set", 'search.normalise="generation"') == (
+        "error: --set search.normalise: all searches are scaled by their common extremes\n"
+        "  leave it out; aspk report --set search.normalise=... shows one search so\n"
+    )
+
+
 def test_a_run_without_a_search_says_so(aspk: Aspk, trained: Path) -> None:
     assert refusal(aspk) == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"
 

@@ -8,7 +8,9 @@ from functools import cached_property
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_probability
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides
+from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.comparing.asked import asked_searches
 from autospikformer_cli.runs.comparing.comparability import require_comparable, warnings_of
 from autospikformer_cli.runs.comparing.contrasts import Contrast, SearchSetting, contrasts_of, settings_of
@@ -24,6 +26,8 @@ from autospikformer_cli.search.sorting import coverage
 
 ENOUGH_PAIRS = next(num for num in range(1, 64) if least_probability(num) < SIGNIFICANCE)
 """With fewer pairs, no difference is more than chance, whatever the numbers are."""
+OWN_SCALE = ("search.normalise", "search.bounds", "search.percentile")
+"""Keys that scale the F_AEB of one search."""
 TAU_METHOD = "infinitesimal jackknife"
 """How the interval of tau is computed: `analysis.correlation`: `tau_interval`."""
 
@@ -119,6 +123,10 @@ class SearchComparison:
 
 def compare_stored(texts: Sequence[str], overrides: Overrides, best_num: int | None) -> SearchComparison:
     """The searches that texts RUN[:SEARCH] name. Raises UserError for what cannot be compared."""
+    own_scale = [key for key in named_keys(overrides) if key in OWN_SCALE]
+    if own_scale:
+        fix = f"leave it out; aspk report --set {own_scale[0]}=... shows one search so"
+        raise UserError("all searches are scaled by their common extremes", f"--set {own_scale[0]}", fix)
     stored = read_searches(asked_searches(texts), overrides)
     require_comparable(stored)
     scale = common_scale(stored)
