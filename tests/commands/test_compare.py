@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from scipy.stats import kendalltau, wilcoxon
 from autospikformer_cli import compare_searches
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.population import load_population, save_population
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -278,10 +280,6 @@ def test_without_any_run_it_says_so(aspk: Aspk) -> None:
 
 def test_other_data_is_refused(aspk: Aspk, searched: Path) -> None:
     """A copy of the run whose stored recipes name another data set."""
-    from dataclasses import replace
-
-    from autospikformer_cli.store.population import load_population, save_population
-
     shutil.copytree("runs/tiny", "runs/other")
     population = load_population(Path("runs/other"))
     recipe = population.recipe_toml.replace('dataset = "digits"', 'dataset = "cifar10"')
@@ -291,6 +289,25 @@ def test_other_data_is_refused(aspk: Aspk, searched: Path) -> None:
         f"error: RUN[:SEARCH]: runs/other:{FIRST} is of the data set cifar10, runs/tiny:{FIRST} of digits\n"
         "  accuracies on them are different quantities; compare searches of one data set\n"
     )
+
+
+def test_an_objective_that_is_gone_leaves_the_rest(aspk: Aspk, four: Path) -> None:
+    """As after its plugin was uninstalled: no front, no hypervolume, but F_AEB and tau."""
+    for name in (FIRST, NAMES[2]):
+        population = load_population(four, name)
+        recipe = population.recipe_toml.replace('objectives = ["top1", "energy"]', 'objectives = ["top1", "hill"]')
+        assert recipe != population.recipe_toml
+        save_population(four, replace(population, recipe_toml=recipe))
+    words = ("compare", f":{FIRST}", f":{NAMES[2]}")
+    document = aspk(*words, "--json").document
+    assert document["warnings"][0].startswith("search.objectives: ")
+    assert document["reference"] is None
+    assert [each["hypervolume"] for each in document["searches"]] == [None, None]
+    assert [each["measure"] for each in document["differences"][0]["measures"]] == ["best F_AEB", "mean F_AEB"]
+    assert all(each["kendall_tau"] is not None for each in document["searches"])
+    done = aspk(*words)
+    assert done.exit_code == 0
+    assert "no hypervolume: a search has no usable baseline, or an objective is not known here" in done.stdout
 
 
 def test_one_candidate_is_enough_and_none_is_no_fault(aspk: Aspk, searched: Path) -> None:

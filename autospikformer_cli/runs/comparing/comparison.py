@@ -62,9 +62,10 @@ class SearchComparison:
         return [contrast.finding for contrast in ordered if contrast.finding]
 
     def title_of(self, search: ComparedSearch) -> str:
-        """A search's name, with its run if there are several."""
+        """A search's name; if there are several runs, with its run in a line before."""
         one_run = len({each.stored.path for each in self.searches}) == 1
-        return search.stored.population.name if one_run else search.stored.asked
+        name = search.stored.population.name
+        return name if one_run else f"{search.stored.path}:\n{name}"
 
     def coverage(self, by: ComparedSearch, of: ComparedSearch) -> float | None:
         """The share of one front that another one covers; None without a front."""
