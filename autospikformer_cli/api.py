@@ -167,6 +167,8 @@ def read_results(
     path = resolve_run(run)
     population = load_population(path, search)
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
+    if best is not None:
+        recipe.energy.require_priced()
     return replace(score_population(path, population, recipe), best_num=best)
 
 

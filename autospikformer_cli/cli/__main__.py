@@ -16,6 +16,7 @@ import typer
 from autospikformer_cli.cli.app import PROGRAM, run
 from autospikformer_cli.cli.session import document_text
 from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.registry import plugins_in
 
 DONE, BUG, REPAIRABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
@@ -96,7 +97,9 @@ class _Failure:
 
     def bug(self, error: Exception) -> int:
         """Anything else, with its traceback."""
-        what = f"this is a bug in {PROGRAM}, or in one of its plugins"
+        frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        plugins = plugins_in(str(frame.f_globals.get("__name__")) for frame in frames)
+        what = f"this is a bug in {PROGRAM}, or in {' or '.join(plugins) or 'one of its plugins'}"
         text = f"{''.join(traceback.format_exception(error))}error: {what}; the traceback says where\n"
         self._show(text, [UserError(f"{what}: {type(error).__name__}: {error}")], BUG)
         return BUG

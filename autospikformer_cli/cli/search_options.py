@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor, complete_search
 
 AlgorithmOption = Annotated[
     str | None,
@@ -48,7 +48,11 @@ AddressOption = Annotated[
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", metavar="NAME", help="The search's name, for --search NAME.", show_default="made from its keys"
+        "--name",
+        metavar="NAME",
+        help="The search's name, for --search NAME.",
+        show_default="made from its keys",
+        autocompletion=complete_search,
     ),
 ]
 FreshSearchOption = Annotated[

@@ -40,11 +40,13 @@ def show_plan(
 ) -> None:  # fmt: skip
     """What a search would do, or each of several."""
     from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.runs.pace import search_pace
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
-    plan = search_plan(opened.recipe, compute.precision, opened.engine_name)
+    pace = search_pace(opened.path)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
     each = "" if num_searches == 1 else f"each of {num_searches} searches by "
     session.console.print(plan_table(f"{each}aspk search --run {opened.path} would", plan))
     session.emit({"searches": num_searches, **plan, **opened.recipe.fidelity_document()})
@@ -60,7 +62,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
 
 def show_search(session: Session, results: SearchResults) -> None:
     """The best subnet of one search, and what is to be known of it."""
-    from autospikformer_cli.runs.selection import selection_notes, silence_notes
+    from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
     ranked, rejected = results.scores.ranked, results.scores.rejected
@@ -75,7 +77,8 @@ def show_search(session: Session, results: SearchResults) -> None:
             soft_wrap=True,
         )
         silence = silence_notes([(best.id, best.candidate.measurement)])
-        for note in (*selection_notes(results.provenance.split), *silence):
+        noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+        for note in (*selection_notes(results.provenance.split), *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if results.note:
         session.remark(results.note)

@@ -124,6 +124,16 @@ class OnnxFile:
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
         """Write one file with the weights in it. The metadata are the model's properties."""
+        from autospikformer_cli.exchange.onnx_graph import is_writable, spiking_model
+
+        if is_writable(network):
+            model = spiking_model(network, example, (INPUT_NAME, OUTPUT_NAME), OPSET, metadata)
+            path.write_bytes(model.SerializeToString())
+        else:
+            self._write_traced(network, example, path, metadata)
+
+    def _write_traced(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
+        """The same by torch's exporter, which traces any neuron, and the ANN."""
         import torch
 
         program = _exported_program(network, example)
@@ -170,12 +180,13 @@ def format_of(path: Path) -> Format:
 def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
     import torch
 
+    from autospikformer_cli.exchange.tracing import TracedSubnet
     from autospikformer_cli.spiking.neuron_kinds import OURS
 
     neuron, any_batch = network.config.neuron, {INPUT_NAME: {0: torch.export.Dim("batch")}}
     try:
         with torch.no_grad():
-            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes=any_batch)
+            program = torch.export.export(TracedSubnet(network), (example.contiguous(),), dynamic_shapes=any_batch)
     except Exception as error:  # a plugin may do anything
         if neuron in OURS:
             raise

@@ -112,7 +112,7 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
         alpha = f"alpha {scale.alphas[0]:g}, " if len(scale.alphas) == 1 else ""
         span = f"{format_energy(energies[0])} to {format_energy(energies[1])}"
         yield f"F_AEB: {alpha}accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
-    yield f"energy: profile {energy.hardware.name}, convention {energy.named_convention.name}"
+    yield f"energy: profile {energy.profile_name}, convention {energy.convention_name}"
     yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
 
 

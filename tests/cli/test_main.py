@@ -60,7 +60,7 @@ def fault(error: str, where: str | None = None, fix: str | None = None) -> dict[
     return {"error": error, "where": where, "fix": fix}
 
 
-BUG = "this is a bug in aspk, or in one of its plugins: ZeroDivisionError: division by zero"
+BUG = "this is a bug in aspk, or in aspk-stop 1.0: ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,23 @@ def test_a_bug_keeps_its_traceback(aspk, command, way, last) -> None:
     assert outcome.stderr.startswith("Traceback (most recent call last):\n")
     assert outcome.stderr.splitlines()[-2:] == [
         last,
-        "error: this is a bug in aspk, or in one of its plugins; the traceback says where",
+        "error: this is a bug in aspk, or in aspk-stop 1.0; the traceback says where",
     ]
+
+
+def test_a_bug_without_a_plugin_in_its_traceback(aspk, monkeypatch) -> None:
+    """A plugin may have given something wrong before."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("autospikformer_cli.store.runs.runs_folder", fail)
+    outcome = aspk("report")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.endswith(
+        "ZeroDivisionError: on purpose\n"
+        "error: this is a bug in aspk, or in one of its plugins; the traceback says where\n"
+    )
 
 
 def test_mistakes_in_the_command_line(aspk) -> None:

@@ -265,7 +265,9 @@ def test_every_flipped_byte_is_noticed_or_harmless(run: Path, population: Popula
         content[place] ^= 0x41
         path.write_bytes(content)
         try:
-            assert load_population(run) == population
+            found = load_population(run)
+            assert found == population
+            assert [each.plugin_values["latency"] for each in found.candidates][1:] == [2.5, 0.1]
         except UserError as error:
             errors.append(error)
     assert len(errors) > len(whole) // 151 // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from autospikformer_cli.analysis.noise import ranking_noise
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import differing_keys
@@ -57,6 +58,8 @@ def warnings_of(searches: Sequence[ComparedSearch]) -> tuple[str, ...]:
         *_of_keys(stored, "search.limits", "other limits than 1", "the candidates of each keep to its own"),
         *_of_budgets(searches),
         *_of_too_few(searches),
+        *_of_the_unknown(stored),
+        *_of_noise(searches),
     )
 
 
@@ -103,7 +106,7 @@ def _of_measuring(searches: Sequence[StoredSearch]) -> Iterator[str]:
 def _of_prices(searches: Sequence[StoredSearch]) -> Iterator[str]:
     first = searches[0]
     energy = first.recipe.energy
-    here = f"all are priced here by profile {energy.hardware.name}, convention {energy.named_convention.name}"
+    here = f"all are priced here by profile {energy.profile_name}, convention {energy.convention_name}"
     yield from _of_keys(searches, "energy.", "searched under other prices than 1", here)
 
 
@@ -133,5 +136,18 @@ def _of_too_few(searches: Sequence[ComparedSearch]) -> Iterator[str]:
              if wanted is not None and each.num_candidates < wanted]  # fmt: skip
     if short:
         yield f"fewer usable candidates than the best {wanted} that are asked for: {', '.join(short)}. All are taken"
-    for key, error in searches[0].stored.problem.unknown.items():
-        yield f"{key}: {error.what}"
+
+
+def _of_the_unknown(searches: Sequence[StoredSearch]) -> Iterator[str]:
+    absent = [each for search in searches for each in search.problem.absent]
+    yield from dict.fromkeys(
+        f"{each.error.what}; its stored values stand in" if each.stored else f"{each.key}: {each.error.what}"
+        for each in absent
+    )
+
+
+def _of_noise(searches: Sequence[ComparedSearch]) -> Iterator[str]:
+    noise = [ranking_noise([scored.candidate.measurement for scored in each.ranked[each.alpha]]) for each in searches]
+    chance = [str(number) for number, each in enumerate(noise, 1) if each is not None and each.mostly_chance]
+    if chance:
+        yield f"the order by accuracy is mostly chance: {', '.join(chance)} (aspk report says how far)"

@@ -62,6 +62,7 @@ def read_searches(found: Sequence[tuple[Path, str]], overrides: Overrides) -> li
     populations = [(path, load_population(path, name)) for path, name in found]
     own = [recipe_from_toml(population.recipe_toml, population.recipe_name) for _, population in populations]
     scored = [rescored(each, overrides) for each in own]
+    scored[0].energy.require_priced()
     priced = [
         each.with_values_of(scored[0], [key for key in differing_keys(each, scored[0]) if key.startswith("energy.")])
         for each in scored
@@ -73,10 +74,11 @@ def read_searches(found: Sequence[tuple[Path, str]], overrides: Overrides) -> li
             training = read_training(path)
             seeds[path] = recipe_from_toml(training.recipe_toml, training.recipe_name).seed
             prices[path] = prices_of(recipe)
-    return [
-        StoredSearch(path, population, searched, recipe, recipe_problem(recipe, searched, prices[path]), seeds[path])
-        for (path, population), searched, recipe in zip(populations, own, priced, strict=True)
-    ]
+    searches = []
+    for (path, population), searched, recipe in zip(populations, own, priced, strict=True):
+        problem = recipe_problem(recipe, searched, population.objectives, prices[path])
+        searches.append(StoredSearch(path, population, searched, recipe, problem, seeds[path]))
+    return searches
 
 
 @dataclass(frozen=True)
