@@ -207,6 +207,7 @@ def test_a_reader_is_warned(aspk: Aspk, searched: Path, trained_once: tuple[Path
         ),
         "other limits than 1 (search.limits): 2; the candidates of each keep to its own",
         "fewer candidates than 18 candidates: 3 (6). Hypervolume and the best F_AEB grow with their number",
+        "the order by accuracy is mostly chance: 1, 2, 3 (aspk report says how far)",
     ]
     text = " ".join(aspk("compare", f":{FIRST}", ":cheap", ":few").stdout.split())
     assert all(f"! {warning}" in text for warning in found["warnings"])
@@ -221,7 +222,10 @@ def test_two_supernets_are_a_warning_and_pair_by_seed(aspk: Aspk, four: Path) ->
     assert aspk(*words).exit_code == 0
     assert aspk("search", "--run", "other").exit_code == 0
     document = aspk("compare", f"tiny:{FIRST}", "other", "--json").document
-    assert document["warnings"] == ["other weights than 1: 2. A difference may be the training's, not the search's"]
+    assert document["warnings"] == [
+        "other weights than 1: 2. A difference may be the training's, not the search's",
+        "the order by accuracy is mostly chance: 1, 2 (aspk report says how far)",
+    ]
     (contrast,) = document["differences"]
     assert (contrast["seeds"], contrast["trained_seeds"]) == ([0], [0])
     assert " (" in contrast["finding"]
