@@ -19,6 +19,8 @@ from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.registry import plugins_in
 
 DONE, BUG, REPAIRABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+REFUSED_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE}
+"""What the operating system answers to a path that a user named, or in a folder that a user chose."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +64,8 @@ def _outcome(args: Sequence[str], failure: _Failure) -> int:
     except Exception as error:
         if _is_of_the_output(error):
             raise
-        return failure.bug(error)
+        refused = _refused_path(error)
+        return failure.bug(error) if refused is None else failure.repairable(refused)
     return DONE
 
 
@@ -70,6 +73,16 @@ def _is_of_the_output(error: Exception) -> bool:
     """Whether a stream of ours refused. An error of a file has its name."""
     refused = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EBADF) and error.filename is None
     return refused or isinstance(error, BrokenPipeError)
+
+
+def _refused_path(error: Exception) -> UserError | None:
+    """The mistake of a path that the operating system refuses, wherever it was first used."""
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in REFUSED_PATHS:
+        return None
+    reason = os.strerror(error.errno).lower()
+    return UserError(
+        f"the path cannot be used: {reason}", os.fsdecode(error.filename), "allow access, or choose another"
+    )
 
 
 @dataclass(frozen=True)

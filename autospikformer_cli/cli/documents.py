@@ -567,6 +567,8 @@ class Evaluated(FidelityFields):
     """What ran it."""
     batchnorm: str
     """model.batchnorm."""
+    calibration_images: int | None
+    """Images that recalibrated BatchNorm; null for none."""
     silent_channels: int
     """Channels that never fire."""
     silent_layers: list[str]

@@ -124,16 +124,6 @@ class OnnxFile:
 
     def write(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
         """Write one file with the weights in it. The metadata are the model's properties."""
-        from autospikformer_cli.exchange.onnx_graph import is_writable, spiking_model
-
-        if is_writable(network):
-            model = spiking_model(network, example, (INPUT_NAME, OUTPUT_NAME), OPSET, metadata)
-            path.write_bytes(model.SerializeToString())
-        else:
-            self._write_traced(network, example, path, metadata)
-
-    def _write_traced(self, network: ExtractedSubnet, example: Tensor, path: Path, metadata: Mapping[str, str]) -> None:
-        """The same by torch's exporter, which traces any neuron, and the ANN."""
         import torch
 
         program = _exported_program(network, example)

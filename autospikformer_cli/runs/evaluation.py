@@ -98,6 +98,7 @@ class EvaluationResult:
             "synaptic_events": self.synaptic_events,
             "engine": evaluation.provenance.engine,
             "batchnorm": self.recipe.model.batchnorm,
+            "calibration_images": evaluation.provenance.calibration_images or None,
             "fidelity": self.recipe.fidelity,
             "switches": list(self.recipe.switches()),
             "resolved": self.recipe.resolved_switches(),

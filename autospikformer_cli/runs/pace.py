@@ -34,7 +34,7 @@ MOST_BYTES = 5 * 10**8
 """Memory that a measured step may need. A larger batch is measured in part."""
 
 
-class Pace(NamedTuple):
+class TimePerUnit(NamedTuple):
     """Seconds of a training's step, or of a subnet's measurement on an image. source: how they are known."""
 
     seconds: float
@@ -43,7 +43,7 @@ class Pace(NamedTuple):
 
 def training_pace(
     recipe: Recipe, computes: Computes, threads: int | None, path: Path, say: Say, num_images: int
-) -> Pace:
+) -> TimePerUnit:
     """The pace of the newest run that trained the same shape on the same device, or one that is measured now.
 
     path: of the run that the training would go on with; it comes first. threads: as asked for. Measuring loads torch.
@@ -56,7 +56,7 @@ def training_pace(
     return measured_pace(recipe, computes.set_up(), num_images)
 
 
-def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Path) -> Pace | None:
+def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Path) -> TimePerUnit | None:
     """The pace of a run's training, without validation; None if it has none, or trained something else otherwise."""
     try:
         training = read_training(run)
@@ -71,7 +71,7 @@ def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Pa
     if not same or not history or any(used.get(key) != value for key, value in wanted.items()):
         return None
     seconds = sum(record.seconds for record in history) / sum(record.steps for record in history)
-    return Pace(seconds, f"as {run} took, without validation")
+    return TimePerUnit(seconds, f"as {run} took, without validation")
 
 
 def _steps_of(recipe: Recipe) -> tuple[object, ...]:
@@ -84,7 +84,7 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> Pace:
+def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> TimePerUnit:
     """The pace of a few steps of a new network on random images, measured here. num_images: training images."""
     from autospikformer_cli.runs.training import START
     from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData, make_optimizer
@@ -117,7 +117,7 @@ def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> Pace:
     steps = "1 step" if len(measured) == 1 else f"{len(measured)} steps"
     part = "" if batch == whole else f", {batch} of {whole} images each"
     seconds = sum(measured) / len(measured) * whole / batch
-    return Pace(seconds, f"{steps} of random images measured{part}, without validation")
+    return TimePerUnit(seconds, f"{steps} of random images measured{part}, without validation")
 
 
 def random_images(description: DataDescription, number: int) -> ImageSet:
@@ -135,7 +135,7 @@ def random_images(description: DataDescription, number: int) -> ImageSet:
     return ImageSet(pixels, labels, torch.arange(number), "train", "")
 
 
-def search_pace(run: Path) -> Pace | None:
+def search_pace(run: Path) -> TimePerUnit | None:
     """Seconds of a subnet on an image: in the run's present search, or in another that stored its time."""
     names = search_names(run)
     for name in dict.fromkeys([present_search(run), *reversed(names)] if names else []):
@@ -145,5 +145,5 @@ def search_pace(run: Path) -> Pace | None:
             continue
         timing = search.timing
         if timing is not None and timing.subnets and search.provenance.images:
-            return Pace(timing.seconds / timing.subnets / search.provenance.images, f"as search {name} took")
+            return TimePerUnit(timing.seconds / timing.subnets / search.provenance.images, f"as search {name} took")
     return None

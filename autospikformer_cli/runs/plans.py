@@ -9,7 +9,7 @@ from autospikformer_cli.data.images import num_images
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape, num_taken
 from autospikformer_cli.runs.data_plan import data_plan
-from autospikformer_cli.runs.pace import Pace
+from autospikformer_cli.runs.pace import TimePerUnit
 from autospikformer_cli.runs.selection import recipe_problem
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.algorithm import make_algorithm
@@ -28,7 +28,7 @@ from autospikformer_cli.spiking.memory import (
 def training_plan(
     recipe: Recipe,
     precision: str,
-    pace: Callable[[int], Pace | None] = lambda images: None,
+    pace: Callable[[int], TimePerUnit | None] = lambda images: None,
     say: Say = SILENT,
 ) -> dict[str, Any]:
     """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds.
@@ -60,7 +60,7 @@ def training_plan(
 
 
 def search_plan(
-    recipe: Recipe, precision: str, engine: str, pace: Pace | None = None, say: Say = SILENT
+    recipe: Recipe, precision: str, engine: str, pace: TimePerUnit | None = None, say: Say = SILENT
 ) -> dict[str, Any]:
     """Sizes of a search: classes, images, subnets, parameters, evaluations, bytes, seconds.
 
@@ -102,7 +102,7 @@ def search_plan(
     }
 
 
-def _time(units: int, pace: Pace | None, unknown: str) -> dict[str, object]:
+def _time(units: int, pace: TimePerUnit | None, unknown: str) -> dict[str, object]:
     if pace is None:
         return {"seconds": None, "seconds_from": unknown}
     return {"seconds": units * pace.seconds, "seconds_from": pace.source}

@@ -473,7 +473,7 @@ def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, traine
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
     population = load_population(trained)
     text, comment = population.recipe_toml.split("\n# plugin ")
-    assert comment == "objectives.latency: aspk-latency 1.5\n"
+    assert comment.startswith("objectives.latency: aspk-latency 1.5\n# images: classes 10, ")
     save_population(trained, replace(population, recipe_toml=text, objectives=()))
     site.lose("objectives", "gone")
     (unknown,) = site.document("report")["provenance"]["unknown"]

@@ -14,6 +14,7 @@ from scipy.stats import kendalltau
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.sections import KnownImages
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import SearchTiming, load_population, read_search, save_population
 from autospikformer_cli.store.searches import search_names
@@ -99,7 +100,7 @@ def test_the_store_knows_how_it_was_measured(searched_once: Once) -> None:
     assert (provenance.calibration_images, provenance.batchnorm, provenance.fidelity) == (32, "recalibrate", "sound")
     assert provenance.weights_hash == weights_hash(load_weights(run))
     assert (provenance.precision, provenance.device) == ("float32", "cpu")
-    assert population.recipe_toml == recipe.to_toml()
+    assert population.recipe_toml == recipe.with_images(KnownImages(10, 1, 8)).to_toml()
     assert population.state["finished"] is True
     assert all(candidate.measurement.images == 60 for candidate in population.candidates)
 

@@ -11,7 +11,7 @@ from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.data_plan import data_plan
-from autospikformer_cli.runs.pace import Pace, measured_pace, random_images
+from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
 from autospikformer_cli.runs.plans import search_plan, training_plan
 
 
@@ -78,13 +78,13 @@ def test_time_is_that_of_all_steps() -> None:
     def plan(epochs: int) -> dict[str, Any]:
         overrides = [f"train.epochs={epochs}", "train.warmup_epochs=0", "train.cooldown_epochs=0"]
         return training_plan(
-            load_recipe("quickstart", overrides), "float32", lambda images: Pace(images / 1079, "told")
+            load_recipe("quickstart", overrides), "float32", lambda images: TimePerUnit(images / 1079, "told")
         )
 
     assert (plan(1)["seconds"], plan(6)["seconds"]) == (17.0, 6 * 17.0)
     assert plan(6)["seconds_from"] == "told"
     assert training_plan(load_recipe("quickstart"), "float32")["seconds"] is None
-    searched = search_plan(load_recipe("quickstart"), "float32", "dense", Pace(0.5, "told"))
+    searched = search_plan(load_recipe("quickstart"), "float32", "dense", TimePerUnit(0.5, "told"))
     assert searched["seconds"] == 0.5 * 320 * 359
 
 
