@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.rows import candidate_row
+from autospikformer_cli.report.rows import WIN, candidate_row
 from autospikformer_cli.report.tables import CandidateTable, plain_table
 from autospikformer_cli.runs.comparing.comparison import SearchComparison
 from autospikformer_cli.runs.comparing.contrasts import Contrast
@@ -131,10 +131,10 @@ def _fitness_tables(comparison: SearchComparison) -> Iterator[Group]:
             cells = []
             for alpha, top in zip(shown, tops, strict=True):
                 best = search.best_fitness(alpha)
-                text = f"{_number(best)} {_number(search.mean_fitness(alpha))}"
-                cells.append(Text(text, style="bold" if best == top and best is not None else ""))
+                mark = f" {WIN}" if best is not None and best == top else "  "
+                cells.append(Text(f"{_number(best)} {_number(search.mean_fitness(alpha))}{mark}"))
             table.add_row(str(number), Text(comparison.title_of(search)), *cells)
-        yield _titled("F_AEB of the best, and the mean, under each alpha", table, "bold: the best under this alpha")
+        yield _titled("F_AEB of the best, and the mean, under each alpha", table, f"{WIN} the best under this alpha")
 
 
 def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:

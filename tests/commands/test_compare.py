@@ -187,7 +187,14 @@ def test_other_alphas_are_scored_by_each(aspk: Aspk, searched: Path) -> None:
         assert [scored["alpha"] for scored in each["fitness"]] == [0.2, 0.5]
     (contrast,) = document["differences"]
     assert [each["measure"] for each in contrast["measures"]] == ["hypervolume", "coverage of the other's front"]
-    assert "F_AEB of the best, and the mean, under each alpha" in aspk("compare").stdout
+    lines = aspk("compare").stdout.splitlines()
+    place = lines.index("F_AEB of the best, and the mean, under each alpha")
+    rows = [line.split() for line in lines[place : place + 6] if line.startswith(("1 ", "2 "))]
+    for row, each in zip(rows, document["searches"], strict=True):
+        numbers = [float(cell) for cell in row[2:] if cell != "+"]
+        expected = [scored[key] for scored in each["fitness"] for key in ("best", "mean")]
+        assert numbers == [pytest.approx(value, abs=5e-5) for value in expected]
+    assert sum(row.count("+") for row in rows) >= 2, "the best under each alpha"
     one = aspk("compare", "--alpha", "0.2", "--json").document
     assert [each["alpha"] for each in one["searches"]] == [0.2, 0.2]
 
