@@ -44,6 +44,20 @@ def complete_search(ctx: typer.Context) -> Offers:
         return []
 
 
+def complete_run_or_search(incomplete: str) -> Offers:
+    """The runs; after a run and a colon, its searches."""
+    from autospikformer_cli.store.runs import named_run
+    from autospikformer_cli.store.searches import search_names
+
+    run, colon, _ = incomplete.rpartition(":")
+    if not colon:
+        return complete_run(incomplete)
+    try:
+        return [f"{run}:{name}" for name in search_names(named_run(run))]
+    except OSError:
+        return []
+
+
 def complete_recipe(incomplete: str) -> Offers:
     """The recipes that come with aspk, with what they are, and files of the user's own."""
     from autospikformer_cli.recipe.shipped import recipe_summary, shipped_recipes

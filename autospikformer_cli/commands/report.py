@@ -8,6 +8,7 @@ import typer
 
 from autospikformer_cli.cli.options import (
     AlphaOption,
+    BestOption,
     ConventionOption,
     ProfileOption,
     RunOption,
@@ -24,6 +25,7 @@ TOP = 10
 def report(
     session: Session,
     alpha: AlphaOption = None,
+    best: BestOption = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -60,7 +62,7 @@ def report(
     from autospikformer_cli.report.search_report import search_report
 
     if alpha_sweep:
-        _require_no_other_choice(alpha, top, overrides)
+        _require_no_other_choice(alpha, best, top, overrides)
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     given = overrides_of(overrides, by_key)
     if alpha_sweep:
@@ -68,13 +70,13 @@ def report(
         session.console.print(alpha_sweep_report(sweep, verbose))
         session.emit(sweep.to_document())
         return
-    results = read_results(run, given, search=search)
+    results = read_results(run, given, search=search, best=best)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
     session.console.print(search_report(results, paper, top or TOP, verbose))
     session.emit(results.to_document())
 
 
-def _require_no_other_choice(alpha: float | None, top: int | None, overrides: list[str]) -> None:
+def _require_no_other_choice(alpha: float | None, best: int | None, top: int | None, overrides: list[str]) -> None:
     """Raises UserError for what a sweep of alpha would drop."""
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe.load import named_keys
@@ -82,5 +84,7 @@ def _require_no_other_choice(alpha: float | None, top: int | None, overrides: li
     if alpha is not None or "search.alpha" in named_keys(overrides):
         option = "--alpha" if alpha is not None else "--set search.alpha"
         raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
+    if best is not None:
+        raise UserError("a sweep is of all candidates", "--best", "leave out --best or --alpha-sweep")
     if top is not None:
         raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.hypervolume import Reference, hypervolume, reference_of, shares_by_generation
 from autospikformer_cli.search.problem import Problem
-from autospikformer_cli.search.sorting import constrained_fronts, crowding, dominates, fronts
+from autospikformer_cli.search.sorting import (
+    constrained_fronts,
+    coverage,
+    crowding,
+    dominates,
+    fronts,
+    non_dominated,
+)
 from autospikformer_cli.space import SearchSpace
 
 with warnings.catch_warnings():
@@ -36,6 +43,24 @@ POINTS = points_of(2) | points_of(3)
 def test_fronts_are_pymoos(points: Points) -> None:
     expected = NonDominatedSorting().do(np.array(points))
     assert fronts(points) == [sorted(map(int, front)) for front in expected]
+
+
+@given(POINTS)
+def test_what_nothing_dominates_is_the_first_front(points: Points) -> None:
+    assert non_dominated(points) == fronts(points)[0]
+
+
+@given(points_of(2), points_of(2))
+def test_coverage_by_its_definition(first: Points, second: Points) -> None:
+    """Each point of the second for itself: nobody in the first may be worse in any objective."""
+    covered = [b for b in second if any(dominates(a, b) or tuple(a) == tuple(b) for a in first)]
+    assert coverage(first, second) == len(covered) / len(second)
+
+
+def test_coverage_counts_equal_points_both_ways() -> None:
+    here, there = [(1.0, 4.0), (2.0, 2.0)], [(1.0, 4.0), (3.0, 1.0)]
+    assert (coverage(here, there), coverage(there, here)) == (0.5, 0.5)
+    assert (coverage(here, here), coverage([], here), coverage(here, [])) == (1.0, 0.0, None)
 
 
 @given(POINTS)
