@@ -63,8 +63,8 @@ class Redundancy:
 def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channels: int) -> Redundancy:
     """Of the first n of the run's sample images. The similarity of all pairs of channels is stored in the run.
 
-    channels: how many of the most and of the least redundant, at most. images: None for SIMILARITY_IMAGES, or all if there
-    are fewer. Raises UserError.
+    channels: how many of the most and of the least redundant, at most. images: None for SIMILARITY_IMAGES, or all if
+    there are fewer. Raises UserError.
     """
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")

@@ -53,7 +53,7 @@ def _draw(subject: FigureSubject, courses: list[Course], label: str) -> Figure:
     axes.set_ylabel(label)
     axes.set_xlim(left=0)
     style.light_grid(axes)
-    style.legend_above(figure, axes, columns=2 if subject.is_wide else 1)
+    style.legend_above(figure, style.labelled(axes), columns=2 if subject.is_wide else 1)
     return figure
 
 

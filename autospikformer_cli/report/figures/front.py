@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACCURACY_LABEL = "Top-1 accuracy (%)"
+ITS_FRONT = "its front"
 
 
 def draw_front(subject: FigureSubject) -> Figure:
@@ -38,7 +39,11 @@ def draw_front(subject: FigureSubject) -> Figure:
         draw_baseline(axes, baseline, unit)
         if subject.intervals:
             _intervals(axes, [baseline], unit, style.VERMILLION)
-    style.legend_above(figure, axes)
+    handles = style.labelled(axes)
+    if len(searches) > 1:  # a column of searches, and next to it one of their fronts
+        fronts = [handle for handle in handles if str(handle.get_label()).startswith(ITS_FRONT)]
+        handles = [*(handle for handle in handles if handle not in fronts), *fronts]
+    style.legend_above(figure, handles)
     return figure
 
 
@@ -101,7 +106,7 @@ def _cloud(axes: Axes, subject: FigureSubject, results: SearchResults, number: i
     front = front_of(chosen)
     axes.plot(
         *coordinates(front, unit), color=colour, marker=mark, markeredgecolor="black", markeredgewidth=0.6,
-        linestyle=style.DASHES[number], label=f"its front, {len(front)}", zorder=4,
+        linestyle=style.DASHES[number], label=f"{ITS_FRONT}: {len(front)}", zorder=4,
     )  # fmt: skip
     if subject.intervals:
         _intervals(axes, front, unit, colour)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 GENE_NAMES = {
     "depth": "Depth (blocks)", "mlp_ratio": "MLP ratio", "num_heads": "Heads", "threshold": "Threshold",
-    "tau": "Tau (time steps)", "time_step": "Time steps T", "embed_dim": "Dimension (channels)",
+    "tau": "Tau (time steps)", "time_step": "Time steps T", "embed_dim": "Dimension",
 }  # fmt: skip
 MOST_LABELS = 8
 """Values of a gene that have a label each; of more, every second or third has one."""
@@ -35,7 +35,7 @@ def draw_genes(subject: FigureSubject) -> Figure:
     generations, winners = _best_by_generation(subject, best)
     columns = 4 if subject.is_wide else 2
     rows = -(-len(choices) // columns)
-    figure = style.blank_figure(subject.width_mm, 8.0 + 35.0 * rows)
+    figure = style.blank_figure(subject.width_mm, 19.0 + 31.0 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False).flat)
     shares = {
         gene: np.array([gene_shares(gene, values, subnets) for subnets in winners]).T
@@ -46,7 +46,7 @@ def draw_genes(subject: FigureSubject) -> Figure:
         mesh = _panel(axes, gene, values, 100.0 * shares[gene], generations)
     for axes in panels[len(choices) :]:
         axes.remove()
-    style.colour_bar(figure, mesh, list(panels[: len(choices)]), f"Share of the best {best} so far (%)")
+    style.colour_bar(figure, mesh, list(panels[: len(choices)]), f"Share of the best {best} so far (%)", "top")
     figure.supxlabel("Generation", fontsize=style.TEXT_PT)
     return figure
 

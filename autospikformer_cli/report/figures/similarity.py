@@ -13,6 +13,7 @@ from autospikformer_cli.store.similarity import load_similarity
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 CHANNELS = 20
 """Most similar channels, and as many of the least similar ones (paper, Section 3)."""
@@ -38,7 +39,7 @@ def draw_similarity(subject: FigureSubject) -> Figure:
     grid = matrix[np.ix_(channels, channels)]
     mesh = style.share_map(axes, grid, 1.0, min(0.0, float(grid.min())))
     axes.set_aspect("equal")
-    _strips(axes, channels, most)
+    groups = _strips(axes, channels, most)
     points = side * 72.0 / style.MM_PER_INCH / len(channels)
     every = max(1, int(-(-LABEL_PT // points)))
     marked = range(0, len(channels), every)
@@ -49,12 +50,12 @@ def draw_similarity(subject: FigureSubject) -> Figure:
     axes.set_xlabel("Channel")
     axes.set_ylabel("Channel")
     style.colour_bar(figure, mesh, axes, "Structural similarity (SSIM)")
-    style.legend_above(figure, axes)
+    style.legend_above(figure, groups)
     return figure
 
 
-def _strips(axes: Axes, channels: list[int], most: set[int]) -> None:
-    """A dark or a light square at each channel, over the map and to its right."""
+def _strips(axes: Axes, channels: list[int], most: set[int]) -> list[Patch]:
+    """A dark or a light square at each channel, over the map and to its right. Returns what the colours mean."""
     from matplotlib.patches import Patch, Rectangle
 
     wide = len(channels) / 40
@@ -64,5 +65,5 @@ def _strips(axes: Axes, channels: list[int], most: set[int]) -> None:
             axes.add_patch(Rectangle(corner, *size, facecolor=colour, linewidth=0, clip_on=False))
     axes.set_xlim(0, len(channels) + 1.6 * wide)
     axes.set_ylim(len(channels), -1.6 * wide)
-    for name, colour in ((f"{len(most)} most similar", style.BLACK), ("least similar", style.ORANGE)):
-        axes.add_patch(Patch(facecolor=colour, label=name, visible=False))
+    groups = {"most similar": style.BLACK, "least similar": style.ORANGE}
+    return [Patch(facecolor=colour, label=f"{len(channels) // 2} {name}") for name, colour in groups.items()]

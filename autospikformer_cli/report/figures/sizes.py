@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.report.figures import style
-from autospikformer_cli.report.figures.front import coordinates, front_of, plane
+from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, front_of, plane
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.family import FamilyMember, spikformer_family
 from autospikformer_cli.search.fitness import Scored
@@ -30,15 +30,20 @@ def draw_sizes(subject: FigureSubject) -> Figure:
     most = max(_params(each) for each in (*(point for cloud in clouds for point in cloud), *family.values()))
     for number, (cloud, results) in enumerate(zip(clouds, subject.compared, strict=True)):
         colour = style.SERIES[number]
+        largest_first = sorted(cloud, key=_params, reverse=True)
         axes.scatter(
-            *coordinates(cloud, unit), s=_areas(cloud, most), facecolor=colour, edgecolor="white", linewidths=0.4,
-            alpha=0.5, label=results.population.name, rasterized=len(cloud) > style.MOST_VECTORS,
+            *coordinates(largest_first, unit), s=_areas(largest_first, most), facecolor=(colour, 0.2),
+            edgecolor=colour, linewidths=0.4, label=results.population.name,
+            rasterized=len(cloud) > style.MOST_VECTORS,
         )  # fmt: skip
-        axes.plot(*coordinates(front_of(cloud), unit), color=colour, linestyle=style.DASHES[number], label="its front")
+        axes.plot(
+            *coordinates(front_of(cloud), unit), color=style.BLACK, linewidth=0.9, linestyle=style.DASHES[number],
+            label=ITS_FRONT, zorder=4,
+        )  # fmt: skip
     _draw_family(axes, family, most, unit)
     _scale(axes, most, min(map(_params, (*(p for cloud in clouds for p in cloud), *family.values()))))
     axes.margins(0.09)
-    style.legend_above(figure, axes)
+    style.legend_above(figure, style.labelled(axes))
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -100,10 +101,14 @@ def light_grid(axes: Axes, which: Literal["both", "x", "y"] = "both") -> None:
     axes.set_axisbelow(True)
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
-    """A legend over the axes, where it hides no data."""
-    handles, _ = axes.get_legend_handles_labels()
+def legend_above(figure: Figure, handles: Sequence[Artist], columns: int = 2) -> None:
+    """A legend over the axes, where it hides no data. It is filled column by column."""
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+
+
+def labelled(axes: Axes) -> list[Artist]:
+    """What was drawn with a label, for a legend."""
+    return list(axes.get_legend_handles_labels()[0])
 
 
 def letter_colour(share: float) -> str:
@@ -128,9 +133,9 @@ def share_map(
     return mesh
 
 
-def colour_bar(figure: Figure, mesh: Any, axes: Any, label: str) -> None:
-    """The scale of a heat map, next to it."""
-    bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=30)
+def colour_bar(figure: Figure, mesh: Any, axes: Any, label: str, location: Literal["right", "top"] = "right") -> None:
+    """The scale of heat maps, next to them or over them."""
+    bar = figure.colorbar(mesh, ax=axes, location=location, fraction=0.05, pad=0.02, aspect=30)
     bar.set_label(label)
     bar.outline.set_visible(False)
 

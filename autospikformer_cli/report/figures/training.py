@@ -38,6 +38,7 @@ def draw_training(subject: FigureSubject) -> Figure:
     _rates(axes[1], recipe, history)
     if measured:
         _accuracies(axes[2], history)
+        style.legend_above(figure, style.labelled(axes[2]), 2 if subject.is_wide else 1)
     for panel in axes:
         style.light_grid(panel)
     for panel in axes if subject.is_wide else axes[-1:]:
@@ -47,8 +48,8 @@ def draw_training(subject: FigureSubject) -> Figure:
 
 
 def _loss(axes: Axes, history: tuple[EpochRecord, ...]) -> None:
-    axes.plot([record.epoch for record in history], [record.loss for record in history], color=style.BLUE, marker=".")
-    axes.set_ylabel("Loss (mean of the epoch)")
+    axes.plot([record.epoch for record in history], [record.loss for record in history], color=style.BLACK, marker=".")
+    axes.set_ylabel("Training loss")
 
 
 def _rates(axes: Axes, recipe: Recipe, history: tuple[EpochRecord, ...]) -> None:
@@ -56,7 +57,7 @@ def _rates(axes: Axes, recipe: Recipe, history: tuple[EpochRecord, ...]) -> None
     steps, epochs = history[0].steps, history[-1].epoch
     every = max(1, steps * epochs // MOST_RATES)
     at = [step / steps for step in range(0, steps * epochs, every)]
-    axes.plot(at, [learning_rate(recipe.train, epoch) for epoch in at], color=style.BLUE)
+    axes.plot(at, [learning_rate(recipe.train, epoch) for epoch in at], color=style.BLACK)
     axes.set_ylabel("Learning rate")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=False)
 
@@ -64,13 +65,13 @@ def _rates(axes: Axes, recipe: Recipe, history: tuple[EpochRecord, ...]) -> None
 def _accuracies(axes: Axes, history: tuple[EpochRecord, ...]) -> None:
     known = [record for record in history if record.val_top1_largest is not None]
     epochs = [record.epoch for record in known]
-    largest = [record.val_top1_largest for record in known]
-    smallest = [record.val_top1_smallest for record in known]
-    lines: list[tuple[str, list[float | None]]] = [("largest subnet", largest), ("smallest subnet", smallest)]
-    for number, (name, values) in enumerate(lines):
+    lines = {
+        "Largest subnet, validation": [record.val_top1_largest for record in known],
+        "Smallest subnet, validation": [record.val_top1_smallest for record in known],
+    }
+    for number, (name, values) in enumerate(lines.items()):
         axes.plot(
             epochs, values, label=name, color=style.SERIES[number], linestyle=style.DASHES[number],  # type: ignore[arg-type]
             marker=style.MARKERS[number], markersize=2.5,
         )  # fmt: skip
-    axes.set_ylabel(f"Validation {ACCURACY_LABEL.lower()}")
-    axes.legend(loc="lower right")
+    axes.set_ylabel(ACCURACY_LABEL)
