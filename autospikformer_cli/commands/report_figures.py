@@ -73,9 +73,12 @@ class FigureWish:
             done = write_figure(wish, self.figure, self.to)
         else:
             done = write_all_figures(wish, self.figures or Path())
-        for each in done.written:
-            files = ", ".join(map(str, each.files))
-            session.console.print(f"{each.name}: {files}, {each.width_mm:g} x {each.height_mm:g} mm", markup=False)
-        for name, error in done.missing.items():
-            session.console.print(f"no {name}: {error.what}{f'; {error.fix}' if error.fix else ''}", markup=False)
+        lines = [
+            f"{each.name}: {', '.join(map(str, each.files))}, {each.width_mm:g} x {each.height_mm:g} mm"
+            for each in done.written
+        ]
+        lines += [
+            f"no {name}: {'; '.join(filter(None, (error.what, error.fix)))}" for name, error in done.missing.items()
+        ]
+        session.console.print("\n".join(lines), markup=False, soft_wrap=True)
         session.emit(done.to_document())

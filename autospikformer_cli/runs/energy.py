@@ -70,7 +70,8 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
 def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tuple[str, tuple[float, ...]], ...]:
     """The firing rates of a run's subnet by layer and time step, as a search measured them. Nothing is measured.
 
-    search: the one whose best is meant, by default the present one. Raises UserError if no search measured the subnet.
+    Layers have the names of energy tables. search: the one whose best is meant, by default the present one. Raises
+    UserError if no search measured the subnet.
     """
     recipe = stored_recipe(path, (), search=search)
     chosen = select(subnet, recipe, path, search)
@@ -81,7 +82,8 @@ def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tu
         raise UserError(f"no search has measured {subnet}", "--subnet", fix)
     if not measured.spikes:
         raise UserError("an ANN has no firing rates", str(path), "choose a run of a spiking network")
-    return measured.step_rates
+    rates = dict(measured.step_rates)
+    return tuple((layer.operation, rates[layer.layer]) for layer in measured.spikes)
 
 
 def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str] | None:

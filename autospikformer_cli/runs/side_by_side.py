@@ -137,12 +137,12 @@ class CourseBand:
 
     @property
     def label(self) -> str:
-        """The search's name; of several, without the seed and with their number."""
+        """The search's name; of several, without the seed, and what is drawn of them."""
         name = self.courses[0].search
         if len(self.courses) == 1:
             return name
         seed = f"-seed{self.courses[0].recipe.seed}"
-        return f"{name.replace(seed, '')}, {len(self.courses)} seeds"
+        return f"{name.replace(seed, '')}, median and range of {len(self.courses)} seeds"
 
     def over_seeds(self, function: Callable[[Sequence[float]], float]) -> list[tuple[int, float]]:
         """The number of evaluations, and a function of all courses' values there; from where all have one."""

@@ -27,18 +27,20 @@ MOST_LINES = 8
 def draw_hypervolume(subject: FigureSubject) -> Figure:
     """The share of the box that is dominated, after each evaluation."""
     subject.require_candidates()
-    return _draw(subject, hypervolume_courses(subject.searches), "Hypervolume (share of the box)")
+    return _draw(subject, hypervolume_courses(subject.searches), "Hypervolume\n(share of the box)")
 
 
 def draw_fitness(subject: FigureSubject) -> Figure:
     """The best F_AEB, or the mean of the best N, after each evaluation."""
     subject.require_candidates()
     best, alpha = subject.best or 1, subject.results.recipe.search.alpha
-    what = "Best fitness" if best == 1 else f"Mean fitness of the best {best}"
-    return _draw(subject, fitness_courses(subject.searches, best), f"{what} (F_AEB, alpha {alpha:g})")
+    what = "F_AEB of the best" if best == 1 else f"Mean F_AEB of the best {best}"
+    return _draw(subject, fitness_courses(subject.searches, best), f"{what}\n(alpha {alpha:g})")
 
 
 def _draw(subject: FigureSubject, courses: list[Course], label: str) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     bands = [band for band in bands_over_seeds(courses) if band.over_seeds(median)]
     if not bands:
         raise UserError(f"{subject.results.title} has too few candidates", "--best", "write a smaller N")
@@ -52,6 +54,7 @@ def _draw(subject: FigureSubject, courses: list[Course], label: str) -> Figure:
     axes.set_xlabel("Evaluations (subnets)")
     axes.set_ylabel(label)
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.light_grid(axes)
     style.legend_above(figure, style.labelled(axes), columns=2 if subject.is_wide else 1)
     return figure

@@ -14,6 +14,7 @@ from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.units import EnergyUnit, energy_unit
+from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +40,7 @@ def draw_front(subject: FigureSubject) -> Figure:
         draw_baseline(axes, baseline, unit)
         if subject.intervals:
             _intervals(axes, [baseline], unit, style.VERMILLION)
+    keep_below_100(axes)
     handles = style.labelled(axes)
     if len(searches) > 1:  # a column of searches, and next to it one of their fronts
         fronts = [handle for handle in handles if str(handle.get_label()).startswith(ITS_FRONT)]
@@ -58,6 +60,13 @@ def plane(axes: Axes, subject: FigureSubject) -> EnergyUnit:
     axes.set_ylabel(ACCURACY_LABEL)
     style.light_grid(axes)
     return unit
+
+
+def keep_below_100(axes: Axes) -> None:
+    """No tick at an accuracy that cannot be, if the margin over the points would have one."""
+    bottom, top = axes.get_ylim()
+    if top > 100.0:
+        axes.set_ylim(bottom, 100.0 + 0.03 * (100.0 - bottom))
 
 
 def front_of(candidates: Sequence[Scored]) -> list[Scored]:
@@ -80,10 +89,11 @@ def draw_baseline(axes: Axes, baseline: Scored, unit: EnergyUnit) -> None:
 
 def _one(axes: Axes, subject: FigureSubject, unit: EnergyUnit) -> None:
     chosen = subject.chosen(subject.results)
+    if not chosen:
+        return
     results = different(chosen)
     accurate = [alike.best for alike in top_accuracy(results, limit=len(results))]
-    which = "All" if subject.best is None else "Best"
-    named = f"{which} {len(chosen):,} candidates"
+    named = f"{'' if subject.best is None else 'Best '}{counted(len(chosen), 'candidate')}"
     dense = len(chosen) > style.MOST_VECTORS
     axes.scatter(*coordinates(chosen, unit), s=12, color=style.BACKGROUND, linewidths=0, label=named, rasterized=dense)
     axes.scatter(
@@ -99,6 +109,8 @@ def _one(axes: Axes, subject: FigureSubject, unit: EnergyUnit) -> None:
 def _cloud(axes: Axes, subject: FigureSubject, results: SearchResults, number: int, unit: EnergyUnit) -> None:
     """The candidates of one of two searches, and its front."""
     chosen, colour, mark = subject.chosen(results), style.SERIES[number], style.MARKERS[number]
+    if not chosen:
+        return
     axes.scatter(
         *coordinates(chosen, unit), s=10, color=colour, alpha=0.45, marker=mark, linewidths=0,
         label=results.population.name, rasterized=len(chosen) > style.MOST_VECTORS,

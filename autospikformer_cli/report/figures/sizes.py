@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.report.figures import style
-from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, front_of, plane
+from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, front_of, keep_below_100, plane
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.family import FamilyMember, spikformer_family
 from autospikformer_cli.search.fitness import Scored
@@ -27,8 +27,11 @@ def draw_sizes(subject: FigureSubject) -> Figure:
     unit = plane(axes, subject)
     family = _measured_family(subject)
     clouds = [subject.chosen(results) for results in subject.compared]
-    most = max(_params(each) for each in (*(point for cloud in clouds for point in cloud), *family.values()))
+    params = [_params(each) for each in (*(point for cloud in clouds for point in cloud), *family.values())]
+    most = max(params)
     for number, (cloud, results) in enumerate(zip(clouds, subject.compared, strict=True)):
+        if not cloud:
+            continue
         colour = style.SERIES[number]
         largest_first = sorted(cloud, key=_params, reverse=True)
         axes.scatter(
@@ -41,8 +44,9 @@ def draw_sizes(subject: FigureSubject) -> Figure:
             label=ITS_FRONT, zorder=4,
         )  # fmt: skip
     _draw_family(axes, family, most, unit)
-    _scale(axes, most, min(map(_params, (*(p for cloud in clouds for p in cloud), *family.values()))))
+    _scale(axes, min(params), most)
     axes.margins(0.09)
+    keep_below_100(axes)
     style.legend_above(figure, style.labelled(axes))
     return figure
 
@@ -81,7 +85,7 @@ def _draw_family(axes: Axes, family: dict[str, Scored], most: float, unit: Energ
         )  # fmt: skip
 
 
-def _scale(axes: Axes, most: float, least: float) -> None:
+def _scale(axes: Axes, least: float, most: float) -> None:
     """Entries of the legend that say what a circle's area means."""
     for params in dict.fromkeys((least, most)):
         area = LARGEST_PT2 * params / most

@@ -15,6 +15,8 @@ from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.side_by_side import read_next_to, results_alike
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.fitness import Scored
+from autospikformer_cli.store.searches import search_names
+from autospikformer_cli.wording import choice_near
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class FigureSubject:
         """That search, and the one to draw it against, if there is one. Raises UserError as `results`."""
         if self.against is None:
             return [self.results]
+        if self.against not in search_names(self.path):
+            what = f"{self.path} has no search {self.against}"
+            raise UserError(what, "--against", choice_near(self.against, search_names(self.path)))
         other = read_next_to(self.results, self.against, self.say)
         if other.population.name == self.results.population.name:
             what = f"{self.against} is the search that it would be drawn against"
