@@ -37,7 +37,7 @@ DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "^", "s", "D")
 SHARES = "viridis"
 """The colour scale of heat maps. It grows lighter from end to end, so it can be read in grey."""
-DARK = 0.6
+DARK = 0.43
 """Up to this share of SHARES, letters are white."""
 MOST_VECTORS = 2000
 """Of more points, an SVG or PDF has one embedded image: a viewer would take seconds for so many shapes."""
