@@ -43,7 +43,7 @@ def bar_chart(path: Path, title: str, layers: Sequence[LayerEnergy]) -> None:
         unit = energy_unit(layer.energy_j for layer in layers)
         costs = [cost for cost in _COSTS if any(getattr(layer, cost[1]) for layer in layers)] or list(_COSTS[:1])
         parts = _parts(names)
-        colours = dict(zip(dict.fromkeys(parts), style.PARTS, strict=False))
+        colours = dict(zip(dict.fromkeys(parts), style.BAR_COLOURS, strict=False))
         ends = [0.0] * len(layers)
         for _, field, hatch in costs:
             widths = [getattr(layer, field) / unit.joules for layer in layers]
@@ -97,7 +97,7 @@ def _parts(names: Sequence[str]) -> list[str]:
     if is_spikformer(names):
         return [part_of(name) for name in names]
     found = [group.name for group in groups_of(names) for _ in group.places]
-    return found if len(set(found)) <= len(style.PARTS) else [""] * len(names)
+    return found if len(set(found)) <= len(style.BAR_COLOURS) else [""] * len(names)
 
 
 def _bar_text(layer: LayerEnergy, energy: str, total: float) -> str:

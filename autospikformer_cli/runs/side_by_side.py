@@ -20,7 +20,7 @@ from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.wording import shortened
 
-SEED = "seed"
+SEED_KEY = "seed"
 
 
 def read_next_to(results: SearchResults, name: str, say: Say) -> SearchResults:
@@ -155,7 +155,7 @@ def bands_over_seeds(courses: Sequence[Course]) -> list[CourseBand]:
     """The courses, those that differ in nothing but their seeds together, in the order of the first of each."""
     groups: list[list[Course]] = []
     for course in courses:
-        same = (group for group in groups if set(differing_keys(group[0].recipe, course.recipe)) == {SEED})
+        same = (group for group in groups if set(differing_keys(group[0].recipe, course.recipe)) == {SEED_KEY})
         group = next(same, None)
         if group is None:
             groups.append([course])

@@ -62,8 +62,8 @@ def test_the_measures_are_right() -> None:
 TOGETHER = [
     *combinations(style.SERIES, 2),
     (style.BACKGROUND, style.BLUE),
-    (style.BACKGROUND, style.BLACK),
-    (style.BLUE, style.BLACK),
+    (style.BACKGROUND, style.INK),
+    (style.BLUE, style.INK),
     (style.BACKGROUND, style.VERMILLION),
 ]
 """Colours that stand in one picture and must be told apart without names next to them."""
@@ -104,7 +104,7 @@ def test_a_figure_has_its_size_in_every_format(width: float, height: float, tmp_
     with style.styled():
         figure = style.blank_figure(width, height)
         figure.add_subplot().set_xlabel("Energy (µJ)")
-        for suffix in style.SUFFIXES:
+        for suffix in style.PICTURE_SUFFIXES:
             style.save_figure(figure, tmp_path / f"figure{suffix}")
     pixels = struct.unpack(">II", (tmp_path / "figure.png").read_bytes()[16:24])
     assert pixels == pytest.approx((width / 25.4 * 300, height / 25.4 * 300), abs=1)
@@ -119,7 +119,7 @@ def test_a_figure_has_its_size_in_every_format(width: float, height: float, tmp_
 def test_a_file_says_nothing_of_the_time_or_the_program(tmp_path: Path) -> None:
     with style.styled():
         figure = style.blank_figure(85, 60)
-        for suffix in style.SUFFIXES:
+        for suffix in style.PICTURE_SUFFIXES:
             style.save_figure(figure, tmp_path / f"figure{suffix}")
             content = (tmp_path / f"figure{suffix}").read_bytes().lower()
             for word in (b"date", b"creator", b"producer", b"software", b"matplotlib"):

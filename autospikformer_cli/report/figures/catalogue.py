@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A figure: what draws it, and which of OPTIONS act on it.
+    """A figure: what draws it, and which of FIGURE_OPTIONS act on it.
 
     draw: raises UserError if the run has not what the figure needs.
     """
@@ -47,7 +47,7 @@ FIGURES = {
 }
 """By the name that --figure takes."""
 
-OPTIONS = {
+FIGURE_OPTIONS = {
     "search": "--search", "against": "--against", "intervals": "--intervals", "best": "--best", "subnet": "--subnet",
     "scores": "--alpha, --profile, --convention or --set",
 }  # fmt: skip
@@ -103,13 +103,15 @@ def figure_named(name: str) -> FigureKind:
 def require_effect(name: str, given: Mapping[str, object]) -> None:
     """Raises UserError if there is no such figure, or if an option does nothing to it.
 
-    given: fields of OPTIONS, and others; what is not given is None, False or empty.
+    given: fields of FIGURE_OPTIONS, and others; what is not given is None, False or empty.
     """
     takes = figure_named(name).takes
-    idle = next((field for field in OPTIONS if given.get(field) and field not in takes), None)
+    idle = next((field for field in FIGURE_OPTIONS if given.get(field) and field not in takes), None)
     if idle is not None:
         those = ", ".join(each for each, kind in FIGURES.items() if idle in kind.takes)
-        raise UserError(f"it does nothing to the figure {name}", OPTIONS[idle], f"leave it out; it acts on {those}")
+        raise UserError(
+            f"it does nothing to the figure {name}", FIGURE_OPTIONS[idle], f"leave it out; it acts on {those}"
+        )
 
 
 def write_figure(subject: FigureSubject, name: str, path: Path) -> WrittenFigures:

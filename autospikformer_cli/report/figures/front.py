@@ -101,9 +101,9 @@ def _one(axes: Axes, subject: FigureSubject, unit: EnergyUnit) -> None:
         rasterized=dense, zorder=3,
     )  # fmt: skip
     front = front_of(chosen)
-    axes.plot(*coordinates(front, unit), color=style.BLACK, marker="o", mfc="none", label="Pareto front", zorder=4)
+    axes.plot(*coordinates(front, unit), color=style.INK, marker="o", mfc="none", label="Pareto front", zorder=4)
     if subject.intervals:
-        _intervals(axes, front, unit, style.BLACK)
+        _intervals(axes, front, unit, style.INK)
 
 
 def _cloud(axes: Axes, subject: FigureSubject, results: SearchResults, number: int, unit: EnergyUnit) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-CHANNELS = 20
+CHANNELS_SHOWN = 20
 """Most similar channels, and as many of the least similar ones (paper, Section 3)."""
 LABEL_PT = 1.15 * style.SMALL_PT
 """Height of a line of labels."""
@@ -29,7 +29,7 @@ def draw_similarity(subject: FigureSubject) -> Figure:
     import numpy as np
 
     matrix = load_similarity(subject.path).matrix
-    most, least = (set(map(int, group)) for group in most_and_least(matrix, min(CHANNELS, len(matrix) // 2)))
+    most, least = (set(map(int, group)) for group in most_and_least(matrix, min(CHANNELS_SHOWN, len(matrix) // 2)))
     if not most:
         raise UserError("a single channel is similar to no other", str(subject.path))
     channels = sorted(most | least)
@@ -60,10 +60,10 @@ def _strips(axes: Axes, channels: list[int], most: set[int]) -> list[Patch]:
 
     wide = len(channels) / 40
     for place, channel in enumerate(channels):
-        colour = style.BLACK if channel in most else style.ORANGE
+        colour = style.INK if channel in most else style.ORANGE
         for corner, size in (((place, -1.6 * wide), (1, wide)), ((len(channels) + 0.6 * wide, place), (wide, 1))):
             axes.add_patch(Rectangle(corner, *size, facecolor=colour, linewidth=0, clip_on=False))
     axes.set_xlim(0, len(channels) + 1.6 * wide)
     axes.set_ylim(len(channels), -1.6 * wide)
-    groups = {"most similar": style.BLACK, "least similar": style.ORANGE}
+    groups = {"most similar": style.INK, "least similar": style.ORANGE}
     return [Patch(facecolor=colour, label=f"{len(channels) // 2} {name}") for name, colour in groups.items()]

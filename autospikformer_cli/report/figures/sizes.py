@@ -40,7 +40,7 @@ def draw_sizes(subject: FigureSubject) -> Figure:
             rasterized=len(cloud) > style.MOST_VECTORS,
         )  # fmt: skip
         axes.plot(
-            *coordinates(front_of(cloud), unit), color=style.BLACK, linewidth=0.9, linestyle=style.DASHES[number],
+            *coordinates(front_of(cloud), unit), color=style.INK, linewidth=0.9, linestyle=style.DASHES[number],
             label=ITS_FRONT, zorder=4,
         )  # fmt: skip
     _draw_family(axes, family, most, unit)

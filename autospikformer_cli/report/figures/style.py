@@ -25,13 +25,13 @@ TEXT_PT, SMALL_PT = 8.0, 7.0
 """Sizes of text: labels of axes; and ticks, legends and values."""
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-SKY, VERMILLION, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
+SKY, VERMILLION, YELLOW, INK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 """Okabe and Ito's palette, which colour-blind readers can distinguish."""
 BACKGROUND = "#BDBDBD"
 """Of points that only say where the rest is."""
-PARTS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
+BAR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 """Of bars, which have their names next to them."""
-SERIES = (BLUE, ORANGE, BLACK)
+SERIES = (BLUE, ORANGE, INK)
 """Of lines and clouds in one picture. Their lightness differs, so they can be told apart in grey."""
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "^", "s", "D")
@@ -42,7 +42,7 @@ DARK = 0.43
 MOST_VECTORS = 2000
 """Of more points, an SVG or PDF has one embedded image: a viewer would take seconds for so many shapes."""
 
-SUFFIXES = (".png", ".svg", ".pdf")
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 300
 _MOST_PIXELS = 60_000
 """The longest side of a picture. Matplotlib draws fewer than 2^16 pixels."""
@@ -151,10 +151,10 @@ def require_pictures(*paths: Path | None) -> None:
 
 def require_picture(path: Path) -> None:
     """Raises UserError for a path that cannot hold a picture."""
-    if path.suffix.lower() not in SUFFIXES:
-        known = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        known = f"{', '.join(PICTURE_SUFFIXES[:-1])} or {PICTURE_SUFFIXES[-1]}"
         what = f"a picture is written as {known}, not as {path.suffix or 'a file without a suffix'}"
-        written = [str(path.with_suffix(suffix)) for suffix in SUFFIXES]
+        written = [str(path.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
         raise UserError(what, str(path), f"write {', '.join(written[:-1])} or {written[-1]}")
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}", str(path), f"make it first: mkdir -p {path.parent}")

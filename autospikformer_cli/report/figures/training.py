@@ -48,7 +48,7 @@ def draw_training(subject: FigureSubject) -> Figure:
 
 
 def _loss(axes: Axes, history: tuple[EpochRecord, ...]) -> None:
-    axes.plot([record.epoch for record in history], [record.loss for record in history], color=style.BLACK, marker=".")
+    axes.plot([record.epoch for record in history], [record.loss for record in history], color=style.INK, marker=".")
     axes.set_ylabel("Training loss")
 
 
@@ -57,7 +57,7 @@ def _rates(axes: Axes, recipe: Recipe, history: tuple[EpochRecord, ...]) -> None
     steps, epochs = history[0].steps, history[-1].epoch
     every = max(1, steps * epochs // MOST_RATES)
     at = [step / steps for step in range(0, steps * epochs, every)]
-    axes.plot(at, [learning_rate(recipe.train, epoch) for epoch in at], color=style.BLACK)
+    axes.plot(at, [learning_rate(recipe.train, epoch) for epoch in at], color=style.INK)
     axes.set_ylabel("Learning rate")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=False)
 
