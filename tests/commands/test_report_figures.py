@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.analysis.redundancy import most_and_least
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.report.figures import style
 from autospikformer_cli.report.figures.catalogue import FIGURES
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.store.population import load_population, save_population
 from autospikformer_cli.store.similarity import load_similarity
-from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.store.supernet import Origin, load_checkpoint, read_training, save_checkpoint
 from autospikformer_cli.training.schedule import learning_rate
 
 if TYPE_CHECKING:
@@ -245,6 +246,20 @@ def test_training_has_the_stored_history_and_the_recipe_s_rate(trained: Path) ->
     assert accuracy.get_xlabel() == "Epoch"
 
 
+def test_a_training_without_validation_or_epochs(trained: Path) -> None:
+    stored = load_checkpoint(trained)
+    unseen = [replace(each, val_top1_largest=None, val_top1_smallest=None) for each in stored.state.history]
+    save_checkpoint(trained, replace(stored, state=replace(stored.state, history=tuple(unseen))))
+    assert [axes.get_ylabel() for axes in drawn(trained, "training").axes] == ["Training loss", "Learning rate"]
+    save_checkpoint(trained, replace(stored, state=replace(stored.state, history=())))
+    with pytest.raises(UserError, match="no epoch is finished yet"):
+        drawn(trained, "training")
+    imported = replace(stored, state=replace(stored.state, history=()), origin=Origin("x.pth", "0", ()))
+    save_checkpoint(trained, imported)
+    with pytest.raises(UserError, match="its weights were imported"):
+        drawn(trained, "training")
+
+
 def test_similarity_is_what_analyze_channels_stored(aspk: Aspk, trained: Path) -> None:
     refused = aspk("report", "--figure", "similarity", "--to", "s.svg")
     assert refused.exit_code == 2
@@ -317,6 +332,17 @@ def test_a_figure_has_the_same_bytes_every_time(aspk: Aspk, searched: Path, suff
         assert first.read_bytes() == second.read_bytes(), name
 
 
+def laid_out(run: Path, name: str, **wishes: Any) -> tuple[float, float, float, float]:
+    """How far what is drawn stays from the left, lower, right and upper edge of a figure, in mm."""
+    figure = drawn(run, name, **wishes)
+    with style.styled():
+        figure.savefig(Path("laid-out.png"))
+        box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    left, low, right, high = (25.4 * float(side) for side in (box.x0, box.y0, width - box.x1, height - box.y1))
+    return left, low, right, high
+
+
 @pytest.mark.parametrize("width", ["single", "double"])
 def test_all_text_has_7_to_9_points_and_stays_inside(aspk: Aspk, twice_searched: Path, width: str) -> None:
     assert aspk("analyze", "channels", "--images", "4").exit_code == 0
@@ -325,17 +351,21 @@ def test_all_text_has_7_to_9_points_and_stays_inside(aspk: Aspk, twice_searched:
         found = texts(Path(f"{name}.svg"))
         assert found, name
         assert {size for _, size in found} <= {7.0, 8.0, 9.0}, name
-        figure = drawn(twice_searched, name, width=width)
-        with style.styled():
-            figure.savefig(Path("laid-out.png"))
-            box = figure.get_tightbbox()
-        inches = figure.get_size_inches()
-        assert box.x0 >= -0.01, name
-        assert box.y0 >= -0.01, name
-        assert box.x1 <= inches[0] + 0.01, name
-        assert box.y1 <= inches[1] + 0.01, name
-        assert box.width > 0.95 * inches[0], name
-        assert box.height > 0.9 * inches[1], name
+        edges = laid_out(twice_searched, name, width=width)
+        assert min(edges) > -0.2, name
+        assert max(edges) < 4.0, name
+
+
+@pytest.mark.parametrize("width", ["single", "double"])
+def test_the_longest_names_of_searches_stay_inside(aspk: Aspk, searched: Path, width: str) -> None:
+    name = "evolution-" + "with-all-kinds-of-keys-" * 4
+    population = load_population(searched)
+    for letters, number in ((100, 1), (99, 2)):
+        longer = f"{name[: letters - 1]}{number}"
+        save_population(searched, replace(population, name=longer))
+    for figure in ("front", "sizes", "hypervolume"):
+        edges = laid_out(searched, figure, width=width, search=f"{name[:99]}1", against=f"{name[:98]}2")
+        assert min(edges) > -0.2, figure
 
 
 def test_no_legend_lies_over_data(searched: Path) -> None:

@@ -44,6 +44,8 @@ MOST_VECTORS = 2000
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 300
+_KEY_MM, _LETTER_MM = 11.0, 1.55
+"""Width of a legend's key with the space around it, and of a letter of SMALL_PT."""
 _MOST_PIXELS = 60_000
 """The longest side of a picture. Matplotlib draws fewer than 2^16 pixels."""
 _METADATA: dict[str, dict[str, str | None]] = {
@@ -102,8 +104,12 @@ def light_grid(axes: Axes, which: Literal["both", "x", "y"] = "both") -> None:
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], columns: int = 2) -> None:
-    """A legend over the axes, where it hides no data. It is filled column by column."""
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    """A legend over the axes, where it hides no data. It is filled column by column. Long names are wrapped."""
+    from textwrap import fill
+
+    room_mm = figure.get_figwidth() * MM_PER_INCH / columns - _KEY_MM
+    names = [fill(str(handle.get_label()), int(room_mm / _LETTER_MM)) for handle in handles]
+    figure.legend(handles=handles, labels=names, loc="outside upper left", ncols=columns)
 
 
 def labelled(axes: Axes) -> list[Artist]:
