@@ -163,7 +163,7 @@ def test_circles_are_in_proportion_to_parameters(aspk: Aspk, searched: Path) -> 
     params = sorted((each["params"] for each in document["candidates"]), reverse=True)
     most = max(*params, document["baseline"]["params"])
     assert np.allclose(areas / areas.max(), np.array(params) / params[0])
-    family = next(each for each in axes.collections if each.get_label() == "Spikformer, hand-made")
+    family = next(each for each in axes.collections if each.get_label() == "Spikformer")
     assert same(cloud(axes, "Spikformer"), points_of([document["baseline"]]))
     assert np.asarray(family.get_sizes())[0] / areas.max() == pytest.approx(  # type: ignore[attr-defined]
         document["baseline"]["params"] / params[0]

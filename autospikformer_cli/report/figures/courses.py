@@ -47,7 +47,7 @@ def _draw(subject: FigureSubject, courses: list[Course], label: str) -> Figure:
     if len(bands) > MOST_LINES:
         fix = "name one or two: --search NAME --against NAME"
         raise UserError(f"{len(bands)} lines cannot be told apart in one picture", str(subject.path), fix)
-    figure = style.blank_figure(subject.width_mm, 90.0 if subject.is_wide else 62.0 + 3.0 * len(bands))
+    figure = style.blank_figure(subject.width_mm, 90.0 if subject.is_wide else 68.0)
     axes = figure.add_subplot()
     for number, band in enumerate(bands):
         _draw_band(axes, band, number)

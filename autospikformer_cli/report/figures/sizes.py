@@ -72,7 +72,7 @@ def _draw_family(axes: Axes, family: dict[str, Scored], most: float, unit: Energ
         return
     axes.scatter(
         *coordinates(points, unit), s=_areas(points, most), facecolor=style.VERMILLION, edgecolor="black",
-        linewidths=0.7, label="Spikformer, hand-made", zorder=5,
+        linewidths=0.7, label="Spikformer", zorder=5,
     )  # fmt: skip
     for (name, point), area in zip(family.items(), _areas(points, most), strict=True):
         (x,), (y,) = coordinates([point], unit)

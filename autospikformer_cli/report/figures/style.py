@@ -44,8 +44,10 @@ MOST_VECTORS = 2000
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 300
-_KEY_MM, _LETTER_MM = 11.0, 1.55
-"""Width of a legend's key with the space around it, and of a letter of SMALL_PT."""
+_KEY_MM, _LETTER_MM, _LINE_MM = 11.0, 1.45, 3.6
+"""Width of a legend's key with the space around it; of a letter of SMALL_PT; height of a line."""
+_USUAL_LINES = 4
+"""Lines of a legend that figures have the height for."""
 _MOST_PIXELS = 60_000
 """The longest side of a picture. Matplotlib draws fewer than 2^16 pixels."""
 _METADATA: dict[str, dict[str, str | None]] = {
@@ -104,12 +106,28 @@ def light_grid(axes: Axes, which: Literal["both", "x", "y"] = "both") -> None:
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], columns: int = 2) -> None:
-    """A legend over the axes, where it hides no data. It is filled column by column. Long names are wrapped."""
+    """A legend over the axes, where it hides no data, filled column by column.
+
+    Names too long for that share one column, and are wrapped. With many lines the figure grows, and its axes do not
+    shrink.
+    """
     from textwrap import fill
 
-    room_mm = figure.get_figwidth() * MM_PER_INCH / columns - _KEY_MM
-    names = [fill(str(handle.get_label()), int(room_mm / _LETTER_MM)) for handle in handles]
+    names = [str(handle.get_label()) for handle in handles]
+    width_mm = figure.get_figwidth() * MM_PER_INCH
+    parts = _columns(names, columns)
+    if sum(_KEY_MM + _LETTER_MM * max(map(len, part)) for part in parts) > width_mm:
+        names = [fill(name, int((width_mm - _KEY_MM) / _LETTER_MM)) for name in names]
+        columns, parts = 1, [names]
+    lines = max(sum(name.count("\n") + 1 for name in part) for part in parts)
+    figure.set_figheight(figure.get_figheight() + max(0, lines - _USUAL_LINES) * _LINE_MM / MM_PER_INCH)
     figure.legend(handles=handles, labels=names, loc="outside upper left", ncols=columns)
+
+
+def _columns(names: list[str], columns: int) -> list[list[str]]:
+    """The names as a legend divides them into columns."""
+    rows = -(-len(names) // columns)
+    return [names[at : at + rows] for at in range(0, len(names), rows)]
 
 
 def labelled(axes: Axes) -> list[Artist]:
