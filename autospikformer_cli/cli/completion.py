@@ -101,6 +101,13 @@ def complete_subnet() -> Offers:
     ]
 
 
+def complete_figure() -> Offers:
+    """The figures of a run."""
+    from autospikformer_cli.report.figures.catalogue import FIGURES
+
+    return list(FIGURES)
+
+
 def complete_split() -> Offers:
     """The splits of a data set."""
     from autospikformer_cli.measurement import SPLITS

@@ -1056,6 +1056,37 @@ class RunsDocument(Document):
     """The runs."""
 
 
+class FigureDocument(Part):
+    """A figure that was drawn."""
+
+    figure: str
+    """Its name."""
+    files: list[str]
+    """Its files."""
+    width_mm: float
+    """Its width in millimetres."""
+    height_mm: float
+    """Its height."""
+
+
+class MissingFigureDocument(FaultFields):
+    """A figure without its data."""
+
+    figure: str
+    """Its name."""
+
+
+class FiguresDocument(Document):
+    """Figures of a run."""
+
+    run: str
+    """The run's folder."""
+    figures: list[FigureDocument]
+    """Figures that were drawn."""
+    missing: list[MissingFigureDocument]
+    """With --figures: those that the run has not the data of."""
+
+
 DOCUMENTS: dict[str, type[Document]] = {
     "train": TrainDocument,
     "train --dry-run": TrainPlanDocument,
@@ -1069,6 +1100,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "analyze ranking": RankingDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,
+    "report --figure": FiguresDocument,
     "compare": CompareDocument,
     "import": ImportDocument,
     "export": ExportDocument,

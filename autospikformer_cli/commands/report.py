@@ -1,11 +1,8 @@
-"""Show a run's Pareto tables, next to the paper's."""
+"""Show a run's Pareto tables, next to the paper's, or draw its figures."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli.options import (
     AlphaOption,
     BestOption,
@@ -18,30 +15,22 @@ from autospikformer_cli.cli.options import (
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
-
-TOP = 10
+from autospikformer_cli.commands.report_figures import FigureWish
 
 
 def report(
     session: Session,
     alpha: AlphaOption = None,
     best: BestOption = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            "--top",
-            min=1,
-            help="List at most N of the most accurate subnets (of the best 20 %).",
-            show_default=str(TOP),
-        ),
-    ] = None,
-    alpha_sweep: Annotated[
-        bool,
-        typer.Option(
-            "--alpha-sweep",
-            help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
-        ),
-    ] = False,
+    top: own.TopOption = None,
+    alpha_sweep: own.AlphaSweepOption = False,
+    figure: own.FigureOption = None,
+    to: own.ToOption = None,
+    figures: own.FiguresOption = None,
+    against: own.AgainstOption = None,
+    intervals: own.IntervalsOption = False,
+    width: own.WidthOption = None,
+    subnet: own.RatesOption = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
     verbose: VerboseOption = False,
@@ -54,6 +43,9 @@ def report(
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
 
+    --figure draws front, sizes, hypervolume, fitness, genes, training, similarity or rates, as wide as a journal's
+    column. The same results give the same file.
+
     Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.api import read_alpha_sweep, read_results
@@ -61,10 +53,15 @@ def report(
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
+    wish = FigureWish(figure, figures, to, against, intervals, best, width, subnet)
+    draws = wish.is_given({"--top": top is not None, "--alpha-sweep": alpha_sweep, "--verbose": verbose})
     if alpha_sweep:
         _require_no_other_choice(alpha, best, top, overrides)
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     given = overrides_of(overrides, by_key)
+    if draws:
+        wish.draw(session, run, given, search)
+        return
     if alpha_sweep:
         sweep = read_alpha_sweep(run, given, search=search, say=session)
         session.console.print(alpha_sweep_report(sweep, verbose))
@@ -72,7 +69,7 @@ def report(
         return
     results = read_results(run, given, search=search, best=best)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or TOP, verbose))
+    session.console.print(search_report(results, paper, top or own.TOP, verbose))
     session.emit(results.to_document())
 
 

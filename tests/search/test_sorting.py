@@ -2,6 +2,7 @@
 
 import warnings
 from math import inf
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.search.hypervolume import Reference, hypervolume, reference_of, shares_by_generation
+from autospikformer_cli.search.hypervolume import (
+    Reference,
+    hypervolume,
+    reference_of,
+    shares_by_evaluation,
+    shares_by_generation,
+)
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.search.sorting import (
     constrained_fronts,
@@ -128,5 +135,25 @@ def test_the_box_is_from_the_baseline_to_the_ideal(
     beyond = make_candidate(100.0, 30, params=1, generation=2)
     shares = shares_by_generation(problem, box, [baseline, better, beyond], range(3))
     assert shares == pytest.approx([0.125, 0.25, 0.25])
+    assert shares_by_evaluation(problem, box, [baseline, better, beyond]) == pytest.approx(shares)
     limited: Problem = problem_of(tiny_space, settings(objectives=("top1", "energy", "params"), limits={"params": 99}))
+    assert shares_by_evaluation(limited, box, [better, beyond]) == [0.0, 0.0], "beyond keeps the limit, out of the box"
     assert shares_by_generation(limited, box, [baseline, better], range(2)) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("objectives", [("top1", "energy"), ("top1", "energy", "params")])
+def test_a_share_after_each_evaluation_is_that_of_all_until_then(
+    objectives: tuple[str, ...], tiny_space: SearchSpace, problem_of, make_candidate, settings,  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    problem: Problem = problem_of(tiny_space, settings(objectives=objectives, limits={"params": 90}))
+    random = Random(0)
+    found: list[Candidate] = [
+        make_candidate(100.0 * random.randrange(20) / 20, random.randrange(1, 25), params=random.randrange(10, 100))
+        for _ in range(80)
+    ]
+    box = reference_of(problem, make_candidate(50.0, 10, params=50))
+    assert isinstance(box, Reference)
+    kept = [problem.values(each) if problem.feasible(each) else None for each in found]
+    expected = [box.share([values for values in kept[:end] if values]) for end in range(1, 81)]
+    assert len(set(expected)) > 5
+    assert shares_by_evaluation(problem, box, found) == pytest.approx(expected, rel=1e-12)
