@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -153,13 +153,30 @@ class Measurement:
 class Candidate:
     """A measured subnet of a search.
 
-    id: its number in the archive. generation: the first generation that asked for it.
+    id: its number in the archive. generation: the first generation that asked for it. plugin_values: its values in
+    the objectives of plugins that its search names, by their names. They follow from the rest as long as the plugin is
+    there, so they are not compared.
     """
 
     id: str
     subnet: Subnet
     generation: int
     measurement: Measurement
+    plugin_values: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObjective:
+    """What a search's file says of a plugin's objective, in which each of its candidates has a value.
+
+    The fields are those of `search.objectives.Objective`.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["more", "less"]
+    ideal: float
 
 
 @dataclass(frozen=True)

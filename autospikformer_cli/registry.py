@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.wording import did_you_mean, nearest_names
 
 DISTRIBUTION = "autospikformer-cli"
 """This distribution. Its components take precedence over a plugin's of the same name; if one fails, it is our bug."""
+
+REMARKS: dict[str, None] = {}
+"""What a user should know of installed plugins, in the order found. The command line shows it and forgets it."""
 
 NOBODY: Mapping[str, str] = {}
 """No component has been given by a plugin, or none is known to have been."""
@@ -26,6 +31,7 @@ class Registry:
         self.kind = kind
         self.group = f"aspk.{kind}"
         self._resolved: dict[str, object] = {}
+        self._shadowed: dict[str, list[EntryPoint]] = {}
 
     @cached_property
     def providers(self) -> Mapping[str, tuple[EntryPoint, ...]]:
@@ -34,6 +40,7 @@ class Registry:
         strangers: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
             (ours if is_ours(point) else strangers).setdefault(point.name, []).append(point)
+        self._shadowed = {name: strangers[name] for name in ours if name in strangers}
         return {name: tuple(points) for name, points in (strangers | ours).items()}
 
     def names(self) -> tuple[str, ...]:
@@ -55,6 +62,8 @@ class Registry:
         """
         if name not in self._resolved:
             self._resolved[name] = self._load(self._provider(name, where, given_by), where)
+        for point in self._shadowed.get(name, ()):
+            REMARKS[f"the {self._noun} {name} of {owner_of(point)} is not used: aspk has one of that name"] = None
         return self._resolved[name]
 
     def _provider(self, name: str, where: str | None, given_by: Mapping[str, str]) -> EntryPoint:
@@ -75,8 +84,12 @@ class Registry:
         if is_ours(point):
             return point.load()
         try:
-            return point.load()
-        except (Exception, SystemExit) as error:
+            with redirect_stdout(sys.stderr):  # what it prints while it is imported is no part of a document
+                return point.load()
+        except KeyboardInterrupt as stop:  # ours or its own, nobody can tell
+            what = f"while {self._noun} {point.name} of {owner_of(point)} was imported"
+            raise KeyboardInterrupt(what) from stop
+        except BaseException as error:
             raise unusable(self._noun, point, f"{type(error).__name__}: {error}", where) from error
 
     def _unknown(self, name: str, where: str | None) -> UserError:
@@ -99,6 +112,15 @@ def owner_of(point: EntryPoint) -> str:
 
 def _version_of(point: EntryPoint) -> str:
     return (point.dist and point.dist.metadata["Version"]) or "of no version"
+
+
+def plugins_in(modules: Iterable[str]) -> list[str]:
+    """The plugins, with their versions, that some modules are of, by their names: for the message about a bug."""
+    packages = {module.partition(".")[0] for module in modules}
+    points = (point for distribution in distributions() for point in distribution.entry_points)
+    strangers = (point for point in points if point.group.startswith("aspk.") and not is_ours(point))
+    found = [point for point in strangers if point.module.partition(".")[0] in packages]
+    return sorted({f"{owner_of(point)} {_version_of(point)}" for point in found})
 
 
 def is_ours(point: EntryPoint) -> bool:

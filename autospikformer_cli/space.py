@@ -110,6 +110,17 @@ def parse_subnet(text: str) -> Subnet:
     return subnet_from_tuple(values)
 
 
+def is_subnet_text(text: object) -> bool:
+    """Whether something read from a file is a subnet's text."""
+    if not isinstance(text, str):
+        return False
+    try:
+        parse_subnet(text)
+    except UserError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
     """The choices of each gene, ascending and without repetition (paper, Table 1)."""

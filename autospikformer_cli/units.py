@@ -88,6 +88,18 @@ def format_count(count: float) -> str:
     return f"{count:.0f}" if count == int(count) else f"{count:.1f}"
 
 
+def format_duration(seconds: float) -> str:
+    """About how long, in the largest unit of which it has two or more.
+
+    >>> format_duration(0.2), format_duration(119), format_duration(250), format_duration(7200), format_duration(2e5)
+    ('1 s', '119 s', '4 min', '2 h', '2 days')
+    """
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
 def format_share(value: float | None, decimals: int = 3) -> str:
     """A rate or a fitness with fixed decimals; a dash where there is none."""
     return ABSENT if value is None or not isfinite(value) else f"{value:.{decimals}f}"
@@ -101,3 +113,12 @@ def _decimals(largest: float) -> int:
 def _rounded(value: float) -> float:
     """To the printed digits, so that 999.96 counts as 1000 when the prefix is chosen."""
     return float(f"{value:.{SIGNIFICANT_DIGITS - 1}e}")
+
+
+def is_count(value: object) -> bool:
+    """Whether something read from a file is a whole number from 0 on.
+
+    >>> is_count(3), is_count(-3), is_count(3.0), is_count(True)
+    (True, False, False, False)
+    """
+    return type(value) is int and value >= 0

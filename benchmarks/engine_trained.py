@@ -32,7 +32,7 @@ def print_trained(path: Path, data_root: str | None, rounds: int) -> None:
     """Print the sections on a trained run's largest subnet."""
     overrides = () if data_root is None else (root_override(data_root),)
     run = open_run(path, overrides, searched=False, compute=own_process())
-    subnet, images = run.recipe.space.search_space().largest(), run.images("test", IMAGES)
+    subnet, images = run.recipe.space.search_space().largest(), run.images("test").first(IMAGES)
     shared = run.evaluator()
     evaluators = {
         "event_driven": replace(shared, engine=EventDriven(run.supernet, torch.get_num_threads())),

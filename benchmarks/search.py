@@ -111,7 +111,8 @@ def main() -> None:
 def _open(run: str, data: str, images: int | None, device: str = "cpu") -> Work:
     overrides = (root_override(data), f"model.calibration_images={CALIBRATION}")
     opened = open_run(run, overrides, searched=False, compute=own_process(device))
-    return Work(opened, opened.images("validation", images))
+    found = opened.images("validation")
+    return Work(opened, found if images is None else found.first(images))
 
 
 def _drawn(space: SearchSpace, number: int) -> list[Subnet]:

@@ -81,7 +81,8 @@ def main() -> None:
     options = parser.parse_args()
     run = open_run(options.run, (root_override(options.data),), searched=False, compute=own_process())
     recipe = run.recipe
-    archive = Archive(run, run.images("validation", options.images or recipe.search.images), options.cache)
+    found, number = run.images("validation"), options.images or recipe.search.images
+    archive = Archive(run, found if number is None else found.first(number), options.cache)
     histories = {
         name: [hypervolumes(recipe, name, seed, archive) for seed in range(options.seeds)] for name in (RANDOM, *OTHERS)
     }

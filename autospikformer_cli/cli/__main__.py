@@ -16,8 +16,11 @@ import typer
 from autospikformer_cli.cli.app import PROGRAM, run
 from autospikformer_cli.cli.session import document_text
 from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.registry import plugins_in
 
 DONE, BUG, REPAIRABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+REFUSED_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE}
+"""What the operating system answers to a path that a user named, or in a folder that a user chose."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +64,8 @@ def _outcome(args: Sequence[str], failure: _Failure) -> int:
     except Exception as error:
         if _is_of_the_output(error):
             raise
-        return failure.bug(error)
+        refused = _refused_path(error)
+        return failure.bug(error) if refused is None else failure.repairable(refused)
     return DONE
 
 
@@ -69,6 +73,16 @@ def _is_of_the_output(error: Exception) -> bool:
     """Whether a stream of ours refused. An error of a file has its name."""
     refused = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EBADF) and error.filename is None
     return refused or isinstance(error, BrokenPipeError)
+
+
+def _refused_path(error: Exception) -> UserError | None:
+    """The mistake of a path that the operating system refuses, wherever it was first used."""
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in REFUSED_PATHS:
+        return None
+    reason = os.strerror(error.errno).lower()
+    return UserError(
+        f"the path cannot be used: {reason}", os.fsdecode(error.filename), "allow access, or choose another"
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,9 @@ class _Failure:
 
     def bug(self, error: Exception) -> int:
         """Anything else, with its traceback."""
-        what = f"this is a bug in {PROGRAM}, or in one of its plugins"
+        frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        plugins = plugins_in(str(frame.f_globals.get("__name__")) for frame in frames)
+        what = f"this is a bug in {PROGRAM}, or in {' or '.join(plugins) or 'one of its plugins'}"
         text = f"{''.join(traceback.format_exception(error))}error: {what}; the traceback says where\n"
         self._show(text, [UserError(f"{what}: {type(error).__name__}: {error}")], BUG)
         return BUG

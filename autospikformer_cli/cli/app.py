@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from typer.main import get_command
 from autospikformer_cli.cli.subcommands import typer_command
 from autospikformer_cli.cli.summaries import summary_of
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.registry import DISTRIBUTION, Registry, is_ours, unusable
+from autospikformer_cli.registry import DISTRIBUTION, REMARKS, Registry, is_ours, unusable
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -117,5 +118,14 @@ def run(args: Sequence[str]) -> None:
     group = build_app()
     if COMPLETE_VARIABLE in os.environ:
         group.main(list(args), prog_name=PROGRAM)
-    with group.make_context(PROGRAM, list(args)) as context:
-        group.invoke(context)
+    try:
+        with group.make_context(PROGRAM, list(args)) as context:
+            group.invoke(context)
+    finally:
+        _remark_on_plugins(quiet="--quiet" in args)
+
+
+def _remark_on_plugins(quiet: bool) -> None:
+    if not quiet:
+        sys.stderr.write("".join(f"{text}\n" for text in REMARKS))
+    REMARKS.clear()

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,14 +33,14 @@ def complete_run(incomplete: str) -> Offers:
         return []
 
 
-def complete_search(incomplete: str) -> Offers:
-    """The searches of the newest run."""
-    from autospikformer_cli.store.runs import run_folders
+def complete_search(ctx: typer.Context) -> Offers:
+    """The searches of the run that --run names, or of the newest."""
+    from autospikformer_cli.store.runs import resolve_run
     from autospikformer_cli.store.searches import search_names
 
     try:
-        return [name for run in run_folders()[:1] for name in search_names(run)]
-    except OSError:
+        return list(search_names(resolve_run(ctx.params.get("run"))))
+    except (OSError, UserError):
         return []
 
 

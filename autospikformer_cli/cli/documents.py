@@ -87,7 +87,28 @@ class SizeFields(Part):
     """Parameters of the largest subnet."""
 
 
-class TrainPlanDocument(Document, SizeFields, FidelityFields):
+class PlanFields(Part):
+    """The data set, and the time, of what a command would do."""
+
+    dataset: str
+    """data.dataset."""
+    dataset_missing_at: str | None
+    """The folder in which the data set is not found; null if it is there. The numbers are then the published ones."""
+    classes: int
+    """Classes of the data set."""
+    train_images: int
+    """Images of the training split."""
+    validation_images: int | None
+    """Images of the validation split; null if there is none, as for the next."""
+    test_images: int | None
+    """Images of the test split."""
+    seconds: float | None
+    """Estimate of the time; null if nothing is known."""
+    seconds_from: str
+    """What the estimate rests on, or why there is none."""
+
+
+class TrainPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
     """What a training would do."""
 
     images: int
@@ -100,7 +121,7 @@ class TrainPlanDocument(Document, SizeFields, FidelityFields):
     """Estimate of the memory that a step needs."""
 
 
-class SearchPlanDocument(Document, SizeFields, FidelityFields):
+class SearchPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
     """What a search would do."""
 
     images: int
@@ -134,8 +155,8 @@ class CandidateWithoutFitness(Part):
     """Accuracy in percent."""
     top1_interval: list[float]
     """Its 95 % interval, in percent."""
-    energy_j: float
-    """Joules of an image."""
+    energy_j: float | None
+    """Joules of an image; null if this aspk lacks the profile or the convention that the run names."""
     params: int
     """Parameters."""
     generation: int
@@ -152,6 +173,8 @@ class CandidateWithoutFitness(Part):
     """Images that it got right."""
     images: int
     """Images that it was measured on."""
+    objectives: dict[str, float | None]
+    """Its value in each objective of a plugin; null if that is not finite."""
 
 
 class CandidateDocument(CandidateWithoutFitness):
@@ -207,6 +230,19 @@ class HypervolumeDocument(Part):
     """The share after each generation, 0 to 1."""
 
 
+class RankingNoiseDocument(Part):
+    """The accuracies of the candidates, next to what is known of each."""
+
+    widest_interval: float
+    """Width of the widest 95 % interval of an accuracy, in points of percent."""
+    spread: float
+    """Highest minus lowest accuracy, in points."""
+    num_apart: int | None
+    """Candidates that McNemar's exact test tells from the most accurate; null if the spread is wider, or untested."""
+    mostly_chance: bool
+    """Whether the spread is within the interval, and less than half of the others differ from the most accurate."""
+
+
 class RejectedDocument(Part):
     """A subnet that was measured and is not ranked."""
 
@@ -216,6 +252,21 @@ class RejectedDocument(Part):
     """The paper's tuple."""
     reason: str
     """Why."""
+    objectives: dict[str, float | None]
+    """Its value in each objective of a plugin; null if that is not finite."""
+
+
+class ObjectiveDocument(Part):
+    """An objective of a plugin that the recipe names. Each candidate has its value."""
+
+    name: str
+    """Its name."""
+    label: str
+    """What tables call it."""
+    unit: str
+    """Its unit; an empty text for none."""
+    better: str
+    """more or less."""
 
 
 class ProvenanceDocument(FidelityFields):
@@ -255,6 +306,8 @@ class ProvenanceDocument(FidelityFields):
     """What subnets had to keep to, in words."""
     unknown: list[str]
     """What of the search's recipe is not known here, and why, in words."""
+    stand_ins: list[str]
+    """The objectives whose plugin is not there, and whose stored values stand in, in words."""
 
 
 class SearchDocument(Document):
@@ -268,6 +321,8 @@ class SearchDocument(Document):
     """Id of the candidate that the search chose; null for none."""
     price_remarks: list[str]
     """Limits that candidates break under these prices alone, in words."""
+    objectives: list[ObjectiveDocument]
+    """The objectives of plugins."""
     candidates: list[RankedDocument]
     """Every ranked subnet, the best fitness first."""
     num_different: int
@@ -278,12 +333,14 @@ class SearchDocument(Document):
     """What they are compared with; no part of the population."""
     kendall_tau: float | None
     """Between accuracy and energy; null if undefined."""
+    ranking_noise: RankingNoiseDocument | None
+    """How far chance decides the order by accuracy; null for fewer than two candidates."""
     hypervolume: HypervolumeDocument | None
     """null without a baseline."""
     alpha: float
     """Weight of energy in the fitness."""
     bounds: BoundsDocument | None
-    """Bounds of the fitness; null if each generation has its own."""
+    """Bounds of the fitness; null if each generation has its own, and without energies."""
     generation_bounds: dict[str, BoundsDocument | None] | None
     """Those of each generation, by its number."""
     rejected: list[RejectedDocument]
@@ -299,6 +356,8 @@ class AlphaSweepDocument(Document):
     """The run's folder."""
     searches: list[str]
     """Names of the searches that measured the candidates."""
+    objectives: list[ObjectiveDocument]
+    """The objectives of plugins."""
     alpha_sweep: list[AlphaDocument]
     """For alpha 0, 0.1, ..., 1."""
     pareto: list[RankedWithoutFitness]
@@ -307,6 +366,8 @@ class AlphaSweepDocument(Document):
     """Ranked subnets of all searches."""
     num_searches: int
     """Searches that measured them."""
+    ranking_noise: RankingNoiseDocument | None
+    """How far chance decides the order by accuracy; null for fewer than two candidates."""
     baseline: CandidateWithoutFitness | None
     """What they are compared with."""
     bounds: BoundsDocument | None
@@ -372,6 +433,8 @@ class Evaluated(FidelityFields):
     """What ran it."""
     batchnorm: str
     """model.batchnorm."""
+    calibration_images: int | None
+    """Images that recalibrated BatchNorm; null for none."""
     silent_channels: int
     """Channels that never fire."""
     silent_layers: list[str]

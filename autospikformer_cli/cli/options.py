@@ -10,6 +10,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,10 +70,8 @@ NewRunOption = Annotated[
 
 def require_distinct(texts: list[str]) -> list[str]:
     """What --set gives. Raises UserError if it gives a key twice: one of the values would be dropped."""
-    keys = [text.partition("=")[0].strip() for text in texts]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice} is given twice", f"--set {twice}", "it has one value, leave out the rest")
+    if len(texts) > 1:
+        _require_distinct(texts, {})
     return texts
 
 
@@ -122,10 +121,12 @@ VerboseOption = Annotated[
     typer.Option("--verbose", help="List every switch, not only those that differ from their default."),
 ]
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and in what time; write nothing.")
+]
 FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]
 AllImagesOption = Annotated[
-    bool, typer.Option("--all-images", help="With --finetune: train on the validation images, too.")
+    bool, typer.Option("--all-images", help="With --finetune: train on all images, validation images too.")
 ]
 TimingOption = Annotated[
     bool, typer.Option("--timing", help="Time every stage, event by event and densely, on the same spikes.")
@@ -151,13 +152,35 @@ def overrides_of(texts: Sequence[str], by_key: Mapping[str, float | str | None])
     """
     from autospikformer_cli.recipe import option_override
 
-    by_set = [text.partition("=")[0].strip() for text in texts]
-    twice = next((key for key, value in by_key.items() if value is not None and key in by_set), None)
-    if twice is not None:
-        what = f"{twice} is given twice, by {OPTION_OF_KEY[twice]} and by --set"
-        raise UserError(what, OPTION_OF_KEY[twice], "leave one of the two out")
-    given = ((OPTION_OF_KEY[key], key, value) for key, value in by_key.items() if value is not None)
-    return [*texts, *(option_override(option, key, value) for option, key, value in given)]
+    given = {key: (OPTION_OF_KEY[key], value) for key, value in by_key.items() if value is not None}
+    options = {option: option_override(option, key, value) for key, (option, value) in given.items()}
+    _require_distinct(texts, options)
+    return [*texts, *options.values()]
+
+
+def _require_distinct(texts: Sequence[str], options: Mapping[str, Override]) -> None:
+    """Raises UserError if a key is given twice. The recipe refuses texts that are not KEY=VALUE."""
+    from autospikformer_cli.recipe import given_twice, parsed
+
+    by_set: list[Override] = []
+    for text in texts:
+        with suppress(UserError):
+            by_set.append(parsed(text))
+    twice = given_twice([*by_set, *options.values()])
+    if twice is None:
+        return
+    key, first, second = twice
+    if first.key == second.key and second in by_set:
+        raise UserError(f"{key} is given twice", f"--set {key}", "it has one value, leave out the rest")
+    names = {id(override): option for option, override in options.items()}
+    first_name, second_name = (names.get(id(each)) or _set_name(each, key) for each in (first, second))
+    raise UserError(
+        f"{key} is given twice, by {second_name} and by {first_name}", second_name, "leave one of the two out"
+    )
+
+
+def _set_name(override: Override, key: str) -> str:
+    return "--set" if override.key == key else f"--set {override.key}"
 
 
 @dataclass(frozen=True)

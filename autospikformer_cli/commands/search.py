@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autospikformer_cli.cli.completion import complete_algorithm, complete_executor
+from autospikformer_cli.cli.completion import complete_algorithm, complete_executor, complete_search
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ComputeOptions,
@@ -63,7 +63,11 @@ AddressOption = Annotated[
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", metavar="NAME", help="The search's name, for --search NAME.", show_default="made from its keys"
+        "--name",
+        metavar="NAME",
+        help="The search's name, for --search NAME.",
+        show_default="made from its keys",
+        autocompletion=complete_search,
     ),
 ]
 FreshSearchOption = Annotated[
@@ -147,17 +151,19 @@ def _plan(
     session: Session, compute: ComputeOptions, run: RunOption, overrides: Overrides, name: str | None, fresh: bool
 ) -> None:
     from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.runs.pace import search_pace
     from autospikformer_cli.runs.plans import search_plan
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
-    plan = search_plan(opened.recipe, compute.precision, opened.engine_name)
+    pace = search_pace(opened.path)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
     session.console.print(plan_table(f"aspk search --run {opened.path} would", plan))
     session.emit({**plan, **opened.recipe.fidelity_document()})
 
 
 def _show(session: Session, results: SearchResults) -> None:
-    from autospikformer_cli.runs.selection import selection_notes, silence_notes
+    from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
     ranked, rejected = results.scores.ranked, results.scores.rejected
@@ -172,7 +178,8 @@ def _show(session: Session, results: SearchResults) -> None:
             soft_wrap=True,
         )
         silence = silence_notes([(best.id, best.candidate.measurement)])
-        for note in (*selection_notes(results.provenance.split), *silence):
+        noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+        for note in (*selection_notes(results.provenance.split), *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if results.note:
         session.remark(results.note)

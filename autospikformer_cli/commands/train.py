@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,6 @@ from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
-    from autospikformer_cli.store.supernet import TrainState
 
 
 def train(
@@ -37,6 +37,7 @@ def train(
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.conditions import require_resumable
+    from autospikformer_cli.runs.pace import training_pace
     from autospikformer_cli.runs.plans import training_plan
     from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
     from autospikformer_cli.store.supernet import read_training
@@ -52,7 +53,8 @@ def train(
         path = runs_folder() / resolved.name if begun_in is None else named_run(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
-        plan = training_plan(resolved, compute.precision)
+        pace = partial(training_pace, resolved, compute, compute.threads, path, session)
+        plan = training_plan(resolved, compute.precision, pace, session)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit({**plan, **resolved.fidelity_document()})
         return
@@ -64,17 +66,20 @@ def train(
         say=session,
         interruptible=session.interruptible,
     )
-    session.console.print(f"{result.path}: {_summary(result.state)}", markup=False)
+    session.console.print(f"{result.path}: {_summary(result)}", markup=False)
     session.remark(f"next: {_next_command(result)}")
     session.emit(result.to_document())
 
 
-def _summary(state: TrainState) -> str:
+def _summary(result: TrainingResult) -> str:
+    state, few = result.state, result.recipe.data.train_images
     if not state.history:
         return "its weights were imported, there is nothing to train"
     last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
+    if few is not None:
+        trained += f" on {few:,} training images"
     if last.val_top1_largest is None:
-        return f"{trained} on all training images, none held out for validation"
+        return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
     return (
         f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, "
         f"smallest {last.val_top1_smallest:.2f} %"

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.data.downloads import fetched_by_hand
 from autospikformer_cli.data.events.framing import Framing
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import class_folders
 from autospikformer_cli.data.folders import class_names
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe.sections import KnownImages
 from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -53,8 +55,11 @@ NUM_DIGIT_CLASSES = 10
 def describe(config: DataConfig) -> DataDescription:
     """The description of a recipe's data set. For a folder and for N-Caltech101, it counts the class folders.
 
+    A data set that this aspk lacks has the shape that its run stores, and no normalisation.
     Raises UserError for a missing folder or image size, and for a normalisation that does not fit the channels.
     """
+    if config.unknown is not None:
+        return _as_stored(config, config.unknown)
     if config.dataset == "digits-events" or config.dataset in EVENT_FILES:
         return _describe_events(config)
     known = KNOWN.get(config.dataset)
@@ -76,25 +81,32 @@ def describe(config: DataConfig) -> DataDescription:
     return DataDescription(num_classes, channels, image_size, mean, std)
 
 
-def classes_of_files(config: DataConfig) -> int | None:
-    """The number of classes of a data set that only its files tell; None for other data sets. Raises UserError."""
-    if config.dataset in KNOWN or config.dataset == "digits-events":
-        return None
-    if config.dataset in EVENT_FILES and EVENT_FILES[config.dataset].classes:
-        return None
-    return _counted_classes(config)
+def _as_stored(config: DataConfig, unknown: UserError) -> DataDescription:
+    """The shape of images that nobody can read here, as their run stores it. Raises UserError if it does not."""
+    known = config.known_images
+    if known is None or not known.channels:
+        raise UserError(f"{unknown.what}; the run does not store their shape", unknown.where, unknown.fix)
+    none = (0.0,) * known.channels
+    return DataDescription(known.classes, known.channels, known.image_size, none, none, known.frames or None)
+
+
+def images_to_store(config: DataConfig) -> KnownImages:
+    """The shape of a data set's images, for its run. Raises UserError as `describe` does."""
+    found = describe(config)
+    return KnownImages(found.num_classes, found.in_channels, found.image_size, found.num_frames or 0)
 
 
 def _counted_classes(config: DataConfig) -> int:
     """The class folders, or if they are gone, as many as a store says that there were. Raises UserError."""
     try:
-        if config.dataset in EVENT_FILES:
-            return len(class_folders(config.dataset, config.root))
-        return len(class_names(config.root))
+        with fetched_by_hand(config):
+            if config.dataset in EVENT_FILES:
+                return len(class_folders(config.dataset, config.root))
+            return len(class_names(config.root))
     except UserError:
-        if config.known_classes is None:
+        if config.known_images is None:
             raise
-        return config.known_classes
+        return config.known_images.classes
 
 
 def framing_of(config: DataConfig) -> Framing:

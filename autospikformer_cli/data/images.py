@@ -10,7 +10,7 @@ import numpy as np
 
 from autospikformer_cli.data.events.building import ShowProgress
 from autospikformer_cli.data.sources import PixelsOrCounts, Source, has_validation, open_source, splits_with_files
-from autospikformer_cli.data.splits import Indices, hold_out
+from autospikformer_cli.data.splits import Indices, class_balanced, hold_out
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.say import SILENT
 
@@ -53,12 +53,12 @@ class ImageSet:
 
 
 def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = SILENT.progress) -> ImageSet:
-    """One split of a recipe's data set: a function of the data, data.validation, data.test and the seed.
+    """One split of a recipe's data set: a function of the data, the seed and the keys of [data] that cut it.
 
     Splits of the data set stay as they are. Validation, and test if the data set has none, are held out of its training
-    images, class by class. With data.validation = 0, none are, and all train. The data set's own test files are opened
-    only for "test". A test split whose files are not sorted by class (CIFAR) keeps their order; in other splits the
-    classes alternate.
+    images, class by class. With data.validation = 0, none are, and all train. data.train_images takes some of those
+    that train, and leaves the other splits as they are. The data set's own test files are opened only for "test". A
+    test split whose files are not sorted by class (CIFAR) keeps their order; in other splits the classes alternate.
     progress: shown while frames of event recordings are made. Later calls find them in data.cache.
     Raises UserError if the data set is missing, damaged or too small to split, or has no such split.
     """
@@ -85,7 +85,10 @@ def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress)
     if part == "train":
         given = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
         shares = {name: share for name, share in given.items() if share}
-        return source, hold_out(source.labels, source.classes, shares, seed, may_lack=source.may_lack)[split]
+        chosen = hold_out(source.labels, source.classes, shares, seed, may_lack=source.may_lack)[split]
+        if split == "train" and config.train_images is not None:
+            chosen = class_balanced(chosen, source.labels, config.train_images)
+        return source, chosen
     if source.sorted_by_class:
         return source, hold_out(source.labels, source.classes, {}, seed, may_lack=source.may_lack)["train"]
     return source, np.arange(len(source.labels), dtype=np.int64)

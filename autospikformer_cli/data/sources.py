@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.data.description import describe, framing_of
 from autospikformer_cli.data.digits import CLASSES, WHITE, load_digits
+from autospikformer_cli.data.downloads import fetched_by_hand
 from autospikformer_cli.data.events.building import ShowProgress, cache_folder, read_or_make
 from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, count_events
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
@@ -49,14 +50,20 @@ class Source:
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
-    """The splits that the data set itself has. Others are held out of its "train". Looks only at names."""
+    """The splits that the data set itself has. Others are held out of its "train". Looks only at names.
+
+    Raises UserError if this aspk lacks the data set.
+    """
+    if config.unknown is not None:
+        raise config.unknown
     if config.dataset in ("digits", "digits-events"):
         return frozenset({"train"})
     if config.dataset in CIFAR_CLASSES:
         return frozenset({"train", "test"})
     if config.dataset in EVENT_FILES:
         return frozenset(EVENT_FILES[config.dataset].part_folders)
-    return frozenset(split_folders(config.root))
+    with fetched_by_hand(config):
+        return frozenset(split_folders(config.root))
 
 
 def has_validation(config: DataConfig) -> bool:
@@ -204,7 +211,8 @@ def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source
     """Recordings in files. The cache has the frames of a whole part, so the first read opens all its recordings."""
     if config.dataset == "cifar10dvs":
         require_aedat()
-    listing = list_recordings(config.dataset, config.root, part)
+    with fetched_by_hand(config):
+        listing = list_recordings(config.dataset, config.root, part)
     labels = np.array([recording.label for recording in listing.recordings], dtype=np.int64)
     remarks = [listing.note] if listing.note else []
 

@@ -44,6 +44,31 @@ def hold_out(
     return {name: alternate(by_class) for name, by_class in parts.items()}
 
 
+def class_balanced(chosen: Indices, labels: Indices, num: int) -> Indices:
+    """The first num images of a training split, as many of each class as of any other. The classes alternate.
+
+    A class with fewer images gives all it has, and the others give more. If num does not divide, the first classes give
+    one more. So a larger num contains a smaller one.
+    chosen: the split; its order within a class decides. labels: (N,), those of all images.
+    Raises UserError if the split has fewer images, or if a class would get none.
+
+    >>> class_balanced(np.array([0, 4, 1, 5, 2, 3]), np.array([0, 0, 0, 0, 1, 1]), 5).tolist()
+    [0, 4, 1, 5, 2]
+    """
+    by_class = [chosen[labels[chosen] == label] for label in np.unique(labels[chosen])]
+    key, fix = "data.train_images", "or leave it out to train on all"
+    if num > len(chosen):
+        what = f"{num:,} images cannot be taken of the train split, which has {len(chosen):,}"
+        raise UserError(what, key, f"take at most {len(chosen)}, {fix}")
+    if num < len(by_class):
+        what = f"{num:,} {'images are' if num > 1 else 'image is'} too few for {len(by_class):,} classes"
+        raise UserError(what, key, f"take at least {len(by_class)}, one of each class, {fix}")
+    places = np.concatenate([np.arange(len(indices)) for indices in by_class])
+    classes = np.repeat(np.arange(len(by_class)), [len(indices) for indices in by_class])
+    counts = np.bincount(classes[np.argsort(places, kind="stable")[:num]])
+    return alternate([indices[:count] for indices, count in zip(by_class, counts, strict=True)])
+
+
 def alternate(by_class: list[Indices]) -> Indices:
     """Merge the images of several classes into one list. The classes are in proportion in each prefix.
 

@@ -109,9 +109,9 @@ class NetworkEnergy:
             "step_rates": {layer: list(rates) for layer, rates in self.step_rates},
             "engine": self.engine,
             "selected_on": self.selected_on or None,
-            "convention": self.energy.named_convention.name,
+            "convention": self.energy.convention_name,
             "rules": self.energy.rules.rules(),
-            "profile": self.energy.hardware.name,
+            "profile": self.energy.profile_name,
             "hardware": self.energy.hardware.model_dump(exclude_none=True),
             "unpriced": list(report.unpriced),
         }

@@ -170,12 +170,13 @@ def format_of(path: Path) -> Format:
 def _exported_program(network: ExtractedSubnet, example: Tensor) -> torch.export.ExportedProgram:
     import torch
 
+    from autospikformer_cli.exchange.tracing import TracedSubnet
     from autospikformer_cli.spiking.neuron_kinds import OURS
 
     neuron, any_batch = network.config.neuron, {INPUT_NAME: {0: torch.export.Dim("batch")}}
     try:
         with torch.no_grad():
-            program = torch.export.export(network.eval(), (example.contiguous(),), dynamic_shapes=any_batch)
+            program = torch.export.export(TracedSubnet(network), (example.contiguous(),), dynamic_shapes=any_batch)
     except Exception as error:  # a plugin may do anything
         if neuron in OURS:
             raise

@@ -1,9 +1,10 @@
-"""The components that a recipe names, ours and plugins', and the comments of its text that say who gave them.
+"""The components that a recipe names, ours and plugins', and the comments of its text that say more about them.
 
     # plugin objectives.latency: aspk-latency 1.0
-    # classes: 4
+    # images: classes 4, channels 3, image_size 32
 
-The second comment says what only the files of a data set know.
+The first says who gave one. The second is the shape of the data set's images, for when its files are gone, or its name
+is not known any more. Recordings of events have frames, too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any
 
 from autospikformer_cli.recipe.layers import Merged
 from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
-from autospikformer_cli.recipe.sections import NEURONS
+from autospikformer_cli.recipe.sections import NEURONS, KnownImages
 from autospikformer_cli.registry import Registry
 
 _GIVER = re.compile(r"^# plugin (\S+): (.+)$", re.MULTILINE)
+_IMAGES = re.compile(r"^# images: classes (\d+), channels (\d+), image_size (\d+)(?:, frames (\d+))?$", re.MULTILINE)
 _CLASSES = re.compile(r"^# classes: (\d+)$", re.MULTILINE)
+"""An earlier commit wrote the number of classes alone, of data sets whose files alone tell it."""
 
 
 def components(neuron: Any, algorithm: Any, objectives: Iterable[Any]) -> Iterator[tuple[Registry, str]]:
@@ -28,19 +31,29 @@ def components(neuron: Any, algorithm: Any, objectives: Iterable[Any]) -> Iterat
 
 
 def stored_components(merged: Merged) -> frozenset[str]:
-    """The components that a store's text names and nothing is laid over, as KIND.NAME."""
+    """What a store's text names, as KIND.NAME, so that it need not be known here: components, and what comes with aspk.
+
+    All but objectives only if nothing is laid over them. Objectives also if others are: the store may have their
+    values, which another limit can read.
+    """
 
     def stored(section: str, key: str) -> Any:
         table = merged.tree.get(section)
-        value = table.get(key) if isinstance(table, dict) else None
-        if not isinstance(value, dict):
-            return value if _is_stored(merged, (section, key)) else None
-        return [inner for inner in value if _is_stored(merged, (section, key, inner))]
+        return table.get(key) if isinstance(table, dict) and _is_stored(merged, (section, key)) else None
 
-    lists = [found for key in ("objectives", "limits") if isinstance(found := stored("search", key), list)]
-    objectives = [name for each in lists for name in each]
+    texts = [layer.document.get("search") for layer in merged.layers if layer.resolved]
+    tables = [text.get(key) for text in texts if isinstance(text, dict) for key in ("objectives", "limits")]
+    objectives = [name for each in tables if isinstance(each, list | dict) for name in each]
     named = components(stored("model", "neuron"), stored("search", "algorithm"), objectives)
-    return frozenset(f"{registry.kind}.{name}" for registry, name in named)
+    shipped = {
+        "datasets": stored("data", "dataset"),
+        "profiles": stored("energy", "profile"),
+        "conventions": stored("energy", "convention"),
+    }
+    return frozenset(
+        [f"{registry.kind}.{name}" for registry, name in named]
+        + [f"{kind}.{name}" for kind, name in shipped.items() if isinstance(name, str)]
+    )
 
 
 def _is_stored(merged: Merged, path: tuple[str, ...]) -> bool:
@@ -48,17 +61,24 @@ def _is_stored(merged: Merged, path: tuple[str, ...]) -> bool:
     return index is not None and merged.layers[index].resolved
 
 
-def comment_lines(given_by: Mapping[str, str], num_classes: int | None) -> list[str]:
-    """The comments for the end of a recipe's text; none without plugins and a known number of classes."""
+def comment_lines(given_by: Mapping[str, str], images: KnownImages | None) -> list[str]:
+    """The comments for the end of a recipe's text; none without plugins and known images."""
     lines = [f"# plugin {name}: {giver}" for name, giver in sorted(given_by.items())]
-    lines += [] if num_classes is None else [f"# classes: {num_classes}"]
+    if images is not None and not images.channels:
+        lines.append(f"# classes: {images.classes}")
+    elif images is not None:
+        frames = f", frames {images.frames}" if images.frames else ""
+        shape = f"classes {images.classes}, channels {images.channels}, image_size {images.image_size}"
+        lines.append(f"# images: {shape}{frames}")
     return ["", *lines] if lines else []
 
 
-def classes_in(text: str) -> int | None:
-    """The number of classes that a store's text says its data set had; None if it does not say."""
-    found = _CLASSES.search(text)
-    return None if found is None else int(found[1])
+def images_in(text: str) -> KnownImages | None:
+    """What a store's text says of the images of its data set; None if it does not say."""
+    whole, classes = _IMAGES.search(text), _CLASSES.search(text)
+    if whole is not None:
+        return KnownImages(*(int(number or 0) for number in whole.groups()))
+    return None if classes is None else KnownImages(int(classes[1]))
 
 
 def givers_in(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from autospikformer_cli.recipe.choices import LIST_TAG, RANGE_TAG
 from autospikformer_cli.recipe.sections import NAME_TAG, TABLE_TAG
 from autospikformer_cli.recipe.source import Path
 from autospikformer_cli.recipe.toml_text import toml_key, toml_value
+from autospikformer_cli.recipe.values import LARGEST_WHOLE
 from autospikformer_cli.recipe.whole import SECTIONS, known_keys
 from autospikformer_cli.space import plain
 from autospikformer_cli.wording import did_you_mean, nearest_names
@@ -90,7 +91,15 @@ def wording(error: ErrorDetails, tree: Mapping[str, Any]) -> tuple[str, str | No
     expected = _KINDS.get(kind)
     if expected is None:
         return f"{key} is {value}: {error['msg']}", None
-    return f"{key} must be {expected}{_or_none(path)}, not {value}", None
+    return f"{key} must be {expected}{_or_none(path)}, not {value}", _whole_form(error)
+
+
+def _whole_form(error: ErrorDetails) -> str | None:
+    """How to write a whole number that TOML takes for another, such as 1e3."""
+    value = error["input"]
+    if error["type"] != "int_type" or not isinstance(value, Decimal) or value != value.to_integral_value():
+        return None
+    return f"write {int(value)}" if abs(value) <= LARGEST_WHOLE else None
 
 
 def _literal_wording(path: Path, expected: str, value: str) -> tuple[str, str | None]:
@@ -116,6 +125,8 @@ def _shown_value(path: Path, tree: Mapping[str, Any]) -> str:
     for part in path:
         value = value[part]
     text = toml_value(value)
+    if isinstance(value, Decimal) and text.lstrip("-").isdigit():
+        text += ".0"  # 1e0 is no whole number, and would look like one
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 

@@ -15,10 +15,15 @@ from autospikformer_cli.wording import did_you_mean, nearest_names
 class Context(dict[str, Any]):
     """Collects every valid value while a recipe is loaded, by its key's path.
 
-    stored: components that a store's text names, as KIND.NAME. A store stays readable after their plugins are gone.
+    stored: what a store's text names, as KIND.NAME. A store stays readable where that is not known.
     """
 
     stored: frozenset[str] = frozenset()
+
+
+def is_stored(info: ValidationInfo, kind: str, name: object) -> bool:
+    """Whether the text that is read is a store's, and names this."""
+    return isinstance(info.context, Context) and f"{kind}.{name}" in info.context.stored
 
 
 class Keys(BaseModel):
@@ -41,7 +46,7 @@ def component(registry: Registry) -> AfterValidator:
     """The check of a component's name: it is installed, or a store's text names it."""
 
     def known(name: str, info: ValidationInfo) -> str:
-        if isinstance(info.context, Context) and f"{registry.kind}.{name}" in info.context.stored:
+        if is_stored(info, registry.kind, name):
             return name
         return one_of(name, registry.names(), "install the plugin that adds it, or choose another")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,34 @@ def parsed(text: str) -> Override:
     if list(document) != ["value"]:
         raise UserError(f"{key.strip()}: {toml_string(value)} is not a TOML value", where, _quoting(key.strip(), value))
     return Override(parts, document["value"], where)
+
+
+def given_twice(given: Sequence[Override]) -> tuple[str, Override, Override] | None:
+    """A key that two overrides give a value, one of which would be dropped, and the two; None if there is none.
+
+    search={alpha=0.5} and search.alpha=0.3 collide, search={images=9} and search.alpha=0.3 do not.
+    """
+    laid = [(override, path, value) for override in given for path, value in _values(override)]
+    for (first, earlier, value), (second, later, _) in combinations(laid, 2):
+        common = min(len(earlier), len(later))
+        # limits="none" drops those of files. A limit that follows it is in force, and so are both overrides.
+        adds = earlier in LAID_BY_KEY and value == "none" and len(later) > common
+        if first is not second and earlier[:common] == later[:common] and not adds:
+            return ".".join(earlier if len(earlier) > len(later) else later), first, second
+    return None
+
+
+def _values(override: Override) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values that an override lays as a whole, each with its path."""
+    for name, section in override_layer(override).document.items():
+        if not isinstance(section, dict):
+            yield (name,), section
+            continue
+        for key, value in section.items():
+            if (name, key) in LAID_BY_KEY and isinstance(value, dict):
+                yield from (((name, key, inner), each) for inner, each in value.items())
+            else:
+                yield (name, key), value
 
 
 def _quoting(key: str, value: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from autospikformer_cli.errors import Faults, UserError
-from autospikformer_cli.recipe.components import classes_in, givers_in, stored_components
+from autospikformer_cli.recipe.components import givers_in, images_in, stored_components
 from autospikformer_cli.recipe.faults import key_path, wording
 from autospikformer_cli.recipe.keys import Context
 from autospikformer_cli.recipe.layers import (
@@ -53,7 +53,7 @@ def recipe_from_toml(text: str, name: str = "recipe", overrides: Overrides = (),
     """
     layer = replace(text_layer(text, shown or name), resolved=True)
     recipe = _checked(extended_layers(layer, Path()), overrides).named(name)
-    return recipe.with_givers(givers_in(text)).with_classes(classes_in(text))
+    return recipe.with_givers(givers_in(text)).with_images(images_in(text))
 
 
 def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:

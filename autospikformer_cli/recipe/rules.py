@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, shipped_convention
-from autospikformer_cli.recipe.sections import EVENT_DATASETS, MeanStd
+from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, shipped_convention, shipped_names
+from autospikformer_cli.recipe.sections import DATASETS, EVENT_DATASETS, MeanStd
 from autospikformer_cli.space import SearchSpace, subnet_from_tuple
 from autospikformer_cli.wording import counted, shortened
 
@@ -135,7 +135,7 @@ def _moments_fit_channels(normalise: object, dataset: str) -> Finding:
         return
     if dataset in EVENT_DATASETS:
         yield f"data.normalise does not apply to {dataset}: frames of events are counts, and stay so", None
-    elif len(normalise.mean) != CHANNELS[dataset]:
+    elif len(normalise.mean) != CHANNELS.get(dataset, len(normalise.mean)):
         has, needs = len(normalise.mean), CHANNELS[dataset]
         yield f"data.normalise is for {counted(has, 'channel')}, images of {dataset} have {needs}", None
 
@@ -149,6 +149,8 @@ def _frames_suffice(time_steps: tuple[int, ...], frames: int, dataset: str) -> F
 
 
 def _augmentation_fits(augment: str, dataset: str) -> Finding:
+    if dataset not in DATASETS:
+        return  # a store's, which this aspk lacks
     suited = {"events"} if dataset in EVENT_DATASETS else {"spikformer"}
     if augment in {"events", "spikformer"} - suited:
         kind = "events" if dataset in EVENT_DATASETS else "images"
@@ -159,6 +161,8 @@ def _augmentation_fits(augment: str, dataset: str) -> Finding:
 
 
 def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, border: Border | None) -> Finding:
+    if isinstance(convention, str) and convention not in shipped_names("conventions"):
+        return  # a store's, which this aspk lacks
     named = shipped_convention(convention) if isinstance(convention, str) else convention
     if (rate or named.rate, border or named.border) == ("mean", "exact"):
         what = 'energy.border = "exact" counts each operation, energy.rate = "mean" none of them'

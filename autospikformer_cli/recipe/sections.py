@@ -7,7 +7,7 @@ Each key's docstring is its documentation. What holds between keys is in `rules`
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,9 +17,13 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe.choices import ExactChoices, TauChoices, WholeChoices
 from autospikformer_cli.recipe.effects import IMAGES, MEASUREMENT, NETWORK, NOTHING, SCORE, SEARCH, TRAINING
 from autospikformer_cli.recipe.energy.models import (
@@ -37,7 +41,7 @@ from autospikformer_cli.recipe.energy.models import (
     shipped_names,
     shipped_profile,
 )
-from autospikformer_cli.recipe.keys import Keys, component, one_of
+from autospikformer_cli.recipe.keys import Keys, component, is_stored, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     Flag,
@@ -81,8 +85,13 @@ NEURONS = Registry("neurons")
 """Kinds of neuron by name: ours and plugins'."""
 
 
-def _known(folder: Folder) -> Callable[[str], str]:
-    return lambda name: one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
+def _known(folder: Folder) -> Callable[[str, ValidationInfo], str]:
+    def known(name: str, info: ValidationInfo) -> str:
+        if is_stored(info, folder, name):
+            return name
+        return one_of(name, shipped_names(folder), "the path of a file of yours ends in .toml")
+
+    return known
 
 
 def _own_name(folder: Folder) -> Callable[[Table], Table]:
@@ -115,23 +124,40 @@ Level = Annotated[int, Field(strict=True, ge=0, le=255)]
 Dataset = Literal[
     "digits", "cifar10", "cifar100", "folder", "digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture"
 ]
+
+
+def _dataset_or_stored(name: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    return name if is_stored(info, "datasets", name) else check(name)
+
+
+class KnownImages(NamedTuple):
+    """What a store knows of a data set's images without its files. 0: not stored; frames: 0 for images, too."""
+
+    classes: int
+    channels: int = 0
+    image_size: int = 0
+    frames: int = 0
+
+
 EVENT_DATASETS = ("digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture")
 """The data sets of event cameras; all others are images."""
+DATASETS: tuple[str, ...] = get_args(Dataset)
 
 
 class DataConfig(Keys):
     """Which images, how they are split, and how they are prepared."""
 
     prefix = "data."
-    _known_classes: int | None = PrivateAttr(default=None)
+    _known_images: KnownImages | None = PrivateAttr(default=None)
 
-    dataset: Annotated[Dataset, NETWORK]
+    dataset: Annotated[Dataset, WrapValidator(_dataset_or_stored), NETWORK]
     """The data set: digits (embedded), CIFAR10, CIFAR100 or a folder of your own images by class; or events: digits as
     a simulated event camera sees them (embedded), N-MNIST, N-Caltech101, CIFAR10-DVS, DVS128 Gesture."""
     root: Annotated[Text, NOTHING] = "data"
     """The folder that holds the data set."""
     download: Annotated[Flag, NOTHING] = False
-    """Whether to fetch a data set that is not there (CIFAR10, CIFAR100)."""
+    """Whether to fetch a data set that is not there: CIFAR10 or CIFAR100. Digits are embedded, all others are fetched
+    by hand."""
     image_size: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Side in pixels that images are resized to; "none": as they are. A folder needs it."""
     normalise: Annotated[
@@ -147,6 +173,9 @@ class DataConfig(Keys):
     set's own validation images stay."""
     test: Annotated[ShareBetween, NETWORK] = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
+    train_images: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
+    """Training images that are used, as many of each class as of any other; "none": all. Validation and test images do
+    not depend on it. A larger number contains a smaller one."""
     augment: Annotated[Literal["spikformer", "events", "flip", "none"], TRAINING] = "spikformer"
     """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,
     and one of shear, translation, rotation, cutout, none), horizontal flips only, or none."""
@@ -160,14 +189,22 @@ class DataConfig(Keys):
     """The folder that caches frames of events; "none": aspk-frames in data.root."""
 
     @property
-    def known_classes(self) -> int | None:
-        """The number of classes that its files once had, if a store says so. It is no key."""
-        return self._known_classes
+    def known_images(self) -> KnownImages | None:
+        """What a store says of the images. It is no key."""
+        return self._known_images
 
-    def with_classes(self, num_classes: int | None) -> DataConfig:
-        """This section with `known_classes`."""
+    @property
+    def unknown(self) -> UserError | None:
+        """Why its images cannot be read here: a store of another aspk names a data set that this one lacks."""
+        if self.dataset in DATASETS:
+            return None
+        what = f"the data set {self.dataset} is not known to this aspk, it has {', '.join(DATASETS)}"
+        return UserError(what, "data.dataset", "read its images with the aspk that trained the run")
+
+    def with_images(self, known: KnownImages | None) -> DataConfig:
+        """This section with `known_images`."""
         copy = self.model_copy()
-        copy._known_classes = num_classes
+        copy._known_images = known
         return copy
 
 
@@ -327,17 +364,56 @@ class EnergyConfig(Keys):
     """Whether the classifier is counted."""
 
     @property
+    def profile_name(self) -> str:
+        """The hardware profile's name."""
+        return self.profile if isinstance(self.profile, str) else self.profile.name
+
+    @property
+    def convention_name(self) -> str:
+        """The convention's name."""
+        return self.convention if isinstance(self.convention, str) else self.convention.name
+
+    @property
+    def unknown(self) -> dict[str, UserError]:
+        """By recipe key, why nothing can be priced here: a store of another aspk names what this one lacks."""
+        found: dict[str, UserError] = {}
+        folders: tuple[tuple[str, Folder], ...] = (("profile", "profiles"), ("convention", "conventions"))
+        for key, folder in folders:
+            name, names = getattr(self, key), shipped_names(folder)
+            if isinstance(name, str) and name not in names:
+                what = f"the {key} {name} is not known to this aspk"
+                setting = f"--set 'energy.{key}=\"{names[0]}\"'"
+                fix = f"choose one, as by {setting}; there are {', '.join(names)}, or a .toml of yours"
+                found[f"energy.{key}"] = UserError(what, f"energy.{key}", fix)
+        return found
+
+    @property
     def hardware(self) -> HardwareProfile:
-        """The hardware profile."""
-        return shipped_profile(self.profile) if isinstance(self.profile, str) else self.profile
+        """The hardware profile. Raises UserError if it is not known here."""
+        if not isinstance(self.profile, str):
+            return self.profile
+        self._require_known("energy.profile")
+        return shipped_profile(self.profile)
 
     @property
     def named_convention(self) -> Convention:
-        """The named convention, without the keys next to it."""
-        return shipped_convention(self.convention) if isinstance(self.convention, str) else self.convention
+        """The named convention, without the keys next to it. Raises UserError if it is not known here."""
+        if not isinstance(self.convention, str):
+            return self.convention
+        self._require_known("energy.convention")
+        return shipped_convention(self.convention)
+
+    def _require_known(self, key: str) -> None:
+        fault = self.unknown.get(key)
+        if fault is not None:
+            raise fault
+
+    def require_priced(self) -> None:
+        """Raises UserError if the profile or the convention is not known here."""
+        _ = self.hardware, self.named_convention
 
     @property
     def rules(self) -> Convention:
-        """The convention, with the keys next to it laid over it."""
+        """The convention, with the keys next to it laid over it. Raises UserError if it is not known here."""
         given = {rule: getattr(self, rule) for rule in RULES if getattr(self, rule) is not None}
         return self.named_convention.model_copy(update=given)

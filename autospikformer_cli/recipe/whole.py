@@ -10,7 +10,14 @@ from pydantic import BaseModel, PrivateAttr
 from autospikformer_cli.recipe.choices import WholeRange
 from autospikformer_cli.recipe.components import comment_lines, components
 from autospikformer_cli.recipe.effects import NOTHING, SEARCH, TRAINING, Decides, declared
-from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile, Memory, Widths, shipped_convention
+from autospikformer_cli.recipe.energy.models import (
+    RULES,
+    Convention,
+    HardwareProfile,
+    Memory,
+    Widths,
+    shipped_convention,
+)
 from autospikformer_cli.recipe.fidelity import (
     NETWORK_KEYS,
     PROFILE_SWITCHES,
@@ -19,11 +26,22 @@ from autospikformer_cli.recipe.fidelity import (
 )
 from autospikformer_cli.recipe.keys import Keys
 from autospikformer_cli.recipe.search_section import FixedBounds, SearchConfig
-from autospikformer_cli.recipe.sections import DataConfig, EnergyConfig, MeanStd, ModelConfig, SpaceConfig, TrainConfig
+from autospikformer_cli.recipe.sections import (
+    DataConfig,
+    EnergyConfig,
+    KnownImages,
+    MeanStd,
+    ModelConfig,
+    SpaceConfig,
+    TrainConfig,
+)
 from autospikformer_cli.recipe.toml_text import toml_choices, toml_value
 from autospikformer_cli.recipe.values import Whole
 from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.space import Subnet, subnet_from_tuple
+
+UNKNOWN = "not known"
+"""In the place of a rule of a convention that this aspk lacks."""
 
 
 class Recipe(Keys):
@@ -60,9 +78,9 @@ class Recipe(Keys):
         copy._given_by = given_by
         return copy
 
-    def with_classes(self, num_classes: int | None) -> Recipe:
-        """This recipe with the number of classes that its data set had, for when its files are gone."""
-        return self.model_copy(update={"data": self.data.with_classes(num_classes)})
+    def with_images(self, known: KnownImages | None) -> Recipe:
+        """This recipe with the shape of its data set's images, for when its files are gone."""
+        return self.model_copy(update={"data": self.data.with_images(known)})
 
     @property
     def given_by(self) -> dict[str, str]:
@@ -88,14 +106,20 @@ class Recipe(Keys):
         """Every switch of fidelity and energy convention with its value in force, by key; network and hardware."""
         keys = [*NETWORK_KEYS, *(switch.key for switch in PROFILE_SWITCHES)]
         values: dict[str, Value] = {key: self.value(key) for key in keys}
-        values["energy.convention"] = self.energy.named_convention.name
-        values["energy.profile"] = self.energy.hardware.name
+        values["energy.convention"] = self.energy.convention_name
+        values["energy.profile"] = self.energy.profile_name
+        if "energy.convention" in self.energy.unknown:
+            own = {rule: getattr(self.energy, rule) for rule in RULES}
+            return values | {f"energy.{rule}": UNKNOWN if own[rule] is None else own[rule] for rule in RULES}
         return values | _rule_keys(self.energy.rules)
 
     def switches(self) -> tuple[str, ...]:
         """The switches in force that differ from what fidelity and energy convention say, as TOML."""
         said: dict[str, Value | None] = {switch.key: switch.value(self.fidelity) for switch in PROFILE_SWITCHES}
-        said |= _rule_keys(self.energy.named_convention)
+        if "energy.convention" in self.energy.unknown:
+            said |= {f"energy.{rule}": UNKNOWN for rule in RULES}
+        else:
+            said |= _rule_keys(self.energy.named_convention)
         resolved = self.resolved_switches()
         return tuple(
             f"{key} = {toml_value(resolved[key])}"
@@ -135,7 +159,7 @@ class Recipe(Keys):
         for section in SECTIONS:
             lines += ["", f"[{section}]"]
             lines += [f"{key} = {_written(section, value)}" for key, value in getattr(self, section)]
-        return "\n".join([*lines, *comment_lines(self.given_by, self.data.known_classes)]) + "\n"
+        return "\n".join([*lines, *comment_lines(self.given_by, self.data.known_images)]) + "\n"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and not differing_keys(self, other)

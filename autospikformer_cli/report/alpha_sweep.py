@@ -13,7 +13,7 @@ from autospikformer_cli.report.rows import candidate_row, row_of_alike
 from autospikformer_cli.report.search_report import BASELINE_LABEL
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import AlphaSweep
-from autospikformer_cli.runs.selection import selection_notes
+from autospikformer_cli.runs.selection import noise_notes, selection_notes, unknown_notes
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
 
@@ -31,7 +31,7 @@ def alpha_sweep_report(sweep: AlphaSweep, verbose: bool = False) -> RenderableTy
     parts: list[RenderableType] = [
         Text(f"{results.path}, searches {', '.join(sweep.searches)}", style="bold"),
         _best_table(sweep, unit, notes),
-        CandidateTable(shown, front, ours, unit, notes),
+        CandidateTable(shown, front, ours, unit, notes, None, results.objectives),
         provenance_panel(results, unit, sweep=True, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
@@ -41,7 +41,9 @@ def _best_table(sweep: AlphaSweep, unit: EnergyUnit, notes: Sequence[str]) -> Ca
     title = f"Best by F_AEB for each alpha: {len(sweep.found)} of {len(sweep.archive)} candidates"
     rows = [replace(candidate_row(scored), firing_rate=None) for _, scored in sweep.best]
     alphas = [f"{alpha:g}" for alpha, _ in sweep.best]
-    return CandidateTable(title, rows, unit=unit, notes=[*_remarks(sweep), *notes], lead=("alpha", alphas))
+    lines = [*_remarks(sweep), *notes]
+    objectives = sweep.results.objectives
+    return CandidateTable(title, rows, unit=unit, notes=lines, lead=("alpha", alphas), objectives=objectives)
 
 
 def _searches(sweep: AlphaSweep) -> str:
@@ -53,5 +55,6 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     front = {scored.id for scored in sweep.results.front}
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
-    remarks = [f"A sweep of alpha finds points of the front's convex hull only: here {hull}."]
-    return remarks
+    noise = noise_notes(sweep.results.ranking_noise, sweep.results.provenance.split, sweep.results.recipe)
+    remark = f"A sweep of alpha finds points of the front's convex hull only: here {hull}."
+    return [remark, *noise, *unknown_notes(sweep.results.unknown, sweep.results.stand_ins)]

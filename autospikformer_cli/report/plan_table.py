@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from autospikformer_cli.report.tables import plain_table
+from autospikformer_cli.units import ABSENT, format_duration
 
 NAMES = {
+    "classes": "classes",
+    "train_images": "training images",
+    "validation_images": "validation images",
+    "test_images": "test images",
     "subnets": "search among (subnets)",
     "params_smallest": "smallest subnet (parameters)",
     "params_largest": "largest subnet (parameters)",
@@ -25,11 +32,28 @@ NAMES = {
 }
 
 
-def plan_table(title: str, plan: Mapping[str, int]) -> Table:
-    """One line for each number of a plan."""
+def plan_table(title: str, plan: Mapping[str, Any]) -> Table:
+    """One line for each number of a plan, its data set and its time."""
     table = plain_table(title)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
-    for key, value in plan.items():
-        table.add_row(NAMES[key], f"{value / 1e6:,.0f}" if key.endswith("_bytes") else f"{value:,}")
+    for name, value in _rows(plan):
+        table.add_row(name, value)
     return table
+
+
+def _rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    missing = plan["dataset_missing_at"]
+    yield "data set", escape(plan["dataset"] if missing is None else f"{plan['dataset']}, not found at {missing}")
+    for key, name in NAMES.items():
+        if key in plan:
+            yield name, _number(key, plan[key])
+    taken = "unknown" if plan["seconds"] is None else f"about {format_duration(plan['seconds'])}"
+    yield "time", taken
+    yield "", escape(f"({plan['seconds_from']})")
+
+
+def _number(key: str, value: int | None) -> str:
+    if value is None:
+        return ABSENT
+    return f"{value / 1e6:,.0f}" if key.endswith("_bytes") else f"{value:,}"

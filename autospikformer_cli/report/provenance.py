@@ -118,15 +118,15 @@ def provenance_panel(
 def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool, verbose: bool) -> list[tuple[str, str]]:
     p, recipe = results.provenance, results.recipe
     switches = recipe.resolved_switches()
-    pricing = f"profile {recipe.energy.hardware.name}, convention {recipe.energy.named_convention.name}"
+    pricing = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
     lines = [
         *([("events", results.events)] if results.events else []),
         ("accuracy", f"{p.images} {p.split} images of {recipe.data.dataset}; interval: 95 %, binomial (Wilson)"),
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, switches, p.calibration_images or None)),
-        ("energy", f"joules an image, {pricing}"),
+        ("energy", f"joules an image, {pricing}" if results.is_priced else f"not known: {pricing}"),
         ("fidelity", fidelity_text(p.fidelity, recipe.switches())),
         ("F_AEB", _fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
-        ("bounds", _bounds_text(results.scores.bounds, unit)),
+        *([("bounds", _bounds_text(results.scores.bounds, unit))] if results.is_priced else []),
         ("search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"),
         *([("limits", ", ".join(results.limits))] if results.limits else []),
         ("engine", p.engine),
@@ -142,7 +142,9 @@ def _weights_text(results: SearchResults) -> str:
     if results.imported_from:
         trained_on = f"which may have been trained on these {measured.split} images"
         return f"inherited from the imported {results.imported_from}, {trained_on}; not retrained"
-    return f"inherited from a supernet of {measured.epochs} epoch{'s' * (measured.epochs != 1)}, not retrained"
+    few = results.recipe.data.train_images
+    on = "" if few is None else f" on {few:,} training images"
+    return f"inherited from a supernet of {measured.epochs} epoch{'s' * (measured.epochs != 1)}{on}, not retrained"
 
 
 def _bounds_text(bounds: Bounds | None, unit: EnergyUnit | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, mcnemar_of
@@ -21,6 +22,7 @@ class CandidateRow:
     energy_j: joules for the inference of one image. top1: percent. interval: 95 %, in percent.
     silent: numbers of silent layers and channels. answers: see `measurement.Measurement`.
     printed: whether the figures are the paper's, which no test can compare. num_alike: candidates in this line.
+    plugin_values: by name of the objective.
     """
 
     label: str
@@ -35,6 +37,7 @@ class CandidateRow:
     answers: bytes | None = None
     printed: bool = False
     num_alike: int = 1
+    plugin_values: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def mark(self, baseline: CandidateRow | None) -> str:
         """How it compares with the baseline, if it needs less energy.
@@ -43,7 +46,7 @@ class CandidateRow:
         WITHIN_CHANCE: higher accuracy, by no more than chance, or without stored answers to test it by.
         "": lower accuracy or no less energy.
         """
-        if baseline is None or self.energy_j >= baseline.energy_j or self.top1 < baseline.top1:
+        if baseline is None or not self.energy_j < baseline.energy_j or self.top1 < baseline.top1:
             return ""
         if self.printed or self.top1 == baseline.top1:
             return WIN
@@ -71,6 +74,7 @@ def candidate_row(scored: Scored, label: str | None = None, num_alike: int = 1) 
         silent=(len(measured.silent_layers), measured.silent_channels) if measured.spikes else None,
         answers=measured.answers,
         num_alike=num_alike,
+        plugin_values=scored.candidate.plugin_values,
     )
 
 

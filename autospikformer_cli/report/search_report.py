@@ -13,7 +13,7 @@ from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import selection_notes, silence_notes, unknown_notes
+from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
@@ -37,8 +37,10 @@ def search_report(
     measured, notes = candidates_text(results), selection_notes(results.provenance.split)
     parts: list[RenderableType] = [
         Text(results.title, style="bold"),
-        CandidateTable(f"Pareto front: {len(front)} of {measured}", front, ours, unit, notes),
-        CandidateTable(f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes),
+        CandidateTable(f"Pareto front: {len(front)} of {measured}", front, ours, unit, notes, None, results.objectives),
+        CandidateTable(
+            f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes, None, results.objectives
+        ),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
         provenance_panel(results, unit, verbose=verbose),
@@ -85,8 +87,9 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     shown = "undefined" if tau is None else f"{tau:.2f}"
     num, all_differ = len(results.different), len(results.different) == len(scores.ranked)
     of = f"over {num} {'' if all_differ else 'different '}candidates"
-    yield from unknown_notes(results.unknown)
+    yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
+    yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
     yield from results.price_remarks

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isnan, nan
 from typing import Literal, TypeVar
 
 from rich import box
@@ -17,6 +18,7 @@ from rich.text import Text
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.measurement import SILENT_RATE
 from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
+from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
 
@@ -66,6 +68,7 @@ class CandidateTable:
     A candidate takes one line if it has at most two blocks, else two. If the console is too narrow for that, first the
     genes come closer, then the interval loses its decimals, then columns are left out. The legend names these.
     Columns that no row fills are left out, too.
+    objectives: those of plugins, a column for each. They are the last to be left out.
     unit: of the energies, by default chosen for this table. notes: printed under the table.
     lead: a first column: its head, and its cell in each row.
     """
@@ -76,6 +79,7 @@ class CandidateTable:
     unit: EnergyUnit | None = None
     notes: Sequence[str] = ()
     lead: tuple[str, Sequence[str]] | None = None
+    objectives: Sequence[Objective] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render in the fullest layout that fits."""
@@ -85,20 +89,23 @@ class CandidateTable:
         """The table for a console of so many columns."""
         every = [*self.rows, *([self.baseline] if self.baseline else [])]
         unit = self.unit or energy_unit(row.energy_j for row in every)
-        filled = _filled_columns(every)
+        filled = _filled_columns(every, self.objectives)
         lines = [self._cells(row, unit) for row in every]
         if self.lead:
             filled = [self.lead[0], *filled]
             for line, cell in zip(lines, [*self.lead[1], ""], strict=False):
                 line[self.lead[0]] = cell
-        heads = {name: f"Energy\n({unit.symbol})" if name == "Energy" else name for name in filled}
+        named = {"Energy": f"Energy\n({unit.symbol})"}
+        named |= {_column_of(objective): _head_of(objective) for objective in self.objectives}
+        heads = {name: named.get(name, name) for name in filled}
         layout = _layout_for(min(width, MAX_WIDTH), heads, lines, [row.subnet for row in every])
         return self._laid_out(layout, heads, lines)
 
     def _laid_out(self, layout: _Layout, heads: dict[str, str], lines: list[dict[str, str]]) -> Table:
         dropped = [name for name in heads if name in layout.left_out]
         shown = [name for name in heads if name not in layout.left_out]
-        left_out = [f"not shown at this width: {', '.join(dropped)}"] if dropped else []
+        names = ", ".join(heads[name].replace("\n", " ") for name in dropped)
+        left_out = [f"not shown at this width: {names}"] if dropped else []
         table = plain_table(self.title, "\n".join([*_legend(self.rows, self.baseline), *left_out, *self.notes]) or None)
         for name in shown:
             justified: Literal["left", "right"] = "left" if name in ("Id", "Candidates") else "right"
@@ -128,10 +135,28 @@ class CandidateTable:
             "Params": ABSENT if row.params is None else format_count(row.params),
             "Silent": ABSENT if row.silent is None else "{}, {}".format(*row.silent),
             "F_AEB": format_share(row.fitness),
+            **{_column_of(each): _value_cell(row, each) for each in self.objectives},
         }
 
 
 _SHORT = "Acc (%), short"
+_OBJECTIVE = "objective "
+
+
+def _column_of(objective: Objective) -> str:
+    """The column of a plugin's objective, which no column of ours is called."""
+    return f"{_OBJECTIVE}{objective.name}"
+
+
+def _head_of(objective: Objective) -> str:
+    """Its label in short lines, and its unit."""
+    unit = [f"({objective.unit})"] if objective.unit else []
+    return "\n".join([*textwrap.wrap(objective.label, 12), *unit])
+
+
+def _value_cell(row: CandidateRow, objective: Objective) -> str:
+    value = row.plugin_values.get(objective.name, nan)
+    return ABSENT if isnan(value) else objective.to_number(value)
 
 
 @dataclass(frozen=True)
@@ -168,7 +193,7 @@ class _Layout:
 def _layout_for(width: int, heads: dict[str, str], lines: list[dict[str, str]], subnets: Sequence[Subnet]) -> _Layout:
     """The fullest layout in which every candidate takes one line, or two if it has more than two blocks."""
     one = 1 if all(subnet.depth <= 2 for subnet in subnets) else 2
-    optional = [name for name in OPTIONAL if name in heads]
+    optional = [name for name in (*OPTIONAL, *(name for name in heads if name.startswith(_OBJECTIVE))) if name in heads]
     less = [tuple(optional[:num]) for num in range(len(optional) + 1)]
     steps = [(False, False), (True, False), (True, True)]
     layouts = [_fitted(_Layout(*step, left_out), width, heads, lines) for left_out, step in product(less, steps)]
@@ -195,7 +220,7 @@ def _height(layout: _Layout, subnet: str) -> int:
     return layout.genes(subnet).count("\n") + 1 if layout.close else len(textwrap.wrap(subnet, layout.width))
 
 
-def _filled_columns(rows: Sequence[CandidateRow]) -> list[str]:
+def _filled_columns(rows: Sequence[CandidateRow], objectives: Sequence[Objective]) -> list[str]:
     """The columns that some row fills."""
     optional = {
         "Fr": any(row.firing_rate is not None for row in rows),
@@ -203,7 +228,8 @@ def _filled_columns(rows: Sequence[CandidateRow]) -> list[str]:
         "Silent": any(row.silent is not None and row.silent[0] for row in rows),
         "F_AEB": any(row.fitness is not None for row in rows),
     }
-    names = ("Id", "Candidates", "Fr", "Energy", "Acc (%)", "Params", "Silent", "F_AEB")
+    plugins = map(_column_of, objectives)
+    names = ("Id", "Candidates", "Fr", "Energy", "Acc (%)", *plugins, "Params", "Silent", "F_AEB")
     return [name for name in names if optional.get(name, True)]
 
 

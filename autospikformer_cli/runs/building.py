@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autospikformer_cli.data.description import DataDescription, classes_of_files, describe
+from autospikformer_cli.data.description import DataDescription, describe, images_to_store
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
@@ -93,7 +93,9 @@ def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
 
 
 def unknown_components(recipe: Recipe) -> Iterator[str]:
-    """Why the recipe's neuron or its algorithm is not known here, in words; nothing if they are."""
+    """Why the recipe's data set, neuron or algorithm is not known here, in words; nothing if they are."""
+    if recipe.data.unknown is not None:
+        yield f"data.dataset: {recipe.data.unknown.what}"
     for registry, key, name in (
         (NEURONS, "model.neuron", recipe.model.neuron),
         (ALGORITHMS, "search.algorithm", recipe.search.algorithm),
@@ -130,6 +132,19 @@ def load_images(recipe: Recipe, seed: int, split: Split, say: Say) -> ImageSet:
     for note in images.notes:
         say.remark(note)
     return images
+
+
+def num_taken(recipe: Recipe, key: str, split: str, there: int, say: Say) -> int:
+    """Number of images that a key of the recipe takes of a split; all if there are fewer, which is said."""
+    asked = recipe.value(key)
+    if asked is not None and asked > there:
+        say.remark(f"{key}: the {split} split has {there:,} images, not {asked:,}: all are taken")
+    return there if asked is None else min(asked, there)
+
+
+def first_images(images: ImageSet, recipe: Recipe, key: str, say: Say) -> ImageSet:
+    """The first images of a split, as many as a key of the recipe takes."""
+    return images.first(num_taken(recipe, key, images.split, len(images), say))
 
 
 def warm_engine(engine: Engine, say: Say) -> None:
@@ -181,8 +196,8 @@ def versions() -> dict[str, str]:
 
 
 def stored_text(recipe: Recipe) -> str:
-    """A training's recipe as its run stores it, with the number of classes if only the data set's files tell it."""
-    return recipe.with_classes(classes_of_files(recipe.data)).to_toml()
+    """A training's recipe as its run stores it, with the shape of its data set's images."""
+    return recipe.with_images(images_to_store(recipe.data)).to_toml()
 
 
 def environment(compute: Compute) -> dict[str, str]:

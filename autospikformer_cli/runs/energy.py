@@ -33,6 +33,7 @@ from autospikformer_cli.store.population import load_population, read_search
 from autospikformer_cli.store.searches import present_search
 
 if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.engine.compute import Compute
 
 
@@ -44,6 +45,7 @@ def given_energy(
 
     path: the run whose searches know candidates; None for a recipe alone. search: whose best is meant.
     """
+    recipe.energy.require_priced()
     selection = select(subnet or "baseline", recipe, path, search)
     chosen = selection.subnet
     shape = network_shape(recipe)
@@ -56,6 +58,7 @@ def given_energy(
 
 def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
+    run.recipe.energy.require_priced()
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
     neuron_is_known = run.energy.shape.neuron_params is not None
@@ -133,16 +136,27 @@ def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str
     if stored is not None:
         return stored
     if present_search(run.path) is not None:
-        images = run.searched_images()
+        images = _images(run, run.recipe.search.split, subnet)
         known = known_subnets(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
         if subnet in known.measurements:
             source = f"measured by the search on {len(images)} {images.split} images"
             return known.measurements[subnet], source, run.engine_name
-    images = run.images(run.sample_split, run.recipe.search.images)
+    images = _images(run, run.sample_split, subnet)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images), unit="images") as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
     return measurement, f"measured now on {len(images)} {images.split} images", run.engine_name
+
+
+def _images(run: TrainedRun, split: Split, subnet: Subnet) -> ImageSet:
+    """The images that a search of the run would measure on. Raises UserError if they are gone, with both remedies."""
+    try:
+        return run.first_images(split, "search.images")
+    except UserError as error:
+        what = f"nothing that {run.path} stores prices {subnet}, and the images to measure it on cannot be read"
+        remedies = [error.fix] if error.fix else []
+        fix = "; ".join([*remedies, "or without images, at rates that you give: --firing-rate 0.2, or --rates FILE"])
+        raise UserError(f"{what}: {error.what}", error.where, fix) from error
 
 
 def _of_subnet(

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 FOLDER = "finetuned"
 """The folder of a run that holds its retrained subnets."""
+ALL_IMAGES: dict[str, object] = {"data.validation": 0, "data.train_images": "none"}
+"""The keys of a retraining on all images that are not tested."""
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
 TIMING_PASSES = 5
@@ -96,6 +98,7 @@ class EvaluationResult:
             "synaptic_events": self.synaptic_events,
             "engine": evaluation.provenance.engine,
             "batchnorm": self.recipe.model.batchnorm,
+            "calibration_images": evaluation.provenance.calibration_images or None,
             "fidelity": self.recipe.fidelity,
             "switches": list(self.recipe.switches()),
             "resolved": self.recipe.resolved_switches(),
@@ -153,6 +156,7 @@ class EvaluationRun:
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
+        run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
         return cls(run, chosen, run.asked_images(named, first), interruptible)
 
@@ -216,7 +220,7 @@ class EvaluationRun:
     def finetuned(self, epochs: int, from_scratch: bool, *, all_images: bool = False) -> EvaluationResult:
         """Measured after retraining it alone. Warm-up and cool-down are shortened in proportion to the epochs.
 
-        all_images: whether it is trained on the validation images, too (data.validation = 0). The weights are a run of
+        all_images: whether it is trained on all images, those of validation, too (ALL_IMAGES). The weights are a run of
         their own under the run's finetuned/. An interrupted retraining resumes there. Raises UserError.
         """
         if all_images:
@@ -254,7 +258,7 @@ class EvaluationRun:
     def _tuning_recipe(self, epochs: int, all_images: bool) -> Recipe:
         """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training."""
         run, keys = self.run, shortened_phases(self.run.recipe.train, epochs)
-        recipe = changed(run.recipe, keys | ({"data.validation": 0} if all_images else {}))
+        recipe = changed(run.recipe, keys | (ALL_IMAGES if all_images else {}))
         trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
         return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 

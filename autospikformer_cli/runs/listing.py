@@ -153,7 +153,8 @@ def _accepted(run: Path, search: SearchProgress) -> list[float] | None:
 
     population = load_population(run, search.name)
     try:
-        problem = recipe_problem(recipe_from_toml(search.recipe_toml, search.recipe_name))
+        recipe = recipe_from_toml(search.recipe_toml, search.recipe_name)
+        problem = recipe_problem(recipe, stored=population.objectives)
         problem.require_limits()
         kept = {candidate.id for candidate in population.candidates if problem.feasible(candidate)}
     except UserError:

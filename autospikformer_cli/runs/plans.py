@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from autospikformer_cli.data.images import num_images
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape, num_taken
+from autospikformer_cli.runs.data_plan import data_plan
+from autospikformer_cli.runs.pace import TimePerUnit
 from autospikformer_cli.runs.selection import recipe_problem
+from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.algorithm import make_algorithm
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.spiking.memory import (
+    ITEM_BYTES,
     evaluation_bytes,
     memory_budget,
     stems_bytes,
@@ -16,42 +24,57 @@ from autospikformer_cli.spiking.memory import (
     waiting_bytes,
 )
 
-ITEM_BYTES = {"float32": 4, "float64": 8}
 
+def training_plan(
+    recipe: Recipe,
+    precision: str,
+    pace: Callable[[int], TimePerUnit | None] = lambda images: None,
+    say: Say = SILENT,
+) -> dict[str, Any]:
+    """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds.
 
-def training_plan(recipe: Recipe, precision: str) -> dict[str, int]:
-    """Sizes of a training: subnets, parameters, images, steps, bytes."""
-    from autospikformer_cli.data.images import num_images
+    pace: returns seconds of a step, from the number of training images; None if nobody asks.
+    """
     from autospikformer_cli.training.schedule import num_steps
 
-    images = num_images(recipe.data, recipe.seed, "train")
+    data = data_plan(recipe.data, recipe.seed)
+    images = data.sizes["train"]
+    validation = data.sizes.get("validation")
+    if validation:
+        num_taken(recipe, "train.validation_images", "validation", validation, say)
+        if recipe.model.batchnorm == "recalibrate":
+            num_taken(recipe, "model.calibration_images", "train", images, say)
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)
     space, shape = _space_and_shape(recipe)
     largest = space.largest()
     memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
     return {
+        **data.to_document(),
         **_sizes(space, shape),
         "images": images,
         "epochs": recipe.train.total_epochs,
         "steps": steps,
         "memory_bytes": memory,
+        **_time(steps, pace(images), "not measured"),
     }
 
 
-def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
-    """Sizes of a search: subnets, parameters, images, evaluations, bytes. engine: the name of the one that measures.
+def search_plan(
+    recipe: Recipe, precision: str, engine: str, pace: TimePerUnit | None = None, say: Say = SILENT
+) -> dict[str, Any]:
+    """Sizes of a search: classes, images, subnets, parameters, evaluations, bytes, seconds.
 
+    engine: the name of the one that measures. pace: seconds of a subnet on an image; None if no search stored them.
     recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
     stems_bytes: the cache of stems. waiting_bytes: spikes that wait while the walk goes on.
     """
-    from autospikformer_cli.data.images import num_images
-
-    images = num_images(recipe.data, recipe.seed, recipe.search.split)
-    used = min(images, recipe.search.images or images)
+    data = data_plan(recipe.data, recipe.seed)
+    images = data.sizes.get(recipe.search.split) or num_images(recipe.data, recipe.seed, recipe.search.split)
+    used = num_taken(recipe, "search.images", recipe.search.split, images, say)
     space, shape = _space_and_shape(recipe)
     calibration = 0
     if recipe.model.batchnorm == "recalibrate":
-        calibration = min(recipe.model.calibration_images, num_images(recipe.data, recipe.seed, "train"))
+        calibration = num_taken(recipe, "model.calibration_images", "train", data.sizes["train"], say)
     evaluations = make_algorithm(recipe.search, recipe_problem(recipe), recipe.seed, given_by=recipe.given_by).total
     item_bytes, memory = ITEM_BYTES[precision], recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     spike_bytes = 1 if engine == "event_driven" else item_bytes
@@ -65,6 +88,7 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
     waiting = min(waiting, budget.waiting)
     stems = stems_bytes(shape, space, used + calibration, budget.stems, item_bytes)
     return {
+        **data.to_document(),
         **_sizes(space, shape),
         "images": used,
         "calibration_images": calibration,
@@ -74,7 +98,14 @@ def search_plan(recipe: Recipe, precision: str, engine: str) -> dict[str, int]:
         "stems_bytes": stems,
         "waiting_bytes": waiting,
         "memory_bytes": max(layers.values()) + stems + waiting,
+        **_time(evaluations * used, pace, "no search of this run stored how long it took"),
     }
+
+
+def _time(units: int, pace: TimePerUnit | None, unknown: str) -> dict[str, object]:
+    if pace is None:
+        return {"seconds": None, "seconds_from": unknown}
+    return {"seconds": units * pace.seconds, "seconds_from": pace.source}
 
 
 def _space_and_shape(recipe: Recipe) -> tuple[SearchSpace, NetworkShape]:

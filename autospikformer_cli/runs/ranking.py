@@ -41,6 +41,7 @@ class RankingRun:
                 f"search on held-out images first: aspk search --run {run.path} --set 'search.split=\"validation\"'",
             )
         require_writable(run.path)
+        run.recipe.energy.require_priced()
         images = run.searched_images()
         archive = whole_archive(run.path, run.conditions(images), run.say)
         if not archive.candidates:

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
@@ -20,6 +21,7 @@ from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
+from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
@@ -34,7 +36,9 @@ class SearchResults:
     path: the run's folder. limits: what subnets had to keep to, in words. best: what the search itself chose; None if
     no candidate keeps its limits. price_remarks: limits that candidates break under these prices alone.
     hypervolume: None if no baseline says what it is of. imported_from: the file of imported weights, or "".
-    unknown: what of its recipe is not known here, and why, in words; what it would decide is left out.
+    unknown: what of its recipe is not known here, and why, in words; what it would decide is left out. stand_ins: the
+    objectives whose plugin is not there, and whose stored values stand in, in words. objectives: those of plugins, in
+    which candidates have their `plugin_values`.
     """
 
     path: Path
@@ -48,6 +52,8 @@ class SearchResults:
     best: Candidate | None = None
     price_remarks: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -71,8 +77,13 @@ class SearchResults:
 
     @property
     def different_front(self) -> list[Alike]:
-        """The non-dominated of the different results."""
-        return pareto_front(self.different)
+        """The non-dominated of the different results; none if nothing can be priced."""
+        return pareto_front(self.different) if self.is_priced else []
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the profile and the convention are known here."""
+        return not self.recipe.energy.unknown
 
     @property
     def front(self) -> list[Scored]:
@@ -82,8 +93,13 @@ class SearchResults:
     @cached_property
     def kendall_tau(self) -> float | None:
         """Between accuracy and energy over all different results; None if it is undefined."""
-        found = self.different
+        found = self.different if self.is_priced else ()
         return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
+
+    @cached_property
+    def ranking_noise(self) -> RankingNoise | None:
+        """How far chance decides the order of the ranked candidates by accuracy; None for fewer than two."""
+        return ranking_noise([scored.candidate.measurement for scored in self.scores.ranked])
 
     @property
     def events(self) -> str:
@@ -104,8 +120,8 @@ class SearchResults:
             "batchnorm": measured.batchnorm,
             "calibration_images": measured.calibration_images or None,
             "fidelity": measured.fidelity,
-            "energy_profile": recipe.energy.hardware.name,
-            "energy_convention": recipe.energy.named_convention.name,
+            "energy_profile": recipe.energy.profile_name,
+            "energy_convention": recipe.energy.convention_name,
             "algorithm": str(self.population.state.get("algorithm", recipe.search.algorithm)),
             "normalise": recipe.search.normalise,
             "seed": recipe.seed,
@@ -116,6 +132,7 @@ class SearchResults:
             "note": self.note,
             "limits": self.limits,
             "unknown": self.unknown,
+            "stand_ins": self.stand_ins,
             "switches": recipe.switches(),
             "resolved": recipe.resolved_switches(),
         }
@@ -132,21 +149,35 @@ class SearchResults:
             "search": self.population.name,
             "best": None if self.best is None else self.best.id,
             "price_remarks": list(self.price_remarks),
+            "objectives": self.objectives_document(),
             "candidates": [self.ranked_document(scored) for scored in scores.ranked],
             "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
+            "ranking_noise": None if self.ranking_noise is None else self.ranking_noise.to_document(),
             "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
             "alpha": self.recipe.search.alpha,
             "bounds": bounds_document(scores.bounds),
             "generation_bounds": generations or None,
             "rejected": [
-                {"id": each.candidate.id, "subnet": each.candidate.subnet.to_numbers(), "reason": each.reason}
+                {
+                    "id": each.candidate.id,
+                    "subnet": each.candidate.subnet.to_numbers(),
+                    "reason": each.reason,
+                    "objectives": _values_document(each.candidate),
+                }
                 for each in scores.rejected
             ],
             "provenance": self.provenance_document(),
         }
+
+    def objectives_document(self) -> list[dict[str, object]]:
+        """The objectives of plugins, as JSON."""
+        return [
+            {"name": each.name, "label": each.label, "unit": each.unit, "better": each.better}
+            for each in self.objectives
+        ]
 
     @cached_property
     def _alike(self) -> dict[str, tuple[str, ...]]:
@@ -189,10 +220,12 @@ class AlphaSweep:
         return {
             "run": str(self.results.path),
             "searches": list(self.searches),
+            "objectives": self.results.objectives_document(),
             "alpha_sweep": [{"alpha": alpha, **self.results.ranked_document(scored)} for alpha, scored in self.best],
             "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": len(self.searches),
+            "ranking_noise": None if self.results.ranking_noise is None else self.results.ranking_noise.to_document(),
             "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
             "provenance": {**self.results.provenance_document(), "note": ""},
@@ -202,18 +235,19 @@ class AlphaSweep:
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    problem = recipe_problem(recipe, searched)
+    problem = recipe_problem(recipe, searched, population.objectives)
     with counts_of(path):
-        scores = problem.fitness.score(population.candidates)
-        hypervolume = _hypervolumes(problem, population)
+        valued = _valued(problem, population)
+        scores = problem.fitness.score(valued.candidates)
+        hypervolume = _hypervolumes(problem, valued)
         broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked])
     origin = read_training(path).origin
     return SearchResults(
         path=path,
-        population=population,
+        population=valued,
         recipe=recipe,
         scores=scores,
-        baseline=problem.fitness.of_outsider(population.baseline, scores) if population.baseline else None,
+        baseline=problem.fitness.of_outsider(valued.baseline, scores) if valued.baseline else None,
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
         imported_from=origin.file if origin else "",
@@ -222,8 +256,28 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()
         ),
-        unknown=(*(f"{key}: {error.what}" for key, error in problem.unknown.items()), *unknown_components(recipe)),
+        unknown=(*(f"{each.key}: {each.error.what}" for each in problem.unknown), *unknown_components(recipe)),
+        stand_ins=_stand_ins(problem, repriced=recipe.energy != searched.energy),
+        objectives=problem.plugins,
     )
+
+
+def _valued(problem: Problem, population: Population) -> Population:
+    """A population whose candidates have their values in the objectives of the problem's plugins."""
+    baseline = population.baseline
+    return replace(
+        population,
+        candidates=tuple(map(problem.valued, population.candidates)),
+        baseline=None if baseline is None else problem.valued(baseline),
+        objectives=tuple(objective.to_stored() for objective in problem.plugins),
+    )
+
+
+def _stand_ins(problem: Problem, repriced: bool) -> tuple[str, ...]:
+    """What is said of each objective whose stored values stand in. repriced: whether the search had other prices."""
+    prices = ", computed under the search's own prices" if repriced else ""
+    whats = dict.fromkeys(each.error.what for each in problem.absent if each.stored)
+    return tuple(f"{what}; its stored values stand in{prices}" for what in whats)
 
 
 def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) -> AlphaSweep:
@@ -231,13 +285,17 @@ def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) ->
 
     If the recipe scales fitness by generations, it is scaled over the whole archive here.
     """
+    recipe.energy.require_priced()
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     archive = whole_archive(path, Conditions.of(population.provenance, searched), say)
     if recipe.search.normalise == "generation":
         recipe = changed(recipe, {"search.normalise": "archive"})
-    results = score_population(path, replace(population, candidates=archive.candidates), recipe)
-    fitness = recipe_problem(recipe, searched).fitness
-    ranked = [(alpha, replace(fitness, alpha=alpha).score(archive.candidates).ranked) for alpha in ALPHAS]
+    stored = tuple(each for each in population.objectives if archive.has_values(each.name))
+    population = replace(population, candidates=archive.candidates, objectives=stored)
+    results = score_population(path, population, recipe)
+    fitness = recipe_problem(recipe, searched, stored).fitness
+    candidates = results.population.candidates
+    ranked = [(alpha, replace(fitness, alpha=alpha).score(candidates).ranked) for alpha in ALPHAS]
     best = tuple((alpha, scored[0]) for alpha, scored in ranked if scored)
     return AlphaSweep(best, results, archive.searches)
 
@@ -250,7 +308,7 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "subnet": scored.subnet.to_numbers(),
         "top1": scored.top1,
         "top1_interval": list(binomial_interval(measured.correct, measured.images)),
-        "energy_j": scored.energy_j,
+        "energy_j": _finite(scored.energy_j),
         "params": measured.params,
         "fitness": _finite(scored.fitness),
         "generation": scored.candidate.generation,
@@ -260,7 +318,13 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "silent_blocks": list(measured.silent_blocks),
         "correct": measured.correct,
         "images": measured.images,
+        "objectives": _values_document(scored.candidate),
     }
+
+
+def _values_document(candidate: Candidate) -> dict[str, float | None]:
+    """Its values in the objectives of plugins, as JSON."""
+    return {name: _finite(value) for name, value in candidate.plugin_values.items()}
 
 
 def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:

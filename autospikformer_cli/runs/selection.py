@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
+from autospikformer_cli.analysis.noise import RankingNoise
+from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement
-from autospikformer_cli.recipe import Decides, Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
+from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
+from autospikformer_cli.recipe.energy.models import shipped_names
 from autospikformer_cli.runs.building import energy_model, network_shape
-from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, none_feasible
+from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, key_of, none_feasible
 from autospikformer_cli.search.objectives import Price
-from autospikformer_cli.search.problem import Problem, make_problem
+from autospikformer_cli.search.problem import PRICES_KEY, Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import find_search, search_names
@@ -118,9 +122,9 @@ def _selection(candidate: Candidate, population: Population) -> Selection:
 
 
 def _best(path: Path, population: Population) -> Selection:
-    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
+    problem = _own_problem(population)
     try:
-        problem.require_limits()
+        problem.require_best()
     except UserError as error:
         fix = f"{error.fix}; or name a candidate by its id, as aspk report --run {path} shows them"
         raise UserError(f"the best is not known here: {error.what}", f"{path}: {error.where}", fix) from error
@@ -135,17 +139,30 @@ def _best(path: Path, population: Population) -> Selection:
 def best_candidate(path: Path, population: Population) -> Candidate | None:
     """The candidate that a search chose: the best by its own fitness, under its own prices and limits.
 
-    None if there is no candidate, or if a limit of the search is not known here.
+    None if there is no candidate, or if prices or a limit of the search are not known here.
     """
-    problem = recipe_problem(recipe_from_toml(population.recipe_toml, population.recipe_name))
-    if any(key.startswith(LIMITS_KEY) for key in problem.unknown):
+    problem = _own_problem(population)
+    try:
+        problem.require_best()
+    except UserError:
         return None
     with counts_of(path):
         return next(iter(problem.rank(population.candidates)), None)
 
 
+def _own_problem(population: Population) -> Problem:
+    """What a stored search was for. Stored values stand in for plugins that are not there."""
+    recipe = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    return recipe_problem(recipe, stored=population.objectives)
+
+
 def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate]) -> dict[str, int]:
-    """The limits that candidates break under a recipe's prices and keep under their search's: how many break each."""
+    """The limits that candidates break under a recipe's prices and keep under their search's: how many break each.
+
+    None if one of the two prices is not known here.
+    """
+    if searched.energy.unknown or recipe.energy.unknown:
+        return {}
     if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
         return {}
     before, now = recipe_problem(searched).limits, recipe_problem(recipe).limits
@@ -161,7 +178,7 @@ def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidat
 def own_prices(searched: Recipe) -> str:
     """Whose prices the limits of a search were kept under."""
     energy = searched.energy
-    return f"the search kept it under profile {energy.hardware.name}, convention {energy.named_convention.name}"
+    return f"the search kept it under profile {energy.profile_name}, convention {energy.convention_name}"
 
 
 def selection_notes(split: str) -> tuple[str, ...]:
@@ -173,6 +190,26 @@ def selection_notes(split: str) -> tuple[str, ...]:
     if split != "test":
         return ()
     return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple[str, ...]:
+    """A warning if the order of a search's candidates by accuracy is mostly chance; none if it is not.
+
+    noise: of the ranked candidates. split, recipe: those of the search.
+    """
+    if noise is None or not noise.mostly_chance:
+        return ()
+    told = f"on {noise.images:,} {split} images the widest 95 % interval spans {noise.widest:.1f} points"
+    told += f", and the {noise.networks:,} candidates lie within {noise.spread:.1f}"
+    if noise.num_apart is not None:
+        apart = f"{noise.num_apart or 'none'} of them differ{'s' * (noise.num_apart == 1)} from the most accurate"
+        told += f"; {apart} (McNemar's exact test, p < {SIGNIFICANCE:g})"
+    fix = ""
+    if noise.images == recipe.search.images:
+        fix = "; measure on more images: search.images"
+    elif split == "validation":
+        fix = "; hold out more images, in a new training: data.validation"
+    return (f"! the order by accuracy is mostly chance: {told}{fix}",)
 
 
 def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...]:
@@ -187,27 +224,64 @@ def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...
     return (f"{named}; {excludes}",) if silent else ()
 
 
-def unknown_notes(unknown: Sequence[str]) -> Iterator[str]:
-    """A warning for each part of a search's recipe that is not known here: what is left out of its results."""
+def unknown_notes(unknown: Sequence[str], stand_ins: Sequence[str]) -> Iterator[str]:
+    """A warning for each part of a search's recipe that is not known here: what is left out, or what stands in."""
     for what in unknown:
         key = what.partition(":")[0]
-        without = {"search.objectives": "no hypervolume", "model.neuron": "no subnet can be measured"}.get(key)
+        without = {
+            "search.objectives": "no hypervolume",
+            "model.neuron": "no subnet can be measured",
+            "data.dataset": "no subnet can be measured",
+        }.get(key)
+        if key.startswith(PRICES_KEY):
+            without = "no energies, no front and no F_AEB: more accuracy ranks first"
         if key.startswith(LIMITS_KEY):
             without = "candidates that break it are ranked, too"
         yield f"! {what}{f' ({without})' if without else ''}"
+    for what in stand_ins:
+        yield f"! {what}"
 
 
-def recipe_problem(recipe: Recipe, searched: Recipe | None = None) -> Problem:
+def recipe_problem(recipe: Recipe, searched: Recipe | None = None, stored: Sequence[StoredObjective] = ()) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices.
+    its own prices. stored: as `make_problem` takes it.
     """
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
-    price_of = _pricing(energy_model(recipe))
-    limit_price_of = _pricing(energy_model(searched)) if searched is not None and own_limits else price_of
+    limited_by = searched if searched is not None and own_limits else recipe
+    price_of = _price_of(recipe)
+    limit_price_of = price_of if limited_by is recipe else _price_of(limited_by)
     space, shape = recipe.space.search_space(), network_shape(recipe)
-    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by)
+    unpriced = _unpriced(recipe, limited_by)
+    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by, stored, unpriced)
+
+
+def _unpriced(recipe: Recipe, limited_by: Recipe) -> dict[str, UserError]:
+    """By recipe key, why prices, objectives and limits are not known here. limited_by: whose prices limits hold under.
+
+    Objectives are known by what they need: energy both profile and convention, SOPs the convention.
+    """
+    found = dict(recipe.energy.unknown)
+    objectives = (("search.objectives", name, recipe) for name in recipe.search.objectives)
+    limits = ((key_of(name), name, limited_by) for name in recipe.search.limits)
+    for key, name, priced_by in (*objectives, *limits):
+        needed = {"energy": ("energy.profile", "energy.convention"), "sops": ("energy.convention",)}.get(name, ())
+        fault = next((fault for each, fault in priced_by.energy.unknown.items() if each in needed), None)
+        found |= {} if fault is None else {key: fault}
+    return found
+
+
+def _price_of(recipe: Recipe) -> PriceOf:
+    """The prices of a recipe; nan for what is not known here."""
+    unknown = recipe.energy.unknown
+    if "energy.convention" in unknown:
+        return lambda candidate: Price(nan, nan)
+    if not unknown:
+        return _pricing(energy_model(recipe))
+    any_hardware = changed(recipe, {"energy.profile": shipped_names("profiles")[0]})  # SOPs do not depend on it
+    counted = _pricing(energy_model(any_hardware))
+    return lambda candidate: Price(nan, counted(candidate).sops)
 
 
 def _pricing(energy: EnergyModel) -> PriceOf:

@@ -19,6 +19,7 @@ from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_to
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.building import (
     energy_model,
+    first_images,
     load_arrays,
     load_images,
     make_evaluator,
@@ -114,20 +115,19 @@ class TrainedRun:
         load_arrays(supernet, self.weights, str(self.path))
         return supernet
 
-    def images(self, split: Split, first: int | None = None) -> ImageSet:
-        """A split's images, or the first of them, all if there are fewer, which is said.
-
-        Raises UserError if they are not what they were in training.
-        """
+    def images(self, split: Split) -> ImageSet:
+        """A split's images. Raises UserError if they are not what they were in training."""
         from autospikformer_cli.data.sources import shares_test_files
 
         if split == "test" and self.splits and shares_test_files(self.recipe.data):
-            self.images("train", 1)  # the rest of a data set that has changed may hold images that were trained on
+            self.images("train")  # the rest of a data set that has changed may hold images that were trained on
         images = load_images(self.recipe, self.split_seed, split, self.say)
         require_same_images(self.path, self.splits, images)
-        if first is not None and first > len(images):
-            self.say.remark(f"the {split} split has {len(images):,} images, not {first:,}: all are taken")
-        return images if first is None else images.first(first)
+        return images
+
+    def first_images(self, split: Split, key: str) -> ImageSet:
+        """The first images of a split, as many as a key of the recipe takes; all if there are fewer, which is said."""
+        return first_images(self.images(split), self.recipe, key, self.say)
 
     def asked_images(self, split: Split, first: int | None) -> ImageSet:
         """The first images of a split, as --images asks for. Raises UserError if there are fewer."""
@@ -146,12 +146,12 @@ class TrainedRun:
 
     def searched_images(self) -> ImageSet:
         """The images that a search under the run's recipe measures on."""
-        return self.images(self.recipe.search.split, self.recipe.search.images)
+        return self.first_images(self.recipe.search.split, "search.images")
 
     @cached_property
     def calibration(self) -> ImageSet:
         """The training images that recalibrate BatchNorm."""
-        return self.images("train", self.recipe.model.calibration_images)
+        return self.first_images("train", "model.calibration_images")
 
     @cached_property
     def engine(self) -> Engine:

@@ -14,6 +14,7 @@ from autospikformer_cli.data.description import DataDescription, describe
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import (
     environment,
+    first_images,
     load_arrays,
     load_images,
     make_evaluator,
@@ -137,10 +138,21 @@ class TrainingRun:
         splits: tuple[Split, ...] = ("train", "validation") if has_validation(self.recipe.data) else ("train",)
         return {split: load_images(self.recipe, seed, split, self.say) for split in splits}
 
+    @cached_property
+    def _validated(self) -> tuple[ImageSet, ImageSet | None]:
+        """The images of the accuracy after each epoch, and those that recalibrate BatchNorm, if any do."""
+        recipe, images = self.recipe, self.images
+        validation = first_images(images["validation"], recipe, "train.validation_images", self.say)
+        if recipe.model.batchnorm != "recalibrate":
+            return validation, None
+        return validation, first_images(images["train"], recipe, "model.calibration_images", self.say)
+
     def _train(self, path: Path, label: str, trainer: Trainer, state: TrainState) -> TrainState:
         from autospikformer_cli.training.loop import Recorder
 
         images = self.images
+        if "validation" in images:
+            _ = self._validated  # what is to say of it is said before the bar
         splits = {split: part.hash for split, part in images.items()}
         total = self.recipe.train.total_epochs * len(images["train"])
         done = state.epoch * len(images["train"]) + state.images
@@ -178,11 +190,9 @@ class TrainingRun:
 
     def _accuracy(self, supernet: Supernet) -> tuple[float, float]:
         """Top-1 on validation images of the two subnets that are followed, in percent."""
-        recipe, images = self.recipe, self.images
-        validation = images["validation"].first(recipe.train.validation_images or len(images["validation"]))
-        calibration = images["train"].first(recipe.model.calibration_images)
+        validation, calibration = self._validated
         engine = self.compute.engine_for(supernet)  # it packs the weights once, so each validation has its own
-        evaluator = make_evaluator(engine, recipe, self.description, calibration, self.say)
+        evaluator = make_evaluator(engine, self.recipe, self.description, calibration, self.say)
         top1 = {s: evaluator.measure(s, validation).measurement.top1 for s in dict.fromkeys(self.shown)}
         largest, smallest = (top1[subnet] for subnet in self.shown)
         return largest, smallest

@@ -9,7 +9,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.search_section import ALGORITHMS
 from autospikformer_cli.registry import NOBODY
-from autospikformer_cli.search.generations import SearchSettings
+from autospikformer_cli.search.generations import SearchSettings, UnusableState
 from autospikformer_cli.search.limits import Refusals
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
@@ -44,7 +44,7 @@ class Algorithm(Protocol):
         """Everything besides the archive, in JSON types. It has the keys `algorithm` (the name) and `generation`."""
 
     def restore(self, state: Mapping[str, Any], archive: Iterable[Candidate]) -> Self:
-        """Resume from a state and its archive. Returns the search itself."""
+        """Resume from a state and its archive. Returns the search itself. Raises UnusableState if it cannot."""
 
 
 def make_algorithm(
@@ -58,7 +58,7 @@ def make_algorithm(
     """The search that a recipe asks for; resumed if there is a state, with its archive.
 
     given_by: as `Registry.get` takes it. Raises UserError for an unknown name or objective, for settings that the
-    algorithm refuses, and for a state of another algorithm.
+    algorithm refuses, and for a state of another algorithm; UnusableState for one that the algorithm cannot go on from.
     """
     where = "search.algorithm"
     made_by = ALGORITHMS.get(settings.algorithm, where, given_by)
@@ -76,4 +76,11 @@ def make_algorithm(
             where,
             "search in another run, or go on with the algorithm that began",
         )
-    return search.restore(state, archive)
+    try:
+        return search.restore(state, archive)
+    except Exception as error:
+        giver = ALGORITHMS.giver(settings.algorithm)
+        if giver is None or isinstance(error, UnusableState):
+            raise
+        reason = f"{giver} cannot read its state: {type(error).__name__}: {error}"
+        raise UnusableState(reason) from error

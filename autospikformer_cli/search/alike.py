@@ -11,7 +11,7 @@ from autospikformer_cli.search.fitness import Scored
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Scored candidates with equal measurements and equal energy.
+    """Scored candidates with equal measurements, equal energy and equal values in the objectives of plugins.
 
     best: the first of them in the ranking. ids: of all of them, in the ranking's order.
     """
@@ -32,7 +32,8 @@ class Alike:
 
 def different(ranked: Iterable[Scored]) -> tuple[Alike, ...]:
     """Every different result of a ranking, in its order, with the candidates that share it."""
-    groups: dict[tuple[Measurement, float], list[Scored]] = {}
+    groups: dict[tuple[Measurement, float, str], list[Scored]] = {}
     for scored in ranked:
-        groups.setdefault((scored.candidate.measurement, scored.energy_j), []).append(scored)
+        values = str(sorted(scored.candidate.plugin_values.items()))  # as text, nan equals nan
+        groups.setdefault((scored.candidate.measurement, scored.energy_j, values), []).append(scored)
     return tuple(Alike(members[0], tuple(each.id for each in members)) for members in groups.values())

@@ -41,10 +41,11 @@ class Exhaustive(GenerationalSearch):
 
     def _propose(self, fresh: Unseen) -> None:
         if self._members is None:
-            # A resumed search skips the members that it drew before: refusals.samples counts them all.
+            # A resumed search skips the members that it drew before: refusals.samples counts them all. Of an older
+            # aspk it counts none, so they are drawn again, and those that were measured are not taken again.
             self._members = islice(self.space.members(), self.refusals.samples, None)
         for subnet in self._members:
-            if fresh.admits(subnet):
+            if fresh.admits(subnet) and subnet not in self._seen:
                 fresh.take(subnet)
             if len(fresh.found) == self.population:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import floor, isfinite
+from math import floor, isfinite, isnan, nan
 from typing import Literal, Protocol
 
 from autospikformer_cli.measurement import Candidate
@@ -23,7 +23,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its accuracy in percent, its energy in joules, and its fitness under the scores' bounds."""
+    """A candidate with its accuracy in percent, its energy in joules, and its fitness under the scores' bounds.
+
+    Energy and fitness are nan if nothing can be priced.
+    """
 
     candidate: Candidate
     top1: float
@@ -80,13 +83,14 @@ class Fitness:
     with an accuracy or energy that is not finite is rejected, and does not affect the bounds. Accuracy, then energy,
     then parameters, then the genome break ties.
     normalise: the bounds are those of the whole archive, those of the candidate's generation, fixed, or percentiles of
-    the archive. Values are clipped to the last two. energy_of: joules for one image. refuses: the reason to reject a
-    measured candidate, such as a limit that it breaks, or None.
+    the archive. Values are clipped to the last two. energy_of: joules for one image; None if nothing can be priced.
+    Then no candidate has a fitness, and more accuracy ranks first. refuses: the reason to reject a measured candidate,
+    such as a limit that it breaks, or None.
     """
 
     alpha: float
     normalise: Normalise
-    energy_of: Callable[[Candidate], float]
+    energy_of: Callable[[Candidate], float] | None
     bounds: Bounds | None = None
     percentile: tuple[float, float] = (5.0, 95.0)
     refuses: Callable[[Candidate], str | None] = lambda candidate: None
@@ -108,6 +112,8 @@ class Fitness:
                 rejected.append(Rejected(candidate, reason))
             else:
                 priced.append(entry)
+        if self.energy_of is None:
+            return Scores(_ranked([_without_energy(entry) for entry in priced]), None, tuple(rejected))
         if self.normalise == "generation":
             own = {entry.candidate.generation for entry in priced}
             by_generation = {
@@ -140,6 +146,8 @@ class Fitness:
         entry = self._price(candidate)
         if isinstance(entry, Rejected):
             return None
+        if self.energy_of is None:
+            return _without_energy(entry)
         if scores.bounds is None:
             return Scored(candidate, entry.top1, entry.energy_j, float("nan"))
         return self._scored(entry, scores.bounds)
@@ -150,6 +158,8 @@ class Fitness:
             return Rejected(candidate, "no image was measured")
         if measured.non_finite:
             return Rejected(candidate, "the network computes values that are not finite")
+        if self.energy_of is None:
+            return _Priced(candidate, measured.top1, nan)
         top1, energy_j = measured.top1, self.energy_of(candidate)
         if not isfinite(energy_j):
             return Rejected(candidate, f"energy is not finite ({energy_j})")
@@ -209,7 +219,7 @@ class BoundsSettings(Protocol):
 
 def make_fitness(
     settings: FitnessSettings,
-    energy_of: Callable[[Candidate], float],
+    energy_of: Callable[[Candidate], float] | None,
     refuses: Callable[[Candidate], str | None] = lambda candidate: None,
 ) -> Fitness:
     """The fitness that a recipe asks for."""
@@ -246,9 +256,14 @@ def _scaled(value: float, bounds: tuple[float, float], clip: bool) -> float | No
     return min(1.0, max(0.0, scaled)) if clip else scaled
 
 
+def _without_energy(entry: _Priced) -> Scored:
+    return Scored(entry.candidate, entry.top1, nan, nan)
+
+
 def _ranked(scored: Sequence[Scored]) -> tuple[Scored, ...]:
     def best_first(entry: Scored) -> tuple[object, ...]:
         params = entry.candidate.measurement.params
-        return (-entry.fitness, -entry.top1, entry.energy_j, params, entry.subnet.to_tuple())
+        known = () if isnan(entry.energy_j) else (-entry.fitness, -entry.top1, entry.energy_j)
+        return (*(known or (-entry.top1,)), params, entry.subnet.to_tuple())
 
     return tuple(sorted(scored, key=best_first))

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Protocol, Self
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.limits import Limits, Refusals
 from autospikformer_cli.search.problem import Problem
-from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
+from autospikformer_cli.space import SearchSpace, Subnet, is_subnet_text, parse_subnet
+from autospikformer_cli.units import is_count
 
 TRIES = 100
 """Draws of subnets within the limits for one place of a generation. Then `Unseen.fill` tries its next way."""
@@ -19,6 +20,10 @@ MOST_REFUSED = 10_000
 """Draws refused by limits for one place of a generation. Then `Unseen.fill` tries its next way."""
 ENUMERABLE = 20_000
 """Spaces up to this size are listed to find unseen subnets. Of larger ones the first unseen member is taken."""
+
+
+class UnusableState(ValueError):
+    """A stored state that an algorithm cannot go on from. Its text says why."""
 
 
 class SearchSettings(Protocol):
@@ -128,12 +133,16 @@ class GenerationalSearch(ABC):
         """Resume from a state and its archive, in the archive's order. Returns the search itself.
 
         Candidates of a generation that was asked for but not told are left out: `ask` returns them again.
+        Raises UnusableState for a state that no search in generations has written.
         """
-        self.generation = int(state["generation"])
+        wrong = [*self._faults(state), *Refusals.faults(state)]
+        if wrong:
+            raise UnusableState(f"its state has no usable {', '.join(wrong)}")
+        self.generation = state["generation"]
         self._asked = [parse_subnet(text) for text in state["asked"]]
         version, internal, gauss = state["random"]
         self._random.setstate((version, tuple(internal), gauss))
-        self._short = bool(state.get("short", False))
+        self._short = state.get("short", False)
         self.refusals = Refusals.restored(state)
         pending = set(self._asked)
         self.archive = [candidate for candidate in archive if candidate.subnet not in pending]
@@ -141,6 +150,24 @@ class GenerationalSearch(ABC):
         for _, told in groupby(self.archive, key=lambda candidate: candidate.generation):
             self._learn(list(told))
         return self
+
+    def _faults(self, state: Mapping[str, Any]) -> Iterator[str]:
+        """The keys of a state that lack what this search writes there."""
+        if not is_count(state.get("generation")):
+            yield "generation"
+        asked = state.get("asked")
+        if not isinstance(asked, list) or not all(self._is_member(text) for text in asked):
+            yield "asked"
+        try:
+            version, internal, gauss = state["random"]
+            Random().setstate((version, tuple(internal), gauss))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            yield "random"
+        if not isinstance(state.get("short", False), bool):
+            yield "short"
+
+    def _is_member(self, text: object) -> bool:
+        return isinstance(text, str) and is_subnet_text(text) and parse_subnet(text) in self.space
 
     @abstractmethod
     def _propose(self, fresh: Unseen) -> None:

@@ -12,6 +12,7 @@ from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.objectives import Objective, Price
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.units import is_count
 
 LIMITS_KEY = "search.limits."
 PriceOf = Callable[[Candidate], Price]
@@ -100,8 +101,17 @@ class Refusals:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Refusals:
-        """From a state. Empty for one of an aspk before 0.2, which counted none."""
-        return cls(int(state.get("samples", 0)), {str(name): int(n) for name, n in state.get("refused", {}).items()})
+        """From a state. Empty for one of an aspk before 0.2, which counted none, and of a plugin that counts none."""
+        if cls.faults(state):
+            return cls()
+        return cls(state.get("samples", 0), dict(state.get("refused", {})))
+
+    @staticmethod
+    def faults(state: Mapping[str, Any]) -> list[str]:
+        """The keys of a state that are there and no counts."""
+        samples, refused = state.get("samples", 0), state.get("refused", {})
+        counts = isinstance(refused, dict) and all(map(is_count, refused.values()))
+        return [name for name, is_right in (("samples", is_count(samples)), ("refused", counts)) if not is_right]
 
 
 def refusal_text(by_limit: Mapping[str, int], total: int, noun: str) -> str:

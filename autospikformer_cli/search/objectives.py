@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Literal
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.measurement import Candidate, StoredObjective
 from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.space import Subnet
@@ -45,8 +45,15 @@ class Objective:
         >>> TOP1.to_text(92.5), PARAMS.to_text(5e6)
         ('92.5 %', '5,000,000')
         """
-        number = f"{value:,.0f}" if abs(value) >= 1e5 and value == round(value) else f"{value:.4g}"
-        return f"{number} {self.unit}".rstrip()
+        return f"{self.to_number(value)} {self.unit}".rstrip()
+
+    def to_number(self, value: float) -> str:
+        """A value without its unit."""
+        return f"{value:,.0f}" if abs(value) >= 1e5 and value == round(value) else f"{value:.4g}"
+
+    def to_stored(self) -> StoredObjective:
+        """What a file says of it."""
+        return StoredObjective(self.name, self.label, self.unit, self.better, float(self.ideal))
 
 
 def _firing_rate(candidate: Candidate, price: Price) -> float:
@@ -86,9 +93,41 @@ MIN_BLOCK_RATE = Objective(
 def objective_of(name: str, where: str, given_by: Mapping[str, str] = NOBODY) -> Objective:
     """The objective with a name. Raises UserError, located at `where`, if there is none or it is not an Objective.
 
-    given_by: as `Registry.get` takes it.
+    The name of a plugin's is that of its entry point, whatever it calls itself. If it fails for a candidate, it raises
+    UserError. given_by: as `Registry.get` takes it.
     """
     found = OBJECTIVES.get(name, where, given_by)
     if not isinstance(found, Objective):
         raise UserError(f"the objective {name} is no Objective", where, "choose another, or mend the plugin")
-    return found
+    giver = OBJECTIVES.giver(name)
+    return found if giver is None else replace(found, name=name, after=_explaining(found.after, name, giver, where))
+
+
+def _explaining(
+    after: Callable[[Candidate, Price], float], name: str, giver: str, where: str
+) -> Callable[[Candidate, Price], float]:
+    """A plugin's function, whose failures become an error that names the plugin."""
+
+    def explained(candidate: Candidate, price: Price) -> float:
+        try:
+            return float(after(candidate, price))
+        except Exception as error:
+            raise UserError(
+                f"objective {name} of {giver} fails for {candidate.id}: {type(error).__name__}: {error}",
+                where,
+                f"repair {giver}, or uninstall it: stored searches are read without it",
+            ) from error
+
+    return explained
+
+
+def stand_in(stored: StoredObjective) -> Objective:
+    """An objective whose plugin is not there: its values are those that the candidates have."""
+    return Objective(
+        stored.name,
+        stored.label,
+        stored.unit,
+        stored.better,
+        lambda candidate, price: candidate.plugin_values.get(stored.name, nan),
+        ideal=stored.ideal,
+    )

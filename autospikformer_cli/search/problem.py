@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import isfinite, nan
 from typing import Protocol
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.measurement import Candidate, StoredObjective
+from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.search.fitness import Fitness, FitnessSettings, make_fitness
 from autospikformer_cli.search.limits import LIMITS_KEY, Limits, PriceOf, key_of, make_limits
-from autospikformer_cli.search.objectives import Objective, objective_of
+from autospikformer_cli.search.objectives import Objective, objective_of, stand_in
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
+
+PRICES_KEY = "energy."
+NO_FAULTS: Mapping[str, UserError] = {}
 
 
 class ProblemSettings(FitnessSettings, Protocol):
@@ -29,13 +33,28 @@ class ProblemSettings(FitnessSettings, Protocol):
         """Name of an objective -> its bound."""
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An objective whose plugin is gone or broken, or prices that another aspk named.
+
+    key: the recipe's key that names it. name: the objective's, else the key. error: why. stored: whether stored values
+    stand in.
+    """
+
+    key: str
+    name: str
+    error: UserError
+    stored: bool
+
+
 @dataclass(frozen=True)
 class Problem:
     """The space to search, and what to search for.
 
     price_of: joules and synaptic operations of a measured candidate. objectives: empty if one of them is unknown.
-    unknown: by recipe key, why an objective or a limit is not known here: its plugin is gone or broken. A stored
-    search is read without it; a search needs all.
+    plugins: the objectives of plugins, also those that are limited, as far as they or stored values are there.
+    absent: the objectives, limits and prices that are not known here: a plugin is gone or broken, or another aspk named
+    a profile or a convention. A stored search is read without; a search needs all.
     """
 
     space: SearchSpace
@@ -44,18 +63,45 @@ class Problem:
     fitness: Fitness
     limits: Limits
     objectives: tuple[Objective, ...]
-    unknown: Mapping[str, UserError] = field(default_factory=dict)
+    plugins: tuple[Objective, ...] = ()
+    absent: tuple[Absent, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[Absent, ...]:
+        """The absent ones without stored values, so that nothing is known of them."""
+        return tuple(each for each in self.absent if not each.stored)
+
+    @property
+    def unknown_limits(self) -> tuple[Absent, ...]:
+        """Of these, the limits."""
+        return tuple(each for each in self.unknown if each.key.startswith(LIMITS_KEY))
 
     def require_objectives(self) -> None:
-        """Raises UserError if an objective or a limit is not known here, so that nothing can be searched for."""
-        for error in self.unknown.values():
-            raise error
+        """Raises UserError if the plugin of an objective or a limit is not there, so that no search can go on."""
+        for each in self.absent:
+            raise each.error
 
     def require_limits(self) -> None:
         """Raises UserError if a limit is not known here, so that the best that keeps to it is not known, either."""
-        for key, error in self.unknown.items():
-            if key.startswith(LIMITS_KEY):
-                raise error
+        for each in self.unknown_limits:
+            raise each.error
+
+    def require_best(self) -> None:
+        """Raises UserError if prices or a limit are not known here, so that the best by its fitness is not known."""
+        for each in self.unknown:
+            if each.key.startswith((PRICES_KEY, LIMITS_KEY)):
+                raise each.error
+
+    def valued(self, candidate: Candidate) -> Candidate:
+        """A candidate with its values in the objectives of plugins; nan without a usable measurement."""
+        if not self.plugins:
+            return candidate
+        if _is_usable(candidate):
+            price = self.price_of(candidate)
+            values = {each.name: float(each.after(candidate, price)) for each in self.plugins}
+        else:
+            values = {each.name: nan for each in self.plugins}
+        return replace(candidate, plugin_values=values)
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable and feasible candidates of an archive, best fitness first."""
@@ -63,8 +109,7 @@ class Problem:
 
     def values(self, candidate: Candidate) -> tuple[float, ...] | None:
         """A candidate's value in each objective; None if one is not finite, or if nothing was measured."""
-        measured = candidate.measurement
-        if measured.images < 1 or measured.non_finite:
+        if not _is_usable(candidate):
             return None
         price = self.price_of(candidate)
         values = tuple(float(objective.after(candidate, price)) for objective in self.objectives)
@@ -86,33 +131,48 @@ class Problem:
 def make_problem(
     settings: ProblemSettings, space: SearchSpace, shape: NetworkShape, price_of: PriceOf,
     limit_price_of: PriceOf | None = None, given_by: Mapping[str, str] = NOBODY,
+    stored: Sequence[StoredObjective] = (), unpriced: Mapping[str, UserError] = NO_FAULTS,
 ) -> Problem:  # fmt: skip
-    """The problem of a recipe. Its `unknown` says which objectives are not known here.
+    """The problem of a recipe. Its `absent` says which objectives have no plugin here.
 
     limit_price_of: the prices that limits hold under; by default `price_of`. given_by: as `Registry.get` takes it.
+    stored: objectives in which every candidate to come has a stored value, which stands in for an absent plugin.
+    unpriced: by recipe key, why prices, and objectives and limits that need them, are not known.
     Raises UserError for a limit that nothing can reach.
     """
-    known, unknown = _known_objectives(settings, given_by)
-    limits = make_limits(settings.limits, shape, limit_price_of or price_of, known)
-    every = all(name in known for name in settings.objectives)
+    known, absent = _known_objectives(settings, given_by, {each.name: each for each in stored})
+    bounds = {name: bound for name, bound in settings.limits.items() if key_of(name) not in unpriced}
+    limits = make_limits(bounds, shape, limit_price_of or price_of, known)
+    every = "search.objectives" not in unpriced and all(name in known for name in settings.objectives)
     objectives = tuple(known[name] for name in settings.objectives) if every else ()
-    fitness = make_fitness(settings, lambda candidate: price_of(candidate).energy_j, limits.after)
-    return Problem(space, shape, price_of, fitness, limits, objectives, unknown)
+    without = {each.name for each in absent}
+    plugins = tuple(each for name, each in known.items() if name in without or OBJECTIVES.giver(name))
+    priced = not any(key.startswith(PRICES_KEY) for key in unpriced)
+    fitness = make_fitness(settings, (lambda candidate: price_of(candidate).energy_j) if priced else None, limits.after)
+    absent = (*(Absent(key, key, error, stored=False) for key, error in unpriced.items()), *absent)
+    return Problem(space, shape, price_of, fitness, limits, objectives, plugins, absent)
 
 
 def _known_objectives(
-    settings: ProblemSettings, given_by: Mapping[str, str]
-) -> tuple[dict[str, Objective], dict[str, UserError]]:
-    """Objectives by name, and the errors of those that are not known here by key."""
+    settings: ProblemSettings, given_by: Mapping[str, str], stored: Mapping[str, StoredObjective]
+) -> tuple[dict[str, Objective], tuple[Absent, ...]]:
+    """Objectives by name, and those whose plugin is not there, once for each key that names them."""
     known: dict[str, Objective] = {}
-    unknown: dict[str, UserError] = {}
+    absent: list[Absent] = []
     for key, name in [*(("search.objectives", name) for name in settings.objectives), *_limit_keys(settings.limits)]:
         try:
             known[name] = objective_of(name, key, given_by)
         except UserError as error:
-            unknown[key] = error
-    return known, unknown
+            absent.append(Absent(key, name, error, name in stored))
+            if name in stored:
+                known[name] = stand_in(stored[name])
+    return known, tuple(absent)
 
 
 def _limit_keys(limits: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(key_of(name), name) for name in limits]
+
+
+def _is_usable(candidate: Candidate) -> bool:
+    """Whether a candidate was measured, and computes finite values."""
+    return candidate.measurement.images >= 1 and not candidate.measurement.non_finite

@@ -5,6 +5,7 @@ Dimension legend: F frames, B images, H W rows and columns, C channels, D embedd
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 
 from torch import Tensor, nn
@@ -88,12 +89,16 @@ class ExtractedSubnet(Supernet):
     def _fold(self) -> None:
         layers = {_norm_after(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
         norms = [module for module in self.modules() if isinstance(module, ElasticBatchNorm)]
-        folded = {norm.name: FoldedBatchNorm(norm.name) for norm in norms}
         for norm in norms:
             _fold_into(layers[norm.name], norm)
-            self.set_submodule(norm.name, folded[norm.name])
+        self.replace_norms({norm.name: FoldedBatchNorm(norm.name) for norm in norms})
+
+    def replace_norms(self, others: Mapping[str, ElasticBatchNorm]) -> None:
+        """Put others in the place of BatchNorms, by name."""
+        for name, norm in others.items():
+            self.set_submodule(name, norm)
         self.patch_embed.convolutions = [
-            layer._replace(norm=folded[layer.norm.name]) for layer in self.patch_embed.convolutions
+            layer._replace(norm=others.get(layer.norm.name, layer.norm)) for layer in self.patch_embed.convolutions
         ]
 
 

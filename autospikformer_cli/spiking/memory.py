@@ -16,6 +16,9 @@ TENSORS_OF_A_NEURON = 3
 TENSORS_OF_A_LAYER = 4
 """Alive at once in an evaluation, at most: input, its rearranged copy, current, spikes."""
 
+ITEM_BYTES = {"float32": 4, "float64": 8}
+"""Bytes of a number, by precision."""
+
 
 class MemoryBudget(NamedTuple):
     """How an evaluation divides its memory.

@@ -91,6 +91,24 @@ class FoldedBatchNorm(ElasticBatchNorm):
         return x_TBPC
 
 
+class AffineBatchNorm(ElasticBatchNorm):
+    """A BatchNorm whose moments are fixed: its scale and shift, computed in advance."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: ElasticBatchNorm) -> None:
+        nn.Module.__init__(self)
+        self.name = norm.name
+        scale, shift = norm.affine(Moments(norm.running_mean, norm.running_var))
+        self.register_buffer("scale", scale.detach())
+        self.register_buffer("shift", shift.detach())
+
+    def scale_and_shift(self, x_TBPC: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
+        """As computed in advance."""
+        return self.scale, self.shift
+
+
 class Statistics(Protocol):
     """Where a forward pass without gradient gets a layer's moments."""
 

@@ -84,8 +84,10 @@ def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
     """Open an aspk file for reading, and check its header.
 
     HDF5's own file locks are off: files are replaced, never changed, and network file systems often lack locks.
-    Raises UserError if the file is damaged, not written by aspk, of another kind or of another schema.
+    Raises UserError if the file may not be read, is damaged, not written by aspk, of another kind or of another schema.
     """
+    with explaining_refusal(path, "allow reading it", "cannot be read"):
+        path.open("rb").close()  # h5py does not tell a file that may not be read from a damaged one
     try:
         readable = bool(h5py.is_hdf5(path))
         file = h5py.File(path, "r", locking=False) if readable else None

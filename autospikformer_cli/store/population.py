@@ -2,8 +2,11 @@
 
 Besides the tables of `measurements` the file holds
     candidates/   the columns id and generation
+    objectives/   a column of float64 for each objective of a plugin that the search names; absent without any
     baseline/     the same tables with one row
     hypervolume/  share (one number for each generation) and measure (JSON); absent before aspk 0.2
+    plugin_objectives (JSON: name, label, unit, better and ideal of each of these objectives)
+    timing        how long its subnets took (JSON); absent in older files
     recipe, recipe_name, provenance (JSON), state (JSON)
 
 Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
@@ -15,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from autospikformer_cli.measurement import Candidate, Provenance
+from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
+from autospikformer_cli.space import is_subnet_text
 from autospikformer_cli.store.files import (
     as_dataclass,
     damage,
@@ -38,6 +43,7 @@ from autospikformer_cli.store.files import (
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
 from autospikformer_cli.store.searches import find_search, is_numbered_alone, search_file, searches_folder
+from autospikformer_cli.units import is_count
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,21 @@ class HypervolumeHistory:
 
 
 @dataclass(frozen=True)
+class SearchTiming:
+    """How long a search's own subnets took to measure. It leaves out those that were known before."""
+
+    seconds: float
+    subnets: int
+
+
+@dataclass(frozen=True)
 class Population:
     """A search's archive. Two archives are equal if all their fields are.
 
     state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
-    point. name: the search's, by which its file is found.
+    point. name: the search's, by which its file is found. objectives: those of plugins, in which each candidate and the
+    baseline have their value. timing: None in the file of an older aspk.
     """
 
     recipe_name: str
@@ -69,6 +84,8 @@ class Population:
     state: dict[str, object]
     hypervolume: HypervolumeHistory | None = None
     name: str = field(default="", compare=False)
+    objectives: tuple[StoredObjective, ...] = ()
+    timing: SearchTiming | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,7 @@ class SearchProgress:
     state: dict[str, object]
     ids: tuple[str, ...]
     top1s: tuple[float | None, ...]
+    timing: SearchTiming | None = None
 
     @property
     def num_candidates(self) -> int:
@@ -104,14 +122,19 @@ def save_population(run: Path, population: Population) -> None:
         put_text(file, "recipe_name", population.recipe_name)
         put_json(file, "provenance", asdict(population.provenance))
         put_json(file, "state", population.state)
-        _put_candidates(file, population.candidates)
+        objectives = population.objectives
+        if objectives:
+            put_json(file, "plugin_objectives", [asdict(objective) for objective in objectives])
+        _put_candidates(file, population.candidates, objectives)
         if population.baseline is not None:
-            _put_candidates(file.create_group("baseline"), [population.baseline])
+            _put_candidates(file.create_group("baseline"), [population.baseline], objectives)
         put(file, "has_baseline", np.array(population.baseline is not None))
         if population.hypervolume is not None:
             history = file.create_group("hypervolume")
             put(history, "share", np.array(population.hypervolume.shares, np.float64))
             put_json(history, "measure", population.hypervolume.measure)
+        if population.timing is not None:
+            put_json(file, "timing", asdict(population.timing))
 
     path = search_file(run, population.name)
     if path.parent != run:
@@ -125,17 +148,20 @@ def load_population(run: Path, name: str | None = None) -> Population:
     with open_h5(search_file(run, name), "population") as file:
         has_baseline = bool(get(file, "has_baseline"))
         state = _get_state(file)
-        candidates = _get_candidates(file)
+        objectives = _get_objectives(file)
+        candidates = _get_candidates(file, objectives)
         ids = _run_ids(name, [candidate.id for candidate in candidates], state)
         return Population(
             recipe_name=get_text(file, "recipe_name"),
             recipe_toml=get_text(file, "recipe"),
             provenance=as_dataclass(Provenance, get_json(file, "provenance"), file),
             candidates=tuple(map(_renamed, candidates, ids)),
-            baseline=_get_candidates(get_group(file, "baseline"))[0] if has_baseline else None,
+            baseline=_get_candidates(get_group(file, "baseline"), objectives)[0] if has_baseline else None,
             state=state,
             hypervolume=_get_history(file),
             name=name,
+            objectives=objectives,
+            timing=_get_timing(file),
         )
 
 
@@ -155,6 +181,7 @@ def read_search(run: Path, name: str | None = None) -> SearchProgress:
             top1s=tuple(
                 100.0 * right / of if of and not wrong else None for right, of, wrong in zip(*columns, strict=True)
             ),
+            timing=_get_timing(file),
         )
 
 
@@ -165,15 +192,28 @@ def _run_ids(name: str, ids: Sequence[str], state: Mapping[str, object]) -> list
 
 
 def _get_state(file: h5py.File) -> dict[str, object]:
-    """The state of a search. Raises UserError if it lacks what every search's has."""
+    """The state of a search. Raises UserError if it lacks what every search's has, or has something else there.
+
+    What an algorithm keeps of its own is checked when it resumes.
+    """
     state = get_json(file, "state")
-    kinds: dict[str, type] = {"generation": int, "finished": bool}
     if not isinstance(state, dict):
         raise damage(file, "state", "is no table")
-    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    right = {
+        "generation": is_count(state.get("generation")),
+        "finished": isinstance(state.get("finished"), bool),
+        "ids": "ids" not in state or _are_ids(state["ids"]),
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise damage(file, "state", f"has no usable {', '.join(wrong)}")
     return dict(state)
+
+
+def _are_ids(ids: Any) -> bool:
+    if not isinstance(ids, dict) or not is_count(ids.get("last")) or not isinstance(ids.get("asked"), dict):
+        return False
+    return all(is_subnet_text(text) and isinstance(id_, str) for text, id_ in ids["asked"].items())
 
 
 def _renamed(candidate: Candidate, id_: str) -> Candidate:
@@ -187,15 +227,32 @@ def _get_history(file: h5py.File) -> HypervolumeHistory | None:
     return HypervolumeHistory(tuple(get(history, "share").tolist()), get_json(history, "measure"))
 
 
-def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate]) -> None:
+def _get_objectives(file: h5py.File) -> tuple[StoredObjective, ...]:
+    stored = get_json(file, "plugin_objectives") if "plugin_objectives" in file else []
+    return tuple(as_dataclass(StoredObjective, objective, file) for objective in stored)
+
+
+def _get_timing(file: h5py.File) -> SearchTiming | None:
+    return as_dataclass(SearchTiming, get_json(file, "timing"), file) if "timing" in file else None
+
+
+def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate], objectives: Sequence[StoredObjective]) -> None:
     put_measured(group, [MeasuredSubnet(candidate.subnet, candidate.measurement) for candidate in candidates])
     table = group["candidates"]
     put_texts(table, "id", [candidate.id for candidate in candidates])
     put(table, "generation", np.array([candidate.generation for candidate in candidates], np.int64), compress=True)
+    for name in (objective.name for objective in objectives):
+        values = np.array([candidate.plugin_values[name] for candidate in candidates], np.float64)
+        put(group.require_group("objectives"), name, values, compress=True)
 
 
-def _get_candidates(group: h5py.Group) -> list[Candidate]:
+def _get_candidates(group: h5py.Group, objectives: Sequence[StoredObjective]) -> list[Candidate]:
     table = get_group(group, "candidates")
     ids, generations = get_texts(table, "id"), get(table, "generation").tolist()
-    rows = zip(ids, generations, get_measured(group), strict=True)
-    return [Candidate(id_, row.subnet, generation, row.measurement) for id_, generation, row in rows]
+    values = {each.name: get(get_group(group, "objectives"), each.name).tolist() for each in objectives}
+    return [
+        Candidate(
+            id_, row.subnet, generation, row.measurement, {name: column[place] for name, column in values.items()}
+        )
+        for place, (id_, generation, row) in enumerate(zip(ids, generations, get_measured(group), strict=True))
+    ]

@@ -92,8 +92,11 @@ def named_run(run: str | os.PathLike[str]) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a supernet."""
-    return (path / SUPERNET_FILE).is_file()
+    """Whether a folder holds a supernet. One that may not be looked into does not."""
+    try:
+        return (path / SUPERNET_FILE).is_file()
+    except OSError:
+        return False
 
 
 def run_folders(folder: Path | None = None) -> list[Path]:

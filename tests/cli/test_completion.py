@@ -69,6 +69,24 @@ def test_runs_are_those_that_there_are(own_folder: Path, monkeypatch: pytest.Mon
     assert offered("search", "--run", "") == ["elsewhere/third"]
 
 
+def test_searches_are_those_of_the_run_on_the_line(own_folder: Path) -> None:
+    """The newest run's without one; none of a run that is not there."""
+    assert offered("report", "--search", "") == []
+    for number, (run, searches) in enumerate({"runs/first": ("a", "b"), "runs/second": ("c",)}.items()):
+        Path(run, "searches").mkdir(parents=True)
+        Path(run, "supernet.h5").touch()
+        os.utime(Path(run, "supernet.h5"), (number, number))
+        for name in searches:
+            Path(run, "searches", f"{name}.h5").touch()
+            os.utime(Path(run, "searches", f"{name}.h5"), (number, number))
+    assert offered("report", "--search", "") == ["c"]
+    for words in (("report",), ("evaluate",), ("energy",), ("energy", "subnet"), ("analyze", "ranking"), ("export",)):
+        assert offered(*words, "--run", "runs/first", "--search", "") == ["a", "b"]
+        assert offered(*words, "--run=first", "--search", "b") == ["b"]
+    assert offered("search", "--run", "first", "--name", "") == ["a", "b"]
+    assert offered("report", "--run", "third", "--search", "") == []
+
+
 def test_files_of_ones_own_are_offered(own_folder: Path) -> None:
     Path("chips").mkdir()
     Path("chips", "mine.toml").touch()

@@ -60,7 +60,9 @@ def fault(error: str, where: str | None = None, fix: str | None = None) -> dict[
     return {"error": error, "where": where, "fix": fix}
 
 
-BUG = "this is a bug in aspk, or in one of its plugins: ZeroDivisionError: division by zero"
+LONG = "a" * 300
+"""Longer than a file's name may be."""
+BUG = "this is a bug in aspk, or in aspk-stop 1.0: ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +101,42 @@ def test_a_bug_keeps_its_traceback(aspk, command, way, last) -> None:
     assert outcome.stderr.startswith("Traceback (most recent call last):\n")
     assert outcome.stderr.splitlines()[-2:] == [
         last,
-        "error: this is a bug in aspk, or in one of its plugins; the traceback says where",
+        "error: this is a bug in aspk, or in aspk-stop 1.0; the traceback says where",
     ]
+
+
+def test_a_bug_without_a_plugin_in_its_traceback(aspk, monkeypatch) -> None:
+    """A plugin may have given something wrong before."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("autospikformer_cli.store.runs.runs_folder", fail)
+    outcome = aspk("report")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.endswith(
+        "ZeroDivisionError: on purpose\n"
+        "error: this is a bug in aspk, or in one of its plugins; the traceback says where\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (("report", "--run", LONG), LONG),
+        (
+            ("train", "cifar10-small", "--dry-run", "--set", f'data.root="{LONG}"'),
+            f"{{folder}}/{LONG}/cifar-10-batches-py",
+        ),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_no_bug(aspk, own_folder, arguments, path) -> None:
+    outcome = aspk(*arguments)
+    where = path.format(folder=own_folder)
+    assert outcome.stderr == (
+        f"error: {where}: the path cannot be used: file name too long\n  allow access, or choose another\n"
+    )
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
 
 
 def test_mistakes_in_the_command_line(aspk) -> None:

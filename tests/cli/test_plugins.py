@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Protocol
 
@@ -33,7 +34,7 @@ BROKEN = '''
 
 
 def install_good(site: Site) -> None:
-    """A package whose parent counts as imported if it writes to standard output."""
+    """A package whose parent counts as imported if it prints."""
     site.install(
         "aspk-good",
         {"greet": "good.greeting:greet"},
@@ -51,10 +52,12 @@ def test_a_good_plugin_is_listed_without_being_imported(site: Site) -> None:
 
 
 def test_a_good_plugin_has_the_shared_options(site: Site) -> None:
+    """What it prints while it is imported is on standard error: standard output has results alone."""
     install_good(site)
-    assert site.aspk("greet", "world").stdout == "good is imported\nhello world\n"
+    done = site.aspk("greet", "world")
+    assert (done.stdout, done.stderr) == ("hello world\n", "good is imported\n")
     done = site.aspk("greet", "world", "--json", "--quiet")
-    assert done.stdout == 'good is imported\n{\n  "schema_version": 1,\n  "hello": "world",\n  "quiet": true\n}\n'
+    assert done.stdout == '{\n  "schema_version": 1,\n  "hello": "world",\n  "quiet": true\n}\n'
     assert "--quiet" in site.aspk("greet", "--help").stdout
 
 
@@ -88,6 +91,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
         {
             "absent": "odd_absent:absent",
             "exits": "odd_exits:exits",
+            "leaves": "odd_leaves:leaves",
             "nofunction": "odd_fine:nofunction",
             "number": "odd_fine:number",
             "syntax": "odd_syntax:syntax",
@@ -96,6 +100,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
         },
         {
             "odd_exits": "import sys\nsys.exit('no licence')",
+            "odd_leaves": "class Leave(BaseException):\n    pass\nraise Leave('no reason')",
             "odd_fine": """
                 from autospikformer_cli.cli.session import Session
                 number = 3
@@ -107,6 +112,7 @@ def test_every_way_to_be_broken_is_named(site: Site) -> None:
     reasons = {
         "absent": "ModuleNotFoundError: No module named 'odd_absent'",
         "exits": "SystemExit: no licence",
+        "leaves": "Leave: no reason",
         "nofunction": "AttributeError: module 'odd_fine' has no attribute 'nofunction'",
         "number": "TypeError: odd_fine:number is not a function",
         "syntax": "SyntaxError: invalid syntax (odd_syntax.py, line 1)",
@@ -134,9 +140,27 @@ def test_two_strangers_with_one_name_are_both_named(site: Site) -> None:
 
 
 def test_our_commands_are_not_replaced(site: Site) -> None:
+    """Who uses the name is told so."""
     site.install("aspk-thief", {"runs": "thief:greet"}, {"thief": GOOD})
-    assert "Greet whoever is there." not in site.aspk("--help").stdout
-    assert site.aspk("runs", "--json").stdout == '{\n  "schema_version": 1,\n  "runs": []\n}\n'
+    listing = site.aspk("--help")
+    assert "Greet whoever is there." not in listing.stdout
+    assert listing.stderr == ""
+    done = site.aspk("runs", "--json")
+    assert done.stdout == '{\n  "schema_version": 1,\n  "runs": []\n}\n'
+    told = "the command runs of aspk-thief is not used: aspk has one of that name\n"
+    assert done.stderr.count(told) == 1
+    assert site.aspk("runs", "--json", "--quiet").stderr == ""
+    assert told not in site.aspk("recipes").stderr
+
+
+def test_a_plugin_that_is_interrupted_while_it_is_imported(site: Site) -> None:
+    """Ctrl-C and a plugin's own KeyboardInterrupt are the same to the program."""
+    site.install("aspk-halt", {"halt": "halt:halt"}, {"halt": "raise KeyboardInterrupt"})
+    done = site.aspk("halt", "--json")
+    said = "interrupted: while command halt of aspk-halt was imported"
+    assert (done.returncode, done.stderr) == (130, f"\n{said}\n")
+    assert json.loads(done.stdout)["error"] == said
+    assert site.aspk("runs").returncode == 0
 
 
 def test_completion_offers_names_and_survives_a_broken_plugin(site: Site, monkeypatch) -> None:

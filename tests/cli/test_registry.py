@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 import pytest
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.registry import Registry
+from autospikformer_cli.registry import REMARKS, Registry
 from autospikformer_cli.search.objectives import TOP1
 
 
@@ -44,6 +44,9 @@ def test_strangers_add_components_and_replace_none(tmp_path, site, monkeypatch) 
     assert {"bad", "half", "top1"} <= set(registry.names())
     assert registry.get("half") == 0.5
     assert registry.get("top1") is TOP1
+    told = "the objective top1 of aspk-objectives is not used: aspk has one of that name"
+    assert list(REMARKS) == [told]
+    REMARKS.clear()
     with pytest.raises(UserError) as raised:
         registry.get("bad", "energy.profile")
     assert str(raised.value) == (

@@ -15,11 +15,16 @@ import pytest
 from PIL import Image
 
 from autospikformer_cli.cli.__main__ import main
+from autospikformer_cli.cli.documents import DOCUMENTS
 from autospikformer_cli.evaluation.executors import EXECUTORS
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.recipe.search_section import ALGORITHMS, OBJECTIVES
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import Registry
-from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.runs.searching import recording
+from autospikformer_cli.store.pace import SavingPace
+from autospikformer_cli.store.population import Population, load_population, save_population
+from autospikformer_cli.store.searches import search_file
 
 NEURON = """\
 import torch
@@ -146,6 +151,17 @@ def site(own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 WORKS = (("runs",), ("evaluate", "--images", "20"), ("energy",), ("export", "--to", "a.safetensors"), ("analyze",))
 
 
+def unfinished(run: Path) -> None:
+    """The present search, as if it had been stopped at its very end."""
+    population = load_population(run)
+    save_population(run, replace(population, state={**population.state, "finished": False}))
+
+
+def without_values(run: Path) -> None:
+    """The present search, as an earlier aspk stored it: without values of objectives."""
+    save_population(run, replace(load_population(run), objectives=()))
+
+
 @pytest.mark.parametrize("how", ["gone", "broken"])
 def test_an_objective_of_a_stored_search(site: Site, trained: Path, how: str) -> None:
     site.install("objectives")
@@ -154,18 +170,19 @@ def test_an_objective_of_a_stored_search(site: Site, trained: Path, how: str) ->
     named = site.lose("objectives", how)
 
     after = site.document("report")
-    assert after["candidates"] == before["candidates"]
-    assert before["provenance"]["unknown"] == []
-    (unknown,) = after["provenance"]["unknown"]
-    assert unknown.startswith("search.objectives: ")
-    assert named in unknown
-    assert (before["hypervolume"] is None, after["hypervolume"]) == (False, None)
-    assert named in site.succeeds("report")
+    assert before["provenance"].pop("stand_ins") == []
+    (stand_in,) = after["provenance"].pop("stand_ins")
+    assert stand_in.endswith(f"{named}; its stored values stand in")
+    assert after == before
+    assert after["hypervolume"]["objectives"] == ["top1", "latency"]
+    assert all(each["objectives"] == {"latency": each["subnet"][-2]} for each in after["candidates"])
+    for command in ("report", "report --alpha-sweep"):
+        DOCUMENTS[command].model_validate_json(json.dumps(site.document(*command.split())))
+    assert f"! {stand_in} Kendall" in site.succeeds("report")
     for words in WORKS:
         site.succeeds(*words)
     site.succeeds("search")
-    population = load_population(trained)
-    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    unfinished(trained)
     assert named in site.refuses("search")
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","energy"]'))
     assert site.document("report")["hypervolume"]["objectives"] == ["top1", "energy"]
@@ -173,18 +190,171 @@ def test_an_objective_of_a_stored_search(site: Site, trained: Path, how: str) ->
 
 @pytest.mark.parametrize("how", ["gone", "broken"])
 def test_a_limit_of_a_stored_search(site: Site, trained: Path, how: str) -> None:
-    """Nobody can say which candidates keep it, so there is no best; each candidate has its id."""
+    """The same candidates keep it, so the best is the same for every command."""
     site.install("objectives")
-    site.succeeds("search", *sets(*SMALL, "search.limits.latency=3"))
+    site.succeeds("search", *sets("search.generations=2", *SMALL[:-2], SMALL[-1], "search.limits.latency=2"))
+    report, searches, energy = site.document("report"), site.document("runs", "show", "tiny"), site.document("energy")
+    evaluated = site.document("evaluate", "--images", "20")
+    assert {each["subnet"][-2] for each in report["candidates"]} == {2}
+    assert {(each["reason"], each["objectives"]["latency"]) for each in report["rejected"]} == {
+        ("breaks search.limits.latency", 3.0)
+    }
+    without = site.document("report", "--set", 'search.limits="none"')
+    assert len(without["candidates"]) == len(report["candidates"]) + len(report["rejected"])
     named = site.lose("objectives", how)
+
+    after = site.document("report")
+    assert named in after["provenance"].pop("stand_ins")[0]
+    assert report["provenance"].pop("stand_ins") == []
+    assert after == report
+    assert site.document("runs", "show", "tiny") == searches
+    assert site.document("energy") == energy
+    again = site.document("evaluate", "--images", "20")
+    assert (again["origin"], again["subnet"]) == (evaluated["origin"], evaluated["subnet"])
+    exported = site.document("export", "--to", "a.safetensors")
+    assert exported["subnet"] == next(each["subnet"] for each in report["candidates"] if each["id"] == report["best"])
+    loose = site.document("report", "--set", "search.limits.latency=3")
+    assert (loose["rejected"], len(loose["candidates"])) == ([], len(without["candidates"]))
+    site.succeeds("search")
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+def test_a_search_that_an_earlier_aspk_stored_without_values(site: Site, trained: Path, how: str) -> None:
+    """Nobody can say which candidates keep a limit, so there is no best; each candidate has its id."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=3", 'search.objectives=["top1","latency"]'))
+    before = site.document("report")
+    without_values(trained)
+    assert site.document("report") == before, "the plugin gives them"
+    named = site.lose("objectives", how)
+
+    after = site.document("report")
+    assert after["provenance"]["stand_ins"] == []
+    assert [each.split(": ")[0] for each in after["provenance"]["unknown"]] == [
+        "search.objectives", "search.limits.latency"
+    ]  # fmt: skip
+    assert all(named in each for each in after["provenance"]["unknown"])
+    assert (after["hypervolume"], after["best"], after["objectives"]) == (None, None, [])
+    assert all(each["objectives"] == {} for each in after["candidates"])
     assert f"{named} (candidates that break it are ranked, too)" in site.succeeds("report")
     refused = site.refuses("evaluate", "--images", "20")
     assert "the best is not known here: " in refused
     assert named in refused
     assert "name a candidate by its id" in refused
+    assert named in site.refuses("search")
     site.succeeds("evaluate", "--images", "20", "--subnet", "c0001")
     site.succeeds("search", *sets(*SMALL))
     site.succeeds("evaluate", "--images", "20")
+
+
+def test_a_search_that_goes_on_has_the_values_of_all_its_candidates(
+    site: Site, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those that an earlier aspk stored without any."""
+    files: list[bytes] = []
+
+    def save(run: Path, population: Population) -> None:
+        save_population(run, population)
+        files.append(search_file(run, population.name).read_bytes())
+
+    monkeypatch.setattr(recording, "save_population", save)
+    monkeypatch.setattr(SavingPace, "is_due", lambda self: True)
+    site.install("objectives")
+    site.succeeds("search", *sets(SMALL[0], SMALL[1], "search.generations=2", SMALL[3], "search.limits.latency=3"))
+    whole, early = load_population(trained), files[0]
+    for stored in (True, False):
+        search_file(trained, whole.name).write_bytes(early)
+        begun = load_population(trained)
+        assert 0 < len(begun.candidates) < len(whole.candidates)
+        assert all(each.plugin_values for each in begun.candidates)
+        if not stored:
+            without_values(trained)
+        site.succeeds("search")
+        found = load_population(trained)
+        assert [each.id for each in found.candidates] == [each.id for each in whole.candidates]
+        every = (*found.candidates, found.baseline)
+        assert all(each and each.plugin_values == {"latency": each.subnet.time_step} for each in every)
+    before = site.document("report")
+    site.lose("objectives", "gone")
+    assert site.document("report")["candidates"] == before["candidates"]
+
+
+FAILING = """\
+from autospikformer_cli.search.objectives import Objective
+
+
+def read(candidate, price):
+    raise OSError("no table of latencies")
+
+
+LATENCY = Objective("latency", "latency", "steps", "less", read)
+"""
+
+
+def test_a_plugin_that_fails_when_it_is_called(site: Site, trained: Path) -> None:
+    """It disturbs what needs it alone, and what was stored before is there without it."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=3"))
+    before = site.document("report")
+    site.install("objectives", FAILING)
+    failed = (
+        "search.limits.latency: objective latency of aspk-latency 1.5 fails for c0001: OSError: no table of latencies"
+    )
+    for words in (("report",), ("evaluate", "--images", "20"), ("search",)):
+        assert failed in site.refuses(*words)
+    site.succeeds("runs")
+    site.succeeds("runs", "show", "tiny")
+    site.succeeds("evaluate", "--images", "20", "--subnet", "c0001")
+    assert "objective latency of aspk-latency 1.5 fails for baseline" in site.refuses(
+        "search", *sets("search.limits.latency=2")
+    )
+    site.lose("objectives", "gone")
+    assert site.document("report", "--search", before["search"])["candidates"] == before["candidates"]
+
+
+PRICED = """\
+from autospikformer_cli.search.objectives import Objective
+
+LATENCY = Objective("latency", "price", "nJ", "less", lambda candidate, price: price.energy_j * 1e9)
+"""
+
+
+def test_a_plugin_wins_over_what_it_gave_before(site: Site, trained: Path) -> None:
+    """And prices anew, as stored values cannot."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=1e9"))
+    assert site.document("report")["objectives"] == [
+        {"name": "latency", "label": "latency", "unit": "steps", "better": "less"}
+    ]
+    site.install("objectives", PRICED)
+    for words in ((), ("--profile", "loihi")):
+        report = site.document("report", *words)
+        assert report["objectives"] == [{"name": "latency", "label": "price", "unit": "nJ", "better": "less"}]
+        assert all(each["objectives"]["latency"] == each["energy_j"] * 1e9 for each in report["candidates"])
+    unfinished(trained)
+    site.succeeds("search")
+    own = {each["id"]: each["objectives"]["latency"] for each in site.document("report")["candidates"]}
+    site.lose("objectives", "gone")
+    report = site.document("report", "--profile", "loihi")
+    assert {each["id"]: each["objectives"]["latency"] for each in report["candidates"]} == own
+    assert report["provenance"]["stand_ins"][0].endswith("stand in, computed under the search's own prices")
+
+
+def test_values_of_several_searches(site: Site, trained: Path) -> None:
+    """A sweep keeps the limit if each candidate of the archive has its value in some search."""
+    site.install("objectives")
+    site.succeeds("search", *sets(*SMALL, "search.limits.latency=2"))
+    kept = site.document("report", "--alpha-sweep")
+    site.lose("objectives", "gone")
+    assert {each["subnet"][-2] for each in kept["pareto"]} == {2}
+    assert site.document("report", "--alpha-sweep")["pareto"] == kept["pareto"]
+    assert "its stored values stand in" in site.succeeds("report", "--alpha-sweep")
+    limited = load_population(trained).name
+    site.succeeds("search", *sets("search.population=5", *SMALL[1:]))
+    mixed = site.document("report", "--alpha-sweep", "--search", limited)
+    assert mixed["num_searches"] == 2
+    assert "latency is not known here" in mixed["provenance"]["unknown"][0]
+    assert mixed["num_candidates"] > kept["num_candidates"]
 
 
 @pytest.mark.parametrize("how", ["gone", "broken"])
@@ -198,10 +368,30 @@ def test_an_algorithm_of_a_stored_search(site: Site, trained: Path, how: str) ->
     assert named in after["provenance"]["unknown"][0]
     for words in WORKS:
         site.succeeds(*words)
-    population = load_population(trained)
-    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    unfinished(trained)
     assert named in site.refuses("search")
     site.succeeds("search", *sets(*SMALL))
+
+
+def test_an_algorithm_that_cannot_read_its_state(site: Site, trained: Path) -> None:
+    """It is refused by its plugin and by the file; what was measured is reported."""
+    site.install("algorithms", f"{ALGORITHM}\n    def restore(self, state, archive):\n        return state['mood']\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    population = load_population(trained)
+    save_population(trained, replace(population, state={**population.state, "finished": False}))
+    refused = site.refuses("search")
+    assert refused.startswith(
+        f"error: {search_file(trained, population.name)}: the search cannot go on: "
+        "aspk-hill 1.5 cannot read its state: KeyError: 'mood' restore it from a copy, or search anew: "
+    )
+    site.succeeds("report")
+
+
+def test_an_algorithm_whose_state_lacks_the_generation(site: Site, trained: Path) -> None:
+    site.install("algorithms", f"{ALGORITHM}\n    def state(self):\n        return {{'algorithm': 'hill'}}\n")
+    site.succeeds("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    assert load_population(trained).state["generation"] == 1
+    site.succeeds("report")
 
 
 @pytest.mark.parametrize("how", ["gone", "broken"])
@@ -233,13 +423,58 @@ def test_an_executor_that_a_search_ran_on(site: Site, trained: Path, how: str) -
     assert "near" in site.refuses("search", "--executor", "near", *sets("search.population=7"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting", "words"),
+    [
+        ("neurons", 'model.neuron="integrator"', ("train", "tiny.toml", "--fresh")),
+        ("objectives", 'search.objectives=["top1","latency"]', ("search",)),
+        ("algorithms", 'search.algorithm="hill"', ("search",)),
+        ("executors", "search.population=4", ("search", "--executor", "near")),
+    ],
+)
+def test_two_plugins_that_give_one_name(
+    site: Site, trained: Path, kind: str, setting: str, words: tuple[str, ...]
+) -> None:
+    site.install(kind)
+    name, _, attribute = PLUGINS[kind]
+    other = site.folder / "other-2.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
+    (other / "entry_points.txt").write_text(f"[aspk.{kind}]\n{name} = aspk_{name}:{attribute}\n")
+    said = f"{kind[:-1]} {name} is given by 2 distributions: aspk-{name}, other uninstall all but one of them"
+    assert said in site.refuses(*words, *sets(setting))
+    for words_of_others in (("runs",), ("evaluate", "--subnet", "largest", "--images", "20")):
+        site.succeeds(*words_of_others)
+
+
+def test_a_plugin_of_one_of_our_names_that_prints(site: Site, trained: Path) -> None:
+    """Ours is used, and said once; what a plugin prints while it is imported is in no document."""
+    site.install("algorithms", f"print('hill is here')\n{ALGORITHM}")
+    points = site.folder / "aspk_hill-1.5.dist-info" / "entry_points.txt"
+    points.write_text(f"{points.read_text()}random = aspk_hill:Hill\n")
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'), "--json")
+    assert (code, json.loads(out)["provenance"]["algorithm"], "hill is here" in err) == (0, "hill", True)
+    code, out, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="random"'), "--json")
+    told = "the algorithm random of aspk-hill is not used: aspk has one of that name"
+    assert (code, json.loads(out)["provenance"]["algorithm"], err.count(told)) == (0, "random", 1)
+
+
+def test_a_plugin_that_fails_when_it_is_made(site: Site, trained: Path) -> None:
+    """The traceback stays, and the message names it."""
+    site.install("algorithms", f"{ALGORITHM}\n    def __init__(self, *given):\n        raise ValueError('no mood')\n")
+    code, _, err = site.aspk("search", *sets(*SMALL, 'search.algorithm="hill"'))
+    said = "ValueError: no mood error: this is a bug in aspk, or in aspk-hill 1.5; the traceback says where"
+    assert (code, err.endswith(said)) == (1, True)
+    site.succeeds("search", *sets(*SMALL))
+
+
 def test_a_store_of_an_earlier_aspk_names_the_component_alone(site: Site, trained: Path) -> None:
     site.install("objectives")
     site.succeeds("search", *sets(*SMALL, 'search.objectives=["top1","latency"]'))
     population = load_population(trained)
     text, comment = population.recipe_toml.split("\n# plugin ")
-    assert comment == "objectives.latency: aspk-latency 1.5\n"
-    save_population(trained, replace(population, recipe_toml=text))
+    assert comment.startswith("objectives.latency: aspk-latency 1.5\n# images: classes 10, ")
+    save_population(trained, replace(population, recipe_toml=text, objectives=()))
     site.lose("objectives", "gone")
     (unknown,) = site.document("report")["provenance"]["unknown"]
     assert unknown == "search.objectives: 'latency' is not one of the objectives"
@@ -254,10 +489,22 @@ def test_a_folder_of_images_that_is_gone(site: Site) -> None:
         Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     images = ('data.dataset="folder"', 'data.root="photographs"', "data.image_size=8", "model.calibration_images=8")
     site.succeeds("train", "tiny.toml", *sets(*TINY, *images))
-    site.succeeds("search", *sets(*SMALL[:-1], "search.images=4"))
-    report = site.document("report")
+    site.succeeds("train", "tiny.toml", "--run", "runs/plain", "--fresh", *sets(*TINY, *images))
+    site.succeeds("search", "--run", "tiny", *sets(*SMALL[:-1], "search.images=4"))
+    report, energy = site.document("report"), site.document("energy")
+    strict = site.document("energy", "--convention", "strict", "--profile", "loihi")
     shutil.rmtree("photographs")
     assert site.document("report") == report
+    assert site.document("energy") == energy
+    assert site.document("energy", "--convention", "strict", "--profile", "loihi") == strict
+    site.succeeds("energy", "--run", "plain", "--firing-rate", "0.2")
+    subnet = load_recipe("tiny.toml").baseline()
+    refused = site.refuses("energy", "--run", "plain")
+    assert refused.startswith(
+        f"error: data.root: nothing that runs/plain stores prices {subnet}, and the images to measure it on cannot be "
+        f"read: no folder {Path.cwd() / 'photographs'} set data.root to the folder of your images; "
+    )
+    assert "; or without images, at rates that you give: --firing-rate 0.2, or --rates FILE" in refused
     site.succeeds("runs")
     refused = site.refuses("evaluate")
     assert "photographs" in refused

@@ -39,7 +39,7 @@ def test_values_are_means_over_the_other_channels(aspk: Aspk, trained: Path) -> 
     document = aspk("analyze", "--subnet", "smallest", "--images", "5", "--json").document
     run = open_run(trained)
     subnet = run.recipe.space.search_space().smallest()
-    rates = run.evaluator().embedding_rates(subnet, run.images("validation", 5)).numpy()
+    rates = run.evaluator().embedding_rates(subnet, run.images("validation").first(5)).numpy()
     assert rates.shape == (5, 16, 4, 4)
     assert 0 <= rates.min() <= rates.max() <= 1
     matrix = channel_similarity(rates.astype(np.float64))

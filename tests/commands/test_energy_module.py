@@ -53,14 +53,14 @@ class Leaky(nn.Module):
         return total
 
 
-class Recurrent(nn.Module):
+class Pairs(nn.Module):
     def __init__(self):
         super().__init__()
-        self.lstm = nn.LSTM(4, 3, batch_first=True)
+        self.pairs = nn.Bilinear(4, 4, 3)
         self.fc = nn.Linear(3, 2)
 
     def forward(self, x):
-        return self.fc(self.lstm(x)[0])
+        return self.fc(self.pairs(x, x))
 
 
 def csnn():
@@ -211,9 +211,9 @@ def test_an_snntorch_network_on_ones_own_input(aspk: Aspk) -> None:
 
 
 def test_what_cannot_be_attributed_is_named(aspk: Aspk) -> None:
-    options = ("nets:Recurrent", "--input-shape", "2,7,4", "--input-layout", "NSF")
+    options = ("nets:Pairs", "--input-shape", "2,7,4", "--input-layout", "NSF")
     document = aspk("energy", "module", *options, "--json").document
-    assert [work["module"] for work in document["unattributed"]] == ["lstm"]
+    assert [work["module"] for work in document["unattributed"]] == ["pairs"]
     assert [layer["name"] for layer in document["layers"]] == ["fc"]
     assert "NOT COUNTED:" in aspk("energy", "module", *options).stdout
 

@@ -38,6 +38,7 @@ def test_the_document(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     assert (document["split"], document["images"]) == ("test", len(test)) == ("test", 359)
     assert document["params"] == best["params"]
     assert (document["batchnorm"], document["fidelity"], document["weights"]) == ("recalibrate", "sound", "inherited")
+    assert document["calibration_images"] == 32
     assert 0 < document["firing_rate"] < 1
     assert 0 < document["energy_j"] < 1e-3
 
@@ -48,6 +49,14 @@ def test_the_document(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     assert stored.measurement.firing_rate == document["firing_rate"]
     assert stored.provenance.split_hash == test.hash
     assert stored.provenance.weights_hash == weights_hash(load_weights(searched))
+
+
+def test_other_calibration_images_are_told(aspk: Aspk, trained: Path) -> None:
+    command = ("evaluate", "--subnet", "largest", "--json")
+    three = aspk(*command, "--set", "model.calibration_images=3").document
+    assert (three["calibration_images"], aspk(*command).document["calibration_images"]) == (3, 32)
+    running = aspk(*command, "--set", 'model.batchnorm="running"').document
+    assert (running["batchnorm"], running["calibration_images"]) == ("running", None)
 
 
 def test_on_the_searchs_images_it_is_the_searchs_result(aspk: Aspk, searched: Path, searched_once: Once) -> None:

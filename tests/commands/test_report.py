@@ -150,6 +150,14 @@ def test_a_sweep_of_alpha_is_what_each_alpha_finds(aspk: Aspk, searched: Path, s
     ) in text
     assert "F_AEB alpha (1 - energy) + (1 - alpha) accuracy, min-max scaled (archive)" in text
     assert "runs/tiny, searches evolution-alpha0.5-seed0" in text
+    noise = document["ranking_noise"]
+    assert noise == aspk("report", "--json").document["ranking_noise"]
+    top1 = [candidate["top1"] for candidate in searched_once[1]["candidates"]]
+    assert noise["spread"] == pytest.approx(max(top1) - min(top1))
+    assert noise["widest_interval"] == pytest.approx(
+        max(high - low for high, low in (reversed(each["top1_interval"]) for each in searched_once[1]["candidates"]))
+    )
+    assert ("the order by accuracy is mostly chance" in text) == noise["mostly_chance"]
     assert (searched / FIRST).read_bytes() == before
 
 

@@ -14,8 +14,9 @@ from scipy.stats import kendalltau
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.sections import KnownImages
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.store.population import load_population, read_search, save_population
+from autospikformer_cli.store.population import SearchTiming, load_population, read_search, save_population
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import load_weights, weights_hash
 
@@ -99,7 +100,7 @@ def test_the_store_knows_how_it_was_measured(searched_once: Once) -> None:
     assert (provenance.calibration_images, provenance.batchnorm, provenance.fidelity) == (32, "recalibrate", "sound")
     assert provenance.weights_hash == weights_hash(load_weights(run))
     assert (provenance.precision, provenance.device) == ("float32", "cpu")
-    assert population.recipe_toml == recipe.to_toml()
+    assert population.recipe_toml == recipe.with_images(KnownImages(10, 1, 8)).to_toml()
     assert population.state["finished"] is True
     assert all(candidate.measurement.images == 60 for candidate in population.candidates)
 
@@ -109,7 +110,11 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
     assert done.exit_code == 0
     assert re.fullmatch(
         r"runs/tiny, search evolution-alpha0\.5-seed0-generations1: 6 subnets measured, \d on the Pareto front; "
-        r"best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n",
+        r"best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n"
+        r"! the order by accuracy is mostly chance: on 60 validation images the widest 95 % interval spans \d+\.\d "
+        r"points, and the 6 candidates lie within \d+\.\d; "
+        r"(none of them differ|1 of them differs|\d of them differ) from the most accurate "
+        r"\(McNemar's exact test, p < 0\.05\); measure on more images: search\.images\n",
         done.stdout,
     )
     lines = done.stderr.splitlines()
@@ -290,7 +295,10 @@ def test_weights_of_another_shape(aspk: Aspk, trained: Path) -> None:
     assert not (trained / FIRST).exists()
 
 
-SAME_IN_BOTH_PLANS = ("subnets", "params_smallest", "params_largest", "fidelity", "switches", "resolved")
+SAME_IN_BOTH_PLANS = (
+    "dataset", "dataset_missing_at", "classes", "train_images", "validation_images", "test_images", "subnets",
+    "params_smallest", "params_largest", "fidelity", "switches", "resolved",
+)  # fmt: skip
 
 
 def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
@@ -304,13 +312,47 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
         "calibration_images": 32,
         "evaluations": 18,
         "steps": 18,
+        "seconds": None,
+        "seconds_from": "no search of this run stored how long it took",
     }
+    assert plan["train_images"] == trained_plan["images"]
     assert plan["memory_bytes"] == max(plan["recalibration_bytes"], plan["evaluation_bytes"]) + (
         plan["stems_bytes"] + plan["waiting_bytes"]
     )
     text = aspk("search", "--dry-run", "--algorithm", "random").stdout
     assert text.startswith("aspk search --run runs/tiny would")
+    assert re.search(r"^time +unknown *\n +\(no search of this run stored how long it took\)", text, re.MULTILINE)
     assert sorted(path.name for path in trained.iterdir()) == before
+
+
+def test_a_dry_run_takes_the_time_of_an_earlier_search(aspk: Aspk, searched: Path) -> None:
+    """Its seconds for a subnet and an image, times those that would be measured."""
+    name = search_names(searched)[0]
+    population = load_population(searched, name)
+    assert population.timing is not None
+    assert population.timing.subnets == len(population.candidates)
+    assert population.timing.seconds > 0
+    save_population(searched, replace(population, timing=SearchTiming(36.0, 12)))
+    for images in (60, 30):
+        plan = aspk("search", "--dry-run", "--set", f"search.images={images}", "--json").document
+        assert plan["images"] == images
+        assert plan["seconds"] == pytest.approx(3 * plan["evaluations"] * images / population.provenance.images)
+        assert plan["seconds_from"] == f"as search {name} took"
+    assert re.search(r"^time +about \d+ s", aspk("search", "--dry-run").stdout, re.MULTILINE)
+
+
+def test_a_search_that_goes_on_adds_its_time(aspk: Aspk, searched: Path) -> None:
+    """It measures what its generations still lack, and keeps the time of those before."""
+    name = search_names(searched)[0]
+    population = load_population(searched, name)
+    begun = replace(population, candidates=population.candidates[:6], timing=SearchTiming(1000.0, 6))
+    state = {**begun.state, "generation": 1, "finished": False}
+    save_population(searched, replace(begun, state=state))
+    assert aspk("search").exit_code == 0
+    after = load_population(searched, name)
+    assert after.timing is not None
+    assert after.timing.subnets == len(after.candidates) == len(population.candidates)
+    assert after.timing.seconds > 1000
 
 
 def test_a_run_that_is_none(aspk: Aspk, own_folder: Path) -> None:

@@ -249,6 +249,21 @@ def test_an_option_that_is_given_twice(
             ("report", "--alpha", "0.3", "--set", "search.alpha=0.5"),
             "--alpha: search.alpha is given twice, by --alpha and by --set\n  leave one of the two out\n",
         ),
+        (
+            ("search", "--set", "search.limits={sops=1}", "--max-sops", "2"),
+            (
+                "--max-sops: search.limits.sops is given twice, by --max-sops and by --set search.limits\n"
+                "  leave one of the two out\n"
+            ),
+        ),
+        (
+            ("energy", "--set", 'energy={profile="loihi"}', "--profile", "cmos45"),
+            "--profile: energy.profile is given twice, by --profile and by --set energy\n  leave one of the two out\n",
+        ),
+        (
+            ("search", "--set", "search.alpha=0.3", "--set", "search={alpha=0.2}"),
+            "--set search: search.alpha is given twice, by --set search and by --set\n  leave one of the two out\n",
+        ),
     ],
 )
 def test_a_key_that_is_given_twice(aspk: Aspk, searched: Path, words: tuple[str, ...], message: str) -> None:
@@ -275,7 +290,8 @@ def test_more_images_than_there_are(
     assert not Path("b.safetensors").exists()
 
 
-def test_more_images_than_there_are_in_a_recipe_are_said(aspk: Aspk, searched: Path) -> None:
-    done = aspk("search", "--set", "search.images=99999", "--set", "search.generations=1")
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_more_images_than_there_are_in_a_recipe_are_said(aspk: Aspk, searched: Path, dry: tuple[str, ...]) -> None:
+    done = aspk("search", "--set", "search.images=99999", "--set", "search.generations=1", *dry)
     assert done.exit_code == 0
-    assert "the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
+    assert "search.images: the validation split has 359 images, not 99,999: all are taken\n" in done.stderr

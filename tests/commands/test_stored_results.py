@@ -325,6 +325,24 @@ def recorded() -> Callable[[str], Any]:
     return lambda name: json.loads((FIXTURES / "documents_of_0_1" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "option"), [("profile", "cmos45", "--profile"), ("convention", "sound", "--convention")]
+)
+def test_a_run_of_an_earlier_commit_that_names_what_this_aspk_lacks(
+    aspk: Aspk, run_of_0_1: Path, recorded: Callable[[str], Any], key: str, name: str, option: str
+) -> None:
+    population = load_population(run_of_0_1)
+    text = population.recipe_toml.replace(f'{key} = "{name}"', f'{key} = "gone"')
+    assert text != population.recipe_toml
+    save_population(run_of_0_1, replace(population, recipe_toml=text))
+    found = aspk("report", "--json").document
+    assert found["provenance"]["unknown"][0] == f"energy.{key}: the {key} gone is not known to this aspk"
+    assert {each["energy_j"] for each in found["candidates"]} == {None}
+    priced = aspk("report", option, name, "--json").document
+    before = as_now(recorded("report"))["candidates"]
+    assert with_fields_of(before, priced["candidates"]) == before
+
+
 def test_a_run_of_an_earlier_commit_is_searched_on(aspk: Aspk, run_of_0_1: Path) -> None:
     """Measured by this aspk or that one, a subnet has the same counts: on this processor or another."""
     before = {name: load_population(run_of_0_1, name) for name in ("population", "population-2")}
@@ -392,14 +410,39 @@ def test_keys_that_cannot_act_are_named(
     assert (f"{setting.split('=')[0]} decides nothing here: not used" in done.stderr) == idle
 
 
-@pytest.mark.parametrize("key", ["finished", "generation"])
-def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("finished", None),
+        ("generation", None),
+        ("generation", -1),
+        ("ids", []),
+        ("ids", {"last": 3}),
+        ("ids", {"last": 3, "asked": {"(1, 2)": "c0009"}}),
+    ],
+)
+def test_a_state_that_was_changed_by_hand(aspk: Aspk, searched: Path, key: str, value: Any) -> None:
     population = load_population(searched)
-    state = {name: value for name, value in population.state.items() if name != key}
-    save_population(searched, replace(population, state=state))
+    save_population(searched, replace(population, state={**population.state, key: value}))
     for words in (("report",), ("search",), ("evaluate", "--images", "5")):
         done = aspk(*words)
         assert done.exit_code == 2, done.stderr
         assert done.stderr.startswith(
             f"error: runs/tiny/searches/evolution-alpha0.5-seed0.h5: damaged, 'state' has no usable {key}\n"
         )
+
+
+@pytest.mark.parametrize("lacking", [("asked",), ("random", "samples")])
+def test_a_search_that_cannot_go_on_from_its_state(aspk: Aspk, searched: Path, lacking: tuple[str, ...]) -> None:
+    population = load_population(searched)
+    state = {**population.state, "finished": False} | dict.fromkeys(lacking)
+    save_population(searched, replace(population, state=state))
+    done = aspk("search")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {searched / FIRST}: the search cannot go on: its state has no usable {', '.join(lacking)}\n"
+        "  restore it from a copy, or search anew: aspk search --run runs/tiny --fresh\n"
+    )
+    assert aspk("report").exit_code == 0
+    assert aspk("search", "--fresh").exit_code == 0
+    assert load_population(searched).candidates == population.candidates

@@ -14,6 +14,7 @@ import pytest
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.recipe.sections import KnownImages
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
 
@@ -49,7 +50,7 @@ def test_the_store_knows_how_it_was_trained(trained_once: tuple[Path, Any]) -> N
     recipe = load_recipe("tiny.toml")
 
     assert stored.recipe_name == "tiny"
-    assert stored.recipe_toml == recipe.to_toml()
+    assert stored.recipe_toml == recipe.with_images(KnownImages(10, 1, 8)).to_toml()
     assert stored.state.finished
     assert [record.epoch for record in stored.state.history] == [1, 2, 3, 4, 5]
     assert stored.splits == {
@@ -139,6 +140,12 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
     images = len(load_split(recipe.data, recipe.seed, "train"))
     assert plan == {
         "schema_version": 1,
+        "dataset": "digits",
+        "dataset_missing_at": None,
+        "classes": 10,
+        "train_images": images,
+        "validation_images": len(load_split(recipe.data, recipe.seed, "validation")),
+        "test_images": len(load_split(recipe.data, recipe.seed, "test")),
         "subnets": 2 * 2 * (100 + 100**2),  # 2 ratios x 2 head counts x 5 thresholds x 5 taus a block
         "params_smallest": num_params(shape, space.smallest()),
         "params_largest": num_params(shape, space.largest()),
@@ -146,14 +153,27 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
         "epochs": 5,
         "steps": 5 * -(-images // 64),
         "memory_bytes": plan["memory_bytes"],
+        "seconds": plan["seconds"],
+        "seconds_from": plan["seconds_from"],
         **recipe.fidelity_document(),
     }
     assert aspk("train", "tiny.toml", "--dry-run", "--json", "--precision", "float64").document["memory_bytes"] == (
         2 * plan["memory_bytes"]
     )
-    rows = [re.sub(r" {2,}", " | ", line).rstrip(" |") for line in done.stdout.splitlines()]
+    assert plan["seconds"] > 0
+    assert re.fullmatch(r"[1-5] steps? of random images measured, without validation", plan["seconds_from"])
+    rows = [re.sub(r" {2,}", " | ", line).strip(" |") for line in done.stdout.splitlines()]
     assert rows[0] == "aspk train tiny would"
-    assert rows[-7:] == [
+    assert rows[3:8] == [
+        "data set | digits",
+        "classes | 10",
+        f"training images | {images:,}",
+        f"validation images | {plan['validation_images']}",
+        f"test images | {plan['test_images']}",
+    ]
+    assert re.fullmatch(r"time \| about \d+ (s|min)", rows[-2])
+    assert re.fullmatch(r"\(\d steps? of random images measured, without validation\)", rows[-1])
+    assert rows[8:-2] == [
         "search among (subnets) | 40,400",
         f"smallest subnet (parameters) | {plan['params_smallest']:,}",
         f"largest subnet (parameters) | {plan['params_largest']:,}",
@@ -162,6 +182,28 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
         f"run (steps) | {plan['steps']}",
         f"need, beside data and libraries, about (MB) | {plan['memory_bytes'] / 1e6:,.0f}",
     ]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_more_images_than_there_are_are_said(aspk: Aspk, dry: tuple[str, ...]) -> None:
+    too_many = ("--set", "train.validation_images=99999", "--set", "model.calibration_images=2000")
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, *too_many, *dry, "--json")
+    assert done.exit_code == 0
+    assert done.stderr.count(": all are taken\n") == 2
+    assert "train.validation_images: the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
+    assert "model.calibration_images: the train split has 1,079 images, not 2,000: all are taken\n" in done.stderr
+    if not dry:
+        all_of_them = ("--set", 'train.validation_images="none"', "--set", "model.calibration_images=1079")
+        same = aspk("train", "tiny.toml", "--fresh", *ONE_EPOCH, *all_of_them, "--json")
+        assert "all are taken" not in same.stderr
+        shown = ("val_top1_largest", "val_top1_smallest")
+        assert [done.document[key] for key in shown] == [same.document[key] for key in shown]
+
+
+def test_images_of_a_recalibration_that_is_not_done_are_not_said(aspk: Aspk) -> None:
+    running = ("--set", 'model.batchnorm="running"', "--set", "model.calibration_images=2000")
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, *running)
+    assert (done.exit_code, "all are taken" in done.stderr) == (0, False)
 
 
 @pytest.mark.parametrize("folder", [(), ("--run", "mine"), ("--fresh",)])
@@ -173,7 +215,59 @@ def test_a_missing_data_set_leaves_nothing_behind(aspk: Aspk, own_folder: Path, 
         "  set data.root to the folder that holds cifar-10-batches-py, or data.download = true to fetch it\n"
     )
     assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
-    assert aspk("train", "cifar10-small", "--dry-run").exit_code == 2
+
+
+def test_a_dry_run_of_a_missing_data_set_says_what_it_would_hold(aspk: Aspk, own_folder: Path) -> None:
+    """CIFAR-10 has 5,000 training images a class, of which a tenth is held out."""
+    small = ("--set", "train.batch=1", "--set", "space.depth=[1]", "--set", "space.embed_dim=[48]")
+    done = aspk("train", "cifar10-small", "--dry-run", *small, "--json")
+    assert done.exit_code == 0, done.stderr
+    plan = done.document
+    assert (plan["dataset"], plan["dataset_missing_at"]) == ("cifar10", f"{own_folder}/data")
+    assert (plan["classes"], plan["train_images"]) == (10, 45_000)
+    assert (plan["validation_images"], plan["test_images"]) == (5_000, 10_000)
+    assert plan["seconds"] > 0
+    assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+
+
+def test_a_dry_run_of_a_missing_folder_needs_it(aspk: Aspk, own_folder: Path) -> None:
+    done = aspk("train", "tiny.toml", "--dry-run", "--set", 'data.dataset="folder"', "--set", "data.image_size=8")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: data.root: no folder {own_folder}/data\n  set data.root to the folder of ")
+
+
+def test_a_dry_run_takes_the_time_of_a_run_of_the_same_shape(aspk: Aspk, trained: Path) -> None:
+    history = load_checkpoint(trained).state.history
+    step = sum(record.seconds for record in history) / sum(record.steps for record in history)
+    for epochs in (2, 7):
+        words = ("train", "tiny.toml", "--run", "other", "--dry-run", "--set", f"train.epochs={epochs}", "--json")
+        plan = aspk(*words).document
+        assert plan["seconds"] == pytest.approx(step * plan["steps"])
+        assert plan["steps"] == epochs * history[0].steps
+        assert plan["seconds_from"] == f"as {trained} took, without validation"
+    text = aspk("train", "tiny.toml", "--run", "other", "--dry-run").stdout
+    assert "(as runs/tiny took, without validation)" in text
+    other = aspk("train", "tiny.toml", "--dry-run", "--run", "other", "--set", "train.batch=32", "--json").document
+    assert other["seconds_from"].endswith("of random images measured, without validation")
+
+
+def test_a_data_set_that_cannot_be_downloaded_says_so(aspk: Aspk, own_folder: Path) -> None:
+    fetch = ("--set", "data.download=true")
+    done = aspk("train", "nmnist", *fetch)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: data.download: no folder {own_folder}/data/nmnist, and aspk does not download N-MNIST\n"
+        "  get it from https://www.garrickorchard.com/datasets/n-mnist; then set data.root to the folder of "
+        "N-MNIST: data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin\n"
+    )
+    for option in ((), ("--dry-run",)):
+        mine = ("--set", 'data={dataset="folder", root="mine", image_size=8}')
+        done = aspk("train", "tiny.toml", *mine, *fetch, *option)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith(
+            f"error: data.download: no folder {own_folder}/mine, and a folder of your own images cannot be downloaded\n"
+        )
+    assert aspk("train", "tiny.toml", *fetch, "--dry-run").exit_code == 0
 
 
 def test_a_missing_device_leaves_nothing_behind(aspk: Aspk, own_folder: Path) -> None:

@@ -22,12 +22,14 @@ class Config:
     background: tuple[int, int, int] = (255, 255, 255)
     validation: float = 0.1
     test: float = 0.2
+    train_images: int | None = None
     augment: str = "spikformer"
     frames: int = 4
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
-    known_classes: int | None = None
+    known_images: Any = None
+    unknown: None = None
 
 
 @pytest.fixture

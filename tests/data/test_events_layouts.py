@@ -35,6 +35,12 @@ def test_constants_are_tonic_s() -> None:
         assert ours.classes is not None
         assert len(ours.classes) == len(tonic_class.classes)
         assert ours.tonic_folder == theirs
+    sources = {name: layout.source for name, layout in LAYOUTS_BY_DATASET.items()}
+    assert sources["cifar10dvs"] == datasets.CIFAR10DVS.url
+    test_files = datasets.DVSGesture.test_url.rpartition("/")[2]
+    assert sources["dvs128-gesture"] == f"{datasets.DVSGesture.train_url} (training) and {test_files} (test)"
+    assert f"<{sources['nmnist']}>" in str(datasets.NMNIST.__doc__)
+    assert f"<{sources['ncaltech101']}>" in str(datasets.NCALTECH101.__doc__)
     assert LAYOUTS_BY_DATASET["cifar10dvs"].classes == tuple(datasets.CIFAR10DVS.classes)
     assert LAYOUTS_BY_DATASET["ncaltech101"].part_folders["train"] == datasets.NCALTECH101.folder_name
 
@@ -57,6 +63,17 @@ def test_descriptions(config, recordings: Any, tmp_path: Path) -> None:
         "  recordings of ncaltech101 differ in size, up to 240 x 180 pixels: set the height and width that the whole "
         "sensor gets, for example data.image_size = 64"
     )
+
+
+def test_a_few_training_recordings(config, recordings: Any, tmp_path: Path) -> None:
+    recordings.nmnist(tmp_path, per_class=4)
+    settings = config(dataset="nmnist", root=str(tmp_path), validation=0.25, train_images=15)
+    train = load_split(settings, 0, "train")
+    assert train.labels.bincount().tolist() == [2] * 5 + [1] * 5
+    assert train.images.sum(dim=(1, 2, 3, 4)).tolist() == [60] * 15
+    assert train.labels.tolist() == [index // 4 for index in train.index.tolist()]
+    everything = config(dataset="nmnist", root=str(tmp_path), validation=0.25)
+    assert load_split(settings, 0, "validation").hash == load_split(everything, 0, "validation").hash
 
 
 @pytest.mark.parametrize("above", ["", "NMNIST"])

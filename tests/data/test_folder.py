@@ -51,6 +51,15 @@ def test_a_flat_folder_is_split_by_seed(settings, tmp_path: Path) -> None:
             assert index // 10 == label
 
 
+def test_a_few_training_images_of_a_folder(settings, tmp_path: Path) -> None:
+    write_images(tmp_path, per_class=10)
+    few = load_split(replace(settings, train_images=8), 0, "train")
+    assert few.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert set(few.index.tolist()) < set(load_split(settings, 0, "train").index.tolist())
+    for pixels, index in zip(few.images.numpy(), few.index, strict=True):
+        assert pixels.max() == 255 * (200 + index % 10) // 255
+
+
 def test_splits_with_folders_of_their_own(settings, tmp_path: Path) -> None:
     for part, per_class in (("train", 5), ("validation", 2), ("test", 3)):
         write_images(tmp_path / part, per_class)

@@ -52,6 +52,38 @@ def test_without_validation_every_image_that_is_not_tested_trains(config) -> Non
     assert str(raised.value) == told
 
 
+def test_a_few_training_images_leave_the_other_splits_as_they_are(config) -> None:
+    few = config(train_images=100)
+    train = load_split(few, 0, "train")
+    assert (len(train), num_images(few, 0, "train")) == (100, 100)
+    assert train.labels.bincount(minlength=10).tolist() == [10] * 10
+    assert set(train.index.tolist()) < set(load_split(config(), 0, "train").index.tolist())
+    for split in ("validation", "test"):
+        assert load_split(few, 0, split).hash == load_split(config(), 0, split).hash
+    assert num_images(few, 0, "validation") == 143
+    alike = config(dataset="digits-events", train_images=100)
+    assert load_split(alike, 0, "train").index.tolist() == train.index.tolist()
+
+
+def test_all_training_images_are_known_by_the_hash_of_old(config) -> None:
+    images = load_split(config(), 0, "train")
+    assert images.hash.startswith("c10d771b73d209b8")
+    assert load_split(config(train_images=1295), 0, "train").hash == images.hash
+
+
+def test_too_many_training_images_are_refused_where_they_are_read(config) -> None:
+    many = config(train_images=1296)
+    told = (
+        "data.train_images: 1,296 images cannot be taken of the train split, which has 1,295\n"
+        "  take at most 1295, or leave it out to train on all"
+    )
+    assert failure(many) == told
+    with pytest.raises(UserError) as raised:
+        num_images(many, 0, "train")
+    assert str(raised.value) == told
+    assert len(load_split(many, 0, "validation")) == 143
+
+
 def test_digits_resized(config) -> None:
     small, large = load_split(config(), 0, "validation"), load_split(config(image_size=16), 0, "validation")
     assert large.images.shape == (143, 16, 16, 1)

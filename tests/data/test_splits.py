@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autospikformer_cli.data.splits import alternate, hold_out
+from autospikformer_cli.data.splits import alternate, class_balanced, hold_out
 from autospikformer_cli.errors import UserError
 
 CLASSES = ["ant", "bee", "cow"]
@@ -80,3 +80,62 @@ def test_a_class_too_small_is_named() -> None:
         "are needed\n"
         "  add images to that class, or remove it"
     )
+
+
+@pytest.mark.parametrize(
+    ("num", "of_each"),
+    [
+        (3, [1, 1, 1]), (4, [2, 1, 1]), (5, [2, 2, 1]), (12, [4, 4, 4]), (14, [5, 5, 4]), (17, [7, 6, 4]),
+        (40, [18, 18, 4]), (58, [36, 18, 4]),
+    ],
+)  # fmt: skip
+def test_a_few_training_images_are_as_many_of_each_class_as_there_are(num: int, of_each: list[int]) -> None:
+    labels = np.repeat([0, 1, 2], [40, 20, 5])
+    train = hold_out(labels, CLASSES, {"validation": 0.1}, 0)["train"]
+    assert np.bincount(labels[train]).tolist() == [36, 18, 4]
+    few = class_balanced(train, labels, num)
+    assert np.bincount(labels[few]).tolist() == of_each
+    assert len(set(few)) == num
+
+
+@settings(max_examples=50)
+@given(sizes=st.lists(st.integers(1, 12), min_size=3, max_size=3), seed=st.integers(0, 9))
+def test_more_training_images_contain_fewer(sizes: list[int], seed: int) -> None:
+    labels = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], sizes))
+    train = hold_out(labels, CLASSES, {}, seed)["train"]
+    before: set[int] = set()
+    for num in range(3, len(labels) + 1):
+        few = class_balanced(train, labels, num)
+        assert before < set(few)
+        before = set(few)
+        counts = np.bincount(labels[few])
+        for count, size in zip(counts, sizes, strict=True):
+            assert count in (size, counts.max(), counts.max() - 1)
+    assert few.tolist() == train.tolist()
+
+
+def test_the_classes_of_a_few_training_images_alternate() -> None:
+    labels = np.repeat([0, 1, 2], 10)
+    few = class_balanced(hold_out(labels, CLASSES, {}, 0)["train"], labels, 12)
+    assert labels[few].tolist() == [0, 1, 2] * 4
+
+
+def test_a_class_without_images_gets_none() -> None:
+    labels = np.repeat([0, 2], 10)
+    few = class_balanced(hold_out(labels, CLASSES, {}, 0, may_lack=True)["train"], labels, 5)
+    assert labels[few].tolist() == [0, 2, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("num", "told"),
+    [
+        (31, "31 images cannot be taken of the train split, which has 30\n  take at most 30"),
+        (2, "2 images are too few for 3 classes\n  take at least 3, one of each class"),
+        (1, "1 image is too few for 3 classes\n  take at least 3, one of each class"),
+    ],
+)
+def test_too_many_and_too_few_training_images_are_refused(num: int, told: str) -> None:
+    labels = np.repeat([0, 1, 2], 10)
+    with pytest.raises(UserError) as raised:
+        class_balanced(np.arange(30), labels, num)
+    assert str(raised.value) == f"data.train_images: {told}, or leave it out to train on all"

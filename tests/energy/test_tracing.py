@@ -88,13 +88,13 @@ class Mixed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 4)
-        self.recurrent = nn.LSTM(4, 4)
+        self.pairs = nn.Bilinear(4, 4, 4)
         self.norm = nn.BatchNorm1d(4)
         self.register_buffer("fixed", torch.eye(4))
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.norm(self.linear(x)))
-        y = self.recurrent(twice(y))[0] + y @ self.fixed
+        y = self.pairs(twice(y), y) + y @ self.fixed
         return torch.cdist(y, y)
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_dropped() -> None:
     assert traced.operations[0].params == 16 + 4 + 8
     assert [(each.operator, each.module, each.calls, each.elements) for each in traced.unattributed][:2] == [
         ("aspk_tests.twice", "Mixed", 1, 8),
-        ("aten.mkldnn_rnn_layer", "recurrent", 1, traced.unattributed[1].elements),
+        ("aten._trilinear", "pairs", 1, 8),
     ]
     assert any("cdist" in each.operator for each in traced.unattributed)
     free = {(each.operator, each.module): each.elements for each in traced.not_counted}

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from autospikformer_cli.recipe import differing_keys, load_recipe
+from autospikformer_cli.recipe import differing_keys, given_twice, load_recipe, option_override, parsed
 
 FaultsOf = Callable[..., list[tuple[str | None, str, str | None]]]
 
@@ -65,3 +65,36 @@ def test_mistakes_are_located_at_the_option(
     override: str, what: str, fix: str | None, faults_of: FaultsOf, small: str
 ) -> None:
     assert (f"--set {override}", what, fix) in faults_of(small, override)
+
+
+COLLIDING = [
+    ("search.alpha=1", 'search."alpha"=0', "search.alpha"),
+    ("search={alpha=1, images=9}", "search.images=8", "search.images"),
+    ("search.images=8", "search={alpha=1, images=9}", "search.images"),
+    ("search.limits={params=1}", "search.limits.params=2", "search.limits.params"),
+    ("search={limits={params=1}}", "search.limits={params=2}", "search.limits.params"),
+    ("search.limits.params=1", 'search.limits="none"', "search.limits.params"),
+    ("search.limits=5", "search.limits.params=1", "search.limits.params"),
+    ("search.bounds={top1=[0, 1]}", "search.bounds.energy_j=[0, 1]", "search.bounds"),
+    ("space.tau={low=2}", "space.tau.high=3", "space.tau"),
+    ("search=3", "search.alpha=1", "search.alpha"),
+    ("search={images=9}", "search.alpha=1", None),
+    ("search={images=9}", "search={alpha=1}", None),
+    ("search.limits={params=1}", "search.limits.sops=2", None),
+    ('search.limits="none"', "search.limits.params=1", None),
+    ("seed=1", "search.alpha=1", None),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "key"), COLLIDING)
+def test_a_key_that_two_overrides_give(first: str, second: str, key: str | None) -> None:
+    one, other = parsed(first), parsed(second)
+    assert given_twice([one, other]) == (key and (key, one, other))
+
+
+def test_an_option_of_a_key_and_its_table() -> None:
+    table, option = parsed("search={alpha=1}"), option_override("--alpha", "search.alpha", 0.5)
+    assert given_twice([parsed("seed=1"), table, option]) == ("search.alpha", table, option)
+    assert load_recipe(
+        "quickstart", ["search.limits.params=9", 'search.limits="none"', "search.limits.sops=1"]
+    ).search.limits == {"sops": 1}

@@ -7,6 +7,7 @@ import pytest
 
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe.sections import KnownImages
 
 
 def error_of(name_or_path: str) -> tuple[str | None, str, str | None]:
@@ -128,3 +129,21 @@ def test_numbers_and_arrays_of_numpy_are_values() -> None:
     assert load_recipe("quickstart", given) == load_recipe("quickstart", plain)
     with pytest.raises(Faults, match=r"search\.population must be a whole number, not 8\.5"):
         load_recipe("quickstart", {"search.population": np.float64(8.5)})
+
+
+@pytest.mark.parametrize(
+    ("comment", "images"),
+    [
+        ("# classes: 4", KnownImages(4)),
+        ("# images: classes 4, channels 3, image_size 32", KnownImages(4, 3, 32)),
+        ("# images: classes 11, channels 2, image_size 128, frames 16", KnownImages(11, 2, 128, 16)),
+    ],
+)
+def test_what_a_store_says_of_its_images_comes_back(comment: str, images: KnownImages) -> None:
+    """The first is of an earlier commit."""
+    text = f"{load_recipe('quickstart').to_toml()}\n{comment}\n"
+    recipe = recipe_from_toml(text)
+    assert recipe.data.known_images == images
+    assert recipe.to_toml() == text
+    assert recipe == load_recipe("quickstart")
+    assert recipe_from_toml(recipe.with_images(None).to_toml()).data.known_images is None

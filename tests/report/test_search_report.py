@@ -3,20 +3,23 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import RenderableType
 
-from autospikformer_cli.measurement import Candidate, Provenance
+from autospikformer_cli.analysis.noise import RankingNoise
+from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.paper import paper_table
 from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.search_report import search_report
 from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.runs.selection import noise_notes
 from autospikformer_cli.search.fitness import Bounds, Fitness, Scored, Scores
+from autospikformer_cli.search.objectives import stand_in
 from autospikformer_cli.store.population import Population
 
 Render = Callable[[RenderableType, int], list[str]]
@@ -134,12 +137,71 @@ def test_a_report_of_nothing_and_of_rejected_candidates(archive: list[Candidate]
     assert "Rejected: 3 (c0, c1, c2): energy is not finite (nan)" in text
 
 
+NOISE = (
+    "! the order by accuracy is mostly chance: on 500 validation images the widest 95 % interval spans 7.7 points, and "
+    "the 3 candidates lie within 6.0"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "provenance", "fix"),
+    [
+        ({}, {}, "; hold out more images, in a new training: data.validation"),
+        ({"search.images": 500}, {}, "; measure on more images: search.images"),
+        ({"search.images": 501}, {}, "; hold out more images, in a new training: data.validation"),
+        ({}, {"split": "test"}, ""),
+    ],
+)
+def test_a_report_says_that_an_order_is_mostly_chance(
+    keys: dict[str, object],
+    provenance: dict[str, str],
+    fix: str,
+    archive: list[Candidate],
+    fitness: Fitness,
+    render: Render,
+) -> None:
+    """74 to 80 % on 500 images, where 74 % is known to between 70.0 and 77.7 %."""
+    results = results_of(fitness.score(archive), recipe=load_recipe("cifar100-small", keys), **provenance)
+    lines = render(search_report(results), 300)
+    assert [line for line in lines if "chance" in line] == [NOISE.replace("validation", results.provenance.split) + fix]
+    assert results.to_document()["ranking_noise"] == {
+        "widest_interval": pytest.approx(7.6688, abs=1e-4), "spread": 6.0, "num_apart": None, "mostly_chance": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("num_apart", "told"),
+    [(0, "none of them differ"), (1, "1 of them differs"), (47, "47 of them differ")],
+)
+def test_a_remark_counts_those_that_differ_from_the_best(num_apart: int, told: str) -> None:
+    (note,) = noise_notes(RankingNoise(120, 144, 16.12, 6.25, num_apart), "validation", RECIPE)
+    assert note == (
+        "! the order by accuracy is mostly chance: on 144 validation images the widest 95 % interval spans 16.1 "
+        f"points, and the 120 candidates lie within 6.2; {told} from the most accurate (McNemar's exact test, "
+        "p < 0.05); hold out more images, in a new training: data.validation"
+    )
+
+
+def test_a_report_of_accuracies_that_lie_apart_says_nothing(
+    archive: list[Candidate], fitness: Fitness, render: Render
+) -> None:
+    """2 points more than the widest interval."""
+    best = replace(archive[0], measurement=replace(archive[0].measurement, correct=418))
+    results = results_of(fitness.score([best, *archive[1:]]))
+    assert "mostly chance" not in "\n".join(render(search_report(results), 200))
+    noise = results.ranking_noise
+    assert noise is not None
+    assert (noise.mostly_chance, noise.spread) == (False, pytest.approx(9.6))
+    document = results_of(fitness.score(archive[:1])).to_document()
+    assert document["ranking_noise"] is None
+
+
 def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
-        "run", "search", "best", "price_remarks", "candidates", "num_different", "pareto", "baseline", "kendall_tau",
-        "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
+        "run", "search", "best", "price_remarks", "objectives", "candidates", "num_different", "pareto", "baseline",
+        "kendall_tau", "ranking_noise", "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]
@@ -159,6 +221,7 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
         "silent_blocks": [],
         "correct": 400,
         "images": 500,
+        "objectives": {},
         "equal": [],
         "p_baseline": None,
     }
@@ -171,6 +234,22 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     assert document["generation_bounds"] is None
     assert document["rejected"] == []
     assert document["provenance"]["seed"] == 7
+
+
+def test_objectives_of_plugins_in_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
+    """What is not finite is null."""
+    given = [
+        replace(each, plugin_values={"latency": value}) for each, value in zip(archive, (1.5, inf, nan), strict=True)
+    ]
+    scores = replace(fitness, refuses=lambda candidate: "slow" if candidate.id == "c1" else None).score(given)
+    latency = stand_in(StoredObjective("latency", "latency of a chip", "ms", "less", 0.0))
+    results = replace(results_of(scores, fitness.of_outsider(baseline, scores)), objectives=(latency,))
+    document = json.loads(json.dumps(results.to_document(), allow_nan=False))
+    assert document["objectives"] == [
+        {"name": "latency", "label": "latency of a chip", "unit": "ms", "better": "less"}
+    ]  # fmt: skip
+    assert [each["objectives"] for each in document["candidates"]] == [{"latency": 1.5}, {"latency": None}]
+    assert [each["objectives"] for each in document["rejected"]] == [{"latency": None}]
 
 
 def test_what_is_undefined_is_null(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
@@ -187,5 +266,10 @@ def test_what_is_undefined_is_null(archive: list[Candidate], baseline: Candidate
     document = results_of(hopeless.score(archive[:1])).to_document()
     json.dumps(document, allow_nan=False)
     assert document["rejected"] == [
-        {"id": "c0", "subnet": [2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348], "reason": "energy is not finite (nan)"}
+        {
+            "id": "c0",
+            "subnet": [2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348],
+            "reason": "energy is not finite (nan)",
+            "objectives": {},
+        }
     ]

@@ -1,8 +1,9 @@
 """Tables as they are printed, word for word."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import nan
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from rich.console import RenderableType
 
 from autospikformer_cli.data.images import ImageSet
-from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount
+from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount, StoredObjective
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.evaluation_table import evaluation_table
 from autospikformer_cli.report.redundancy_table import redundancy_table
@@ -21,6 +22,7 @@ from autospikformer_cli.runs.redundancy import Redundancy
 from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Fitness
 from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.objectives import stand_in
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning
 
@@ -99,6 +101,32 @@ def test_two_blocks_take_one_line_at_80_columns_and_two_at_60(
         "are not stored: 1 of 2",
         "not shown at this width: Fr, Params",
     ]
+
+
+def test_objectives_of_plugins_have_a_column_each(
+    rows: list[CandidateRow], baseline_row: CandidateRow, render: Render
+) -> None:
+    """A narrow console leaves them out after all others."""
+    stored = [
+        StoredObjective("latency", "latency on a chip", "ms", "less", 0.0),
+        StoredObjective("Fr", "area", "", "less", 0.0),
+    ]
+    given: list[Mapping[str, float]] = [{"latency": 1.25, "Fr": 123_456.0}, {"latency": nan}]
+    two = [replace(row, plugin_values=values) for row, values in zip(rows, given, strict=False)]
+    two_blocks = replace(baseline_row, subnet=rows[0].subnet, plugin_values={"latency": 2.0, "Fr": 0.5})
+    table = CandidateTable("Candidates", two, two_blocks, objectives=[stand_in(each) for each in stored])
+    assert render(table, 100)[1:9] == [
+        "                                                                    latency on a",
+        "                                         Energy                             chip",
+        "Id    Candidates                           (mJ)            Acc (%)          (ms)     area  F_AEB",
+        "────────────────────────────────────────────────────────────────────────────────────────────────",
+        "c0 ~  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76.3–83.3)          1.25  123,456  0.940",
+        "c1    (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72.1–79.5)             –        –  0.667",
+        "",
+        "*     (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.9500  78.00 (74.2–81.4)             2      0.5  0.307",
+    ]
+    assert render(table, 80)[2] == "Id    Candidates                           (mJ)        Acc (%)     area  F_AEB"
+    assert render(table, 80)[-1] == "not shown at this width: Fr, latency on a chip (ms), Params"
 
 
 def test_what_is_marked(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs.data_plan import data_plan
+from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
 from autospikformer_cli.runs.plans import search_plan, training_plan
 
 
@@ -63,3 +72,56 @@ def test_a_search_of_a_small_space_on_few_images() -> None:
     recipe = load_recipe("quickstart", [*overrides, 'model.batchnorm="running"', "search.images=10"])
     plan = search_plan(recipe, "float32", "event_driven")
     assert (plan["images"], plan["calibration_images"], plan["evaluations"], plan["steps"]) == (10, 0, 6, 6)
+
+
+def test_time_is_that_of_all_steps() -> None:
+    def plan(epochs: int) -> dict[str, Any]:
+        overrides = [f"train.epochs={epochs}", "train.warmup_epochs=0", "train.cooldown_epochs=0"]
+        return training_plan(
+            load_recipe("quickstart", overrides), "float32", lambda images: TimePerUnit(images / 1079, "told")
+        )
+
+    assert (plan(1)["seconds"], plan(6)["seconds"]) == (17.0, 6 * 17.0)
+    assert plan(6)["seconds_from"] == "told"
+    assert training_plan(load_recipe("quickstart"), "float32")["seconds"] is None
+    searched = search_plan(load_recipe("quickstart"), "float32", "dense", TimePerUnit(0.5, "told"))
+    assert searched["seconds"] == 0.5 * 320 * 359
+
+
+@pytest.mark.parametrize(
+    ("recipe", "classes", "sizes"),
+    [("cifar100-small", 100, (45_000, 5_000, 10_000)), ("nmnist", 10, (54_000, 6_000, 10_000)),
+     ("cifar10dvs", 10, (8_100, 900, 1_000))],
+)  # fmt: skip
+def test_sizes_of_a_published_data_set_that_is_missing(
+    own_folder: Path, recipe: str, classes: int, sizes: tuple[int, int, int]
+) -> None:
+    config = load_recipe(recipe, ["data.root='nowhere'", "data.validation=0.1"]).data
+    plan = data_plan(config, 0)
+    assert plan.missing == own_folder / "nowhere"
+    assert (plan.classes, tuple(plan.sizes[split] for split in ("train", "validation", "test"))) == (classes, sizes)
+    whole = load_recipe(recipe, ["data.root='nowhere'", "data.validation=0"]).data
+    assert "validation" not in data_plan(whole, 0).sizes
+
+
+def test_sizes_of_ones_own_folder(own_folder: Path) -> None:
+    """They are counted from names: the files are no images."""
+    for part, number in (("train", 10), ("test", 3)):
+        for name in ("a", "b"):
+            Path(f"mine/{part}/{name}").mkdir(parents=True)
+            for index in range(number):
+                Path(f"mine/{part}/{name}/{index}.png").write_text("no image")
+    overrides = ["data.dataset='folder'", "data.root='mine'", "data.image_size=8", "data.validation=0.2"]
+    plan = data_plan(load_recipe("quickstart", overrides).data, 0)
+    assert (plan.missing, plan.classes) == (None, 2)
+    assert plan.sizes == {"train": 16, "validation": 4, "test": 6}
+
+
+def test_measured_steps(own_folder: Path) -> None:
+    recipe = load_recipe("quickstart", ["train.batch=8"])
+    pace = measured_pace(recipe, make_compute(threads=1), 1000)
+    assert pace.seconds > 0
+    assert pace.source.endswith(" of random images measured, without validation")
+    events = random_images(describe(load_recipe("quickstart-events").data), 3)
+    assert events.images.shape[0] == len(events.labels) == 3
+    assert events.images.ndim == 5

@@ -13,7 +13,7 @@ import pytest
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
-from autospikformer_cli.search.generations import Unseen
+from autospikformer_cli.search.generations import Unseen, UnusableState
 from autospikformer_cli.search.hypervolume import Reference
 from autospikformer_cli.search.limits import Limits, Refusals
 from autospikformer_cli.search.problem import Problem
@@ -344,3 +344,60 @@ def test_a_state_of_another_algorithm(
         "search.algorithm: the population was begun with 'random', not 'evolution'\n"
         "  search in another run, or go on with the algorithm that began"
     )
+
+
+BROKEN = [
+    ("generation", None),
+    ("generation", -1),
+    ("generation", True),
+    ("asked", None),
+    ("asked", "(1, 2)"),
+    ("asked", ["(1, 2)"]),
+    ("asked", ["(1, 9.5, 2, 1, 2, 2, 64)"]),
+    ("asked", [3]),
+    ("random", None),
+    ("random", [3, [1, 2], None]),
+    ("random", [3, "text", None]),
+    ("random", [3, [2**80] * 625, None]),
+    ("short", 1),
+    ("samples", "many"),
+    ("samples", -2),
+    ("refused", [1]),
+    ("refused", {"params": "many"}),
+]
+
+
+@pytest.mark.parametrize("name", [*SAMPLING, "exhaustive"])
+@pytest.mark.parametrize(("key", "value"), BROKEN)
+def test_a_state_that_lacks_what_the_search_wrote(
+    name: str, key: str, value: Any, tiny_space: SearchSpace, settings: Callable[..., Any], problem_of: ProblemOf
+) -> None:
+    wanted = settings(algorithm=name)
+    problem = problem_of(tiny_space, wanted)
+    state = json.loads(json.dumps(make_algorithm(wanted, problem, 0).state()))
+    for wrong in ({**state, key: value}, {each: state[each] for each in state if each != key}):
+        if key not in wrong and key in ("short", "samples", "refused"):
+            make_algorithm(wanted, problem, 0, wrong)  # an aspk before 0.2 wrote none
+            continue
+        with pytest.raises(UnusableState, match=f"^its state has no usable {key}$"):
+            make_algorithm(wanted, problem, 0, wrong)
+
+
+def test_all_that_a_state_lacks_is_said_at_once(
+    tiny_space: SearchSpace, settings: Callable[..., Any], problem_of: ProblemOf
+) -> None:
+    with pytest.raises(UnusableState, match=r"^its state has no usable generation, asked, random, samples$"):
+        make_algorithm(settings(), problem_of(tiny_space), 0, {"algorithm": "evolution", "samples": 1.5})
+
+
+def test_exhaustive_goes_on_from_a_state_that_counts_no_samples(
+    tiny_space: SearchSpace, measure: Measure, make: Make, settings: Callable[..., Any], problem_of: ProblemOf
+) -> None:
+    search = make(tiny_space, algorithm="exhaustive", population=7, generations=4)
+    told = measure(search.ask(), 0)
+    search.tell(told)
+    state = {key: value for key, value in search.state().items() if key != "samples"}
+    wanted = settings(algorithm="exhaustive", population=7, generations=4)
+    resumed = make_algorithm(wanted, problem_of(tiny_space, wanted), 0, state, told)
+    assert told + run(resumed, measure) == told + run(search, measure)
+    assert resumed.state() == search.state()

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import FORMATS, SafetensorsFile, format_of
+from autospikformer_cli.exchange.tracing import few_operations_lif
 from autospikformer_cli.space import parse_subnet
 from autospikformer_cli.spiking.extraction import ExtractedSubnet, published_state
 from autospikformer_cli.spiking.layout import num_params
-from autospikformer_cli.spiking.neuron_kinds import ParametricLIFKind
+from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
+from autospikformer_cli.spiking.neuron_kinds import NeuronKind, ParametricLIFKind
 from autospikformer_cli.spiking.normalisation import FixedStatistics, RecordedStatistics, RunningStatistics, Statistics
 from autospikformer_cli.spiking.published import translate
 from autospikformer_cli.spiking.supernet import Supernet
@@ -188,8 +190,8 @@ def test_too_few_frames_are_refused(made: Callable[[str], Supernet], images: Ten
 @pytest.mark.parametrize(
     ("form", "suffix", "fold"),
     [("plif", ".safetensors", False), ("without biases", ".safetensors", True),
-     ("events", ".safetensors", True), ("events plif", ".pt2", True),
-     ("transformer", ".pt2", False)],
+     ("events", ".safetensors", True), ("events plif", ".pt2", True), ("static", ".pt2", False),
+     ("pools before neurons", ".pt2", False), ("transformer", ".pt2", False)],
 )  # fmt: skip
 def test_a_file_read_again_is_the_network(
     made: Callable[[str], Supernet], images: Tensor, form: str, suffix: str, fold: bool
@@ -208,8 +210,9 @@ def test_a_file_read_again_is_the_network(
         assert b"site-packages" not in path.read_bytes()
 
 
-def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images: Tensor) -> None:
-    supernet = made("transformer").float()
+@pytest.mark.parametrize("form", ["transformer", "static"])
+def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images: Tensor, form: str) -> None:
+    supernet = made(form).float()
     network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
     inputs = inputs_of(supernet, images.float())
     FORMATS[".onnx"].write(network, inputs[:2], Path("network.onnx"), {"subnet": str(SMALL)})
@@ -220,6 +223,46 @@ def test_onnx_runtime_computes_the_same(made: Callable[[str], Supernet], images:
     for batch in (inputs, inputs[:1]):
         (logits,) = session.run(["logits"], {"x": batch.numpy()})
         assert abs(logits - network(batch).numpy()).max() < 1e-4
+
+
+DYNAMICS = [
+    Dynamics(decay_input=decay, fires_at=fires_at, reset=reset)  # type: ignore[arg-type]
+    for decay in (True, False)
+    for fires_at in ("reach", "exceed")
+    for reset in ("hard", "soft")
+]
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS, ids=str)
+@pytest.mark.parametrize("steps", [1, 4])
+def test_fewer_operations_fire_the_same_spikes(dynamics: Dynamics, steps: int) -> None:
+    """In each of many neurons. Currents are multiples of 1/4, so potentials meet the threshold exactly."""
+    generator = torch.Generator().manual_seed(3)
+    current_TMC = torch.randint(-8, 17, (steps, 40, 50), generator=generator).float() / 4
+    for tau in (1.0, 1.25, 2.0):
+        neuron = Neuron(tau, 1.0)
+        expected = lif(current_TMC, time_step=4, dynamics=dynamics, **neuron._asdict())
+        fired = torch.stack(few_operations_lif(list(current_TMC), 4, neuron, dynamics))
+        assert torch.equal(fired, expected == 1)
+        assert 0.1 < fired.float().mean() < 0.9
+
+
+class Eager(NeuronKind):
+    """A plugin's neurons: they fire at every step where the current is positive, and equal no LIF neuron."""
+
+    def forward(self, current_TMC: Tensor, time_step: int, neuron: Neuron) -> Tensor:
+        return (current_TMC > 0).to(current_TMC.dtype).expand(time_step, -1, -1)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_a_plugins_neurons_are_traced(make_lively: MakeLively, images: Tensor, suffix: str) -> None:
+    supernet, path = make_lively(neuron=Eager).float(), Path(f"network{suffix}")
+    network = ExtractedSubnet(supernet, SMALL, RunningStatistics(), mean=(0.0,) * 2, std=(1.0,) * 2)
+    inputs = inputs_of(supernet, images.float())
+    FORMATS[suffix].write(network, inputs[:2], path, {})
+    logits = FORMATS[suffix].read(network, path, 1)(inputs)
+    assert (logits - network(inputs)).abs().max() < 1e-4
+    assert logits.std() > 1e-3
 
 
 def test_other_weights_than_the_networks_are_noticed(lively: Supernet, images: Tensor) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from math import inf, nan
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, Provenance, SpikeCount, SynapseCount
+from autospikformer_cli.measurement import (
+    Candidate,
+    InputCount,
+    Measurement,
+    Provenance,
+    SpikeCount,
+    StoredObjective,
+    SynapseCount,
+)
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import Checkpoint, EpochRecord, TrainState
@@ -55,19 +64,24 @@ def measurement() -> Measurement:
 
 @pytest.fixture
 def population(provenance: Provenance, measurement: Measurement) -> Population:
-    """Three candidates, the most accurate of which computes values that are not finite."""
+    """Three candidates, the most accurate of which computes values that are not finite; two objectives of plugins."""
     finite = replace(measurement, correct=200, non_finite=0)
     return Population(
         recipe_name="quickstart",
         recipe_toml=RECIPE,
         provenance=provenance,
         candidates=(
-            Candidate("g0-0", SUBNET, 0, measurement),
-            *(Candidate(f"g0-{number}", SUBNET, number, finite) for number in (1, 2)),
+            Candidate("g0-0", SUBNET, 0, measurement, {"latency": nan, "area": nan}),
+            Candidate("g0-1", SUBNET, 1, finite, {"latency": 2.5, "area": 1e300}),
+            Candidate("g0-2", SUBNET, 2, finite, {"latency": 0.1, "area": inf}),
         ),
-        baseline=Candidate("baseline", SUBNET, 0, measurement),
+        baseline=Candidate("baseline", SUBNET, 0, measurement, {"latency": 7.0, "area": -0.0}),
         state={"algorithm": "evolution", "generation": 4, "finished": False, "random": [3, [1, 2**32 - 1], None]},
         name="first",
+        objectives=(
+            StoredObjective("latency", "latency of a chip", "ms", "less", 0.0),
+            StoredObjective("area", "area left", "", "more", 4.0),
+        ),
     )
 
 

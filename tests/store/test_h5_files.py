@@ -194,6 +194,16 @@ def test_a_file_that_is_not_hdf5(run: Path) -> None:
         assert message(load_weights, run) == "runs/x/supernet.h5: not an HDF5 file" + SUPERNET_REMEDY
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(run: Path) -> None:
+    """It would be a pity to delete it."""
+    path = run / "supernet.h5"
+    path.symlink_to("supernet.h5")
+    with pytest.raises(UserError) as caught, open_h5(path, "supernet"):
+        pass
+    reason = "Too many levels of symbolic links"
+    assert str(caught.value) == f"runs/x/supernet.h5: cannot be read: {reason}\n  allow reading it"
+
+
 def test_a_file_cut_short(run: Path, make_checkpoint: MakeCheckpoint) -> None:
     save_checkpoint(run, make_checkpoint())
     path = run / "supernet.h5"
@@ -265,7 +275,9 @@ def test_every_flipped_byte_is_noticed_or_harmless(run: Path, population: Popula
         content[place] ^= 0x41
         path.write_bytes(content)
         try:
-            assert load_population(run) == population
+            found = load_population(run)
+            assert found == population
+            assert [each.plugin_values["latency"] for each in found.candidates][1:] == [2.5, 0.1]
         except UserError as error:
             errors.append(error)
     assert len(errors) > len(whole) // 151 // 2

@@ -180,6 +180,45 @@ def test_a_file_without_synapses_has_none(run: Path, population: Population) -> 
     assert load_population(run) == replace(old, baseline=without(population.baseline))
 
 
+def values_of(population: Population) -> str:
+    """Of all candidates and the baseline in the objectives of plugins; as text, nan equals nan."""
+    assert population.baseline is not None
+    return str([dict(each.plugin_values) for each in (*population.candidates, population.baseline)])
+
+
+def test_values_of_objectives_come_back_equal(run: Path, population: Population) -> None:
+    save_population(run, population)
+    found = load_population(run)
+    assert (values_of(found), found.objectives) == (values_of(population), population.objectives)
+    with h5py.File(run / "searches/first.h5") as file:
+        assert sorted(file["objectives"]) == sorted(file["baseline/objectives"]) == ["area", "latency"]
+        assert file["objectives/latency"].dtype == "<f8"
+        assert file["objectives/latency"][1:].tolist() == [2.5, 0.1]
+        assert file["baseline/objectives/latency"][:].tolist() == [7.0]
+
+
+def test_a_changed_value_of_an_objective_is_noticed(run: Path, population: Population) -> None:
+    save_population(run, population)
+    with h5py.File(run / "searches/first.h5", "r+") as file:
+        file["objectives/latency"][1] = 2.4
+    with pytest.raises(UserError, match=r"damaged, 'objectives/latency' does not match its SHA-256"):
+        load_population(run)
+
+
+def test_a_file_without_values_of_objectives_has_none(run: Path, population: Population) -> None:
+    """As an earlier aspk stored it, and as any search without plugins is stored."""
+    save_population(run, population)
+    with h5py.File(run / "searches/first.h5", "r+") as file:
+        for name in ("plugin_objectives", "objectives", "baseline/objectives"):
+            del file[name]
+    found = load_population(run)
+    assert found == replace(population, objectives=())
+    assert values_of(found) == "[{}, {}, {}, {}]"
+    save_population(run, found)
+    with h5py.File(run / "searches/first.h5") as file:
+        assert not {"plugin_objectives", "objectives"} & set(file)
+
+
 def num_arrays(run: Path) -> int:
     """How many arrays the population's file holds."""
     found: list[str] = []
@@ -214,6 +253,8 @@ def test_a_thousand_candidates_take_no_more_arrays_than_three(
         )
         for number in range(1000)
     )
+    population = replace(population, objectives=population.objectives[:1])
+    many = tuple(replace(each, plugin_values={"latency": each.generation * 0.25}) for each in many)
     large = replace(population, candidates=many)
     save_population(run, population)
     before = num_arrays(run)
@@ -238,7 +279,7 @@ def test_sums_without_their_nonzeros_are_refused(
 ) -> None:
     torn = replace(measurement, inputs=(InputCount("fc", (1, 2), (1,), 4, 5),))
     with pytest.raises(ValueError, match=r"^an InputCount has as many sums as non-zeros$"):
-        save_population(run, replace(population, baseline=Candidate("b", subnet, 0, torn)))
+        save_population(run, replace(population, baseline=Candidate("b", subnet, 0, torn), objectives=()))
 
 
 def test_searches_are_read_by_name(run: Path, population: Population) -> None:

@@ -120,6 +120,13 @@ with run_lock(Path({run!r})):
 """
 
 
+def test_a_folder_that_may_not_be_looked_into_hides_no_run(runs: Path, trained: Trained) -> None:
+    run = trained(runs / "there", seconds=1)
+    (runs / "loop").symlink_to("loop")
+    assert resolve_run(None) == run
+    assert [each.name for each in list_runs()] == ["there"]
+
+
 def test_a_run_in_use_names_its_holder_and_a_killed_holder_frees_it(run: Path) -> None:
     code = HOLD.format(path=[str(Path(files.__file__).parents[2])], run=str(run))
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -36,6 +36,7 @@ class EventDataset:
     part_folders: part -> its folder in there. classes: class names in the order of their numbers, which are also folder
     names; None: the folders found. sensor: width and height in pixels. image_size: side of the frames if the recipe
     gives none. num_recordings: of each part, or of all parts under "". layout: the folders, as messages show them.
+    source: where its files can be had.
     """
 
     title: str
@@ -47,6 +48,7 @@ class EventDataset:
     image_size: int | None
     num_recordings: Mapping[str, int]
     layout: str
+    source: str
 
 
 LAYOUTS_BY_DATASET = {
@@ -60,6 +62,7 @@ LAYOUTS_BY_DATASET = {
         34,
         {"train": 60_000, "test": 10_000},
         "data.root/Train/<digit>/*.bin and data.root/Test/<digit>/*.bin",
+        "https://www.garrickorchard.com/datasets/n-mnist",
     ),
     "ncaltech101": EventDataset(
         "N-Caltech101",
@@ -71,6 +74,7 @@ LAYOUTS_BY_DATASET = {
         None,
         {"": 8_709},
         "data.root/Caltech101/<class>/*.bin",
+        "https://www.garrickorchard.com/datasets/n-caltech101",
     ),
     "cifar10dvs": EventDataset(
         "CIFAR10-DVS",
@@ -82,6 +86,7 @@ LAYOUTS_BY_DATASET = {
         128,
         {"": 10_000},
         "data.root/<class>/*.aedat4, or data.root/CIFAR10DVS/<class>/*.aedat4",
+        "https://figshare.com/ndownloader/files/38023437",
     ),
     "dvs128-gesture": EventDataset(
         "DVS128 Gesture",
@@ -93,9 +98,10 @@ LAYOUTS_BY_DATASET = {
         128,
         {"train": 1_077, "test": 264},
         "data.root/ibmGestureTrain/userNN_light/<class>.npy and data.root/ibmGestureTest/userNN_light/<class>.npy",
+        "https://figshare.com/ndownloader/files/38022171 (training) and 38020584 (test)",
     ),
 }
-"""Data sets in files, by the recipe's name. Sizes, sensors and counts are those of tonic's copies."""
+"""Data sets in files, by the recipe's name. Sizes, sensors, counts and sources are those of tonic's copies."""
 
 TRAINING_SHARE = 9, 10
 """CIFAR10-DVS has no splits. As for published networks, the first 9 of 10 recordings of each class are for training."""

@@ -234,28 +234,31 @@ def _is_constant(x: Tensor, order: AxisOrder, axes: Axes) -> bool:
 
 _FREE_NAMES = """
 empty empty_like empty_strided empty_permuted zeros zeros_like ones ones_like full full_like new_empty
-new_empty_strided new_zeros new_ones new_full arange linspace scalar_tensor eye tril_indices triu_indices clone
-copy_ copy _to_copy lift_fresh lift_fresh_copy fill_ fill zero_ resize_ set_ _unsafe_view unsafe_split
-unsafe_split_with_sizes unsafe_chunk _local_scalar_dense equal is_nonzero is_same_size cat stack index index_select
-index_put index_put_ _index_put_impl_ index_add index_add_ index_copy index_fill gather scatter scatter_ scatter_add
-scatter_add_ scatter_reduce masked_fill masked_fill_ masked_select masked_scatter take roll flip repeat
-repeat_interleave constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-replication_pad2d replication_pad3d im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle
+new_empty_strided new_zeros new_ones new_full arange linspace scalar_tensor eye tril_indices triu_indices clone copy
+_to_copy lift_fresh lift_fresh_copy fill zero resize set _unsafe_view unsafe_split unsafe_split_with_sizes
+unsafe_chunk _local_scalar_dense equal is_nonzero is_same_size cat stack index index_select index_put _index_put_impl
+index_add index_copy index_fill gather scatter scatter_add scatter_reduce masked_fill masked_select masked_scatter
+take roll flip repeat repeat_interleave constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
+replication_pad1d replication_pad2d replication_pad3d im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle
 native_channel_shuffle tril triu sort topk nonzero embedding slice_scatter select_scatter diagonal_scatter
 as_strided_scatter upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
-_upsample_nearest_exact2d bernoulli bernoulli_ rand rand_like randn randn_like randint randint_like randperm uniform
-uniform_ normal normal_ native_dropout poisson exponential_ multinomial sum mean amax amin max min argmax argmin any
-all prod std var var_mean std_mean linalg_vector_norm norm logsumexp cumsum cumprod count_nonzero median aminmax
-_softmax _log_softmax _safe_softmax glu _prelu_kernel rrelu_with_noise _thnn_fused_lstm_cell native_batch_norm
-_native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm
-native_layer_norm native_group_norm _fused_rms_norm max_pool2d_with_indices max_pool3d_with_indices avg_pool2d
-avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d
-max_unpool2d
+_upsample_nearest_exact2d bernoulli rand rand_like randn randn_like randint randint_like randperm uniform normal
+native_dropout poisson exponential multinomial sum mean amax amin max min argmax argmin any all prod std var var_mean
+std_mean linalg_vector_norm norm logsumexp cumsum cumprod count_nonzero median aminmax _softmax _log_softmax
+_safe_softmax glu _prelu_kernel rrelu_with_noise _thnn_fused_lstm_cell native_batch_norm _native_batch_norm_legit
+_native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm native_layer_norm native_group_norm
+_fused_rms_norm max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d _adaptive_avg_pool2d
+_adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d max_unpool2d
+max_unpool3d hardswish log_sigmoid_forward cummax cummin logcumsumexp nansum nanmedian kthvalue mode trace diag_embed
+rot90 floor_divide isin bucketize searchsorted bincount histc range random geometric cauchy log_normal mse_loss
+smooth_l1_loss huber_loss nll_loss_forward nll_loss2d_forward _pack_padded_sequence _linalg_check_errors
+_assert_tensor_metadata _assert_async _assert_scalar fake_quantize_per_tensor_affine_cachemask
+fake_quantize_per_channel_affine_cachemask
 """
-FREE = frozenset(f"aten::{name}" for name in _FREE_NAMES.split())
-"""Operators, besides elementwise ones and views, that cost 0 by definition.
+FREE = frozenset(_FREE_NAMES.split())
+"""Operators of aten, besides elementwise ones and views, that cost 0 by definition.
 
-They make, move, compare, pool, normalise or add up values.
+They make, move, compare, check, round, pool, normalise or add up values.
 """
 
 
@@ -266,4 +269,12 @@ def is_free(operator: torch._ops.OpOverload) -> bool:
     if operator.namespace not in ("aten", "prims", "prim"):
         return False
     is_view = any(result.alias_info and not result.alias_info.is_write for result in operator._schema.returns)
-    return is_view or torch.Tag.pointwise in operator.tags or operator._schema.name in FREE
+    if is_view or {torch.Tag.pointwise, torch.Tag.inplace_view} & set(operator.tags):
+        return True
+    name = operator._schema.name.removeprefix("aten::").removesuffix("_")  # x.abs_() costs what x.abs() does
+    return name in FREE or any(torch.Tag.pointwise in each.tags for each in _overloads(name))
+
+
+def _overloads(name: str) -> list[torch._ops.OpOverload]:
+    packet = getattr(torch.ops.aten, name, None)
+    return [] if packet is None else [getattr(packet, overload) for overload in packet.overloads()]

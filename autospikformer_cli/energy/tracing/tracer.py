@@ -55,7 +55,8 @@ def _run(network: nn.Module, frames: Tensor, axes: Axes, layout: str) -> Ran:
     torch.manual_seed(SEED)
     random.seed(SEED)
     np.random.seed(SEED)
-    tracer, own_frames = Tracer(network, axes), frames.clone()  # forward may overwrite its input
+    own_frames = frames.clone()  # forward may overwrite its input
+    tracer = Tracer(network, own_frames, axes)
     try:
         with tracer:
             result = network(own_frames)

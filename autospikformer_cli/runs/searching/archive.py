@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,10 +75,14 @@ def stored_candidates(population: Population) -> tuple[Candidate, ...]:
 
 
 class Archive(NamedTuple):
-    """Every candidate of some searches, each subnet once. searches: their names."""
+    """Every candidate of some searches, each subnet once, with all values that they know. searches: their names."""
 
     candidates: tuple[Candidate, ...]
     searches: tuple[str, ...]
+
+    def has_values(self, objective: str) -> bool:
+        """Whether every candidate has its stored value in an objective."""
+        return all(objective in candidate.plugin_values for candidate in self.candidates)
 
 
 def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
@@ -87,5 +92,7 @@ def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
     for population in measured_alike(run, conditions, say):
         names.append(population.name)
         for candidate in population.candidates:
-            found.setdefault(candidate.subnet, candidate)
+            first = found.setdefault(candidate.subnet, candidate)
+            values = {**candidate.plugin_values, **first.plugin_values}
+            found[candidate.subnet] = replace(first, plugin_values=values)
     return Archive(tuple(found.values()), tuple(names))

@@ -18,7 +18,7 @@ from autospikformer_cli.search.hypervolume import reference_of, shares_by_genera
 from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.pace import SavingPace
-from autospikformer_cli.store.population import HypervolumeHistory, Population, save_population
+from autospikformer_cli.store.population import HypervolumeHistory, Population, SearchTiming, save_population
 from autospikformer_cli.units import format_energy
 
 
@@ -26,7 +26,8 @@ from autospikformer_cli.units import format_energy
 class Display:
     """The values next to a search's bar.
 
-    begun: candidates from before this process. measured: subnets that this process measured. hits: known before.
+    begun: candidates from before this process. measured: subnets that this process measured, in so many seconds.
+    hits: known before.
     """
 
     progress: Progress
@@ -35,6 +36,7 @@ class Display:
     split: str
     begun: int
     measured: int = 0
+    seconds: float = 0.0
     hits: int = 0
 
     def __post_init__(self) -> None:
@@ -42,9 +44,10 @@ class Display:
         if self.split == "test":
             self.progress.advance(0, split="TEST")
 
-    def advance(self, number: int) -> None:
-        """`number` more subnets are measured."""
+    def advance(self, number: int, seconds: float) -> None:
+        """`number` more subnets are measured, in so many seconds."""
         self.measured += number
+        self.seconds += seconds
         self.progress.advance(number)
 
     def show(self, candidates: Sequence[Candidate], problem: Problem, hypervolume: HypervolumeHistory | None) -> None:
@@ -94,7 +97,9 @@ class Record:
     def __post_init__(self, begun: Population | None) -> None:
         """begun: what the file holds; None without a file."""
         self.population = self._saved = begun or self.empty
+        self._before = begun.timing if begun else None
         self._reference = reference_of(self.problem, self.empty.baseline)
+        self._valued: dict[str, Candidate] = {}
         self._hypervolume: HypervolumeHistory | None = None
         if self._reference is not None:
             bounds = {limit.objective.name: limit.bound for limit in self.problem.limits.limits}
@@ -105,11 +110,19 @@ class Record:
             self._hypervolume = stored if same else HypervolumeHistory((), measure)
 
     def save(self, candidates: Sequence[Candidate]) -> None:
-        """Take over all candidates that are measured so far, and save them if a save is due."""
+        """Take over all candidates that are measured so far, and save them if a save is due.
+
+        Each gets its values in the objectives of plugins once. Those of an earlier process are computed anew, so that
+        one version of a plugin gave them all.
+        """
+        for candidate in candidates:
+            if candidate.id not in self._valued:
+                self._valued[candidate.id] = self.problem.valued(candidate)
+        candidates = [self._valued[candidate.id] for candidate in candidates]
         self._measure_hypervolume(candidates)
         self.display.show(candidates, self.problem, self._hypervolume)
         self.population = replace(self.empty, candidates=tuple(candidates), hypervolume=self._hypervolume)
-        self.population = replace(self.population, state=self._state(False))
+        self.population = replace(self.population, state=self._state(False), timing=self._timing())
         if candidates and self._pace.is_due() and self.population != self._saved:
             self._write()
 
@@ -119,8 +132,14 @@ class Record:
 
     def _state(self, finished: bool) -> dict[str, object]:
         ids = self.ids.state({candidate.subnet for candidate in self.population.candidates})
-        state = {**self.empty.state, **self.algorithm.state(), "ids": ids}
+        done = {"generation": self.algorithm.generation}  # a plugin's state may lack it
+        state = {**self.empty.state, **done, **self.algorithm.state(), "ids": ids}
         return {**state, "finished": finished, "note": self.algorithm.note}
+
+    def _timing(self) -> SearchTiming:
+        """Of this process, and of those before that measured for this search."""
+        before = self._before or SearchTiming(0.0, 0)
+        return SearchTiming(before.seconds + self.display.seconds, before.subnets + self.display.measured)
 
     def _measure_hypervolume(self, candidates: Sequence[Candidate]) -> None:
         """Measure it after each generation that has ended since the last time."""

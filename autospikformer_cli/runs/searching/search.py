@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from autospikformer_cli.evaluation.executors import (
     make_executor,
     require_executor,
 )
-from autospikformer_cli.measurement import Candidate, Measurement
+from autospikformer_cli.measurement import Candidate, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.conditions import Conditions, other_search_keys
@@ -28,13 +29,14 @@ from autospikformer_cli.runs.selection import recipe_problem, require_feasible, 
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
+from autospikformer_cli.search.generations import UnusableState
 from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.limits import none_drawn
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, load_population, read_search
-from autospikformer_cli.store.searches import present_search, search_names
+from autospikformer_cli.store.searches import present_search, search_file, search_names
 from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
@@ -81,10 +83,8 @@ class SearchRun:
         if begun is not None:
             _require_same_versions(self.run.path, Conditions.of(begun.provenance, recipe), conditions)
         problem = recipe_problem(recipe)
-        archive = begun.candidates if begun else ()
-        state = begun.state if begun else None
-        algorithm = make_algorithm(recipe.search, problem, recipe.seed, state, archive, recipe.given_by)
-        if not algorithm.ask() and not archive and algorithm.refusals.by_limit:
+        algorithm = self._algorithm(problem, begun)
+        if not algorithm.ask() and not (begun and begun.candidates) and algorithm.refusals.by_limit:
             raise none_drawn(algorithm.refusals)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
         fresh = fresh or bool(begun and begun.state.get("fresh"))
@@ -97,16 +97,30 @@ class SearchRun:
             if baseline is None:
                 baseline = self._baseline(executor, measured)
             measured = {**measured, baseline.subnet: baseline.measurement}
-            empty = Population(recipe.name, recipe.to_toml(), measured_as, (), baseline, {"fresh": fresh}, name=name)
+            empty = self._empty(problem, measured_as, baseline, fresh, name)
             written = partial(files.bring_forward, name, begun=begun is not None)
             population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
         return population
 
+    def _algorithm(self, problem: Problem, begun: Population | None) -> Algorithm:
+        """The algorithm of the recipe, at the place where a search was begun. Raises UserError if it finds none."""
+        recipe = self.run.recipe
+        if begun is None:
+            return make_algorithm(recipe.search, problem, recipe.seed, given_by=recipe.given_by)
+        try:
+            return make_algorithm(recipe.search, problem, recipe.seed, begun.state, begun.candidates, recipe.given_by)
+        except UnusableState as error:
+            raise UserError(
+                f"the search cannot go on: {error}",
+                str(search_file(self.run.path, begun.name)),
+                f"restore it from a copy, or search anew: aspk search --run {self.run.path} --fresh",
+            ) from error
+
     def _checked(self, done: Population) -> Population:
-        """A finished search. Raises UserError if one of its limits is not known here, or if no candidate keeps them."""
-        problem = recipe_problem(self.run.recipe)
-        problem.require_limits()
+        """A finished search. Raises UserError if its best is not known here, or if no candidate keeps its limits."""
+        problem = recipe_problem(self.run.recipe, stored=done.objectives)
+        problem.require_best()
         require_feasible(problem, done)
         return done
 
@@ -154,6 +168,16 @@ class SearchRun:
         measured = known.get(subnet) or next(iter(executor.measure([subnet])))[subnet]
         return Candidate(BASELINE_ID, subnet, 0, measured)
 
+    def _empty(
+        self, problem: Problem, measured_as: Provenance, baseline: Candidate, fresh: bool, name: str
+    ) -> Population:
+        """The search's file before its first candidate."""
+        recipe = self.run.recipe
+        stored = tuple(objective.to_stored() for objective in problem.plugins)
+        valued = problem.valued(baseline)
+        state: dict[str, object] = {"fresh": fresh}
+        return Population(recipe.name, recipe.to_toml(), measured_as, (), valued, state, name=name, objectives=stored)
+
     def _search(
         self, algorithm: Algorithm, problem: Problem, executor: Executor, images: ImageSet, empty: Population,
         begun: Population | None, known: Mapping[Subnet, Measurement], ids: CandidateIds, written: Callable[[], None],
@@ -167,9 +191,11 @@ class SearchRun:
         ):
 
             def measure(subnets: Sequence[Subnet]) -> Iterator[Mapping[Subnet, Measurement]]:
+                began = time.perf_counter()
                 for part in executor.measure(subnets):
-                    display.advance(len(part))
+                    display.advance(len(part), time.perf_counter() - began)
                     yield part
+                    began = time.perf_counter()
 
             display = Display(progress, algorithm, recipe.search.generations, images.split, len(archive))
             record = Record(

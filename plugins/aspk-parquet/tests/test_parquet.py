@@ -15,7 +15,14 @@ if not any(point.name == "parquet" for point in entry_points(group="aspk.command
 import pyarrow.parquet as pq
 
 from autospikformer_cli.cli.__main__ import main
-from autospikformer_cli.measurement import Candidate, InputCount, Measurement, SpikeCount, SynapseCount
+from autospikformer_cli.measurement import (
+    Candidate,
+    InputCount,
+    Measurement,
+    SpikeCount,
+    StoredObjective,
+    SynapseCount,
+)
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, Provenance, save_population
 
@@ -56,6 +63,7 @@ def candidate(number: int, depth: int) -> Candidate:
             silent_channels=1,
             synapses=(SynapseCount("block0.q", (500, 700), (400, 600)),),
         ),
+        plugin_values={"latency": number / 4},
     )
 
 
@@ -77,6 +85,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             None,
             {"generation": 1, "finished": True},
             name="first",
+            objectives=(StoredObjective("latency", "latency", "ms", "less", 0.0),),
         ),
     )
     return folder
@@ -111,6 +120,7 @@ def test_one_row_a_candidate(run: Path, capsys: pytest.CaptureFixture[str]) -> N
         ],
         "spikes": [{"layer": "stem.1", "spikes": [3, 5], "neurons": 4}],
         "synapses": [{"operation": "block0.q", "events": [500, 700], "passes": [400, 600]}],
+        "objectives": [("latency", 2.25)],
     }
     assert table.column("depth").to_pylist() == [1, 2]
     assert table.schema.metadata[b"aspk.recipe"] == b"seed = 0\n"

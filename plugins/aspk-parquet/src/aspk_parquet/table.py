@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         ("inputs", pa.list_(_INPUT)),
         ("spikes", pa.list_(_SPIKES)),
         ("synapses", pa.list_(_SYNAPSES)),
+        ("objectives", pa.map_(pa.string(), pa.float64())),
     ]
 )
 
@@ -75,6 +76,7 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "inputs": [asdict(layer) for layer in measured.inputs],
         "spikes": [asdict(layer) for layer in measured.spikes],
         "synapses": [asdict(operation) for operation in measured.synapses],
+        "objectives": list(candidate.plugin_values.items()),
     }
 
 

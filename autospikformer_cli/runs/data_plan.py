@@ -1,0 +1,88 @@
+"""What a recipe's data set holds, for --dry-run: classes and sizes of splits, from names and labels, without pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
+from autospikformer_cli.data.folders import absolute
+from autospikformer_cli.data.images import num_images
+from autospikformer_cli.data.sources import has_validation, splits_with_files
+from autospikformer_cli.data.splits import hold_out
+from autospikformer_cli.measurement import SPLITS
+
+if TYPE_CHECKING:
+    from autospikformer_cli.recipe import DataConfig
+
+CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+CIFAR_SIZES = {"train": 50_000, "test": 10_000}
+"""All classes have the same number of images."""
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """A data set before it is read.
+
+    missing: the folder that it should be in, if it is not there. sizes: images of each split; a split that there is not
+    is left out. They are those of the whole published data set if it is missing, and always for CIFAR.
+    """
+
+    dataset: str
+    missing: Path | None
+    classes: int
+    sizes: dict[str, int]
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        sizes = {f"{split}_images": self.sizes.get(split) for split in reversed(SPLITS)}
+        missing = None if self.missing is None else str(self.missing)
+        return {"dataset": self.dataset, "dataset_missing_at": missing, "classes": self.classes, **sizes}
+
+
+def data_plan(config: DataConfig, seed: int) -> DataPlan:
+    """What a recipe's data set holds. Raises UserError if only its files tell that, and they are missing or damaged."""
+    classes, missing = describe(config).num_classes, _missing(config)
+    if config.dataset in CIFAR_FOLDERS:
+        sizes = _published_sizes(config, seed, CIFAR_SIZES, classes)
+    elif missing is not None:
+        sizes = _published_sizes(config, seed, _recordings(config.dataset), classes)
+    else:
+        own = splits_with_files(config)
+        there = {"train": True, "validation": has_validation(config), "test": config.test > 0 or "test" in own}
+        sizes = {split: num_images(config, seed, split) for split in SPLITS if there[split]}
+    return DataPlan(config.dataset, missing, classes, sizes)
+
+
+def _missing(config: DataConfig) -> Path | None:
+    """The root of a published data set, if no folder there can be its. A folder of one's own images is never missing
+    here: its classes were counted.
+    """
+    root = absolute(config.root)
+    if config.dataset in CIFAR_FOLDERS:
+        return None if (root / CIFAR_FOLDERS[config.dataset]).is_dir() else root
+    kind = EVENT_FILES.get(config.dataset)
+    if kind is None or kind.classes is None:
+        return None
+    train = kind.part_folders["train"]
+    return None if (root / kind.tonic_folder / train).is_dir() or (root / train).is_dir() else root
+
+
+def _recordings(dataset: str) -> dict[str, int]:
+    """Recordings of a published data set's parts. CIFAR10-DVS has no parts: 9 of 10 are for training."""
+    counts = EVENT_FILES[dataset].num_recordings
+    if "train" in counts:
+        return dict(counts)
+    return {"train": counts[""] * 9 // 10, "test": counts[""] - counts[""] * 9 // 10}
+
+
+def _published_sizes(config: DataConfig, seed: int, whole: dict[str, int], classes: int) -> dict[str, int]:
+    """Sizes of splits, as if all classes had the same number of images."""
+    labels = np.arange(whole["train"], dtype=np.int64) % classes
+    shares = {"validation": config.validation} if config.validation else {}
+    held_out = hold_out(labels, [str(label) for label in range(classes)], shares, seed)
+    return {split: len(indices) for split, indices in held_out.items()} | {"test": whole["test"]}

@@ -1,0 +1,149 @@
+"""How long a training or a search takes, for --dry-run: from what a run stored, or from a few steps that are measured.
+
+Dimension legend: B images, F frames, H W rows and columns, C channels.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autospikformer_cli.data.description import DataDescription, describe
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.runs.building import make_supernet, network_shape
+from autospikformer_cli.say import Say
+from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
+from autospikformer_cli.store.population import read_search
+from autospikformer_cli.store.runs import is_run, run_folders
+from autospikformer_cli.store.searches import present_search, search_names
+from autospikformer_cli.store.supernet import read_training
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.engine.names import Computes
+
+MEASURED_STEPS = 5
+"""Steps of a training that are measured, after one that is not, since it compiles."""
+PATIENCE = 5.0
+"""Seconds after which no further step is measured. One always is."""
+MOST_BYTES = 5 * 10**8
+"""Memory that a measured step may need. A larger batch is measured in part."""
+
+
+class TimePerUnit(NamedTuple):
+    """Seconds of a training's step, or of a subnet's measurement on an image. source: how they are known."""
+
+    seconds: float
+    source: str
+
+
+def training_pace(
+    recipe: Recipe, computes: Computes, threads: int | None, path: Path, say: Say, num_images: int
+) -> TimePerUnit:
+    """The pace of the newest run that trained the same shape on the same device, or one that is measured now.
+
+    path: of the run that the training would go on with; it comes first. threads: as asked for. Measuring loads torch.
+    """
+    for run in dict.fromkeys([path, *run_folders()]):
+        stored = stored_pace(recipe, computes, threads, run) if is_run(run) else None
+        if stored is not None:
+            return stored
+    say.remark("measuring a few steps on random images")
+    return measured_pace(recipe, computes.set_up(), num_images)
+
+
+def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Path) -> TimePerUnit | None:
+    """The pace of a run's training, without validation; None if it has none, or trained something else otherwise."""
+    try:
+        training = read_training(run)
+        trained = recipe_from_toml(training.recipe_toml, training.recipe_name)
+        same = _steps_of(trained) == _steps_of(recipe)
+    except UserError:
+        return None
+    used, history = training.environment, training.state.history
+    wanted = {"device": computes.device, "precision": computes.precision}
+    if threads is not None:
+        wanted["threads"] = str(threads)
+    if not same or not history or any(used.get(key) != value for key, value in wanted.items()):
+        return None
+    seconds = sum(record.seconds for record in history) / sum(record.steps for record in history)
+    return TimePerUnit(seconds, f"as {run} took, without validation")
+
+
+def _steps_of(recipe: Recipe) -> tuple[object, ...]:
+    """What the time of a training's step depends on."""
+    model, train = recipe.model, recipe.train
+    frames = describe(recipe.data).num_frames
+    return (
+        network_shape(recipe), recipe.space, model.neuron, model.surrogate, frames, recipe.data.augment, train.batch,
+        train.sampling,
+    )  # fmt: skip
+
+
+def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> TimePerUnit:
+    """The pace of a few steps of a new network on random images, measured here. num_images: training images."""
+    from autospikformer_cli.runs.training import START
+    from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData, make_optimizer
+    from autospikformer_cli.training.paths import sampled_paths
+
+    description, space = describe(recipe.data), recipe.space.search_space()
+    whole = min(recipe.train.batch, num_images)
+    needed = training_bytes(network_shape(recipe), space.largest(), whole, ITEM_BYTES[compute.precision])
+    batch = max(1, min(whole, whole * MOST_BYTES // needed))
+    images = random_images(description, batch * (1 + MEASURED_STEPS))
+    supernet = make_supernet(recipe, compute)
+    trainer = Trainer(
+        supernet, make_optimizer(supernet, recipe.train.weight_decay),
+        TrainingData(images, description, recipe.data.augment), recipe.train.model_copy(update={"batch": batch}),
+        paths=sampled_paths(space, recipe.seed, recipe.train.sampling), seed=recipe.seed,
+    )  # fmt: skip
+    times = [time.perf_counter()]
+    trainer.run(
+        START,
+        Recorder(
+            step=lambda report: times.append(time.perf_counter()),
+            between=lambda state: None,
+            epoch=lambda state: None,
+            stop=lambda: len(times) > 1 + MEASURED_STEPS or (len(times) > 2 and times[-1] - times[1] > PATIENCE),
+            accuracy=lambda: (None, None),
+        ),
+    )
+    taken = [after - before for before, after in pairwise(times)]
+    measured = taken[1 : 1 + MEASURED_STEPS]
+    steps = "1 step" if len(measured) == 1 else f"{len(measured)} steps"
+    part = "" if batch == whole else f", {batch} of {whole} images each"
+    seconds = sum(measured) / len(measured) * whole / batch
+    return TimePerUnit(seconds, f"{steps} of random images measured{part}, without validation")
+
+
+def random_images(description: DataDescription, number: int) -> ImageSet:
+    """Images or counts of events of a data set's shape, with random values and labels."""
+    import torch
+
+    from autospikformer_cli.data.images import ImageSet
+
+    generator = torch.Generator().manual_seed(0)
+    frames = () if description.num_frames is None else (description.num_frames,)
+    shape = (number, *frames, description.image_size, description.image_size, description.in_channels)
+    most = 256 if description.num_frames is None else 4
+    pixels = torch.randint(0, most, shape, generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, description.num_classes, (number,), generator=generator)
+    return ImageSet(pixels, labels, torch.arange(number), "train", "")
+
+
+def search_pace(run: Path) -> TimePerUnit | None:
+    """Seconds of a subnet on an image: in the run's present search, or in another that stored its time."""
+    names = search_names(run)
+    for name in dict.fromkeys([present_search(run), *reversed(names)] if names else []):
+        try:
+            search = read_search(run, name)
+        except UserError:
+            continue
+        timing = search.timing
+        if timing is not None and timing.subnets and search.provenance.images:
+            return TimePerUnit(timing.seconds / timing.subnets / search.provenance.images, f"as search {name} took")
+    return None
