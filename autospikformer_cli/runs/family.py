@@ -38,11 +38,12 @@ def spikformer_family(results: SearchResults) -> list[FamilyMember]:
 
     Their numbers are from the search, or from `aspk evaluate` on the same images with the same weights.
     """
+    population = results.population
     subnets = list(_in_space(results.recipe.space.search_space()))
-    baseline = results.population.baseline
+    baseline = population.baseline
     if baseline is not None and baseline.subnet not in subnets:
         subnets.append(baseline.subnet)
-    fitness = recipe_problem(results.recipe, recipe_of(results.population)).fitness
+    fitness = recipe_problem(results.recipe, recipe_of(population), population.objectives).fitness
     known = _measured(results)
     return [
         FamilyMember(

@@ -65,7 +65,8 @@ def _conditions(population: Population) -> Conditions:
 
 
 def _problem(results: SearchResults) -> Problem:
-    return recipe_problem(results.recipe, recipe_of(results.population))
+    population = results.population
+    return recipe_problem(results.recipe, recipe_of(population), population.objectives)
 
 
 @dataclass(frozen=True)
