@@ -143,8 +143,8 @@ def _remark_on_earlier_images(run: TrainedRun, images: ImageSet) -> None:
     earlier = {each.provenance.split_hash for each in alike if each.provenance.images == len(images)}
     if earlier - {images.hash}:
         run.say.remark(
-            f"! the {images.split} images are not those of all earlier evaluations of this run, "
-            "so their accuracies cannot be compared"
+            f"! the {images.split} images differ from those of earlier evaluations of this run: "
+            "do not compare the accuracies"
         )
 
 
