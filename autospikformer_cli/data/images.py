@@ -12,7 +12,7 @@ from autospikformer_cli.data.events.building import ShowProgress
 from autospikformer_cli.data.sources import PixelsOrCounts, Source, has_validation, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, class_balanced, hold_out
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.say import SILENT
+from autospikformer_cli.say import SILENT, Say
 
 if TYPE_CHECKING:
     import torch
@@ -67,9 +67,15 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     return replace(images, notes=tuple(source.remarks), classes=tuple(source.classes))
 
 
-def num_images(config: DataConfig, seed: int, split: Split) -> int:
-    """Number of images of `load_split`, without reading pixels. Raises the same errors, for files that it looks at."""
-    return len(_chosen(config, seed, split, SILENT.progress)[1])
+def num_images(config: DataConfig, seed: int, split: Split, say: Say = SILENT) -> int:
+    """Number of images of `load_split`, without reading pixels. Remarks on what is left out.
+
+    Raises the same errors, for files that it looks at.
+    """
+    source, chosen = _chosen(config, seed, split, SILENT.progress)
+    for remark in source.remarks:
+        say.remark(remark)
+    return len(chosen)
 
 
 def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress) -> tuple[Source, Indices]:

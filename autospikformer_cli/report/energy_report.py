@@ -68,7 +68,8 @@ def draw(found: NetworkEnergy, chart: Path | None, heatmap: Path | None) -> None
         fix = "leave the rates out to read a run's"
         raise UserError("given rates have no time steps to draw", "--heatmap", fix)
     if chart is not None:
-        bar_chart(chart, f"Energy of {found.title}", found.report.layers)
+        prices = f"profile {found.energy.hardware.name}, convention {found.rules.name}"
+        bar_chart(chart, f"Energy of {found.title}; {prices}", found.report.layers)
     if heatmap is not None:
         scale = FIRING_RATE_LABEL if found.module is None else INPUT_RATE
         heat_map(heatmap, f"{scale.splitlines()[0]} of {found.title}", found.step_rates, scale)

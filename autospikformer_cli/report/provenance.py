@@ -18,6 +18,7 @@ from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.fitness import Bounds
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
+from autospikformer_cli.wording import counted
 
 _FRAME = len("│ BatchNorm  ") + len(" │")
 """Columns of the panel that are not its text."""
@@ -144,7 +145,10 @@ def _weights_text(results: SearchResults) -> str:
         return f"inherited from the imported {results.imported_from}, {trained_on}; not retrained"
     few = results.recipe.data.train_images
     on = "" if few is None else f" on {few:,} training images"
-    return f"inherited from a supernet of {measured.epochs} epoch{'s' * (measured.epochs != 1)}{on}, not retrained"
+    asked = results.recipe.train.total_epochs
+    epochs = counted(asked, "epoch")
+    trained = epochs if measured.epochs >= asked else f"{measured.epochs} of {epochs} (not finished)"
+    return f"inherited from a supernet of {trained}{on}, not retrained"
 
 
 def _bounds_text(bounds: Bounds | None, unit: EnergyUnit | None) -> str:

@@ -16,7 +16,7 @@ from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
-from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
+from autospikformer_cli.units import EnergyUnit, energy_unit
 from autospikformer_cli.wording import shortened
 
 BASELINE_LABEL = "baseline, no part of the population"
@@ -80,8 +80,7 @@ def hypervolume_lines(hypervolume: Hypervolumes) -> Iterator[str]:
 
 
 def _shown(objective: Objective, value: float) -> str:
-    text = format_energy(value) if objective.unit == "J" and value else objective.to_text(value)
-    return f"{objective.label} {text}"
+    return f"{objective.label} {objective.to_text(value)}"
 
 
 def _remarks(results: SearchResults) -> Iterator[str]:

@@ -15,6 +15,7 @@ from autospikformer_cli.data.images import num_images
 from autospikformer_cli.data.sources import has_validation, splits_with_files
 from autospikformer_cli.data.splits import hold_out
 from autospikformer_cli.measurement import SPLITS
+from autospikformer_cli.say import SILENT, Say
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
@@ -44,8 +45,11 @@ class DataPlan:
         return {"dataset": self.dataset, "dataset_missing_at": missing, "classes": self.classes, **sizes}
 
 
-def data_plan(config: DataConfig, seed: int) -> DataPlan:
-    """What a recipe's data set holds. Raises UserError if only its files tell that, and they are missing or damaged."""
+def data_plan(config: DataConfig, seed: int, say: Say = SILENT) -> DataPlan:
+    """What a recipe's data set holds. Remarks on files that are left out.
+
+    Raises UserError if only its files tell that, and they are missing or damaged.
+    """
     classes, missing = describe(config).num_classes, _missing(config)
     if config.dataset in CIFAR_FOLDERS:
         sizes = _published_sizes(config, seed, CIFAR_SIZES, classes)
@@ -54,7 +58,7 @@ def data_plan(config: DataConfig, seed: int) -> DataPlan:
     else:
         own = splits_with_files(config)
         there = {"train": True, "validation": has_validation(config), "test": config.test > 0 or "test" in own}
-        sizes = {split: num_images(config, seed, split) for split in SPLITS if there[split]}
+        sizes = {split: num_images(config, seed, split, say) for split in SPLITS if there[split]}
     return DataPlan(config.dataset, missing, classes, sizes)
 
 

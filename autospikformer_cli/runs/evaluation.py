@@ -137,6 +137,17 @@ class Timing(NamedTuple):
     notes: Sequence[str]
 
 
+def _remark_on_earlier_images(run: TrainedRun, images: ImageSet) -> None:
+    """Say if earlier evaluations had other images. A run's training does not know its test images."""
+    alike = (each for each in load_evaluations(run.path) if each.split == images.split)
+    earlier = {each.provenance.split_hash for each in alike if each.provenance.images == len(images)}
+    if earlier - {images.hash}:
+        run.say.remark(
+            f"! the {images.split} images differ from those of earlier evaluations of this run: "
+            "do not compare the accuracies"
+        )
+
+
 @dataclass(frozen=True)
 class EvaluationRun:
     """One subnet of one run, and the images that it is measured on."""
@@ -158,7 +169,9 @@ class EvaluationRun:
         require_writable(run.path)
         run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
-        return cls(run, chosen, run.asked_images(named, first), interruptible)
+        images = run.asked_images(named, first)
+        _remark_on_earlier_images(run, images)
+        return cls(run, chosen, images, interruptible)
 
     @property
     def subnet(self) -> Subnet:

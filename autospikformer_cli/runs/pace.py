@@ -43,15 +43,19 @@ class TimePerUnit(NamedTuple):
 
 def training_pace(
     recipe: Recipe, computes: Computes, threads: int | None, path: Path, say: Say, num_images: int
-) -> TimePerUnit:
+) -> TimePerUnit | None:
     """The pace of the newest run that trained the same shape on the same device, or one that is measured now.
 
+    None if a step of one image needs more than `MOST_BYTES`.
     path: of the run that the training would go on with; it comes first. threads: as asked for. Measuring loads torch.
     """
     for run in dict.fromkeys([path, *run_folders()]):
         stored = stored_pace(recipe, computes, threads, run) if is_run(run) else None
         if stored is not None:
             return stored
+    largest = recipe.space.search_space().largest()
+    if training_bytes(network_shape(recipe), largest, 1, ITEM_BYTES[computes.precision]) > MOST_BYTES:
+        return None
     say.remark("measuring a few steps on random images")
     return measured_pace(recipe, computes.set_up(), num_images)
 

@@ -37,7 +37,7 @@ def training_plan(
     """
     from autospikformer_cli.training.schedule import num_steps
 
-    data = data_plan(recipe.data, recipe.seed)
+    data = data_plan(recipe.data, recipe.seed, say)
     images = data.sizes["train"]
     validation = data.sizes.get("validation")
     if validation:
@@ -55,7 +55,7 @@ def training_plan(
         "epochs": recipe.train.total_epochs,
         "steps": steps,
         "memory_bytes": memory,
-        **_time(steps, pace(images), "not measured"),
+        **_time(steps, pace(images), "a step is too large to be measured here"),
     }
 
 
@@ -68,7 +68,7 @@ def search_plan(
     recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
     stems_bytes: the cache of stems. waiting_bytes: spikes that wait while the walk goes on.
     """
-    data = data_plan(recipe.data, recipe.seed)
+    data = data_plan(recipe.data, recipe.seed, say)
     images = data.sizes.get(recipe.search.split) or num_images(recipe.data, recipe.seed, recipe.search.split)
     used = num_taken(recipe, "search.images", recipe.search.split, images, say)
     space, shape = _space_and_shape(recipe)

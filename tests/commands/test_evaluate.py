@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.recipe import load_recipe
@@ -291,3 +293,20 @@ def test_predictions_replace_no_other_file(aspk: Aspk, trained: Path, file: str,
     assert done.stderr == f"error: --predictions: {message}\n"
     assert {path: path.read_bytes() for path in before} == before
     assert not (trained / "evaluations.h5").exists()
+
+
+def test_other_test_images_than_before_are_told(aspk: Aspk, own_folder: Path, tiny_recipe: Path) -> None:
+    """A training does not open the test images, so only earlier evaluations know which they were."""
+    draw = np.random.default_rng(0)
+    for split, name, number in product(("train", "test"), ("cat", "dog"), range(6)):
+        path = own_folder / "mine" / split / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    mine = ("--set", 'data={dataset="folder", root="mine", image_size=8}', "--set", "model.calibration_images=6")
+    assert aspk("train", "tiny.toml", *mine, "--set", "train.epochs=1", "--set", "train.warmup_epochs=0").exit_code == 0
+    told = "! the test images differ from those of earlier evaluations of this run: do not compare the accuracies"
+    for _ in range(2):
+        assert told not in aspk("evaluate", "--subnet", "largest").stderr
+    Image.new("RGB", (8, 8)).save(own_folder / "mine" / "test" / "cat" / "0.png")
+    assert told in aspk("evaluate", "--subnet", "largest").stderr
+    assert told not in aspk("evaluate", "--subnet", "largest", "--images", "3").stderr

@@ -69,7 +69,7 @@ def test_how_numbers_were_obtained(render: Render) -> None:
         "bounds     accuracy 74.00 to 80.00 %, energy 0.4480 to 0.9250 mJ",
         "search     evolution, seed 7",
         "engine     event_driven",
-        "weights    inherited from a supernet of 15 epochs, not retrained",
+        "weights    inherited from a supernet of 15 of 1,000 epochs (not finished), not retrained",
     ]
     assert facts[-2] == f"note       {NOTE}"
 

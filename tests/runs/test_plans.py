@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
 from autospikformer_cli.runs.plans import search_plan, training_plan
+
+Aspk = Callable[..., Any]
 
 
 def test_a_training_of_the_first_tour() -> None:
@@ -117,6 +121,18 @@ def test_sizes_of_ones_own_folder(own_folder: Path) -> None:
     assert plan.sizes == {"train": 16, "validation": 4, "test": 6}
 
 
+def test_files_that_a_run_would_leave_out_are_told_before(aspk: Aspk, own_folder: Path) -> None:
+    for name, number in product(("a", "b"), range(10)):
+        path = own_folder / "mine" / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("no image")
+    (own_folder / "mine" / "a" / "b.gif").write_text("GIF")
+    mine = ("--set", 'data={dataset="folder", root="mine", image_size=8}')
+    done = aspk("train", "quickstart", *mine, "--dry-run")
+    assert done.exit_code == 0
+    assert f"{own_folder}/mine: files of other kinds than images are left out: 1 .gif" in done.stderr
+
+
 def test_measured_steps(own_folder: Path) -> None:
     recipe = load_recipe("quickstart", ["train.batch=8"])
     pace = measured_pace(recipe, make_compute(threads=1), 1000)
@@ -125,3 +141,11 @@ def test_measured_steps(own_folder: Path) -> None:
     events = random_images(describe(load_recipe("quickstart-events").data), 3)
     assert events.images.shape[0] == len(events.labels) == 3
     assert events.images.ndim == 5
+
+
+@pytest.mark.parametrize("large", ["space.embed_dim=[1000000]", "space.time_step=[100000]", "data.image_size=100000"])
+def test_what_is_too_large_is_not_measured(aspk: Aspk, own_folder: Path, large: str) -> None:
+    done = aspk("train", "quickstart", "--set", large, "--dry-run", "--json")
+    assert done.exit_code == 0
+    assert done.document["seconds"] is None
+    assert done.document["seconds_from"] == "a step is too large to be measured here"
