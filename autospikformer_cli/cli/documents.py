@@ -376,6 +376,67 @@ class AlphaSweepDocument(Document):
     """What the numbers rest on."""
 
 
+class TableColumnDocument(Part):
+    """A column of a table."""
+
+    key: str
+    """Its name in the rows' cells."""
+    head: str
+    """What the table calls it."""
+    unit: str
+    """Its unit; an empty text for none."""
+
+
+class TableRowDocument(Part):
+    """A row of a table."""
+
+    source: str
+    """Whose numbers they are: paper or yours."""
+    cells: dict[str, bool | int | float | str | None]
+    """Its cells by column; null for a cell without a value."""
+    marks: dict[str, str]
+    """The marks of its footnotes, by column."""
+
+
+class TableNoteDocument(Part):
+    """A footnote."""
+
+    mark: str
+    """The mark that rows have; an empty text for a note on the whole table."""
+    text: str
+    """The note."""
+
+
+class TableDocument(Document):
+    """A table for a paper."""
+
+    table: str
+    """table2, table3, table4, table5, front or top."""
+    title: str
+    """Its title."""
+    columns: list[TableColumnDocument]
+    """Its columns."""
+    rows: list[TableRowDocument]
+    """Its rows."""
+    notes: list[TableNoteDocument]
+    """Its footnotes."""
+    cite: str
+    """Where the paper's rows are from; an empty text without such rows."""
+
+
+class MethodsDocument(Document):
+    """How a search's numbers were measured."""
+
+    run: str
+    """The run's folder."""
+    search: str
+    """The search's name."""
+    text: str
+    """The paragraph."""
+    facts: dict[str, bool | int | float | str | None]
+    """What it states, by name, with hashes in full; null for what the run does not have."""
+
+
 class StageDocument(Part):
     """The time of one stage, for an image."""
 
@@ -934,6 +995,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "analyze ranking": RankingDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,
+    "report --table": TableDocument,
+    "report --methods": MethodsDocument,
     "import": ImportDocument,
     "export": ExportDocument,
     "recipes": RecipesDocument,

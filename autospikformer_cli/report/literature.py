@@ -9,8 +9,8 @@ from autospikformer_cli.report.paper import paper_document
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, SheetColumn, SheetRow
 
 SOURCE = SheetColumn("source", "Source")
-ENERGY = SheetColumn("energy_mj", "Energy", "mJ", is_number=True)
-PARAMS = SheetColumn("params_m", "Param", "M", is_number=True)
+ENERGY = SheetColumn("energy", "Energy", "mJ", is_number=True)
+PARAMS = SheetColumn("params", "Param", "M", is_number=True)
 TIME_STEP = SheetColumn("time_step", "T", is_number=True)
 TOP1 = SheetColumn("top1", "Acc", "%", is_number=True)
 RATE = SheetColumn("firing_rate", "Fr", is_number=True)
@@ -70,9 +70,7 @@ def literature_notes(name: str) -> list[Footnote]:
         for letter, table in tables:
             for note in (*table["notes"], *table["cifar100_notes"]):
                 lines.setdefault(note, []).append(letter)
-        return [
-            Footnote("", text if len(of) == len(tables) else f"part {of[0]}: {text}") for text, of in lines.items()
-        ]
+        return [Footnote("", text if len(of) == len(tables) else f"part {of[0]}: {text}") for text, of in lines.items()]
     notes = [Footnote("", text) for text in document[name]["notes"]]
     return [*notes, *([AUGMENTED] if name == "table5" else [])]
 
@@ -130,5 +128,5 @@ def _event_row(row: Mapping[str, Any], marks: FootnoteMarks) -> SheetRow:
 
 
 def _printed(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, str]:
-    """The cells that a row has, with the digits of the file: its numbers are exact decimals."""
-    return {key: str(row[key]) for key in keys if key in row}
+    """The cells that a row has, with the digits of the file: its numbers are exact decimals. Columns have no unit."""
+    return {key.removesuffix("_mj").removesuffix("_m"): str(row[key]) for key in keys if key in row}

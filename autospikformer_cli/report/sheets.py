@@ -23,7 +23,7 @@ class SheetColumn:
     def title(self) -> str:
         """The head with its unit.
 
-        >>> SheetColumn("energy_mj", "Energy", "mJ").title
+        >>> SheetColumn("energy", "Energy", "mJ").title
         'Energy (mJ)'
         """
         return f"{self.head} ({self.unit})" if self.unit else self.head

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.sheets import Footnote, Sheet, SheetColumn, SheetRow
-from autospikformer_cli.report.tables import PageTable, plain_table
+from autospikformer_cli.report.tables import GAP, MAX_WIDTH, PageTable, plain_table
 from autospikformer_cli.units import ABSENT
 from autospikformer_cli.wording import choice_near
 
 TABLE_FORMATS = ("text", "markdown", "latex", "csv", "json")
 SUFFIXES = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
 """The format that a file's name asks for."""
-UNIT_WORDS = {"%": "percent", "mJ": "mJ", "µJ": "uJ", "nJ": "nJ", "J": "J", "M": "millions"}
-"""Units in the header of CSV, which has ASCII letters only."""
+UNIT_WORDS = {"%": "percent", "µJ": "uJ", "M": "millions"}
+"""What the header of CSV says for units that are no ASCII letters, or that are prefixes alone."""
+LEAST_WIDTH = 12
+"""Columns that the widest column of a text table needs at least."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -30,7 +34,6 @@ _LATEX = {
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
     "|": r"\ensuremath{|}",
-    '"': r"\textquotedbl{}",
     "µ": r"\ensuremath{\mu}",
     "×": r"\ensuremath{\times}",
     "–": "--",
@@ -54,17 +57,32 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
     return found
 
 
-def text_table(sheet: Sheet) -> PageTable:
-    """As a table of a terminal, like all others."""
+def written_table(sheet: Sheet, chosen: str) -> str:
+    """A table in one of the formats, as a file has it. Raises KeyError for JSON, which has a `table_document`."""
+    write = {"text": _plain_text, "markdown": markdown_table, "latex": latex_table, "csv": csv_table}
+    return write[chosen](sheet)
+
+
+def text_table(sheet: Sheet, width: int = MAX_WIDTH) -> PageTable:
+    """As a table of a terminal of so many columns, like all others. The widest column alone breaks its cells, if it can."""
     lines = [f"{note.mark}: {note.text}" if note.mark else note.text for note in _all_notes(sheet)]
     table = plain_table(sheet.title, "\n".join(lines) or None)
-    for column in sheet.columns:
-        head = f"{column.head}\n({column.unit})" if column.unit else column.head
-        table.add_column(Text(head), justify="right" if column.is_number else "left", overflow="fold")
-    for place, row in enumerate(sheet.rows):
+    heads = [f"{column.head}\n({column.unit})" if column.unit else column.head for column in sheet.columns]
+    texts = [[_marked(row, column, "{}", " [{}]") for column in sheet.columns] for row in sheet.rows]
+    widths = [
+        max(map(cell_len, [*head.splitlines(), *(cells[place] for cells in texts)])) for place, head in enumerate(heads)
+    ]
+    others = sum(widths) - max(widths) + GAP * (len(widths) - 1)
+    fits = others + LEAST_WIDTH <= min(width, MAX_WIDTH)
+    for place, (column, head) in enumerate(zip(sheet.columns, heads, strict=True)):
+        breaks = not fits or place == widths.index(max(widths))
+        table.add_column(
+            Text(head), justify="right" if column.is_number else "left", overflow="fold", no_wrap=not breaks
+        )
+    for place, (row, cells) in enumerate(zip(sheet.rows, texts, strict=True)):
         if place and row.source != sheet.rows[place - 1].source:
             table.add_section()
-        table.add_row(*(Text(_marked(row, column, "{}", " [{}]")) for column in sheet.columns))
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -126,13 +144,10 @@ def csv_table(sheet: Sheet) -> str:
 def csv_head(column: SheetColumn) -> str:
     """A column's name in CSV.
 
-    >>> csv_head(SheetColumn("cifar10", "CIFAR10", "%")), csv_head(SheetColumn("energy_mj", "Energy", "mJ"))
-    ('cifar10_percent', 'energy_mJ')
+    >>> csv_head(SheetColumn("cifar10", "CIFAR10", "%")), csv_head(SheetColumn("energy", "Energy", "µJ"))
+    ('cifar10_percent', 'energy_uJ')
     """
-    if not column.unit:
-        return column.key
-    unit = UNIT_WORDS[column.unit]
-    return f"{column.key.removesuffix(f'_{unit.lower()}').removesuffix('_m')}_{unit}"
+    return f"{column.key}_{UNIT_WORDS.get(column.unit, column.unit)}" if column.unit else column.key
 
 
 def table_document(sheet: Sheet) -> dict[str, object]:
@@ -166,10 +181,19 @@ def markdown_text(text: str) -> str:
 def latex_text(text: str) -> str:
     r"""A text in which LaTeX finds no command.
 
-    >>> latex_text("50 % of runs/my_run")
-    '50 \\% of runs/my\\_run'
+    >>> latex_text('50 % of "my_run"')
+    "50 \\% of ``my\\_run''"
     """
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    parts = "".join(_LATEX.get(character, character) for character in " ".join(text.split())).split('"')
+    return "".join(f"{part}{('``', chr(39) * 2)[place % 2]}" for place, part in enumerate(parts[:-1])) + parts[-1]
+
+
+def _plain_text(sheet: Sheet) -> str:
+    """The text table without colours."""
+    console = Console(file=StringIO(), width=MAX_WIDTH, color_system=None, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(text_table(sheet))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _all_notes(sheet: Sheet) -> list[Footnote]:
@@ -182,8 +206,8 @@ def _marked(row: SheetRow, column: SheetColumn, of_number: str, of_text: str) ->
     return text if mark is None else text + (of_number if column.is_number else of_text).format(mark)
 
 
-def _pipes(cells: object) -> str:
-    return f"| {' | '.join(cells)} |"  # type: ignore[arg-type]
+def _pipes(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _superscript(mark: str) -> str:

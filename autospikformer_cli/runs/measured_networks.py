@@ -15,10 +15,11 @@ from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.conditions import rescored
 from autospikformer_cli.runs.selection import best_candidate, counts_of
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.store.evaluations import Evaluation, load_evaluations
+from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_evaluations
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import present_search
 from autospikformer_cli.store.supernet import Training, read_training
+from autospikformer_cli.wording import counted
 
 Role = Literal["found", "baseline", "named"]
 """A candidate of the run's search, what that search is compared with, or a subnet that the user named."""
@@ -28,7 +29,9 @@ Role = Literal["found", "baseline", "named"]
 class MeasuredNetwork:
     """One network with its numbers.
 
-    candidate: its id in the search; "" for none. weights: whose they are, in words. energy_j: of an image.
+    candidate: its id in the search; "" for none. weights: whose they are, in words. alone: how it was trained without
+    the other subnets, in a word or two; "" for inherited weights. energy_j: of an image. selected_on: the split of the
+    search that has the candidate; "" without.
     """
 
     run: Path
@@ -37,6 +40,8 @@ class MeasuredNetwork:
     role: Role
     candidate: str
     weights: str
+    alone: str
+    algorithm: str
     measurement: Measurement
     provenance: Provenance
     energy_j: float
@@ -59,12 +64,11 @@ class MeasuredNetwork:
 
     @property
     def description(self) -> str:
-        """Which network it is, and how it was measured, in words."""
+        """How it was measured, in words."""
         low, high = binomial_interval(self.measurement.correct, self.measurement.images)
-        of = f"{self.run}{f', {self.candidate}' if self.candidate else ''} {self.subnet}"
         images = f"{self.measurement.images:,} {self.provenance.split} images"
-        chosen = ", which it was selected on" if self.selected_on == self.provenance.split == "test" else ""
-        return f"{of}: weights {self.weights}; on {images}{chosen}, 95 % interval {low:.2f} to {high:.2f} %"
+        chosen = ", which it was selected on" if self.selected_on == self.provenance.split else ""
+        return f"{self.dataset}: {images} of {self.run}{chosen}, 95 % interval {low:.2f} to {high:.2f} %"
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
     kept, others = _usable(recipe, load_evaluations(path))
     with counts_of(path):
         found = [*_evaluated(path, recipe, training, population, kept)]
-        known = {each.subnet for each in found if each.weights == _inherited(training, recipe)}
+        known = {each.subnet for each in kept if each.finetuned is None}
         if population is not None:
             found += [each for each in _searched(path, recipe, training, population) if each.subnet not in known]
     if not found:
@@ -121,15 +125,21 @@ def _usable(recipe: Recipe, evaluations: tuple[Evaluation, ...]) -> tuple[list[E
     return list(newest.values()), ", ".join(keys)
 
 
-def _inherited(training: Training, recipe: Recipe) -> str:
-    """Weights without a retraining, in words."""
+def _weights(training: Training, recipe: Recipe, tuned: FineTuning | None = None) -> dict[str, str]:
+    """Of a MeasuredNetwork: whose weights it has, and how it was trained alone. tuned: its retraining."""
+    if tuned is not None:
+        return {"weights": tuned.label, "alone": "trained alone" if tuned.from_scratch else "retrained"}
     if training.origin is not None:
-        return f"imported from {training.origin.file}"
-    epochs = training.state.epoch
-    trained = f"{epochs} epoch{'s' * (epochs != 1)}"
-    if recipe.space.search_space().size == 1:
-        return f"trained alone, {trained}"
-    return f"inherited from a supernet of {trained}"
+        return {"weights": f"imported from {training.origin.file}", "alone": "imported"}
+    trained = counted(training.state.epoch, "epoch")
+    if recipe.space.search_space().size() == 1:
+        return {"weights": f"trained alone for {trained}", "alone": "trained alone"}
+    return {"weights": f"inherited from a supernet of {trained}", "alone": ""}
+
+
+def _algorithm(recipe: Recipe, population: Population | None) -> str:
+    """What searched."""
+    return str((population.state if population else {}).get("algorithm", recipe.search.algorithm))
 
 
 def _evaluated(
@@ -145,7 +155,8 @@ def _evaluated(
             subnet=each.subnet,
             role="baseline" if baseline else "found" if each.subnet in ids else "named",
             candidate="" if baseline else ids.get(each.subnet, ""),
-            weights=each.finetuned.label if each.finetuned else _inherited(training, recipe),
+            **_weights(training, recipe, each.finetuned),
+            algorithm=_algorithm(recipe, population),
             measurement=each.measurement,
             provenance=each.provenance,
             energy_j=energy.of(each.subnet, each.measurement).energy_j,
@@ -163,7 +174,8 @@ def _searched(path: Path, recipe: Recipe, training: Training, population: Popula
                 subnet=candidate.subnet,
                 role="baseline" if role == "baseline" else "found",
                 candidate="" if role == "baseline" else candidate.id,
-                weights=_inherited(training, recipe),
+                **_weights(training, recipe),
+                algorithm=_algorithm(recipe, population),
                 measurement=candidate.measurement,
                 provenance=population.provenance,
                 energy_j=energy.of(candidate.subnet, candidate.measurement).energy_j,
