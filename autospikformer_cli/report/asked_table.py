@@ -55,7 +55,7 @@ class AskedTable:
         if self.literature:
             return own.literature_sheet(self.name)
         if self.name in own.NETWORK_TABLES:
-            paths = [resolve_run(run) for run in self.runs or [None]]
+            paths = [resolve_run(run) for run in self.runs] or [resolve_run(None)]
             return own.network_sheet(self.name, [measured_networks(path, self.given, self.search) for path in paths])
         make = own.results_sheet if self.name in own.OWN_TABLES else own.candidate_sheet
         return make(self.name, self._results(), self.top or MOST_ACCURATE)

@@ -26,8 +26,8 @@ COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
     ),
     "table4": (
         SOURCE, SheetColumn("method", "Method"), SheetColumn("architecture", "Architecture"), PARAMS, ENERGY, TIME_STEP,
-        SheetColumn("cifar10", "CIFAR10", "%", is_number=True), SheetColumn("cifar100", "CIFAR100", "%", is_number=True),
-        SheetColumn("design", "Design"),
+        SheetColumn("cifar10", "CIFAR10", "%", is_number=True),
+        SheetColumn("cifar100", "CIFAR100", "%", is_number=True), SheetColumn("design", "Design"),
     ),
     "table5": (
         SOURCE, SheetColumn("method", "Method"), PARAMS, SheetColumn("spikes", "Spikes"),

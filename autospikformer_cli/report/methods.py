@@ -40,8 +40,8 @@ class Methods:
 
     def written(self, chosen: str) -> str:
         """The paragraph in text, markdown or latex."""
-        escape = {"text": str, "markdown": markdown_text, "latex": latex_text}[chosen]
-        return f"{escape(self.text)}\n"
+        escape = {"markdown": markdown_text, "latex": latex_text}.get(chosen)
+        return f"{escape(self.text) if escape else self.text}\n"
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -106,8 +106,8 @@ def _on_the_search(results: SearchResults) -> Iterator[str]:
     if results.limits:
         yield f"Subnets had to keep to {', '.join(results.limits)}."
     yield (
-        f"Subnets are ranked by F_AEB = {search.alpha:g} (1 - E) + {1 - search.alpha:g} A, with energy E and accuracy A "
-        f"min-max scaled ({search.normalise})."
+        f"Subnets are ranked by F_AEB = {search.alpha:g} (1 - E) + {1 - search.alpha:g} A, with energy E and "
+        f"accuracy A min-max scaled ({search.normalise})."
     )
 
 
@@ -159,8 +159,8 @@ def _on_energy(recipe: Recipe) -> Iterator[str]:
 def _on_tests(evaluations: list[Evaluation]) -> Iterator[str]:
     groups: dict[tuple[int, str], int] = {}
     for each in evaluations:
-        images = (each.provenance.images, each.provenance.split_hash)
-        groups[images] = groups.get(images, 0) + 1
+        measured = (each.provenance.images, each.provenance.split_hash)
+        groups[measured] = groups.get(measured, 0) + 1
     for (images, digest), num in groups.items():
         yield (
             f"{counted(num, 'evaluation')} of single subnets used {counted(images, 'test image')} "

@@ -7,6 +7,7 @@ from math import floor, isfinite, log10
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.report.literature import (
     AUGMENTED,
     COLUMNS,
@@ -58,9 +59,8 @@ def results_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
     every = [*rows, *([baseline] if baseline else [])]
     unit = energy_unit(row.energy_j for row in every)
     lines = [
-        f"{results.provenance.images:,} {results.provenance.split} images of {results.recipe.data.dataset}; "
-        f"energies under profile {results.recipe.energy.profile_name}, "
-        f"convention {results.recipe.energy.convention_name}",
+        f"{results.provenance.images:,} {results.provenance.split} images of {results.recipe.data.dataset}",
+        _priced(results.recipe),
         *unknown_notes(results.unknown, results.stand_ins),
         *noise_notes(results.ranking_noise, results.provenance.split, results.recipe),
         *selection_notes(results.provenance.split),
@@ -94,11 +94,8 @@ def candidate_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
             rows.append(_candidate_row(name, part, row_of_alike(alike), groups))
     if results.baseline is not None:
         rows.append(_candidate_row(name, part, candidate_row(results.baseline, "baseline"), ["baseline"]))
-    measured, energy = results.provenance, results.recipe.energy
-    note = (
-        f"yours: {results.title}, {measured.images:,} {measured.split} images, "
-        f"profile {energy.profile_name}, convention {energy.convention_name}"
-    )
+    measured = results.provenance
+    note = f"yours: {results.title}, {measured.images:,} {measured.split} images, {_priced(results.recipe)}"
     return _sheet(name, FootnoteMarks(), rows, [note, *selection_notes(measured.split)])
 
 
@@ -119,8 +116,7 @@ def network_sheet(name: str, runs: Sequence[NetworksOfRun]) -> Sheet:
     make = _table4_row if name == "table4" else _table5_row
     paper = literature_rows(name, marks)
     own = [make(networks, columns, marks) for networks in joined.values()]
-    energy = runs[0].recipe.energy
-    lines = [f"yours: energies under profile {energy.profile_name}, convention {energy.convention_name}"]
+    lines = [f"yours: {_priced(runs[0].recipe)}"]
     lines += [f"{run.path}: evaluations under other keys are left out: {run.left_out}" for run in runs if run.left_out]
     return _sheet(name, marks, own, lines, paper)
 
@@ -201,8 +197,7 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
         if run is not first and run.path.resolve() == first.path.resolve():
             raise UserError("it is named twice", f"--run {run.path}", "name each run once")
         if run.recipe.energy != first.recipe.energy:
-            said = [f"{each.recipe.energy.profile_name}, {_rules(each)}" for each in (first, run)]
-            what = f"its energies are of {said[1]}, those of {first.path} of {said[0]}"
+            what = f"{_priced(run.recipe)}; those of {first.path} {_priced(first.recipe).removeprefix('energies ')}"
             raise UserError(what, str(run.path), "give one --profile and one --convention for all runs")
     hashes: dict[tuple[str, int], MeasuredNetwork] = {}
     for each in (network for run in runs for network in run.networks if network.provenance.split == "test"):
@@ -212,9 +207,11 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
             raise UserError(what, str(each.run), "evaluate both on the same images: aspk evaluate")
 
 
-def _rules(run: NetworksOfRun) -> str:
-    own = [switch for switch in run.recipe.switches() if switch.startswith("energy.")]
-    return f"{run.recipe.energy.convention_name}{''.join(f', {switch}' for switch in own)}"
+def _priced(recipe: Recipe) -> str:
+    """What energies are under, in words."""
+    own = [switch for switch in recipe.switches() if switch.startswith("energy.")]
+    named = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
+    return f"energies under {', '.join([named, *own])}"
 
 
 def _table4_row(networks: Sequence[MeasuredNetwork], columns: Mapping[str, str], marks: FootnoteMarks) -> SheetRow:

@@ -37,7 +37,8 @@ _LATEX = {
     "µ": r"\ensuremath{\mu}",
     "×": r"\ensuremath{\times}",
     "–": "--",
-    **{character: f"\\{character}" for character in "&%$#_"},
+    "$": r"\symbol{36}",  # \$ needs fonts that a small TeX lacks
+    **{character: f"\\{character}" for character in "&%#_"},
 }
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
@@ -51,7 +52,7 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
     if to is None:
         return "text"
     found = SUFFIXES.get(to.suffix.lower())
-    if found not in formats:
+    if found is None or found not in formats:
         fix = f"add --format {'|'.join(formats)}"
         raise UserError(f"the name of {to} does not say a format", "--to", fix)
     return found
@@ -64,7 +65,10 @@ def written_table(sheet: Sheet, chosen: str) -> str:
 
 
 def text_table(sheet: Sheet, width: int = MAX_WIDTH) -> PageTable:
-    """As a table of a terminal of so many columns, like all others. The widest column alone breaks its cells, if it can."""
+    """As a table of a terminal of so many columns, like all others.
+
+    The widest column alone breaks its cells, if the others leave room for it.
+    """
     lines = [f"{note.mark}: {note.text}" if note.mark else note.text for note in _all_notes(sheet)]
     table = plain_table(sheet.title, "\n".join(lines) or None)
     heads = [f"{column.head}\n({column.unit})" if column.unit else column.head for column in sheet.columns]
@@ -131,7 +135,7 @@ def latex_table(sheet: Sheet) -> str:
 
 
 def csv_table(sheet: Sheet) -> str:
-    """As CSV with one header, which has the units; a row's footnotes are its last cell, and an empty cell has no value."""
+    """As CSV. The header has the units, a row's last cell its footnotes; an empty cell has no value."""
     written = StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow([*(csv_head(column) for column in sheet.columns), "notes"])

@@ -118,7 +118,7 @@ def _usable(recipe: Recipe, evaluations: tuple[Evaluation, ...]) -> tuple[list[E
         if differing:
             keys |= dict.fromkeys(differing)
             continue
-        network = (each.subnet, each.finetuned and each.finetuned.label)
+        network = (each.subnet, each.finetuned.label if each.finetuned else None)
         before = newest.get(network)
         if before is None or before.measurement.images <= each.measurement.images:
             newest[network] = each

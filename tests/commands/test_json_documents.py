@@ -26,6 +26,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
     "report": (),
     "report --alpha-sweep": (),
+    "report --table": ("front",),
+    "report --methods": (),
     "import": ("best.safetensors", "--recipe", "tiny.toml", "--set", "model.calibration_images=16"),
     "export": ("--to", "out.safetensors"),
     "recipes": (),
