@@ -58,7 +58,7 @@ def report(
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
 
-    --table makes the paper's table2 to table5 with your rows, or your front or top. --methods writes how it was measured.
+    --table makes the paper's table2 to table5 with your rows, or your front or top. --methods says how it was measured.
 
     Example: aspk report --alpha 0.3 --convention strict
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
@@ -142,7 +143,7 @@ def _on_energy(recipe: Recipe) -> Iterator[str]:
     if energy.unknown:
         yield f"Energies are not known: {'; '.join(fault.what for fault in energy.unknown.values())}."
         return
-    hardware, changed = energy.hardware, [each for each in recipe.switches() if each.startswith("energy.")]
+    hardware, changed = energy.hardware, changed_rules(recipe)
     mac = "no figure" if hardware.mac is None else f"{hardware.mac:g} {hardware.unit}"
     update = f", {hardware.neuron_update:g} {hardware.unit} an update of a neuron" if hardware.neuron_update else ""
     memory = ", and what moving bits costs" if hardware.memory else ""

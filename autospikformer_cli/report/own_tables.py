@@ -8,6 +8,7 @@ from math import floor, isfinite, log10
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.report.literature import (
     AUGMENTED,
     COLUMNS,
@@ -20,6 +21,7 @@ from autospikformer_cli.report.literature import (
     literature_title,
 )
 from autospikformer_cli.report.paper import MILLIJOULE, paper_table, paper_table_for
+from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.search_report import candidates_text
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, Sheet, SheetColumn, SheetRow
@@ -196,7 +198,7 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
             raise UserError(what, str(run.path), fix)
         if run is not first and run.path.resolve() == first.path.resolve():
             raise UserError("it is named twice", f"--run {run.path}", "name each run once")
-        if run.recipe.energy != first.recipe.energy:
+        if _prices(run) != _prices(first):
             what = f"{_priced(run.recipe)}; those of {first.path} {_priced(first.recipe).removeprefix('energies ')}"
             raise UserError(what, str(run.path), "give one --profile and one --convention for all runs")
     hashes: dict[tuple[str, int], MeasuredNetwork] = {}
@@ -207,11 +209,14 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
             raise UserError(what, str(each.run), "evaluate both on the same images: aspk evaluate")
 
 
+def _prices(run: NetworksOfRun) -> tuple[Convention, HardwareProfile]:
+    return run.recipe.energy.rules.model_copy(update={"name": "", "about": ""}), run.recipe.energy.hardware
+
+
 def _priced(recipe: Recipe) -> str:
     """What energies are under, in words."""
-    own = [switch for switch in recipe.switches() if switch.startswith("energy.")]
     named = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
-    return f"energies under {', '.join([named, *own])}"
+    return f"energies under {', '.join([named, *changed_rules(recipe)])}"
 
 
 def _table4_row(networks: Sequence[MeasuredNetwork], columns: Mapping[str, str], marks: FootnoteMarks) -> SheetRow:

@@ -83,14 +83,13 @@ def test_table_4_joins_runs_and_marks_whose_rows_they_are(aspk: Aspk, searched: 
     runs = [as_if_of(searched, dataset) for dataset in ("cifar10", "cifar100")]
     done = table(aspk, "table4", *(word for run in runs for word in ("--run", run)))
     assert sum(row["source"] == "paper" for row in done["rows"]) == 22
-    best, alone = load_evaluations(runs[0])
+    best, inherited, alone = load_evaluations(runs[0])
     search = load_population(runs[0])
     recipe = recipe_from_toml(search.recipe_toml, "tiny")
-    assert search.baseline is not None
     expected = {
         "evolution search": (best.subnet, best.measurement, "auto"),
         "Spikformer, trained alone": (alone.subnet, alone.measurement, "manual"),
-        "Spikformer": (search.baseline.subnet, search.baseline.measurement, "manual"),
+        "Spikformer": (inherited.subnet, inherited.measurement, "manual"),
     }
     found = {row["method"]: row for row in yours(done)}
     assert found.keys() == expected.keys()
@@ -103,7 +102,22 @@ def test_table_4_joins_runs_and_marks_whose_rows_they_are(aspk: Aspk, searched: 
         assert (row["time_step"], row["design"]) == (subnet.time_step, design)
     texts = [note["text"] for note in done["notes"]]
     assert any("50 test images of runs/cifar10" in text and "50 test images of runs/cifar100" in text for text in texts)
-    assert any("60 validation images of runs/cifar10," in text for text in texts)
+
+
+def test_without_test_evaluations_it_has_what_the_search_measured(aspk: Aspk, searched: Path) -> None:
+    run = as_if_of(searched, "cifar10")
+    done = table(aspk, "table4", "--run", run)
+    search = load_population(run)
+    assert search.baseline is not None
+    best = aspk("report", "--run", run, "--json").document["best"]
+    (chosen,) = (each for each in search.candidates if each.id == best)
+    found = {row["architecture"].split()[0]: row["cifar10"] for row in yours(done)}
+    assert found == {
+        "Spikformer-2-24": pytest.approx(search.baseline.measurement.top1, abs=0.005),
+        best: pytest.approx(chosen.measurement.top1, abs=0.005),
+    }
+    text = f"60 validation images of {run}, which it was selected on, 95 % interval"
+    assert sum(text in note["text"] for note in done["notes"]) == 1
 
 
 def test_two_runs_of_one_data_set_have_a_row_each(aspk: Aspk, searched: Path) -> None:
@@ -221,12 +235,16 @@ def test_the_methods_are_those_of_the_store(aspk: Aspk, searched: Path) -> None:
     for said in (
         f"for {training.state.epoch} epochs with AdamW",
         f"SHA-256 {measured.weights_hash[:16]}",
-        f"at most {recipe.search.generations} generations of {recipe.search.population} candidates, "
-        f"{recipe.search.parents} parents",
+        (
+            f"at most {recipe.search.generations} generations of {recipe.search.population} candidates, "
+            f"{recipe.search.parents} parents"
+        ),
         f"measured {len(population.candidates)} subnets",
         f"top-1 on {measured.images} {measured.split} images (SHA-256 {measured.split_hash[:16]})",
-        f"on {measured.calibration_images} training images without augmentation (SHA-256 "
-        f"{measured.calibration_hash[:16]})",
+        (
+            f"on {measured.calibration_images} training images without augmentation (SHA-256 "
+            f"{measured.calibration_hash[:16]})"
+        ),
         "event by event, with exact counts of synaptic events, in float32 on cpu",
         "the convention sound (pixels once, a value n costs n accumulates)",
         "4.6 pJ a multiply-accumulate, 0.9 pJ an accumulate",
@@ -274,7 +292,6 @@ def test_a_search_with_no_and_with_one_candidate(aspk: Aspk, searched: Path) -> 
         (("--table", "table4", "--literature", "--alpha", "0.2"), "the paper's rows depend on no run"),
         (("--format", "latex"), "it acts on tables and methods only"),
         (("--to", "a.tex"), "it acts on tables and methods only"),
-        (("--table", "front", "--format", "csv", "--json"), "--json prints JSON, not csv"),
         (("--table", "table4"), "the paper's Table 4 has cifar10 and cifar100, this run is of digits"),
         (("--table", "table2"), "the paper's Table 2 is of cifar100, this run is of digits"),
         (("--table", "front", "--run", "runs/tiny", "--run", "runs/other"), "--run runs/other: this is of one run"),
@@ -286,6 +303,14 @@ def test_what_does_not_fit_is_one_message(aspk: Aspk, searched: Path, words: tup
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("error:") == 1
+
+
+def test_json_and_another_format_need_a_file(aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", "--table", "front", "--format", "csv", "--json")
+    assert (done.exit_code, done.document["error"]) == (2, "--json prints JSON, not csv")
+    done = aspk("report", "--table", "front", "--format", "csv", "--json", "--to", "a.csv")
+    assert done.document == table(aspk, "front")
+    assert Path("a.csv").read_text().startswith("id,candidate,")
 
 
 def test_without_a_run_and_without_a_search(aspk: Aspk, trained_once: tuple[Path, Any]) -> None:
