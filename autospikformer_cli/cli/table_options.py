@@ -1,4 +1,4 @@
-"""The options of `aspk report` for tables of a paper, and for its methods section."""
+"""The options of `aspk report`: of its own tables, of tables for a paper, and of the methods section."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ import typer
 
 from autospikformer_cli.cli.completion import complete_run, complete_table, complete_table_format
 
+TOP = 10
+TopOption = Annotated[
+    int | None,
+    typer.Option(
+        "--top", min=1, help="List at most N of the most accurate subnets (of the best 20 %).", show_default=str(TOP)
+    ),
+]
+AlphaSweepOption = Annotated[
+    bool,
+    typer.Option(
+        "--alpha-sweep",
+        help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
+    ),
+]
 TableOption = Annotated[
     str | None,
     typer.Option(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.options import (
     AlphaOption,
@@ -19,28 +15,12 @@ from autospikformer_cli.cli.options import (
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_tables import TableWish
 
-TOP = 10
-
 
 def report(
     session: Session,
     alpha: AlphaOption = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            "--top",
-            min=1,
-            help="List at most N of the most accurate subnets (of the best 20 %).",
-            show_default=str(TOP),
-        ),
-    ] = None,
-    alpha_sweep: Annotated[
-        bool,
-        typer.Option(
-            "--alpha-sweep",
-            help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
-        ),
-    ] = False,
+    top: tables.TopOption = None,
+    alpha_sweep: tables.AlphaSweepOption = False,
     table: tables.TableOption = None,
     methods: tables.MethodsOption = False,
     format: tables.FormatOption = None,  # noqa: A002
@@ -84,7 +64,7 @@ def report(
         return
     results = read_results(only_run(run), given, search=search)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or TOP, verbose))
+    session.console.print(search_report(results, paper, top or tables.TOP, verbose))
     session.emit(results.to_document())
 
 

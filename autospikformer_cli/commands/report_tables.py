@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.cli.session import Session, document_text
+from autospikformer_cli.cli.session import Session, document_text, plain_text
 from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,12 +63,17 @@ class TableWish:
         from autospikformer_cli.atomic_files import explaining_refusal, write_whole
         from autospikformer_cli.report.methods import Methods
         from autospikformer_cli.report.table_formats import table_document, text_table, written_table
+        from autospikformer_cli.report.tables import MAX_WIDTH
 
         document = made.to_document() if isinstance(made, Methods) else table_document(made)
         if chosen == "json":
             text = document_text(document)
+        elif isinstance(made, Methods):
+            text = made.written(chosen)
+        elif chosen == "text":
+            text = plain_text(text_table(made), MAX_WIDTH)
         else:
-            text = made.written(chosen) if isinstance(made, Methods) else written_table(made, chosen)
+            text = written_table(made, chosen)
         if self.to is not None:
             with explaining_refusal(self.to, "choose another file, in a folder that is there"):
                 write_whole(self.to, text.encode())

@@ -8,29 +8,29 @@ from typing import Any
 from autospikformer_cli.report.paper import paper_document
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, SheetColumn, SheetRow
 
-SOURCE = SheetColumn("source", "Source")
-ENERGY = SheetColumn("energy", "Energy", "mJ", is_number=True)
-PARAMS = SheetColumn("params", "Param", "M", is_number=True)
-TIME_STEP = SheetColumn("time_step", "T", is_number=True)
-TOP1 = SheetColumn("top1", "Acc", "%", is_number=True)
-RATE = SheetColumn("firing_rate", "Fr", is_number=True)
-NAME = SheetColumn("name", "Name")
-GROUP = SheetColumn("group", "Group")
-COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
+_SOURCE = SheetColumn("source", "Source")
+_ENERGY = SheetColumn("energy", "Energy", "mJ", is_number=True)
+_PARAMS = SheetColumn("params", "Param", "M", is_number=True)
+_TIME_STEP = SheetColumn("time_step", "T", is_number=True)
+_TOP1 = SheetColumn("top1", "Acc", "%", is_number=True)
+_RATE = SheetColumn("firing_rate", "Fr", is_number=True)
+_NAME = SheetColumn("name", "Name")
+_GROUP = SheetColumn("group", "Group")
+LITERATURE_COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
     "table2": (
-        SOURCE, GROUP, NAME, SheetColumn("threshold", "Threshold"), SheetColumn("tau", "Tau"), TIME_STEP, RATE, ENERGY,
-        TOP1,
+        _SOURCE, _GROUP, _NAME, SheetColumn("threshold", "Threshold"), SheetColumn("tau", "Tau"), _TIME_STEP, _RATE, _ENERGY,
+        _TOP1,
     ),
     "table3": (
-        SOURCE, SheetColumn("part", "Part"), GROUP, NAME, SheetColumn("candidate", "Candidate"), ENERGY, TOP1,
+        _SOURCE, SheetColumn("part", "Part"), _GROUP, _NAME, SheetColumn("candidate", "Candidate"), _ENERGY, _TOP1,
     ),
     "table4": (
-        SOURCE, SheetColumn("method", "Method"), SheetColumn("architecture", "Architecture"), PARAMS, ENERGY, TIME_STEP,
-        SheetColumn("cifar10", "CIFAR10", "%", is_number=True),
+        _SOURCE, SheetColumn("method", "Method"), SheetColumn("architecture", "Architecture"), _PARAMS, _ENERGY,
+        _TIME_STEP, SheetColumn("cifar10", "CIFAR10", "%", is_number=True),
         SheetColumn("cifar100", "CIFAR100", "%", is_number=True), SheetColumn("design", "Design"),
     ),
     "table5": (
-        SOURCE, SheetColumn("method", "Method"), PARAMS, SheetColumn("spikes", "Spikes"),
+        _SOURCE, SheetColumn("method", "Method"), _PARAMS, SheetColumn("spikes", "Spikes"),
         SheetColumn("cifar10dvs_time_step", "CIFAR10-DVS T", is_number=True),
         SheetColumn("cifar10dvs_top1", "CIFAR10-DVS", "%", is_number=True),
         SheetColumn("dvs128_time_step", "DVS128 T", is_number=True),
@@ -38,24 +38,24 @@ COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
     ),
 }  # fmt: skip
 """The columns of each of the paper's tables."""
-PARTS: Mapping[str, Mapping[str, str]] = {"table2": {"neurons": ""}, "table3": {"small": "A", "large": "B"}}
+TABLE_PARTS: Mapping[str, Mapping[str, str]] = {"table2": {"neurons": ""}, "table3": {"small": "A", "large": "B"}}
 """The parts of a table of candidates in `paper_tables.toml`, with the letter that the paper gives each."""
-GROUPS = {"pareto": "Pareto", "top": "top", "baseline": "baseline"}
+GROUP_NAMES = {"pareto": "Pareto", "top": "top", "baseline": "baseline"}
 AUGMENTED = Footnote("*", "with data augmentation")
 
 
 def literature_title(name: str) -> str:
     """A table's number in the paper, and what it is of."""
     document = paper_document()
-    if name in PARTS:
-        (first, *others) = (document[part]["title"] for part in PARTS[name])
+    if name in TABLE_PARTS:
+        (first, *others) = (document[part]["title"] for part in TABLE_PARTS[name])
         return f"{first.replace('3A', '3')}{''.join(f' and {other.split()[-1]}' for other in others)}"
     return str(document[name]["title"])
 
 
 def literature_rows(name: str, marks: FootnoteMarks) -> list[SheetRow]:
     """The paper's rows of a table. marks: gets the footnotes of rows."""
-    if name in PARTS:
+    if name in TABLE_PARTS:
         return list(_candidate_rows(name))
     rows = paper_document()[name]["rows"]
     return [(_network_row if name == "table4" else _event_row)(row, marks) for row in rows]
@@ -64,8 +64,8 @@ def literature_rows(name: str, marks: FootnoteMarks) -> list[SheetRow]:
 def literature_notes(name: str) -> list[Footnote]:
     """Notes on a whole table, and of its marks that are no letters."""
     document = paper_document()
-    if name in PARTS:
-        tables = [(letter, document[part]) for part, letter in PARTS[name].items()]
+    if name in TABLE_PARTS:
+        tables = [(letter, document[part]) for part, letter in TABLE_PARTS[name].items()]
         lines: dict[str, list[str]] = {}
         for letter, table in tables:
             for note in (*table["notes"], *table["cifar100_notes"]):
@@ -95,9 +95,9 @@ def candidate_cells(name: str, values: Sequence[object]) -> dict[str, str]:
 
 def _candidate_rows(name: str) -> Iterator[SheetRow]:
     baseline: SheetRow | None = None
-    for part, letter in PARTS[name].items():
+    for part, letter in TABLE_PARTS[name].items():
         for row in paper_document()[part]["rows"]:
-            cells = {"source": "paper", "group": ", ".join(GROUPS[group] for group in row["groups"])}
+            cells = {"source": "paper", "group": ", ".join(GROUP_NAMES[group] for group in row["groups"])}
             cells |= {"part": letter} if letter and "baseline" not in row["groups"] else {}
             if "name" in row:
                 cells["name"] = f"Auto-Spikformer {row['name']}" if row["name"].startswith("S_") else row["name"]

@@ -11,9 +11,9 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.report.literature import (
     AUGMENTED,
-    COLUMNS,
-    GROUPS,
-    PARTS,
+    GROUP_NAMES,
+    LITERATURE_COLUMNS,
+    TABLE_PARTS,
     candidate_cells,
     literature_cite,
     literature_notes,
@@ -129,7 +129,7 @@ def _sheet(
 ) -> Sheet:  # fmt: skip
     rows = literature_rows(name, marks) if paper is None else paper
     notes = [*marks.notes, *literature_notes(name), *(Footnote("", line) for line in lines)]
-    return Sheet(name, literature_title(name), COLUMNS[name], [*rows, *own], notes, literature_cite())
+    return Sheet(name, literature_title(name), LITERATURE_COLUMNS[name], [*rows, *own], notes, literature_cite())
 
 
 def _result_columns(results: SearchResults, unit: EnergyUnit) -> list[SheetColumn]:
@@ -165,7 +165,7 @@ def _result_row(row: CandidateRow, baseline: CandidateRow | None, unit: EnergyUn
 
 
 def _candidate_row(name: str, part: str, row: CandidateRow, groups: Sequence[str]) -> SheetRow:
-    cells = {"source": "yours", "group": ", ".join(GROUPS[group] for group in groups), "name": row.label}
+    cells = {"source": "yours", "group": ", ".join(GROUP_NAMES[group] for group in groups), "name": row.label}
     cells |= {"part": part} if part and "baseline" not in groups else {}
     cells |= candidate_cells(name, [plain(value) for value in row.subnet.to_tuple()])
     numbers = {"energy": _millijoules(row.energy_j), "top1": _decimals(row.top1, 2)}
@@ -181,7 +181,7 @@ def _part_of(name: str, results: SearchResults) -> str:
     if dataset != "cifar100":
         raise UserError(f"the paper's Table {number} is of cifar100, this run is of {dataset}", str(results.path), fix)
     found = paper_table_for(space, dataset)
-    letter = next((letter for part, letter in PARTS[name].items() if paper_table(part) == found), None)
+    letter = next((letter for part, letter in TABLE_PARTS[name].items() if paper_table(part) == found), None)
     if letter is None:
         raise UserError(f"its search space is not that of the paper's Table {number}", str(results.path), fix)
     return letter

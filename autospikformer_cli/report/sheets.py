@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Source = Literal["paper", "yours"]
+RowSource = Literal["paper", "yours"]
 CellValue = bool | int | float | str | None
 
 
@@ -44,7 +44,7 @@ class SheetRow:
     marks: by column, the footnotes of a cell.
     """
 
-    source: Source
+    source: RowSource
     cells: Mapping[str, str]
     marks: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,7 +9,6 @@ from io import StringIO
 from pathlib import Path
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from autospikformer_cli.errors import UserError
@@ -19,7 +18,7 @@ from autospikformer_cli.units import ABSENT
 from autospikformer_cli.wording import choice_near
 
 TABLE_FORMATS = ("text", "markdown", "latex", "csv", "json")
-SUFFIXES = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
+FORMAT_OF_SUFFIX = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
 """The format that a file's name asks for."""
 UNIT_WORDS = {"%": "percent", "µJ": "uJ", "M": "millions"}
 """What the header of CSV says for units that are no ASCII letters, or that are prefixes alone."""
@@ -51,7 +50,7 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
         return name
     if to is None:
         return "text"
-    found = SUFFIXES.get(to.suffix.lower())
+    found = FORMAT_OF_SUFFIX.get(to.suffix.lower())
     if found is None or found not in formats:
         fix = f"add --format {'|'.join(formats)}"
         raise UserError(f"the name of {to} does not say a format", "--to", fix)
@@ -59,9 +58,8 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
 
 
 def written_table(sheet: Sheet, chosen: str) -> str:
-    """A table in one of the formats, as a file has it. Raises KeyError for JSON, which has a `table_document`."""
-    write = {"text": _plain_text, "markdown": markdown_table, "latex": latex_table, "csv": csv_table}
-    return write[chosen](sheet)
+    """A table in a format that is text of its own: markdown, latex or csv."""
+    return {"markdown": markdown_table, "latex": latex_table, "csv": csv_table}[chosen](sheet)
 
 
 def text_table(sheet: Sheet, width: int = MAX_WIDTH) -> PageTable:
@@ -190,14 +188,6 @@ def latex_text(text: str) -> str:
     """
     parts = "".join(_LATEX.get(character, character) for character in " ".join(text.split())).split('"')
     return "".join(f"{part}{('``', chr(39) * 2)[place % 2]}" for place, part in enumerate(parts[:-1])) + parts[-1]
-
-
-def _plain_text(sheet: Sheet) -> str:
-    """The text table without colours."""
-    console = Console(file=StringIO(), width=MAX_WIDTH, color_system=None, emoji=False, highlight=False)
-    with console.capture() as captured:
-        console.print(text_table(sheet))
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _all_notes(sheet: Sheet) -> list[Footnote]:
