@@ -18,8 +18,8 @@ _NAME = SheetColumn("name", "Name")
 _GROUP = SheetColumn("group", "Group")
 LITERATURE_COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
     "table2": (
-        _SOURCE, _GROUP, _NAME, SheetColumn("threshold", "Threshold"), SheetColumn("tau", "Tau"), _TIME_STEP, _RATE, _ENERGY,
-        _TOP1,
+        _SOURCE, _GROUP, _NAME, SheetColumn("threshold", "Threshold"), SheetColumn("tau", "Tau"), _TIME_STEP, _RATE,
+        _ENERGY, _TOP1,
     ),
     "table3": (
         _SOURCE, SheetColumn("part", "Part"), _GROUP, _NAME, SheetColumn("candidate", "Candidate"), _ENERGY, _TOP1,

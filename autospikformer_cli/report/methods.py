@@ -79,7 +79,7 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     begun = "" if training.state.finished else f" of {train.total_epochs}, which have not ended,"
     yield (
         f"One supernet was trained on {on}{share}, for {counted(training.state.epoch, 'epoch')}{begun} with AdamW: "
-        f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {train.warmup_epochs:g} epochs "
+        f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
         f"mixup {train.mixup:g}, augmentation {trained.data.augment}."
     )
@@ -97,12 +97,13 @@ def _on_the_search(results: SearchResults) -> Iterator[str]:
     budget = f"{counted(search.generations, 'generation')} of {counted(search.population, 'candidate')}"
     parents = f", {counted(search.parents, 'parent')}" if algorithm == "evolution" else ""
     if algorithm in ("evolution", "nsga2"):
-        each = f"{search.p_depth:g} for depth, dimension and time steps, {search.p_mutation:g} for every other gene"
-        parents += f", mutation of each gene by chance ({each})" if search.mutation == "each_gene" else ""
+        each = f"{search.p_depth:g} (depth, dimension, time steps) and {search.p_mutation:g} (all others)"
+        one_gene = "one gene changed in a mutation"
+        parents += f", {one_gene if search.mutation == 'one_gene' else f'genes mutated with probability {each}'}"
     ended = "" if state.get("finished") else " so far"
     yield (
-        f"The search {results.population.name} ({algorithm}, seed {recipe.seed}, at most {budget}{parents}) "
-        f"measured {counted(num, 'subnet')}{ended}."
+        f"The search {results.population.name} measured {counted(num, 'subnet')}{ended}, by {algorithm} with seed "
+        f"{recipe.seed}: at most {budget}{parents}."
     )
     if results.limits:
         yield f"Subnets had to keep to {', '.join(results.limits)}."
@@ -213,6 +214,10 @@ def _facts(
         "test_evaluations": len(evaluations),
         **known,
     }
+
+
+def _epochs(number: float) -> str:
+    return f"{number:g} epoch{'s' * (number != 1)}"
 
 
 def _short(digest: str) -> str:
