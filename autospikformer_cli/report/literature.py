@@ -45,12 +45,15 @@ AUGMENTED = Footnote("*", "with data augmentation")
 
 
 def literature_title(name: str) -> str:
-    """A table's number in the paper, and what it is of."""
-    document = paper_document()
-    if name in TABLE_PARTS:
-        (first, *others) = (document[part]["title"] for part in TABLE_PARTS[name])
-        return f"{first.replace('3A', '3')}{''.join(f' and {other.split()[-1]}' for other in others)}"
-    return str(document[name]["title"])
+    """A table's number in the paper, and what it is of.
+
+    >>> literature_title("table3"), literature_title("table4")
+    ('Table 3 of Che et al. 2024, candidates of S_Ts and S_Tl', 'Table 4 of Che et al. 2024, CIFAR10 and CIFAR100')
+    """
+    document, parts = paper_document(), TABLE_PARTS.get(name, {name: ""})
+    first, *others = (document[part]["title"].partition(", ")[2] for part in parts)
+    of = "".join([first, *(f" and {other.split()[-1]}" for other in others)])
+    return f"Table {name.removeprefix('table')} of Che et al. 2024, {of}"
 
 
 def literature_rows(name: str, marks: FootnoteMarks) -> list[SheetRow]:
