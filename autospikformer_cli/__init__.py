@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autospikformer_cli.api import (
+        compare_searches,
         evaluate_subnet,
         load_subnet,
         price_subnet,
         read_results,
+        search_several,
         search_subnets,
         train_supernet,
     )
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UserError",
+    "compare_searches",
     "evaluate_subnet",
     "load_recipe",
     "load_subnet",
     "make_compute",
     "price_subnet",
     "read_results",
+    "search_several",
     "search_subnets",
     "train_supernet",
 ]

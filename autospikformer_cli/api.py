@@ -13,6 +13,7 @@ UserError.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.energy.results import NetworkEnergy
     from autospikformer_cli.engine.compute import Compute
     from autospikformer_cli.engine.names import Computes
+    from autospikformer_cli.runs.comparing.comparison import SearchComparison
     from autospikformer_cli.runs.evaluation import EvaluationResult
     from autospikformer_cli.runs.results import AlphaSweep, SearchResults
     from autospikformer_cli.runs.training import TrainingResult
@@ -95,6 +97,36 @@ def search_subnets(
     return score_population(opened.path, population, opened.recipe)
 
 
+def search_several(
+    run: RunPath = None, overrides: Overrides = (), *, alphas: Sequence[float] = (), seeds: int = 1,
+    executor: str = "in-process", workers: int | None = None, address: str | None = None,
+    compute: Computes | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+) -> SearchComparison:  # fmt: skip
+    """Search a run's supernet with each alpha and each seed, one search after the other, and compare what they found.
+
+    alphas: by default the recipe's. seeds: how many, from the recipe's on. What one search measured, the others take
+    over. Interrupted or not, the same call goes on where it stopped. Raises as `search_subnets`, and UserError for one
+    search, which has nothing to be compared with.
+    """
+    from autospikformer_cli.runs.searching.several import several_overrides
+
+    path = resolve_run(run)
+    wanted = several_overrides(path, overrides, alphas, seeds)
+    names = []
+    for number, (label, each) in enumerate(wanted, 1):
+        say.remark(f"search {number} of {len(wanted)}: {label}")
+        try:
+            results = search_subnets(
+                path, each, executor=executor, workers=workers, address=address, compute=compute, say=say,
+                interruptible=interruptible,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say.remark(f"the same command goes on with search {number} of {len(wanted)}")
+            raise
+        names.append(f"{path}:{results.population.name}")
+    return compare_searches(names)
+
+
 def recount_subnets(
     run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, executor: str = "in-process",
     workers: int | None = None, address: str | None = None, compute: Computes | None = None, say: Say = SILENT,
@@ -120,20 +152,24 @@ def recount_subnets(
     return score_population(opened.path, population, recipe)
 
 
-def read_results(run: RunPath = None, overrides: Overrides = (), *, search: str | None = None) -> SearchResults:
+def read_results(
+    run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, best: int | None = None
+) -> SearchResults:
     """What a run's search found, scored and priced under its recipe with overrides. Nothing is measured.
 
     search: its name, by default the present one. overrides: keys that decide scores, such as search.alpha and energy.*.
-    Raises UserError for others.
+    best: tau, front and tables of the best n by F_AEB. Raises UserError for others.
     """
     from autospikformer_cli.runs.results import score_population
     from autospikformer_cli.store.population import load_population
 
+    _require_some(best)
     path = resolve_run(run)
     population = load_population(path, search)
-    return score_population(
-        path, population, _rescored(path, population.recipe_toml, population.recipe_name, overrides)
-    )
+    recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
+    if best is not None:
+        recipe.energy.require_priced()
+    return replace(score_population(path, population, recipe), best_num=best)
 
 
 def read_alpha_sweep(
@@ -150,6 +186,21 @@ def read_alpha_sweep(
     population = load_population(path, search)
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     return sweep_alpha(path, population, recipe, say)
+
+
+def compare_searches(
+    searches: Sequence[str] = (), overrides: Overrides = (), *, best: int | None = None
+) -> SearchComparison:
+    """Searches under common bounds: hypervolume, F_AEB, coverage, Kendall's tau, differences over seeds.
+
+    searches: each RUN:SEARCH, or RUN for its present search. One RUN alone stands for all of its searches; none, for
+    those of the newest run. overrides: as `read_results` takes them; without, all have the prices of the first. best:
+    take the best n by F_AEB. Raises UserError for fewer than two searches, and for what must not be compared.
+    """
+    from autospikformer_cli.runs.comparing.comparison import compare_stored
+
+    _require_some(best)
+    return compare_stored(searches, overrides, best)
 
 
 def evaluate_subnet(
@@ -219,6 +270,11 @@ def load_subnet(
 def _text(subnet: SubnetName) -> str:
     """A subnet's name as the commands take it."""
     return str(subnet) if isinstance(subnet, str | Subnet) else f"({', '.join(map(str, subnet))})"
+
+
+def _require_some(best: int | None) -> None:
+    if best is not None and best < 1:
+        raise UserError(f"the best {best} are no candidates", "best", "write a whole number from 1 on, or None for all")
 
 
 def _rescored(path: Path, recipe_toml: str, name: str, overrides: Overrides) -> Recipe:

@@ -116,6 +116,14 @@ class Measurement:
         return self._rate(self.spikes) if self.spikes else None
 
     @property
+    def step_rates(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        """Of every LIF layer its name, and the share of its neurons that fired, by time step. Empty for an ANN."""
+        return tuple(
+            (layer.layer, tuple(spikes / (layer.neurons * self.images) for spikes in layer.spikes))
+            for layer in self.spikes
+        )
+
+    @property
     def silent_layers(self) -> tuple[str, ...]:
         """The operations that feed neurons with a mean firing rate below SILENT_RATE, in execution order."""
         return tuple(layer.operation for layer in self.spikes if self._rate((layer,)) < SILENT_RATE)

@@ -56,7 +56,15 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     "words",
-    [("report",), ("energy",), ("search",), ("search", "--dry-run"), ("train", "--dry-run"), ("runs",)],
+    [
+        ("report",),
+        ("compare",),
+        ("energy",),
+        ("search",),
+        ("search", "--dry-run"),
+        ("train", "--dry-run"),
+        ("runs",),
+    ],
     ids=" ".join,
 )
 def test_what_computes_nothing_loads_nothing_that_computes(own_folder: Path, words: tuple[str, ...]) -> None:

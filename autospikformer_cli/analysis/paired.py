@@ -1,6 +1,8 @@
-"""The paired comparison of two networks that answered the same images."""
+"""Paired comparisons: of two networks that answered the same images, and of two settings with the same seeds."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 SIGNIFICANCE = 0.05
 """The largest probability under chance alone for which a difference counts as more than chance."""
@@ -33,3 +35,33 @@ def mcnemar_of(first: bytes, second: bytes) -> float:
         raise ValueError(f"answers of {len(first)} and {len(second)} bytes are not of the same images")
     a, b = int.from_bytes(first), int.from_bytes(second)
     return mcnemar((a & ~b).bit_count(), (b & ~a).bit_count())
+
+
+def wilcoxon(differences: Sequence[float]) -> float:
+    """Wilcoxon's signed-rank test, exact and two-sided: the probability that signs by chance are at least as uneven.
+
+    p = min(1, 2 P(W <= min(W+, W-)))                                   (Wilcoxon, 1945)
+
+    with W the sum of the ranks of |d| that a fair coin makes positive. Equal |d| share their mean rank. Differences of
+    0 are left out; 1 if there are no others.
+
+    >>> wilcoxon([0.1, 0.2, 0.4])
+    0.25
+    """
+    sizes = [abs(each) for each in differences if each]
+    ranks = [2 * sum(other < size for other in sizes) + sum(other == size for other in sizes) + 1 for size in sizes]
+    positive = sum(rank for rank, each in zip(ranks, filter(None, differences), strict=True) if each > 0)
+    ways = [1] + [0] * sum(ranks)  # of reaching each sum of doubled ranks
+    for rank in ranks:
+        ways = [num + (ways[total - rank] if total >= rank else 0) for total, num in enumerate(ways)]
+    fewer = min(positive, sum(ranks) - positive)
+    return min(1.0, 2 * sum(ways[: fewer + 1]) / (1 << len(ranks)))
+
+
+def least_probability(num_pairs: int) -> float:
+    """The smallest two-sided probability that a signed-rank or sign test of so many pairs can give.
+
+    >>> least_probability(3), least_probability(6) < SIGNIFICANCE < least_probability(5)
+    (0.25, True)
+    """
+    return min(1.0, 2.0 / (1 << num_pairs))

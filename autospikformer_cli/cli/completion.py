@@ -47,6 +47,20 @@ def complete_search(ctx: typer.Context) -> Offers:
         return []
 
 
+def complete_run_or_search(incomplete: str) -> Offers:
+    """The runs; after a run and a colon, its searches."""
+    from autospikformer_cli.store.runs import named_run
+    from autospikformer_cli.store.searches import search_names
+
+    run, colon, _ = incomplete.rpartition(":")
+    if not colon:
+        return complete_run(incomplete)
+    try:
+        return [f"{run}:{name}" for name in search_names(named_run(run))]
+    except OSError:
+        return []
+
+
 def complete_recipe(incomplete: str) -> Offers:
     """The recipes that come with aspk, with what they are, and files of the user's own."""
     from autospikformer_cli.recipe.shipped import recipe_summary, shipped_recipes
@@ -102,6 +116,13 @@ def complete_table_format() -> Offers:
     from autospikformer_cli.report.table_formats import TABLE_FORMATS
 
     return list(TABLE_FORMATS)
+
+
+def complete_figure() -> Offers:
+    """The figures of a run."""
+    from autospikformer_cli.report.figures.catalogue import FIGURES
+
+    return list(FIGURES)
 
 
 def complete_split() -> Offers:

@@ -122,8 +122,10 @@ class TrainPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
 
 
 class SearchPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
-    """What a search would do."""
+    """What a search would do, or each of several."""
 
+    searches: int
+    """Number of searches."""
     images: int
     """Images that each subnet is measured on."""
     calibration_images: int
@@ -324,7 +326,11 @@ class SearchDocument(Document):
     objectives: list[ObjectiveDocument]
     """The objectives of plugins."""
     candidates: list[RankedDocument]
-    """Every ranked subnet, the best fitness first."""
+    """Every ranked subnet, the best fitness first; with --best N, the first N."""
+    best_num: int | None
+    """N of --best: num_different, pareto and kendall_tau are of the best N; null for all."""
+    num_ranked: int
+    """Number of ranked subnets."""
     num_different: int
     """Number of candidates that differ in any measured number."""
     pareto: list[str]
@@ -427,6 +433,21 @@ class TableDocument(Document):
 class MethodsDocument(Document):
     """How a search's numbers were measured."""
 
+
+class FitnessDocument(Part):
+    """F_AEB of a search under one alpha, between the bounds of the comparison."""
+
+    alpha: float
+    """Weight of energy."""
+    best: float | None
+    """Of the best candidate; null without candidates."""
+    mean: float | None
+    """Mean of the candidates that are taken."""
+
+
+class ComparedDocument(Part):
+    """A search among others."""
+
     run: str
     """The run's folder."""
     search: str
@@ -435,6 +456,115 @@ class MethodsDocument(Document):
     """The paragraph."""
     facts: dict[str, bool | int | float | str | None]
     """What it states, by name, with hashes in full; null for what the run does not have."""
+
+    setting: str
+    """What distinguishes it, its seed aside, from the others."""
+    alpha: float
+    """Its weight of energy, by which its best are taken."""
+    seed: int
+    """Of the search."""
+    trained_seed: int
+    """Of the supernet's training."""
+    finished: bool
+    """Whether it has ended."""
+    num_candidates: int
+    """Ranked subnets."""
+    num_rejected: int
+    """Subnets that are not ranked."""
+    num_taken: int
+    """Those that tau, front and mean are of."""
+    num_different: int
+    """Of these, those that differ in any measured number."""
+    pareto: list[str]
+    """Ids of the front in the search's objectives."""
+    hypervolume: float | None
+    """Share of the box that all ranked subnets dominate; null without a reference point."""
+    kendall_tau: float | None
+    """Between accuracy and energy; null if undefined."""
+    tau_interval: list[float] | None
+    """Its 95 % interval; null for fewer than 10 results."""
+    fitness: list[FitnessDocument]
+    """Under each alpha that one of the searches has."""
+    best: CandidateDocument | None
+    """The best subnet under its alpha; null without candidates."""
+
+
+class BoxDocument(Part):
+    """The box whose dominated share is the hypervolume."""
+
+    objectives: list[str]
+    """Names of the objectives."""
+    reference: list[float]
+    """The box's worst corner, in the objectives' units."""
+    ideal: list[float]
+    """Its best corner."""
+
+
+class MeasureDocument(Part):
+    """One measure of two settings. Of every measure, more is better."""
+
+    measure: str
+    """Its name."""
+    first: list[float]
+    """The first setting's values, seed by seed; its mean without common seeds."""
+    second: list[float]
+    """The second setting's."""
+    mean_difference: float
+    """First minus second."""
+    first_better: int
+    """Pairs in which the first is better."""
+    second_better: int
+    """Pairs in which the second is better."""
+    p: float | None
+    """Wilcoxon's signed-rank test, exact and two-sided; null without pairs."""
+
+
+class ContrastDocument(Part):
+    """Two settings."""
+
+    first: str
+    """The first setting."""
+    second: str
+    """The second setting."""
+    seeds: list[int]
+    """Seeds of the searches that make pairs."""
+    trained_seeds: list[int]
+    """Seeds of their trainings."""
+    measures: list[MeasureDocument]
+    """Every measure that both have."""
+    least_p: float | None
+    """The smallest p that so many pairs can give; null without pairs."""
+    finding: str | None
+    """Which setting leads in which measures; null for neither."""
+
+
+class CompareDocument(Document):
+    """Searches under common bounds."""
+
+    findings: list[str]
+    """A sentence for each two settings; first those whose measures disagree."""
+    warnings: list[str]
+    """What makes the comparison less fair. Searches are named by their place from 1 on."""
+    not_shown: list[str]
+    """What the numbers do not show."""
+    best_num: int | None
+    """N of --best; null for all."""
+    energy_profile: str
+    """The hardware that all are priced for."""
+    energy_convention: str
+    """The convention that all are priced by."""
+    bounds: BoundsDocument | None
+    """Extremes of all ranked subnets; null without any."""
+    reference: BoxDocument | None
+    """The hypervolume's box; null if a search has no usable baseline."""
+    tau_method: str
+    """How the intervals of tau are computed."""
+    searches: list[ComparedDocument]
+    """The searches in the order asked."""
+    coverage: list[list[float | None]]
+    """Row by row: the share of each search's front that the row's front covers; null for an empty front."""
+    differences: list[ContrastDocument]
+    """Every two settings."""
 
 
 class StageDocument(Part):
@@ -983,10 +1113,42 @@ class RunsDocument(Document):
     """The runs."""
 
 
+class FigureDocument(Part):
+    """A figure that was drawn."""
+
+    figure: str
+    """Its name."""
+    files: list[str]
+    """Its files."""
+    width_mm: float
+    """Its width in millimetres."""
+    height_mm: float
+    """Its height."""
+
+
+class MissingFigureDocument(FaultFields):
+    """A figure without its data."""
+
+    figure: str
+    """Its name."""
+
+
+class FiguresDocument(Document):
+    """Figures of a run."""
+
+    run: str
+    """The run's folder."""
+    figures: list[FigureDocument]
+    """Figures that were drawn."""
+    missing: list[MissingFigureDocument]
+    """With --figures: those that the run has not the data of."""
+
+
 DOCUMENTS: dict[str, type[Document]] = {
     "train": TrainDocument,
     "train --dry-run": TrainPlanDocument,
     "search": SearchDocument,
+    "search --seeds": CompareDocument,
     "search --dry-run": SearchPlanDocument,
     "evaluate": EvaluateDocument,
     "energy": EnergyDocument,
@@ -997,6 +1159,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "report --alpha-sweep": AlphaSweepDocument,
     "report --table": TableDocument,
     "report --methods": MethodsDocument,
+    "report --figure": FiguresDocument,
+    "compare": CompareDocument,
     "import": ImportDocument,
     "export": ExportDocument,
     "recipes": RecipesDocument,

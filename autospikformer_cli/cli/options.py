@@ -102,6 +102,10 @@ SubnetOption = Annotated[str, typer.Option("--subnet", help=SUBNETS, autocomplet
 AlphaOption = Annotated[
     float | None, typer.Option("--alpha", help="Weight of energy in the fitness, 0 to 1 (search.alpha).")
 ]
+BestOption = Annotated[
+    int | None,
+    typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="all"),
+]
 ProfileOption = Annotated[
     str | None,
     typer.Option(

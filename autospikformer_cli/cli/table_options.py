@@ -1,4 +1,4 @@
-"""The options of `aspk report`: of its own tables, of tables for a paper, and of the methods section."""
+"""The options of `aspk report`: of tables for a paper, and of the methods section."""
 
 from __future__ import annotations
 
@@ -9,20 +9,6 @@ import typer
 
 from autospikformer_cli.cli.completion import complete_run, complete_table, complete_table_format
 
-TOP = 10
-TopOption = Annotated[
-    int | None,
-    typer.Option(
-        "--top", min=1, help="List at most N of the most accurate subnets (of the best 20 %).", show_default=str(TOP)
-    ),
-]
-AlphaSweepOption = Annotated[
-    bool,
-    typer.Option(
-        "--alpha-sweep",
-        help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
-    ),
-]
 TableOption = Annotated[
     str | None,
     typer.Option(
@@ -48,7 +34,6 @@ FormatOption = Annotated[
 LiteratureOption = Annotated[
     bool, typer.Option("--literature", help="With --table: the paper's rows alone; no run is needed.")
 ]
-ToOption = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write --table or --methods into a file.")]
 RunsOption = Annotated[
     list[Path],
     typer.Option(

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 CompareOption = Annotated[bool, typer.Option("--compare", help="Show all conventions, side by side.")]
 AnnOption = Annotated[bool, typer.Option("--ann", help="Compare with the ANN of the same shape, layer by layer.")]
 ChartOption = Annotated[
-    Path | None, typer.Option("--chart", metavar="FILE", help="Draw the joules by layer: .png or .svg.")
+    Path | None, typer.Option("--chart", metavar="FILE", help="Draw the joules by layer: .png, .svg or .pdf.")
 ]
 HeatmapOption = Annotated[
     Path | None,
-    typer.Option("--heatmap", metavar="FILE", help="Draw the firing rate by layer and time step: .png or .svg."),
+    typer.Option("--heatmap", metavar="FILE", help="Draw the firing rate by layer and time step."),
 ]
 CsvOption = Annotated[
     bool, typer.Option("--csv", help="Print one CSV table on standard output, and nothing else there.")
@@ -43,7 +43,7 @@ class EnergyOutput:
 
     def require_possible(self) -> None:
         """Raises UserError if two tables want standard output, or a picture cannot be written."""
-        from autospikformer_cli.report.energy_charts import require_pictures
+        from autospikformer_cli.report.figures.style import require_pictures
 
         others = {"--json": self.session.json, "--compare": self.compare, "--ann": self.ann}
         other = next((name for name, given in others.items() if given), None)

@@ -1,10 +1,12 @@
-"""Show a run's Pareto tables, next to the paper's, or make a table or a text for a paper."""
+"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a table or a text for a paper."""
 
 from __future__ import annotations
 
+from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.options import (
     AlphaOption,
+    BestOption,
     ConventionOption,
     ProfileOption,
     ScoreSetOption,
@@ -13,19 +15,27 @@ from autospikformer_cli.cli.options import (
     overrides_of,
 )
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.commands.report_figures import FigureWish
 from autospikformer_cli.commands.report_tables import TableWish
 
 
 def report(
     session: Session,
     alpha: AlphaOption = None,
-    top: tables.TopOption = None,
-    alpha_sweep: tables.AlphaSweepOption = False,
+    best: BestOption = None,
+    top: own.TopOption = None,
+    alpha_sweep: own.AlphaSweepOption = False,
+    figure: own.FigureOption = None,
+    to: own.ToOption = None,
+    figures: own.FiguresOption = None,
+    against: own.AgainstOption = None,
+    intervals: own.IntervalsOption = False,
+    width: own.WidthOption = None,
+    subnet: own.RatesOption = None,
     table: tables.TableOption = None,
     methods: tables.MethodsOption = False,
     format: tables.FormatOption = None,  # noqa: A002
     literature: tables.LiteratureOption = False,
-    to: tables.ToOption = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
     verbose: VerboseOption = False,
@@ -37,8 +47,7 @@ def report(
 
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
-
-    --table makes the paper's table2 to table5 with your rows, or your front or top. --methods says how it was measured.
+    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured.
 
     Example: aspk report --alpha 0.3 --convention strict
     """
@@ -48,33 +57,43 @@ def report(
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
-    wish = TableWish(table, methods, format, literature, to, top)
-    asks_for_table = wish.is_given({"--alpha-sweep": alpha_sweep, "--verbose": verbose})
-    if alpha_sweep:
-        _require_no_other_choice(alpha, top, overrides)
-    by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
-    given = overrides_of(overrides, by_key)
-    if asks_for_table:
-        wish.show(session, run, given, search)
+    others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
+    asked = TableWish(table, methods, format, literature, to, top, best)
+    makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
+    wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
+    draws = wish.is_given({"--top": top is not None, **others})
+    _require_no_other_choice(alpha_sweep, alpha, best, top, overrides)
+    given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
+    if makes_table:
+        asked.show(session, run, given, search)
+        return
+    if draws:
+        wish.draw(session, only_run(run), given, search)
         return
     if alpha_sweep:
         sweep = read_alpha_sweep(only_run(run), given, search=search, say=session)
         session.console.print(alpha_sweep_report(sweep, verbose))
         session.emit(sweep.to_document())
         return
-    results = read_results(only_run(run), given, search=search)
+    results = read_results(only_run(run), given, search=search, best=best)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or tables.TOP, verbose))
+    session.console.print(search_report(results, paper, top or own.TOP, verbose))
     session.emit(results.to_document())
 
 
-def _require_no_other_choice(alpha: float | None, top: int | None, overrides: list[str]) -> None:
+def _require_no_other_choice(
+    sweeps: bool, alpha: float | None, best: int | None, top: int | None, overrides: list[str]
+) -> None:
     """Raises UserError for what a sweep of alpha would drop."""
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe.load import named_keys
 
+    if not sweeps:
+        return
     if alpha is not None or "search.alpha" in named_keys(overrides):
         option = "--alpha" if alpha is not None else "--set search.alpha"
         raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
+    if best is not None:
+        raise UserError("a sweep is of all candidates", "--best", "leave out --best or --alpha-sweep")
     if top is not None:
         raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")

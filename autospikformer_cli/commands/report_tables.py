@@ -26,6 +26,7 @@ class TableWish:
     literature: bool = False
     to: Path | None = None
     top: int | None = None
+    best: int | None = None
 
     def is_given(self, others: Mapping[str, bool]) -> bool:
         """Whether a table or the methods are asked for. others: further options, and whether they are given.
@@ -34,7 +35,7 @@ class TableWish:
         """
         chosen = "--table" if self.table is not None else "--methods"
         if self.table is None and not self.methods:
-            own = {"--format": self.format, "--literature": self.literature, "--to": self.to}
+            own = {"--format": self.format, "--literature": self.literature}
             option = next((name for name, value in own.items() if value), None)
             if option is not None:
                 raise UserError("it acts on tables and methods only", option, "add --table NAME or --methods")
@@ -55,7 +56,7 @@ class TableWish:
         chosen = chosen_format(self.format, self.to, METHODS_FORMATS if self.methods else TABLE_FORMATS)
         if session.json and self.to is None and self.format not in (None, "json"):
             raise UserError(f"--json prints JSON, not {chosen}", "--format", "leave one of them out, or add --to FILE")
-        asked = AskedTable(str(self.table), runs, given, search, self.literature, self.top)
+        asked = AskedTable(str(self.table), runs, given, search, self.literature, self.top, self.best)
         self._put(session, asked.methods() if self.methods else asked.sheet(), chosen)
 
     def _put(self, session: Session, made: Sheet | Methods, chosen: str) -> None:

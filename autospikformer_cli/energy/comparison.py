@@ -48,7 +48,7 @@ class Comparison:
     break_even_rate: float | None
 
 
-def compare(
+def compare_with_ann(
     pricing: Pricing, spiking: Sequence[Operation], ann: Sequence[Operation], counts: OperationCounts
 ) -> Comparison:
     """Compare each operation of a spiking network with that of its ANN. Raises MissingCounts if counts are missing."""

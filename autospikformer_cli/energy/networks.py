@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autospikformer_cli.energy.comparison import Comparison, compare
+from autospikformer_cli.energy.comparison import Comparison, compare_with_ann
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.pricing import EnergyReport, Pricing
 from autospikformer_cli.energy.traced import TracedNetwork
@@ -39,7 +39,7 @@ class CountedNetwork:
     def against_ann(self, convention: Convention, hardware: HardwareProfile) -> Comparison:
         """The comparison with the ANN of the same shape. Raises MissingCounts if counts are missing."""
         pricing = Pricing(convention, hardware, self.time_step)
-        return compare(pricing, self.operations[convention.order], self.ann, self.counts)
+        return compare_with_ann(pricing, self.operations[convention.order], self.ann, self.counts)
 
 
 def as_ann(spiking: Sequence[Operation]) -> list[Operation]:

@@ -39,10 +39,11 @@ class AskedTable:
     search: str | None
     literature: bool = False
     top: int | None = None
+    best: int | None = None
 
     def methods(self) -> Methods:
         """The methods section of a search. Raises UserError."""
-        for option, value in (("--literature", self.literature), ("--top", self.top)):
+        for option, value in (("--literature", self.literature), ("--top", self.top), ("--best", self.best)):
             if value:
                 raise UserError("it acts on tables only", option, f"leave out {option} or --methods")
         return methods_of(self._results())
@@ -61,13 +62,15 @@ class AskedTable:
         return make(self.name, self._results(), self.top or MOST_ACCURATE)
 
     def _results(self) -> SearchResults:
-        return read_results(only_run(self.runs), self.given, search=self.search)
+        return read_results(only_run(self.runs), self.given, search=self.search, best=self.best)
 
     def _require_effect(self) -> None:
         """Raises UserError for an option that this table would drop."""
         lists_top = not self.literature and self.name in ("top", *own.CANDIDATE_TABLES)
         if self.top is not None and not lists_top:
             raise UserError(f"{self.name} lists no top accuracy", "--top", "leave it out")
+        if self.best is not None and (self.literature or self.name in own.NETWORK_TABLES):
+            raise UserError(f"{self.name} ranks no candidates", "--best", "leave it out")
         if not self.literature:
             return
         if self.name in own.OWN_TABLES:

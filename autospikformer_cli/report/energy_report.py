@@ -9,10 +9,11 @@ from rich.table import Table
 
 from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.report.energy_charts import FIRING_RATE_LABEL, INPUT_RATE, bar_chart, heat_map
+from autospikformer_cli.report.energy_charts import bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ann_table, conventions_table
 from autospikformer_cli.report.energy_notes import energy_notes, module_notes, module_warnings
 from autospikformer_cli.report.energy_table import energy_table
+from autospikformer_cli.report.figures.rates import FIRING_RATE_LABEL, INPUT_RATE
 from autospikformer_cli.report.paper import paper_ann_energy
 from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.runs.selection import selection_notes

@@ -49,9 +49,11 @@ def search_report(
 
 
 def candidates_text(results: SearchResults) -> str:
-    """How many ranked candidates there are, and how many of them differ in what they measured."""
-    ranked, different = len(results.scores.ranked), len(results.different)
-    alike = f" ({different} different)" if different < ranked else ""
+    """How many candidates are taken of how many, and how many of them differ in what they measured."""
+    ranked, taken, different = len(results.scores.ranked), len(results.taken), len(results.different)
+    alike = f" ({different} different)" if different < taken else ""
+    if taken < ranked:
+        return f"the best {taken}{alike} by F_AEB of {ranked} candidates"
     return f"{ranked} candidates{alike}"
 
 
@@ -85,13 +87,17 @@ def _shown(objective: Objective, value: float) -> str:
 def _remarks(results: SearchResults) -> Iterator[str]:
     scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
-    num, all_differ = len(results.different), len(results.different) == len(scores.ranked)
-    of = f"over {num} {'' if all_differ else 'different '}candidates"
+    num, taken, ranked = len(results.different), len(results.taken), len(scores.ranked)
+    of = f"over {num} {'' if num == taken else 'different '}candidates"
+    if taken < ranked:
+        of = f"over {'' if num == taken else f'{num} different of '}the best {taken} by F_AEB"
     yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
     yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
+    if results.best_num is not None and results.best_num > ranked:
+        yield f"fewer candidates than the best {results.best_num} that are asked for: all {ranked} are taken"
     yield from results.price_remarks
     chosen = [*results.scores.ranked[:1], *results.front]
     yield from silence_notes((scored.id, scored.candidate.measurement) for scored in chosen)

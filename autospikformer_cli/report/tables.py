@@ -41,15 +41,15 @@ class PageTable(Table):
 AnyTable = TypeVar("AnyTable", bound=PageTable)
 
 
-def plain_table(title: str, caption: str | None = None) -> PageTable:
+def plain_table(title: str | None = None, caption: str | None = None) -> PageTable:
     """An empty table in the form of all reports: a rule under the head, and no frame."""
     return table_of(PageTable, title, caption)
 
 
-def table_of(kind: type[AnyTable], title: str, caption: str | None = None) -> AnyTable:
+def table_of(kind: type[AnyTable], title: str | None, caption: str | None = None) -> AnyTable:
     """An empty table of a kind of its own, in the form of `plain_table`."""
     return kind(
-        title=Text(title, style="bold"),
+        title=None if title is None else Text(title, style="bold"),
         caption=None if caption is None else Text(caption),
         title_justify="left",
         caption_justify="left",

@@ -26,7 +26,7 @@ from autospikformer_cli.recipe import (
 from autospikformer_cli.runs.building import network_shape, neuron_kind
 from autospikformer_cli.runs.searching.archive import known_subnets, stored_candidates
 from autospikformer_cli.runs.selection import select
-from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.runs.trained_run import TrainedRun, stored_recipe
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.population import load_population, read_search
@@ -63,19 +63,30 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
     neuron_is_known = run.energy.shape.neuron_params is not None
     measurement, source, engine = (_measurement if neuron_is_known else _stored_measurement)(run, chosen.subnet)
-    counts, rates = OperationCounts.of(measurement), _firing_rates(measurement)
+    counts, rates = OperationCounts.of(measurement), measurement.step_rates
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, rates, measurement.params)
     found = _of_subnet(chosen.subnet, network, run.recipe, source, engine)
     remarks = chosen.remarks(run.recipe)
     return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
 
 
-def _firing_rates(measurement: Measurement) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """Of every LIF layer, the share of its neurons that fired, by time step."""
-    return tuple(
-        (layer.layer, tuple(spikes / (layer.neurons * measurement.images) for spikes in layer.spikes))
-        for layer in measurement.spikes
-    )
+def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """The firing rates of a run's subnet by layer and time step, as a search measured them. Nothing is measured.
+
+    Layers have the names of energy tables. search: the one whose best is meant, by default the present one. Raises
+    UserError if no search measured the subnet.
+    """
+    recipe = stored_recipe(path, (), search=search)
+    chosen = select(subnet, recipe, path, search)
+    stored = stored_candidates(load_population(path, search)) if chosen.candidate is None else (chosen.candidate,)
+    measured = next((each.measurement for each in stored if each.subnet == chosen.subnet), None)
+    if measured is None:
+        fix = f"aspk energy --run {path} --subnet '{subnet}' --heatmap FILE measures it now"
+        raise UserError(f"no search has measured {subnet}", "--subnet", fix)
+    if not measured.spikes:
+        raise UserError("an ANN has no firing rates", str(path), "choose a run of a spiking network")
+    rates = dict(measured.step_rates)
+    return tuple((layer.operation, rates[layer.layer]) for layer in measured.spikes)
 
 
 def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str] | None:

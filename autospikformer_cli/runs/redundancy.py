@@ -11,6 +11,8 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.similarity import Similarity, save_similarity
+from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -59,9 +61,10 @@ class Redundancy:
 
 
 def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channels: int) -> Redundancy:
-    """Of the first n of the run's sample images. channels: how many of the most and of the least redundant, at most.
+    """Of the first n of the run's sample images. The similarity of all pairs of channels is stored in the run.
 
-    images: None for SIMILARITY_IMAGES, or all if there are fewer. Raises UserError.
+    channels: how many of the most and of the least redundant, at most. images: None for SIMILARITY_IMAGES, or all if
+    there are fewer. Raises UserError.
     """
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
@@ -73,9 +76,21 @@ def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channel
     measured = run.images(split).first(SIMILARITY_IMAGES) if images is None else run.asked_images(split, images)
     evaluator = run.evaluator()
     matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
+    engine = evaluator.engine.name
+    _store(run, Similarity(chosen, matrix, split, len(measured), engine, _epochs(run), run.recipe.to_toml()))
     means = mean_similarity(matrix)
     origin = selection.origin(run.path)
     most, least = (tuple(map(int, group)) for group in most_and_least(matrix, channels))
-    return Redundancy(
-        chosen, measured, evaluator.engine.name, run.recipe, tuple(map(float, means)), most, least, origin
-    )
+    return Redundancy(chosen, measured, engine, run.recipe, tuple(map(float, means)), most, least, origin)
+
+
+def _epochs(run: TrainedRun) -> int:
+    return read_training(run.path).state.epoch
+
+
+def _store(run: TrainedRun, similarity: Similarity) -> None:
+    """For `aspk report --figure similarity`. In a folder that may not be written, the table is all that is shown."""
+    try:
+        save_similarity(run.path, similarity)
+    except UserError as error:
+        run.say.remark(f"the similarity of channels is not stored: {error.where}: {error.what}")

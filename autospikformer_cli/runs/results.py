@@ -39,6 +39,7 @@ class SearchResults:
     unknown: what of its recipe is not known here, and why, in words; what it would decide is left out. stand_ins: the
     objectives whose plugin is not there, and whose stored values stand in, in words. objectives: those of plugins, in
     which candidates have their `plugin_values`.
+    best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class SearchResults:
     unknown: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
+    best_num: int | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -70,10 +72,15 @@ class SearchResults:
         """Why a search ended before its budget; "" if it did not."""
         return str(self.population.state.get("note", ""))
 
+    @property
+    def taken(self) -> tuple[Scored, ...]:
+        """The ranked candidates that tau, front and tables are of, best first."""
+        return self.scores.ranked[: self.best_num]
+
     @cached_property
     def different(self) -> tuple[Alike, ...]:
-        """Every different result, best first. Candidates that agree in every measured number are one."""
-        return different(self.scores.ranked)
+        """Every different result of those taken, best first. Candidates that agree in every measured number are one."""
+        return different(self.taken)
 
     @property
     def different_front(self) -> list[Alike]:
@@ -98,8 +105,8 @@ class SearchResults:
 
     @cached_property
     def ranking_noise(self) -> RankingNoise | None:
-        """How far chance decides the order of the ranked candidates by accuracy; None for fewer than two."""
-        return ranking_noise([scored.candidate.measurement for scored in self.scores.ranked])
+        """How far chance decides the order of the candidates taken by accuracy; None for fewer than two."""
+        return ranking_noise([scored.candidate.measurement for scored in self.taken])
 
     @property
     def events(self) -> str:
@@ -150,7 +157,9 @@ class SearchResults:
             "best": None if self.best is None else self.best.id,
             "price_remarks": list(self.price_remarks),
             "objectives": self.objectives_document(),
-            "candidates": [self.ranked_document(scored) for scored in scores.ranked],
+            "candidates": [self.ranked_document(scored) for scored in self.taken],
+            "best_num": self.best_num,
+            "num_ranked": len(scores.ranked),
             "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
             "baseline": None if self.baseline is None else candidate_document(self.baseline),

@@ -242,16 +242,21 @@ def unknown_notes(unknown: Sequence[str], stand_ins: Sequence[str]) -> Iterator[
         yield f"! {what}"
 
 
-def recipe_problem(recipe: Recipe, searched: Recipe | None = None, stored: Sequence[StoredObjective] = ()) -> Problem:
+def recipe_problem(
+    recipe: Recipe,
+    searched: Recipe | None = None,
+    stored: Sequence[StoredObjective] = (),
+    price_of: PriceOf | None = None,
+) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices. stored: as `make_problem` takes it.
+    its own prices. stored: as `make_problem` takes it. price_of: its prices, if they are made already: `prices_of`.
     """
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
     limited_by = searched if searched is not None and own_limits else recipe
-    price_of = _price_of(recipe)
-    limit_price_of = price_of if limited_by is recipe else _price_of(limited_by)
+    price_of = price_of or prices_of(recipe)
+    limit_price_of = price_of if limited_by is recipe else prices_of(limited_by)
     space, shape = recipe.space.search_space(), network_shape(recipe)
     unpriced = _unpriced(recipe, limited_by)
     return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by, stored, unpriced)
@@ -272,8 +277,8 @@ def _unpriced(recipe: Recipe, limited_by: Recipe) -> dict[str, UserError]:
     return found
 
 
-def _price_of(recipe: Recipe) -> PriceOf:
-    """The prices of a recipe; nan for what is not known here."""
+def prices_of(recipe: Recipe) -> PriceOf:
+    """The prices of a recipe; nan for what is not known here. Each candidate of a run is priced once."""
     unknown = recipe.energy.unknown
     if "energy.convention" in unknown:
         return lambda candidate: Price(nan, nan)
@@ -289,7 +294,7 @@ def _pricing(energy: EnergyModel) -> PriceOf:
 
     def price_of(candidate: Candidate) -> Price:
         known = priced.get(candidate.id)
-        if known is None or known[0] is not candidate.measurement:
+        if known is None or (known[0] is not candidate.measurement and known[0] != candidate.measurement):
             report = energy.of(candidate.subnet, candidate.measurement)
             priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
         return known[1]

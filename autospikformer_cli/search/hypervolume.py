@@ -73,14 +73,15 @@ class Reference:
 
     def share(self, values: Iterable[Sequence[float]]) -> float:
         """The share of the box, 0 to 1, that points dominate. values: each point's objectives."""
-        scaled = [
-            tuple(
-                max(0.0, (value - best) / (worst - best))
-                for value, worst, best in zip(point, self.point, self.ideal, strict=True)
-            )
-            for point in values
-        ]
+        scaled = [self.scaled(point) for point in values]
         return hypervolume(scaled, (1.0,) * len(self.objectives))
+
+    def scaled(self, values: Sequence[float]) -> tuple[float, ...]:
+        """A point in the box: 0 is the ideal, 1 the worst value that still counts. Less is better in all."""
+        return tuple(
+            max(0.0, (value - best) / (worst - best))
+            for value, worst, best in zip(values, self.point, self.ideal, strict=True)
+        )
 
     def to_document(self) -> dict[str, object]:
         """In JSON types, in the units of the objectives."""
@@ -119,6 +120,28 @@ def shares_by_generation(
         )
         shares.append(reference.share([values for values in found if values is not None]))
     return shares
+
+
+def shares_by_evaluation(problem: Problem, reference: Reference, candidates: Iterable[Candidate]) -> list[float]:
+    """For each candidate in turn, the share that it and all before it dominate together. Infeasible ones add nothing.
+
+    Only the points that no other dominates are remembered, and only a new one of these changes the share.
+    """
+    shares: list[float] = []
+    share, front = 0.0, list[tuple[float, ...]]()
+    for candidate in candidates:
+        values = problem.values(candidate) if problem.feasible(candidate) else None
+        point = None if values is None else reference.scaled(values)
+        if point is not None and max(point) < 1.0 and not any(_covers(known, point) for known in front):
+            front = [known for known in front if not _covers(point, known)] + [point]
+            share = hypervolume(front, (1.0,) * len(point))
+        shares.append(share)
+    return shares
+
+
+def _covers(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether the first point is no worse than the second in any objective."""
+    return all(x <= y for x, y in zip(first, second, strict=True))
 
 
 @dataclass(frozen=True)

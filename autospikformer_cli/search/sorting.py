@@ -32,6 +32,29 @@ def fronts(points: Sequence[Costs]) -> list[list[int]]:
     return [sorted(front) for front in found]
 
 
+def non_dominated(points: Sequence[Costs]) -> list[int]:
+    """Positions of the points that no other dominates, ascending: the first of `fronts`, without the others."""
+    found: list[int] = []
+    for place in sorted(range(len(points)), key=lambda place: tuple(points[place])):
+        if not any(dominates(points[other], points[place]) for other in reversed(found)):
+            found.append(place)
+    return sorted(found)
+
+
+def coverage(first: Sequence[Costs], second: Sequence[Costs]) -> float | None:
+    """The share of the second points that a point of the first equals or dominates; None if there is no second point.
+
+    C(A, B) = |{b in B: some a in A is nowhere worse than b}| / |B|      (Zitzler and Thiele, 1998)
+
+    C(A, B) and C(B, A) are two numbers: equal points are covered both ways, and points of which none dominates the
+    other neither way.
+    """
+    if not second:
+        return None
+    covered = sum(any(all(x <= y for x, y in zip(a, b, strict=True)) for a in first) for b in second)
+    return covered / len(second)
+
+
 def constrained_fronts(points: Sequence[Costs], violations: Sequence[float]) -> list[list[int]]:
     """`fronts` under constraint domination: feasible points first, then the others by how far they violate limits."""
     feasible = [place for place, violation in enumerate(violations) if not violation]

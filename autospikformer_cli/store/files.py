@@ -38,6 +38,7 @@ REMEDIES = {
     "supernet": "restore it from a copy, or delete it and train again: aspk train RECIPE",
     "population": "restore it from a copy, or delete it and search again: aspk search --run {run}",
     "evaluations": "restore it from a copy, or delete it and evaluate again: aspk evaluate --run {run} --subnet best",
+    "similarity": "delete it and measure again: aspk analyze channels --run {run}",
     "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
     "frames": "delete it: the next command makes it again from the recordings",
 }

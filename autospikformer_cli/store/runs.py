@@ -67,8 +67,10 @@ RunPath = str | os.PathLike[str] | None
 """A run's folder, or its name under the folder of all runs; None for the newest run."""
 
 
-def resolve_run(run: RunPath) -> Path:
-    """The run in a folder, or of a name; without one, the newest run. Raises UserError if there is none."""
+def resolve_run(run: RunPath, where: str = "--run") -> Path:
+    """The run in a folder, or of a name; without one, the newest run. Raises UserError, located at `where`, if there is
+    none.
+    """
     if run is None:
         runs = run_folders()
         if not runs:
@@ -78,10 +80,11 @@ def resolve_run(run: RunPath) -> Path:
     if is_run(path):
         return path
     near = nearest_names(path.name, [run.name for run in run_folders()])
-    fix = f"did you mean --run {runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
+    option = "--run " if where == "--run" else ""
+    fix = f"did you mean {option}{runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
     if not path.is_dir():
-        raise UserError(f"there is no run {path}, here or under {runs_folder()}", "--run", fix)
-    raise UserError(f"{path} is not a run, it has no {SUPERNET_FILE}", "--run", fix)
+        raise UserError(f"there is no run {path}, here or under {runs_folder()}", where, fix)
+    raise UserError(f"{path} is not a run, it has no {SUPERNET_FILE}", where, fix)
 
 
 def named_run(run: str | os.PathLike[str]) -> Path:

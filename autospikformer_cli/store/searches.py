@@ -79,8 +79,8 @@ def searches_folder(run: Path) -> Path:
     return folder
 
 
-def find_search(run: Path, name: str | None = None) -> str:
-    """The search of a name, or the present one. Raises UserError if there is none."""
+def find_search(run: Path, name: str | None = None, where: str = "--search") -> str:
+    """The search of a name, or the present one. Raises UserError, located at `where`, if there is none."""
     names = search_names(run)
     if name is None:
         present = present_search(run)
@@ -89,5 +89,5 @@ def find_search(run: Path, name: str | None = None) -> str:
         return present
     if name not in names:
         listed = f"its searches: {', '.join(names)}" if names else f"search first: aspk search --run {run}"
-        raise UserError(f"{run} has no search {name}", "--search", did_you_mean(nearest_names(name, names)) or listed)
+        raise UserError(f"{run} has no search {name}", where, did_you_mean(nearest_names(name, names)) or listed)
     return name

@@ -54,6 +54,19 @@ def test_values(words: tuple[str, ...], values: list[str]) -> None:
     assert offered(*words) == values
 
 
+def test_searches_to_compare_are_runs_and_after_a_colon_searches(own_folder: Path) -> None:
+    for name in ("evolution-alpha0.5-seed0", "random-alpha0.5-seed0"):
+        file = own_folder / "runs" / "mine" / "searches" / f"{name}.h5"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (own_folder / "runs" / "mine" / "supernet.h5").touch()
+    assert offered("compare", "runs/m") == ["runs/mine"]
+    assert offered("compare", "runs/mine:r") == ["runs/mine:random-alpha0.5-seed0"]
+    assert offered("compare", "mine:evolution-alpha0.5-seed0", "mine:") == [
+        "mine:evolution-alpha0.5-seed0", "mine:random-alpha0.5-seed0"
+    ]  # fmt: skip
+
+
 def test_a_command_with_a_default_one_offers_both() -> None:
     assert set(offered("energy", "")) == {"subnet", "module", *shipped_recipes()}
 

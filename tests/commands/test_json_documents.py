@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": ("--set", "train.epochs=5"),
     "train --dry-run": (),
     "search": (),
+    "search --seeds": ("2",),
     "search --dry-run": (),
     "evaluate": ("--images", "20", "--timing", "--finetune", "1"),
     "energy": (),
@@ -28,6 +29,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report --alpha-sweep": (),
     "report --table": ("front",),
     "report --methods": (),
+    "report --figure": ("front", "--to", "front.svg"),
+    "compare": ("--best", "5"),
     "import": ("best.safetensors", "--recipe", "tiny.toml", "--set", "model.calibration_images=16"),
     "export": ("--to", "out.safetensors"),
     "recipes": (),
@@ -52,6 +55,8 @@ def test_a_document_has_the_documented_fields(
     monkeypatch.delitem(sys.modules, "tiny_net", raising=False)
     if command == "import":
         assert aspk("export", "--subnet", "largest", "--to", "best.safetensors").exit_code == 0
+    if command == "compare":
+        assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").exit_code == 0
     done = aspk(*command.split(), *EXAMPLES[command], "--json", "--quiet")
     assert done.exit_code == 0, done.stderr
     model = DOCUMENTS[command]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import kendalltau
 
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import energy_model
@@ -45,6 +46,37 @@ def test_the_tables(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     assert lines.count("* baseline, no part of the population") == 2
     assert sum(line.startswith("+ less energy; accuracy equal, or higher by more than chance") for line in lines) == 2
     assert f"Kendall's tau between accuracy and energy: {document['kendall_tau']:.2f} over 18 candidates" in lines
+
+
+def test_the_best_of_all(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    """Tau, front and tables are of the first 5; bounds, ranking and hypervolume are of all."""
+    every = searched_once[1]
+    found = aspk("report", "--best", "5", "--json").document
+    assert found["candidates"] == every["candidates"][:5]
+    assert (found["best_num"], found["num_ranked"], found["num_different"]) == (5, 18, 5)
+    points = [(each["top1"], each["energy_j"]) for each in found["candidates"]]
+    assert found["kendall_tau"] == pytest.approx(kendalltau(*zip(*points, strict=True)).statistic)
+    front = [
+        each["id"]
+        for each, (top1, energy) in zip(found["candidates"], points, strict=True)
+        if not any(a >= top1 and e <= energy and (a, e) != (top1, energy) for a, e in points)
+    ]
+    assert sorted(found["pareto"]) == sorted(front)
+    for same in ("bounds", "hypervolume", "best", "rejected"):
+        assert found[same] == every[same]
+    lines = squeezed(aspk("report", "--best", "5").stdout)
+    assert f"Pareto front: {len(front)} of the best 5 by F_AEB of 18 candidates" in lines
+    tau = found["kendall_tau"]
+    assert f"Kendall's tau between accuracy and energy: {tau:.2f} over the best 5 by F_AEB" in lines
+
+
+def test_more_than_there_are_is_said(aspk: Aspk, searched: Path, searched_once: Once) -> None:
+    found = aspk("report", "--best", "19", "--json").document
+    assert found == searched_once[1] | {"best_num": 19}
+    text = aspk("report", "--best", "19").stdout
+    assert "fewer candidates than the best 19 that are asked for: all 18 are taken" in text
+    assert "Pareto front: " in text
+    assert "of the best" not in text
 
 
 def test_how_the_numbers_were_obtained(aspk: Aspk, searched: Path) -> None:
@@ -190,6 +222,8 @@ def test_a_sweep_has_every_alpha(aspk: Aspk, searched: Path) -> None:
     done = aspk("report", "--alpha-sweep", "--alpha", "0.3")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == "error: --alpha: a sweep has every alpha\n  leave out --alpha or --alpha-sweep\n"
+    done = aspk("report", "--alpha-sweep", "--best", "5")
+    assert done.stderr == "error: --best: a sweep is of all candidates\n  leave out --best or --alpha-sweep\n"
 
 
 MARK = '! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets'

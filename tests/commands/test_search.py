@@ -310,6 +310,7 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, trained: Path) -> None:
         **{key: trained_plan[key] for key in SAME_IN_BOTH_PLANS},
         "images": 60,
         "calibration_images": 32,
+        "searches": 1,
         "evaluations": 18,
         "steps": 18,
         "seconds": None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.energy.comparison import Comparison, Line, compare
+from autospikformer_cli.energy.comparison import Comparison, Line, compare_with_ann
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, SynapticWork
 from autospikformer_cli.energy.networks import counted_subnet
 from autospikformer_cli.energy.pricing import EnergyModel, Pricing
@@ -27,7 +27,7 @@ RATES = OperationCounts({"second": InputRate(0.25, 0.125)}, {"second": SynapticW
 
 def compared(profile: str = "cmos45", counts: OperationCounts = RATES, **rules: Any) -> Comparison:
     convention = Convention.model_validate({"name": "own", **rules})
-    return compare(Pricing(convention, shipped_profile(profile), STEPS), SPIKING, ANN, counts)
+    return compare_with_ann(Pricing(convention, shipped_profile(profile), STEPS), SPIKING, ANN, counts)
 
 
 def test_every_layer_by_hand() -> None:
@@ -58,7 +58,9 @@ def test_pixels_at_every_step_leave_less_for_spikes() -> None:
     assert whole == pytest.approx((1158 - 870) * 4.6 / (864 * 2.7))
     few = replace(SECOND, macs=500)
     pricing = Pricing(Convention(name="own", first_layer_steps="every"), shipped_profile("cmos45"), STEPS)
-    silent_costs_more = compare(pricing, (FIRST, few, HEAD), (ANN[0], replace(ANN[1], macs=500), ANN[2]), RATES)
+    silent_costs_more = compare_with_ann(
+        pricing, (FIRST, few, HEAD), (ANN[0], replace(ANN[1], macs=500), ANN[2]), RATES
+    )
     # 864 + 6 against 288 + 500 + 6: even silent, pixels cost more than the whole ANN.
     assert silent_costs_more.break_even_rate is None
     assert silent_costs_more.layers[1].break_even_rate == pytest.approx(4.6 / 2.7)
@@ -143,7 +145,7 @@ def even(model: EnergyModel, rate: float, share: float | None = None) -> Operati
 def of(rules: dict[str, Any], hardware: HardwareProfile, shape: NetworkShape) -> tuple[EnergyModel, Comparison]:
     model = EnergyModel(shape, Convention.model_validate({"name": "own", **rules}), hardware)
     ann = operations(replace(shape, network="transformer"), SUBNET)
-    return model, compare(model.pricing(SUBNET), model.operations(SUBNET), ann, even(model, 0.25))
+    return model, compare_with_ann(model.pricing(SUBNET), model.operations(SUBNET), ann, even(model, 0.25))
 
 
 @pytest.mark.parametrize("events", [False, True], ids=["pixels", "events"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autospikformer_cli.energy.comparison import compare
+from autospikformer_cli.energy.comparison import compare_with_ann
 from autospikformer_cli.energy.counts import InputRate, MissingCounts, OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel, EnergyReport
 from autospikformer_cli.energy.rates import uniform_rates
@@ -92,7 +92,7 @@ def ann_energy(shape: NetworkShape, subnet: Subnet, convention: str, measured: O
     """Joules of the ANN beside a subnet."""
     model = EnergyModel(shape, shipped_convention(convention), shipped_profile("cmos45"))
     ann = operations(replace(shape, network="transformer"), subnet)
-    return compare(model.pricing(subnet), model.operations(subnet), ann, measured).ann_j
+    return compare_with_ann(model.pricing(subnet), model.operations(subnet), ann, measured).ann_j
 
 
 def picojoules(report: EnergyReport) -> float:
@@ -254,7 +254,7 @@ def test_the_ann_costs_what_it_costs_beside_a_spiking_network(steps: str, profil
     counts = tuple(InputCount(name, (), (), 1, 1) for name in MEASURED)
     report = model.of(SUBNET, Measurement(1, IMAGES, 1, counts, (), 0))
     spiking = EnergyModel(SHAPE, convention, hardware)
-    beside = compare(
+    beside = compare_with_ann(
         spiking.pricing(SUBNET),
         spiking.operations(SUBNET),
         model.operations(SUBNET),

@@ -96,7 +96,7 @@ def test_many_steps_have_no_room_for_numbers(tmp_path: Path) -> None:
 def test_the_same_numbers_give_the_same_bytes_whatever_the_user_s_style(draw: Draw, tmp_path: Path) -> None:
     import matplotlib as mpl
 
-    for suffix in (".svg", ".png", ".PNG"):
+    for suffix in (".svg", ".png", ".PNG", ".pdf"):
         first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
         draw(first)
         with mpl.rc_context({"axes.facecolor": "black", "svg.fonttype": "path", "font.size": 20}):
@@ -128,9 +128,10 @@ def test_no_energy_at_all_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("draw", [bars, cells])
 def test_other_files_and_missing_folders_are_refused(draw: Draw, tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
-        draw(tmp_path / "picture.pdf")
-    assert refused.value.what == "a picture is written as .png or .svg, not as .pdf"
-    assert refused.value.fix == f"write {tmp_path / 'picture.png'} or {tmp_path / 'picture.svg'}"
+        draw(tmp_path / "picture.gif")
+    assert refused.value.what == "a picture is written as .png, .svg or .pdf, not as .gif"
+    png, svg, pdf = (tmp_path / f"picture{suffix}" for suffix in (".png", ".svg", ".pdf"))
+    assert refused.value.fix == f"write {png}, {svg} or {pdf}"
     with pytest.raises(UserError, match="not as a file without a suffix"):
         draw(tmp_path / "picture")
     with pytest.raises(UserError, match="there is no folder"):

@@ -260,6 +260,7 @@ def test_an_evaluation_as_json() -> None:
         "synaptic_events": 2_500_000.25,
         "engine": "event_driven",
         "batchnorm": "recalibrate",
+        "calibration_images": None,
         "fidelity": "sound",
         "switches": ["search.parents = 10"],
         "resolved": load_recipe("quickstart").resolved_switches(),

@@ -2,6 +2,7 @@
 
 import warnings
 from math import inf
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,9 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.search.hypervolume import Reference, hypervolume, reference_of, shares_by_generation
+from autospikformer_cli.search.hypervolume import (
+    Reference,
+    hypervolume,
+    reference_of,
+    shares_by_evaluation,
+    shares_by_generation,
+)
 from autospikformer_cli.search.problem import Problem
-from autospikformer_cli.search.sorting import constrained_fronts, crowding, dominates, fronts
+from autospikformer_cli.search.sorting import (
+    constrained_fronts,
+    coverage,
+    crowding,
+    dominates,
+    fronts,
+    non_dominated,
+)
 from autospikformer_cli.space import SearchSpace
 
 with warnings.catch_warnings():
@@ -36,6 +50,24 @@ POINTS = points_of(2) | points_of(3)
 def test_fronts_are_pymoos(points: Points) -> None:
     expected = NonDominatedSorting().do(np.array(points))
     assert fronts(points) == [sorted(map(int, front)) for front in expected]
+
+
+@given(POINTS)
+def test_what_nothing_dominates_is_the_first_front(points: Points) -> None:
+    assert non_dominated(points) == fronts(points)[0]
+
+
+@given(points_of(2), points_of(2))
+def test_coverage_by_its_definition(first: Points, second: Points) -> None:
+    """Each point of the second for itself: nobody in the first may be worse in any objective."""
+    covered = [b for b in second if any(dominates(a, b) or tuple(a) == tuple(b) for a in first)]
+    assert coverage(first, second) == len(covered) / len(second)
+
+
+def test_coverage_counts_equal_points_both_ways() -> None:
+    here, there = [(1.0, 4.0), (2.0, 2.0)], [(1.0, 4.0), (3.0, 1.0)]
+    assert (coverage(here, there), coverage(there, here)) == (0.5, 0.5)
+    assert (coverage(here, here), coverage([], here), coverage(here, [])) == (1.0, 0.0, None)
 
 
 @given(POINTS)
@@ -103,5 +135,25 @@ def test_the_box_is_from_the_baseline_to_the_ideal(
     beyond = make_candidate(100.0, 30, params=1, generation=2)
     shares = shares_by_generation(problem, box, [baseline, better, beyond], range(3))
     assert shares == pytest.approx([0.125, 0.25, 0.25])
+    assert shares_by_evaluation(problem, box, [baseline, better, beyond]) == pytest.approx(shares)
     limited: Problem = problem_of(tiny_space, settings(objectives=("top1", "energy", "params"), limits={"params": 99}))
+    assert shares_by_evaluation(limited, box, [better, beyond]) == [0.0, 0.0], "beyond keeps the limit, out of the box"
     assert shares_by_generation(limited, box, [baseline, better], range(2)) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("objectives", [("top1", "energy"), ("top1", "energy", "params")])
+def test_a_share_after_each_evaluation_is_that_of_all_until_then(
+    objectives: tuple[str, ...], tiny_space: SearchSpace, problem_of, make_candidate, settings,  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    problem: Problem = problem_of(tiny_space, settings(objectives=objectives, limits={"params": 90}))
+    random = Random(0)
+    found: list[Candidate] = [
+        make_candidate(100.0 * random.randrange(20) / 20, random.randrange(1, 25), params=random.randrange(10, 100))
+        for _ in range(80)
+    ]
+    box = reference_of(problem, make_candidate(50.0, 10, params=50))
+    assert isinstance(box, Reference)
+    kept = [problem.values(each) if problem.feasible(each) else None for each in found]
+    expected = [box.share([values for values in kept[:end] if values]) for end in range(1, 81)]
+    assert len(set(expected)) > 5
+    assert shares_by_evaluation(problem, box, found) == pytest.approx(expected, rel=1e-12)

@@ -125,25 +125,32 @@ class SearchRun:
         return done
 
     def _finished(self) -> Population | None:
-        """This very search, if it is the wanted or the present one and is finished. No image is read.
+        """This very search, if the run has it and it is finished. No image is read.
 
-        None for any other, and for one that was measured otherwise: `search` says what is wrong.
+        The wanted or else the present one is asked first, as `SearchFiles.of_this_search` does. None for any other, and
+        for one that was measured otherwise: `search` says what is wrong.
         """
-        name = self.name or present_search(self.run.path)
-        if name not in search_names(self.run.path):
+        first, names = self.name or present_search(self.run.path), search_names(self.run.path)
+        if first not in names:
             return None
-        try:
-            head = read_search(self.run.path, name)
-            before = recipe_from_toml(head.recipe_toml, head.recipe_name)
-        except UserError:
-            return None
-        now = self.run.conditions_as_stored(head.provenance)
-        if not head.state["finished"] or now is None or other_search_keys(before, self.run.recipe):
-            return None
-        if Conditions.of(head.provenance, before).differ_in(now):
-            return None
-        SearchFiles(self.run.path, self.run.recipe, now, self.run.say, self.name).bring_forward(name, begun=True)
-        return load_population(self.run.path, name)
+        for name in [first] if self.name else sorted(names, key=lambda name: name != first):
+            try:
+                head = read_search(self.run.path, name)
+                before = recipe_from_toml(head.recipe_toml, head.recipe_name)
+            except UserError:
+                if name == first:
+                    return None
+                continue
+            if other_search_keys(before, self.run.recipe):
+                continue
+            now = self.run.conditions_as_stored(head.provenance)
+            if now is None or not head.state["finished"]:
+                return None
+            if not Conditions.of(head.provenance, before).differ_in(now):
+                files = SearchFiles(self.run.path, self.run.recipe, now, self.run.say, self.name)
+                files.bring_forward(name, begun=True)
+                return load_population(self.run.path, name)
+        return None
 
     def _made_name(self) -> str:
         training = read_training(self.run.path)

@@ -1,0 +1,86 @@
+"""What `aspk search` shows: what it would do, and what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.cli.session import Session
+from autospikformer_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from autospikformer_cli.engine.names import Computes
+    from autospikformer_cli.recipe import Overrides
+    from autospikformer_cli.runs.comparing.comparison import SearchComparison
+    from autospikformer_cli.runs.results import SearchResults
+
+
+def require_together(
+    alphas: list[float], several: bool, name: str | None, fresh: bool, recount: bool, dry_run: bool
+) -> None:
+    """Raises UserError for options that exclude each other, and for an alpha that is given twice."""
+    if recount and (fresh or dry_run):
+        other = "--fresh" if fresh else "--dry-run"
+        raise UserError("--recount measures again what is there", other, "leave one of the two out")
+    twice = next((alpha for alpha in alphas if alphas.count(alpha) > 1), None)
+    if twice is not None:
+        raise UserError(f"alpha {twice:g} is given twice", "--alpha", "give each alpha once")
+    if several and name is not None:
+        raise UserError(f"{name} is the name of one search, here are several", "--name", "leave it out")
+    if several and fresh:
+        what = "several searches share what they measure, and --fresh measures everything anew"
+        raise UserError(what, "--fresh", "leave it out, or search anew one after the other")
+    if several and recount:
+        raise UserError("--recount is of one search", "--recount", "leave out --seeds, and all but one --alpha")
+
+
+def show_plan(
+    session: Session, compute: Computes, run: Path | None, overrides: Overrides, name: str | None, fresh: bool,
+    num_searches: int,
+) -> None:  # fmt: skip
+    """What a search would do, or each of several."""
+    from autospikformer_cli.report.plan_table import plan_table
+    from autospikformer_cli.runs.pace import search_pace
+    from autospikformer_cli.runs.plans import search_plan
+    from autospikformer_cli.runs.trained_run import run_to_search
+
+    opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
+    pace = search_pace(opened.path)
+    plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
+    each = "" if num_searches == 1 else f"each of {num_searches} searches by "
+    session.console.print(plan_table(f"{each}aspk search --run {opened.path} would", plan))
+    session.emit({"searches": num_searches, **plan, **opened.recipe.fidelity_document()})
+
+
+def show_comparison(session: Session, found: SearchComparison) -> None:
+    """Several searches under common bounds."""
+    from autospikformer_cli.report.comparison_report import comparison_report
+
+    session.console.print(comparison_report(found))
+    session.emit(found.to_document())
+
+
+def show_search(session: Session, results: SearchResults) -> None:
+    """The best subnet of one search, and what is to be known of it."""
+    from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
+    from autospikformer_cli.units import format_energy
+
+    ranked, rejected = results.scores.ranked, results.scores.rejected
+    if ranked:
+        best = ranked[0]
+        without = f" ({len(rejected)} rejected)" if rejected else ""
+        measured = f"{len(results.population.candidates)} subnets measured{without}"
+        session.console.print(
+            f"{results.title}: {measured}, {len(results.front)} on the Pareto front; best by F_AEB "
+            f"(alpha {results.recipe.search.alpha:g}): {best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}",
+            markup=False,
+            soft_wrap=True,
+        )
+        silence = silence_notes([(best.id, best.candidate.measurement)])
+        noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+        for note in (*selection_notes(results.provenance.split), *silence, *noise):
+            session.console.print(note, markup=False, soft_wrap=True)
+    if results.note:
+        session.remark(results.note)
+    session.remark(f"next: aspk report --run {results.path}")
+    session.emit(results.to_document())

@@ -1,0 +1,193 @@
+"""The report of a comparison: findings and warnings first, then the searches, their best, and pairs over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from autospikformer_cli.report.rows import WIN, candidate_row
+from autospikformer_cli.report.tables import CandidateTable, plain_table
+from autospikformer_cli.runs.comparing.comparison import SearchComparison
+from autospikformer_cli.runs.comparing.contrasts import Contrast
+from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.units import ABSENT, format_energy
+
+MOST_FINDINGS = 6
+MOST_IN_A_MATRIX = 8
+"""Searches in the table of coverages: with more, it is wider than a page."""
+ALPHAS_A_TABLE = 4
+
+
+def comparison_report(comparison: SearchComparison) -> RenderableType:
+    """Everything that `aspk compare` prints, at most 100 columns wide."""
+    parts: list[RenderableType] = [
+        Text(_title(comparison), style="bold"),
+        *_head(comparison),
+        _searches_table(comparison),
+        *(_fitness_tables(comparison) if len(comparison.scale.alphas) > 1 else ()),
+        *_best_table(comparison),
+        *_coverage_table(comparison),
+        *(_contrast_table(each) for each in comparison.contrasts if len(each.seeds) > 1),
+        Text("What these numbers do not show\n" + "\n".join(f"- {line}" for line in comparison.not_shown)),
+    ]
+    return Group(*(line for part in parts for line in (part, Text())))
+
+
+def _title(comparison: SearchComparison) -> str:
+    runs = list(dict.fromkeys(str(each.stored.path) for each in comparison.searches))
+    return f"{len(comparison.searches)} searches of {', '.join(runs)}"
+
+
+def _head(comparison: SearchComparison) -> Iterator[Text]:
+    """What must be seen at once."""
+    found, num = comparison.findings, len(comparison.findings)
+    disagree = sum(each.disagrees for each in comparison.contrasts)
+    if found:
+        shown = [*(Text(f"! {line}", style="bold") for line in found[:disagree]), *map(Text, found[disagree:])]
+        more = [Text(f"and {num - MOST_FINDINGS} more pairs: --json")] if num > MOST_FINDINGS else []
+        yield Text("\n").join([*shown[:MOST_FINDINGS], *more])
+    if comparison.warnings:
+        yield Text("\n".join(f"! {line}" for line in comparison.warnings))
+
+
+def _titled(title: str, table: Table, *notes: str) -> Group:
+    """A table between its title and its notes, which are as wide as the console, not as the table."""
+    return Group(Text(title, style="bold"), table, *map(Text, notes))
+
+
+def _searches_table(comparison: SearchComparison) -> Group:
+    """The numbers of candidates have a column only if they differ: a search's name has no room otherwise."""
+    alphas = comparison.scale.alphas
+    table = plain_table()
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("Search", overflow="fold")
+    numbers = () if len(_nums_taken(comparison)) == 1 else ("Sub-\nnets",)
+    fitness = ("Best\nF_AEB", "Mean\nF_AEB") if len(alphas) == 1 else ()
+    for head in (*numbers, "Front", "Hyper-\nvolume", *fitness, "Tau (95 %)"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for number, search in enumerate(comparison.searches, 1):
+        scores = [search.best_fitness(alphas[0]), search.mean_fitness(alphas[0])] if fitness else []
+        cells = [
+            comparison.title_of(search),
+            *([str(len(search.taken(search.alpha)))] if numbers else []),
+            str(len(search.front)),
+            _number(search.hypervolume),
+            *(_number(score) for score in scores),
+            _tau_text(search),
+        ]
+        table.add_row(str(number), *map(Text, cells))
+    return _titled(_taken_text(comparison), table, *_legend(comparison))
+
+
+def _nums_taken(comparison: SearchComparison) -> set[int]:
+    return {len(search.taken(search.alpha)) for search in comparison.searches}
+
+
+def _taken_text(comparison: SearchComparison) -> str:
+    nums = sorted({search.num_candidates for search in comparison.searches})
+    ranked = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
+    if comparison.best_num is None or comparison.best_num >= nums[-1]:
+        return f"All {ranked} candidates of each search"
+    return f"The best {comparison.best_num} by F_AEB of {ranked} candidates of each search"
+
+
+def _legend(comparison: SearchComparison) -> Iterator[str]:
+    scale, energy = comparison.scale, comparison.searches[0].stored.recipe.energy
+    box = scale.reference
+    taken = "" if comparison.best_num is None else "; of all candidates, like Best"
+    if box is None:
+        yield "no hypervolume: a search has no usable baseline, or an objective is not known here"
+    else:
+        corners = zip(box.objectives, box.point, strict=True)
+        worst = ", ".join(
+            f"{each.label} {format_energy(value) if each.unit == 'J' and value else each.to_text(value)}"
+            for each, value in corners
+        )
+        yield f"Hypervolume: share of the box from {worst} to the ideal{taken}"
+    if scale.bounds is not None:
+        (low, high), energies = scale.bounds.top1, scale.bounds.energy_j
+        alpha = f"alpha {scale.alphas[0]:g}, " if len(scale.alphas) == 1 else ""
+        span = f"{format_energy(energies[0])} to {format_energy(energies[1])}"
+        yield f"F_AEB: {alpha}accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
+    yield f"energy: profile {energy.profile_name}, convention {energy.convention_name}"
+    yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
+
+
+def _fitness_tables(comparison: SearchComparison) -> Iterator[Group]:
+    """F_AEB under each alpha that a search has: how well the search for one alpha serves another."""
+    alphas = comparison.scale.alphas
+    for begin in range(0, len(alphas), ALPHAS_A_TABLE):
+        shown = alphas[begin : begin + ALPHAS_A_TABLE]
+        table = plain_table()
+        table.add_column("", justify="right", no_wrap=True)
+        table.add_column("Search", overflow="fold")
+        for alpha in shown:
+            table.add_column(f"alpha {alpha:g}", justify="right", no_wrap=True)
+        tops = [max((each.best_fitness(alpha) or 0.0 for each in comparison.searches), default=0.0) for alpha in shown]
+        for number, search in enumerate(comparison.searches, 1):
+            cells = []
+            for alpha, top in zip(shown, tops, strict=True):
+                best = search.best_fitness(alpha)
+                mark = f" {WIN}" if best is not None and best == top else "  "
+                cells.append(Text(f"{_number(best)} {_number(search.mean_fitness(alpha))}{mark}"))
+            table.add_row(str(number), Text(comparison.title_of(search)), *cells)
+        yield _titled("F_AEB of the best, and the mean, under each alpha", table, f"{WIN} the best under this alpha")
+
+
+def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:
+    """The best subnet of each search by F_AEB, with its own alpha."""
+    found = [(number, each.best) for number, each in enumerate(comparison.searches, 1) if each.best is not None]
+    if found:
+        rows = [candidate_row(best) for _, best in found if best is not None]
+        notes = ["F_AEB: each with its search's own alpha"] if len(comparison.scale.alphas) > 1 else []
+        numbers = [str(number) for number, _ in found]
+        yield CandidateTable("The best by F_AEB of each search", rows, notes=notes, lead=("Search", numbers))
+
+
+def _coverage_table(comparison: SearchComparison) -> Iterator[Group]:
+    searches = comparison.searches
+    if len(searches) > MOST_IN_A_MATRIX or not any(each.front for each in searches):
+        return
+    table = plain_table()
+    table.add_column("", justify="right")
+    for number in range(1, len(searches) + 1):
+        table.add_column(str(number), justify="right")
+    for number, by in enumerate(searches, 1):
+        shares = (None if by is of else comparison.coverage(by, of) for of in searches)
+        table.add_row(str(number), *(ABSENT if share is None else f"{100 * share:.0f}" for share in shares))
+    title = "Coverage: the share (%) of a column's front that a row's front covers"
+    how = "covers: equal or better in every objective (Zitzler's C); equal points count both ways"
+    yield _titled(title, table, how)
+
+
+def _contrast_table(contrast: Contrast) -> Group:
+    num, least = len(contrast.seeds), contrast.least_probability
+    table = plain_table()
+    table.add_column("", no_wrap=True)
+    for head in ("First", "Second", "Difference", "Better", "p"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for measure in contrast.measures:
+        means = [sum(values) / num for values in (measure.first, measure.second)]
+        better = "{}, {}".format(*measure.wins)
+        cells = (*(f"{mean:.4f}" for mean in means), f"{measure.mean_difference:+.4f}", better)
+        table.add_row(Text(measure.name), *cells, f"{measure.probability:.2g}")
+    return _titled(
+        f"{contrast.first.label} against {contrast.second.label}: {num} pairs, seeds {contrast.seeds_text}",
+        table,
+        "means over the seeds; difference: first minus second. Better: in how many pairs the first, the second",
+        f"p: Wilcoxon's signed-rank test, exact, two-sided; with {num} pairs it is at least {least:.2g}",
+    )
+
+
+def _tau_text(search: ComparedSearch) -> str:
+    if search.kendall_tau is None:
+        return ABSENT
+    interval = search.tau_interval
+    return f"{search.kendall_tau:.2f}" + ("" if interval is None else " ({:.2f}–{:.2f})".format(*interval))
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}"

@@ -1,0 +1,273 @@
+"""Pairs of settings: searches that differ in nothing but the seed are one setting, and equal seeds make pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+from autospikformer_cli.analysis.paired import least_probability, wilcoxon
+from autospikformer_cli.recipe.effects import Decides
+from autospikformer_cli.recipe.toml_text import toml_value
+from autospikformer_cli.recipe.whole import effects
+from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.search.sorting import coverage
+
+Seeds = tuple[int, int]
+"""The seed of the training, and that of the search."""
+HYPERVOLUME = "hypervolume"
+COVERAGE = "coverage of the other's front"
+MOST_KEYS_OF_A_LABEL = 3
+
+
+@dataclass(frozen=True)
+class SearchSetting:
+    """Searches that differ in their seeds alone. label: what distinguishes it from the other settings."""
+
+    label: str
+    alpha: float
+    searches: dict[Seeds, ComparedSearch]
+
+
+def settings_of(searches: Sequence[ComparedSearch]) -> list[SearchSetting]:
+    """The settings in the order of their first searches.
+
+    Searches of two runs are one setting if both recipes differ in the seed alone. Two searches with equal seeds are
+    never one: they are of two runs, or one of them was measured otherwise.
+    """
+    groups = _grouped(searches, _of_recipe)
+    for key in (_of_run, _of_name):
+        groups = [part for group in groups for part in (_grouped(group, key) if _clash(group) else [group])]
+    labels = _labels(groups)
+    return [
+        SearchSetting(label, group[0].alpha, {_seeds(each): each for each in group})
+        for label, group in zip(labels, groups, strict=True)
+    ]
+
+
+def _seeds(search: ComparedSearch) -> Seeds:
+    return search.stored.trained_seed, search.stored.searched.seed
+
+
+def _clash(group: Sequence[ComparedSearch]) -> bool:
+    """Whether two searches of a group have equal seeds."""
+    return len({_seeds(each) for each in group}) < len(group)
+
+
+def _of_recipe(search: ComparedSearch) -> object:
+    return tuple(repr(value) for _, value in _values(search))
+
+
+def _of_run(search: ComparedSearch) -> object:
+    return search.stored.path
+
+
+def _of_name(search: ComparedSearch) -> object:
+    return search.stored.population.name
+
+
+def _values(search: ComparedSearch) -> list[tuple[str, object]]:
+    """Every key but the seed that decides something."""
+    recipe = search.stored.searched
+    return [
+        (key, recipe.value(key)) for key, effect in effects().items() if key != "seed" and effect != Decides.NOTHING
+    ]
+
+
+def _grouped(searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch], object]) -> list[list[ComparedSearch]]:
+    groups: dict[object, list[ComparedSearch]] = {}
+    for each in searches:
+        groups.setdefault(key(each), []).append(each)
+    return list(groups.values())
+
+
+def _labels(groups: Sequence[Sequence[ComparedSearch]]) -> list[str]:
+    """What distinguishes each setting: the keys in which they differ, else the run, else the search's name."""
+    values = [dict(_values(group[0])) for group in groups]
+    keys = [key for key in values[0] if len({repr(each[key]) for each in values}) > 1]
+    if 0 < len(keys) <= MOST_KEYS_OF_A_LABEL:
+        labels = [", ".join(_shown(key, each[key]) for key in keys) for each in values]
+        if len(set(labels)) == len(labels):
+            return labels
+    runs = [group[0].stored.path.name for group in groups]
+    names = [group[0].stored.population.name for group in groups]
+    if len(set(runs)) == len(groups):
+        return runs
+    return names if len(set(names)) == len(groups) else [group[0].stored.asked for group in groups]
+
+
+def _shown(key: str, value: object) -> str:
+    if key == "search.algorithm":
+        return str(value)
+    named = getattr(value, "name", value)
+    if isinstance(named, float):
+        named = f"{named:g}"
+    text = toml_value(named).strip('"') if isinstance(named, str | int | float | bool) else str(named)
+    return f"{key.rpartition('.')[2]} {text}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of each search of two settings, of which more is better. first, second: None if it is undefined.
+
+    With pairs, first and second are of the same seeds, in order. Without, each has one value: its setting's mean.
+    """
+
+    name: str
+    first: tuple[float, ...]
+    second: tuple[float, ...]
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """First minus second."""
+        return tuple(a - b for a, b in zip(self.first, self.second, strict=True))
+
+    @property
+    def mean_difference(self) -> float:
+        """Their mean."""
+        return sum(self.differences) / len(self.differences)
+
+    @property
+    def wins(self) -> tuple[int, int]:
+        """In how many pairs the first is better, and in how many the second."""
+        return sum(each > 0 for each in self.differences), sum(each < 0 for each in self.differences)
+
+    @property
+    def probability(self) -> float:
+        """Of differences as uneven by chance: Wilcoxon's signed-rank test, exact and two-sided."""
+        return wilcoxon(self.differences)
+
+    def to_document(self, paired: bool) -> dict[str, object]:
+        """In JSON types."""
+        return {
+            "measure": self.name,
+            "first": list(self.first),
+            "second": list(self.second),
+            "mean_difference": self.mean_difference,
+            "first_better": self.wins[0],
+            "second_better": self.wins[1],
+            "p": self.probability if paired else None,
+        }
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two settings, measure by measure. seeds: those of the pairs; none if the settings have no seed in common."""
+
+    first: SearchSetting
+    second: SearchSetting
+    seeds: tuple[Seeds, ...]
+    measures: tuple[Measure, ...]
+
+    @property
+    def least_probability(self) -> float | None:
+        """The smallest that so many pairs can give; None without pairs."""
+        return least_probability(len(self.seeds)) if self.seeds else None
+
+    @property
+    def seeds_text(self) -> str:
+        """The seeds of the searches, with those of the trainings if there are several."""
+        trained = {seeds[0] for seeds in self.seeds}
+        shown = [str(seeds[1]) if len(trained) == 1 else f"{seeds[1]} of training {seeds[0]}" for seeds in self.seeds]
+        return ", ".join(shown)
+
+    @property
+    def finding(self) -> str | None:
+        """Which setting is better in which measures, in a sentence; None if no measure prefers one."""
+        ahead: tuple[list[Measure], list[Measure]] = ([], [])
+        for measure in self.measures:
+            better, worse = measure.wins
+            if better != worse:
+                ahead[better < worse].append(measure)
+        labels = (self.first.label, self.second.label)
+        even = [measure.name for measure in self.measures if measure not in (*ahead[0], *ahead[1])]
+        rest = f"; even in {_and(even)}" if even else ""
+        if ahead[0] and ahead[1]:
+            one, other = sorted((0, 1), key=lambda side: self.measures.index(ahead[side][0]))
+            return (
+                f"The measures disagree: {labels[one]} leads in {self._listed(ahead[one], one)}, "
+                f"{labels[other]} in {self._listed(ahead[other], other)}{rest}."
+            )
+        for side in (0, 1):
+            if ahead[side]:
+                return f"{labels[side]} leads {labels[1 - side]} in {self._listed(ahead[side], side)}{rest}."
+        return None
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether one measure prefers the first setting and another one the second."""
+        return (self.finding or "").startswith("The measures disagree")
+
+    def _listed(self, measures: Iterable[Measure], side: int) -> str:
+        """The measures with the number of pairs that say so, or with both values."""
+        num, texts = len(self.seeds), []
+        for measure in measures:
+            if num > 1:
+                texts.append(f"{measure.name} ({measure.wins[side]} of {num} seeds)")
+            else:
+                pair = (measure.first, measure.second)
+                texts.append(f"{measure.name} ({_mean(pair[side]):.4f} against {_mean(pair[1 - side]):.4f})")
+        return _and(texts)
+
+    def to_document(self) -> dict[str, object]:
+        """In JSON types."""
+        return {
+            "first": self.first.label,
+            "second": self.second.label,
+            "seeds": [seeds[1] for seeds in self.seeds],
+            "trained_seeds": [seeds[0] for seeds in self.seeds],
+            "measures": [measure.to_document(bool(self.seeds)) for measure in self.measures],
+            "least_p": self.least_probability,
+            "finding": self.finding,
+        }
+
+
+def _and(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def contrasts_of(settings: Sequence[SearchSetting]) -> list[Contrast]:
+    """Every two settings."""
+    return [_contrast(first, second) for first, second in combinations(settings, 2)]
+
+
+def _contrast(first: SearchSetting, second: SearchSetting) -> Contrast:
+    """Measures that a search does not have are left out, and F_AEB if the settings weigh energy otherwise."""
+    seeds = tuple(sorted(first.searches.keys() & second.searches.keys()))
+    values: dict[str, Callable[[ComparedSearch], float | None]] = {HYPERVOLUME: lambda each: each.hypervolume}
+    if first.alpha == second.alpha:
+        alpha = first.alpha
+        values["best F_AEB"] = lambda each: each.best_fitness(alpha)
+        values["mean F_AEB"] = lambda each: each.mean_fitness(alpha)
+    found = []
+    for name, value in values.items():
+        columns = [_column(setting, seeds, value) for setting in (first, second)]
+        if None not in columns:
+            found.append(Measure(name, *(tuple(column or ()) for column in columns)))
+    wanted = [(first.searches[each], second.searches[each]) for each in seeds]
+    pairs = wanted or list(product(first.searches.values(), second.searches.values()))
+    covered = [_coverages(pairs), _coverages([(there, here) for here, there in pairs])]
+    if all(len(column) == len(pairs) for column in covered):
+        found.insert(1, Measure(COVERAGE, *(tuple(column if seeds else [_mean(column)]) for column in covered)))
+    return Contrast(first, second, seeds, tuple(found))
+
+
+def _coverages(pairs: Sequence[tuple[ComparedSearch, ComparedSearch]]) -> list[float]:
+    """How much of the second front the first one covers in each pair, where there is a second front."""
+    shares = (coverage(first.front_costs, second.front_costs) for first, second in pairs)
+    return [share for share in shares if share is not None]
+
+
+def _column(
+    setting: SearchSetting, seeds: Sequence[Seeds], value: Callable[[ComparedSearch], float | None]
+) -> list[float] | None:
+    """The values of the seeds, or without any the mean of all searches; None if one has no value."""
+    wanted = [setting.searches[each] for each in seeds] or list(setting.searches.values())
+    known = [number for each in wanted if (number := value(each)) is not None]
+    if len(known) < len(wanted):
+        return None
+    return known if seeds else [_mean(known)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
