@@ -38,8 +38,11 @@ def complete_search(ctx: typer.Context) -> Offers:
     from autospikformer_cli.store.runs import resolve_run
     from autospikformer_cli.store.searches import search_names
 
+    named = ctx.params.get("run")
     try:
-        return list(search_names(resolve_run(ctx.params.get("run"))))
+        return list(
+            search_names(resolve_run(named[-1] if isinstance(named, list | tuple) and named else named or None))
+        )
     except (OSError, UserError):
         return []
 
@@ -99,6 +102,20 @@ def complete_subnet() -> Offers:
         ("smallest", "of the search space"),
         ("baseline", "that the search is compared with"),
     ]
+
+
+def complete_table() -> Offers:
+    """The tables of `aspk report --table`."""
+    from autospikformer_cli.report.own_tables import TABLE_NAMES
+
+    return list(TABLE_NAMES)
+
+
+def complete_table_format() -> Offers:
+    """Their formats."""
+    from autospikformer_cli.report.table_formats import TABLE_FORMATS
+
+    return list(TABLE_FORMATS)
 
 
 def complete_figure() -> Offers:

@@ -382,6 +382,58 @@ class AlphaSweepDocument(Document):
     """What the numbers rest on."""
 
 
+class TableColumnDocument(Part):
+    """A column of a table."""
+
+    key: str
+    """Its name in the rows' cells."""
+    head: str
+    """What the table calls it."""
+    unit: str
+    """Its unit; an empty text for none."""
+
+
+class TableRowDocument(Part):
+    """A row of a table."""
+
+    source: str
+    """Whose numbers they are: paper or yours."""
+    cells: dict[str, bool | int | float | str | None]
+    """Its cells by column; null for a cell without a value."""
+    marks: dict[str, str]
+    """The marks of its footnotes, by column."""
+
+
+class TableNoteDocument(Part):
+    """A footnote."""
+
+    mark: str
+    """The mark that rows have; an empty text for a note on the whole table."""
+    text: str
+    """The note."""
+
+
+class TableDocument(Document):
+    """A table for a paper."""
+
+    table: str
+    """table2, table3, table4, table5, front or top."""
+    title: str
+    """Its title."""
+    columns: list[TableColumnDocument]
+    """Its columns."""
+    rows: list[TableRowDocument]
+    """Its rows."""
+    notes: list[TableNoteDocument]
+    """Its footnotes."""
+    cite: str
+    """Where the paper's rows are from; an empty text without such rows."""
+
+
+class MethodsDocument(Document):
+    """How a search's numbers were measured."""
+
+
 class FitnessDocument(Part):
     """F_AEB of a search under one alpha, between the bounds of the comparison."""
 
@@ -400,6 +452,11 @@ class ComparedDocument(Part):
     """The run's folder."""
     search: str
     """The search's name."""
+    text: str
+    """The paragraph."""
+    facts: dict[str, bool | int | float | str | None]
+    """What it states, by name, with hashes in full; null for what the run does not have."""
+
     setting: str
     """What distinguishes it, its seed aside, from the others."""
     alpha: float
@@ -1100,6 +1157,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "analyze ranking": RankingDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,
+    "report --table": TableDocument,
+    "report --methods": MethodsDocument,
     "report --figure": FiguresDocument,
     "compare": CompareDocument,
     "import": ImportDocument,

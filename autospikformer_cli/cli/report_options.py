@@ -29,7 +29,8 @@ FigureOption = Annotated[
     typer.Option("--figure", metavar="NAME", help="Draw a figure into --to FILE.", autocompletion=complete_figure),
 ]
 ToOption = Annotated[
-    Path | None, typer.Option("--to", metavar="FILE", help="The file of --figure: .png, .svg or .pdf.")
+    Path | None,
+    typer.Option("--to", metavar="FILE", help="The file of --figure (.png, .svg, .pdf), --table or --methods."),
 ]
 FiguresOption = Annotated[
     Path | None,

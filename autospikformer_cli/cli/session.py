@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from autospikformer_cli.cli.interruption import Interruption
@@ -19,7 +20,7 @@ from autospikformer_cli.cli.progress import show_progress
 from autospikformer_cli.say import SILENT, Progress, Stop
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 COLUMNS_OF_A_FILE = 120
 """Width of tables if standard output is not a terminal and COLUMNS is not set."""
@@ -45,6 +46,14 @@ def _console(**settings: Any) -> Console:
             raise
 
     return PlainConsole(highlight=False, emoji=False, **settings)
+
+
+def plain_text(shown: RenderableType, width: int) -> str:
+    """What a console of so many columns shows, without colours, for a file."""
+    console = _console(file=StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(shown)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 @dataclass(frozen=True)

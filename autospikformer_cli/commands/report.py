@@ -1,14 +1,14 @@
-"""Show a run's Pareto tables, next to the paper's, or draw its figures."""
+"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a table or a text for a paper."""
 
 from __future__ import annotations
 
 from autospikformer_cli.cli import report_options as own
+from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.options import (
     AlphaOption,
     BestOption,
     ConventionOption,
     ProfileOption,
-    RunOption,
     ScoreSetOption,
     SearchOption,
     VerboseOption,
@@ -16,6 +16,7 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
+from autospikformer_cli.commands.report_tables import TableWish
 
 
 def report(
@@ -31,10 +32,14 @@ def report(
     intervals: own.IntervalsOption = False,
     width: own.WidthOption = None,
     subnet: own.RatesOption = None,
+    table: tables.TableOption = None,
+    methods: tables.MethodsOption = False,
+    format: tables.FormatOption = None,  # noqa: A002
+    literature: tables.LiteratureOption = False,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
     verbose: VerboseOption = False,
-    run: RunOption = None,
+    run: tables.RunsOption = [],  # noqa: B006
     search: SearchOption = None,
     overrides: ScoreSetOption = [],  # noqa: B006
 ) -> None:
@@ -42,42 +47,49 @@ def report(
 
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
-
-    --figure draws front, sizes, hypervolume, fitness, genes, training, similarity or rates, as wide as a journal's
-    column. The same results give the same file.
+    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured.
 
     Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.api import read_alpha_sweep, read_results
     from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
+    from autospikformer_cli.report.asked_table import only_run
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
-    wish = FigureWish(figure, figures, to, against, intervals, best, width, subnet)
-    draws = wish.is_given({"--top": top is not None, "--alpha-sweep": alpha_sweep, "--verbose": verbose})
-    if alpha_sweep:
-        _require_no_other_choice(alpha, best, top, overrides)
-    by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
-    given = overrides_of(overrides, by_key)
+    others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
+    asked = TableWish(table, methods, format, literature, to, top, best)
+    makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
+    wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
+    draws = wish.is_given({"--top": top is not None, **others})
+    _require_no_other_choice(alpha_sweep, alpha, best, top, overrides)
+    given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
+    if makes_table:
+        asked.show(session, run, given, search)
+        return
     if draws:
-        wish.draw(session, run, given, search)
+        wish.draw(session, only_run(run), given, search)
         return
     if alpha_sweep:
-        sweep = read_alpha_sweep(run, given, search=search, say=session)
+        sweep = read_alpha_sweep(only_run(run), given, search=search, say=session)
         session.console.print(alpha_sweep_report(sweep, verbose))
         session.emit(sweep.to_document())
         return
-    results = read_results(run, given, search=search, best=best)
+    results = read_results(only_run(run), given, search=search, best=best)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
     session.console.print(search_report(results, paper, top or own.TOP, verbose))
     session.emit(results.to_document())
 
 
-def _require_no_other_choice(alpha: float | None, best: int | None, top: int | None, overrides: list[str]) -> None:
+def _require_no_other_choice(
+    sweeps: bool, alpha: float | None, best: int | None, top: int | None, overrides: list[str]
+) -> None:
     """Raises UserError for what a sweep of alpha would drop."""
     from autospikformer_cli.errors import UserError
     from autospikformer_cli.recipe.load import named_keys
 
+    if not sweeps:
+        return
     if alpha is not None or "search.alpha" in named_keys(overrides):
         option = "--alpha" if alpha is not None else "--set search.alpha"
         raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")

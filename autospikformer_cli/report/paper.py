@@ -1,4 +1,4 @@
-"""The rows of the paper's Tables 2 and 3, to print next to our own (Che et al. 2024, CC BY 4.0)."""
+"""The paper's tables, and the rows of its Tables 2 and 3, to print next to our own (Che et al. 2024, CC BY 4.0)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PaperTable:
 
 def paper_table(name: str, dataset: str = "cifar100") -> PaperTable:
     """A table of the paper by name; on CIFAR10, the candidates of Table 4 only. Raises KeyError for other names."""
-    document = _document()
+    document = paper_document()
     table, key = document[name], PRINTED_DATASETS[dataset]
     whole = dataset == "cifar100"
     grouped: dict[str, list[CandidateRow]] = {"pareto": [], "top": [], "baseline": []}
@@ -65,7 +65,7 @@ def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
     if dataset not in PRINTED_DATASETS:
         return None
     for name in TABLES:
-        choices = _document()[name]["space"]
+        choices = paper_document()[name]["space"]
         if all(tuple(choices[gene]) == getattr(space, gene) for gene in choices):
             found = paper_table(name, dataset)
             return found if found.rows else None
@@ -74,8 +74,9 @@ def paper_table_for(space: SearchSpace, dataset: str) -> PaperTable | None:
 
 def paper_ann_energy(subnet: Subnet, dataset: str) -> float | None:
     """Joules that Table 4 prints for the ANN of a subnet's shape; None if it does not have that shape."""
-    row = _document()["ann"]
-    shape = (row["depth"], (row["mlp_ratio"],) * row["depth"], row["embed_dim"])
+    row = next(row for row in paper_document()["table4"]["rows"] if "shape" in row)
+    depth, ratio, dim = (row["shape"][key] for key in ("depth", "mlp_ratio", "embed_dim"))
+    shape = (depth, (ratio,) * depth, dim)
     known = dataset in PRINTED_DATASETS and (subnet.depth, subnet.mlp_ratio, subnet.embed_dim) == shape
     return float(row["energy_mj"] * MILLIJOULE) if known else None
 
@@ -109,7 +110,7 @@ def _row(row: Mapping[str, Any], key: str) -> CandidateRow:
 
 
 @cache
-def _document() -> Mapping[str, Any]:
+def paper_document() -> Mapping[str, Any]:
     """The paper's figures, which ship with the package; floats are exact decimals."""
     text = files("autospikformer_cli.report").joinpath("paper_tables.toml").read_text(encoding="utf-8")
     return tomli.loads(text, parse_float=Decimal)

@@ -20,6 +20,8 @@ from autospikformer_cli.search.fitness import Bounds
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
 from autospikformer_cli.wording import counted
 
+_NAMED_RULES = ("energy.convention", "energy.profile")
+"""Keys that name rules and prices."""
 _FRAME = len("│ BatchNorm  ") + len(" │")
 """Columns of the panel that are not its text."""
 
@@ -58,6 +60,11 @@ def switches_in_force(resolved: Mapping[str, Value], verbose: bool) -> str:
     differing = {key: value for key, value in resolved.items() if value != default[key]}
     but = f", but {switches_text(differing)}" if differing else ""
     return f"by default{but} (--verbose lists all)"
+
+
+def changed_rules(recipe: Recipe) -> list[str]:
+    """The rules of counting that differ from the recipe's convention, as TOML."""
+    return [each for each in recipe.switches() if each.startswith("energy.") and not each.startswith(_NAMED_RULES)]
 
 
 def of_the_network(switches: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from autospikformer_cli.store.evaluations import (
     append_evaluation,
     load_evaluations,
     require_writable,
+    tuning_label,
 )
 from autospikformer_cli.store.predictions import PredictionTable
 from autospikformer_cli.store.runs import prepared_run, run_lock
@@ -72,7 +73,7 @@ class EvaluationResult:
     def label(self) -> str:
         """Whose weights were measured."""
         tuning = self.evaluation.finetuned
-        return "inherited" if tuning is None else tuning_label(tuning.epochs, tuning.from_scratch, tuning.all_images)
+        return "inherited" if tuning is None else tuning.label
 
     def prediction_table(self, classes: Sequence[str]) -> PredictionTable:
         """What the network answered to each image. classes: names of the classes, by number."""
@@ -107,12 +108,6 @@ class EvaluationResult:
             "silent_blocks": list(measured.silent_blocks),
             "selected_on": self.selected_on or None,
         }
-
-
-def tuning_label(epochs: int, from_scratch: bool, all_images: bool = False) -> str:
-    """Weights after a retraining, in words."""
-    on = ", validation images too" if all_images else ""
-    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}{on}"
 
 
 def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:

@@ -48,6 +48,17 @@ class FineTuning:
     weights_hash: str
     all_images: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its weights, in words."""
+        return tuning_label(self.epochs, self.from_scratch, self.all_images)
+
+
+def tuning_label(epochs: int, from_scratch: bool, all_images: bool = False) -> str:
+    """Weights after a retraining, in words."""
+    on = ", validation images too" if all_images else ""
+    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}{on}"
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -28,6 +28,8 @@ def offered(*words: str) -> list[str]:
         (("import", "x.pth", "--recipe", "quick"), ["quickstart", "quickstart-events"]),
         (("search", "--algorithm", ""), ["evolution", "exhaustive", "nsga2", "random"]),
         (("search", "--executor", "pro"), ["processes"]),
+        (("report", "--table", "t"), ["table2", "table3", "table4", "table5", "top"]),
+        (("report", "--format", "l"), ["latex"]),
         (("search", "--profile", ""), ["cmos45", "cmos45-memory", "loihi"]),
         (("energy", "--convention", "s"), ["sound", "strict"]),
         (("profiles", "show", ""),

@@ -27,6 +27,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
     "report": (),
     "report --alpha-sweep": (),
+    "report --table": ("front",),
+    "report --methods": (),
     "report --figure": ("front", "--to", "front.svg"),
     "compare": ("--best", "5"),
     "import": ("best.safetensors", "--recipe", "tiny.toml", "--set", "model.calibration_images=16"),
