@@ -433,6 +433,15 @@ class TableDocument(Document):
 class MethodsDocument(Document):
     """How a search's numbers were measured."""
 
+    run: str
+    """The run's folder."""
+    search: str
+    """The search's name."""
+    text: str
+    """The paragraph."""
+    facts: dict[str, bool | int | float | str | None]
+    """What it states, by name, with hashes in full; null for what the run does not have."""
+
 
 class FitnessDocument(Part):
     """F_AEB of a search under one alpha, between the bounds of the comparison."""
@@ -452,11 +461,6 @@ class ComparedDocument(Part):
     """The run's folder."""
     search: str
     """The search's name."""
-    text: str
-    """The paragraph."""
-    facts: dict[str, bool | int | float | str | None]
-    """What it states, by name, with hashes in full; null for what the run does not have."""
-
     setting: str
     """What distinguishes it, its seed aside, from the others."""
     alpha: float
