@@ -13,7 +13,7 @@ from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
-from autospikformer_cli.units import format_energy
+from autospikformer_cli.units import energy_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,11 @@ class Objective:
         >>> TOP1.to_text(92.5), PARAMS.to_text(5e6)
         ('92.5 %', '5,000,000')
         >>> ENERGY.to_text(1.25e-5)
-        '12.50 µJ'
+        '12.5 µJ'
         """
         if self.unit == "J" and value:
-            return format_energy(value)
+            unit = energy_unit([value])
+            return f"{value / unit.joules:.4g} {unit.symbol}"
         return f"{self.to_number(value)} {self.unit}".rstrip()
 
     def to_number(self, value: float) -> str:

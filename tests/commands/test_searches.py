@@ -222,7 +222,7 @@ def test_the_list_of_runs_counts_no_rejected_candidate_and_all_searches(aspk: As
 @pytest.mark.parametrize(
     ("words", "option", "times"),
     [
-        (("report", "--run", "runs/tiny", "--run", "runs/other"), "--run", "twice"),
+        (("energy", "--run", "runs/tiny", "--run", "runs/other"), "--run", "twice"),
         (("report", "--alpha", "0.3", "--alpha=0.4", "--alpha", "0.5"), "--alpha", "3 times"),
         (("energy", "--subnet", "best", "--subnet", "smallest"), "--subnet", "twice"),
         (("runs", "show", "--json", "--json", "a", "b"), None, ""),

@@ -16,7 +16,6 @@ from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.limits import Refusals, none_drawn, none_feasible
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.units import format_energy
 
 Measure = Callable[[Sequence[Subnet], int], list[Candidate]]
 ProblemOf = Callable[..., Problem]
@@ -166,7 +165,7 @@ def test_a_search_without_a_feasible_subnet(paper_space: SearchSpace, searching:
         "search.limits: no subnet keeps to the limits: "
         f"search.limits.energy excluded 100 % of {len(archive)} measured subnets{of_top1}"
     )
-    assert f"loosen search.limits.energy: the best energy measured is {format_energy(least)}" in text
+    assert f"loosen search.limits.energy: the best energy measured is {least * 1e6:.4g} µJ" in text
     assert f"the best top-1 measured is {best:.4g} %; what was measured is kept" in text
 
 
