@@ -149,6 +149,12 @@ def other_search_keys(before: Recipe, recipe: Recipe) -> tuple[str, ...]:
     return tuple(differing_keys(before, recipe, OF_A_SEARCH))
 
 
+def setting_values(recipe: Recipe) -> dict[str, object]:
+    """Every key that decides something, but the seed. Searches that agree in them differ by chance alone."""
+    decisive = (key for key, effect in effects().items() if key != "seed" and effect != Decides.NOTHING)
+    return {key: recipe.value(key) for key in decisive}
+
+
 def asks_for_another_search(overrides: Overrides) -> bool:
     """Whether any override names a key that decides a search."""
     return any(effects().get(key, OF_A_SEARCH) & OF_A_SEARCH for key in named_keys(overrides))

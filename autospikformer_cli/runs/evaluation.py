@@ -132,11 +132,16 @@ class Timing(NamedTuple):
     notes: Sequence[str]
 
 
-def _remark_on_earlier_images(run: TrainedRun, images: ImageSet) -> None:
-    """Say if earlier evaluations had other images. A run's training does not know its test images."""
-    alike = (each for each in load_evaluations(run.path) if each.split == images.split)
-    earlier = {each.provenance.split_hash for each in alike if each.provenance.images == len(images)}
-    if earlier - {images.hash}:
+def _remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bool) -> None:
+    """Say if earlier evaluations had other images. A run's training does not know its test images.
+
+    is_whole: whether these are the whole split. Then more images are others; fewer may be its first ones.
+    """
+    earlier = [each.provenance for each in load_evaluations(run.path) if each.split == images.split]
+    if any(
+        each.split_hash != images.hash if each.images == len(images) else is_whole and each.images > len(images)
+        for each in earlier
+    ):
         run.say.remark(
             f"! the {images.split} images differ from those of earlier evaluations of this run: "
             "do not compare the accuracies"
@@ -165,7 +170,7 @@ class EvaluationRun:
         run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
         images = run.asked_images(named, first)
-        _remark_on_earlier_images(run, images)
+        _remark_on_earlier_images(run, images, is_whole=first is None)
         return cls(run, chosen, images, interruptible)
 
     @property

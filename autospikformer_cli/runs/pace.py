@@ -35,18 +35,21 @@ MOST_BYTES = 5 * 10**8
 
 
 class TimePerUnit(NamedTuple):
-    """Seconds of a training's step, or of a subnet's measurement on an image. source: how they are known."""
+    """Seconds of a training's step, or of a subnet's measurement on an image; None if they are not known.
 
-    seconds: float
+    source: how they are known, or why not.
+    """
+
+    seconds: float | None
     source: str
 
 
 def training_pace(
     recipe: Recipe, computes: Computes, threads: int | None, path: Path, say: Say, num_images: int
-) -> TimePerUnit | None:
+) -> TimePerUnit:
     """The pace of the newest run that trained the same shape on the same device, or one that is measured now.
 
-    None if a step of one image needs more than `MOST_BYTES`.
+    Not known if a step of one image needs more than `MOST_BYTES`.
     path: of the run that the training would go on with; it comes first. threads: as asked for. Measuring loads torch.
     """
     for run in dict.fromkeys([path, *run_folders()]):
@@ -55,7 +58,7 @@ def training_pace(
             return stored
     largest = recipe.space.search_space().largest()
     if training_bytes(network_shape(recipe), largest, 1, ITEM_BYTES[computes.precision]) > MOST_BYTES:
-        return None
+        return TimePerUnit(None, "a step is too large to be measured here")
     say.remark("measuring a few steps on random images")
     return measured_pace(recipe, computes.set_up(), num_images)
 
@@ -139,7 +142,7 @@ def random_images(description: DataDescription, number: int) -> ImageSet:
     return ImageSet(pixels, labels, torch.arange(number), "train", "")
 
 
-def search_pace(run: Path) -> TimePerUnit | None:
+def search_pace(run: Path) -> TimePerUnit:
     """Seconds of a subnet on an image: in the run's present search, or in another that stored its time."""
     names = search_names(run)
     for name in dict.fromkeys([present_search(run), *reversed(names)] if names else []):
@@ -150,4 +153,4 @@ def search_pace(run: Path) -> TimePerUnit | None:
         timing = search.timing
         if timing is not None and timing.subnets and search.provenance.images:
             return TimePerUnit(timing.seconds / timing.subnets / search.provenance.images, f"as search {name} took")
-    return None
+    return TimePerUnit(None, "no search of this run stored how long it took")

@@ -24,16 +24,18 @@ from autospikformer_cli.spiking.memory import (
     waiting_bytes,
 )
 
+NOT_ASKED = TimePerUnit(None, "not asked for")
+
 
 def training_plan(
     recipe: Recipe,
     precision: str,
-    pace: Callable[[int], TimePerUnit | None] = lambda images: None,
+    pace: Callable[[int], TimePerUnit] = lambda images: NOT_ASKED,
     say: Say = SILENT,
 ) -> dict[str, Any]:
     """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds.
 
-    pace: returns seconds of a step, from the number of training images; None if nobody asks.
+    pace: returns seconds of a step, from the number of training images.
     """
     from autospikformer_cli.training.schedule import num_steps
 
@@ -55,16 +57,16 @@ def training_plan(
         "epochs": recipe.train.total_epochs,
         "steps": steps,
         "memory_bytes": memory,
-        **_time(steps, pace(images), "a step is too large to be measured here"),
+        **_time(steps, pace(images)),
     }
 
 
 def search_plan(
-    recipe: Recipe, precision: str, engine: str, pace: TimePerUnit | None = None, say: Say = SILENT
+    recipe: Recipe, precision: str, engine: str, pace: TimePerUnit = NOT_ASKED, say: Say = SILENT
 ) -> dict[str, Any]:
     """Sizes of a search: classes, images, subnets, parameters, evaluations, bytes, seconds.
 
-    engine: the name of the one that measures. pace: seconds of a subnet on an image; None if no search stored them.
+    engine: the name of the one that measures. pace: seconds of a subnet on an image.
     recalibration_bytes, evaluation_bytes: the largest layer, for all calibration images or for one batch.
     stems_bytes: the cache of stems. waiting_bytes: spikes that wait while the walk goes on.
     """
@@ -98,14 +100,12 @@ def search_plan(
         "stems_bytes": stems,
         "waiting_bytes": waiting,
         "memory_bytes": max(layers.values()) + stems + waiting,
-        **_time(evaluations * used, pace, "no search of this run stored how long it took"),
+        **_time(evaluations * used, pace),
     }
 
 
-def _time(units: int, pace: TimePerUnit | None, unknown: str) -> dict[str, object]:
-    if pace is None:
-        return {"seconds": None, "seconds_from": unknown}
-    return {"seconds": units * pace.seconds, "seconds_from": pace.source}
+def _time(units: int, pace: TimePerUnit) -> dict[str, object]:
+    return {"seconds": None if pace.seconds is None else units * pace.seconds, "seconds_from": pace.source}
 
 
 def _space_and_shape(recipe: Recipe) -> tuple[SearchSpace, NetworkShape]:

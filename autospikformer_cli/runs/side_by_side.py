@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from heapq import heappush, heappushpop
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Recipe, differing_keys, recipe_from_toml
-from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.runs.conditions import Conditions, setting_values
 from autospikformer_cli.runs.results import SearchResults, score_population
 from autospikformer_cli.runs.searching.archive import measured_alike
 from autospikformer_cli.runs.searching.search_files import WORDS
@@ -19,8 +19,6 @@ from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.wording import shortened
-
-SEED_KEY = "seed"
 
 
 def read_next_to(results: SearchResults, name: str, say: Say) -> SearchResults:
@@ -154,12 +152,15 @@ class CourseBand:
 
 def bands_over_seeds(courses: Sequence[Course]) -> list[CourseBand]:
     """The courses, those that differ in nothing but their seeds together, in the order of the first of each."""
-    groups: list[list[Course]] = []
+    groups: list[dict[int, Course]] = []
+    settings: list[dict[str, object]] = []
     for course in courses:
-        same = (group for group in groups if set(differing_keys(group[0].recipe, course.recipe)) == {SEED_KEY})
+        setting, seed = setting_values(course.recipe), course.recipe.seed
+        same = (group for group, its in zip(groups, settings, strict=True) if its == setting and seed not in group)
         group = next(same, None)
         if group is None:
-            groups.append([course])
+            groups.append({seed: course})
+            settings.append(setting)
         else:
-            group.append(course)
-    return [CourseBand(tuple(group)) for group in groups]
+            group[seed] = course
+    return [CourseBand(tuple(group.values())) for group in groups]

@@ -310,3 +310,5 @@ def test_other_test_images_than_before_are_told(aspk: Aspk, own_folder: Path, ti
     Image.new("RGB", (8, 8)).save(own_folder / "mine" / "test" / "cat" / "0.png")
     assert told in aspk("evaluate", "--subnet", "largest").stderr
     assert told not in aspk("evaluate", "--subnet", "largest", "--images", "3").stderr
+    (own_folder / "mine" / "test" / "cat" / "0.png").unlink()
+    assert told in aspk("evaluate", "--subnet", "largest").stderr

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
 from autospikformer_cli.analysis.paired import least_probability, wilcoxon
-from autospikformer_cli.recipe.effects import Decides
 from autospikformer_cli.recipe.toml_text import toml_value
-from autospikformer_cli.recipe.whole import effects
 from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.runs.conditions import setting_values
 from autospikformer_cli.search.sorting import coverage
 
 Seeds = tuple[int, int]
@@ -55,7 +54,7 @@ def _clash(group: Sequence[ComparedSearch]) -> bool:
 
 
 def _of_recipe(search: ComparedSearch) -> object:
-    return tuple(repr(value) for _, value in _values(search))
+    return repr(setting_values(search.stored.searched))
 
 
 def _of_run(search: ComparedSearch) -> object:
@@ -64,14 +63,6 @@ def _of_run(search: ComparedSearch) -> object:
 
 def _of_name(search: ComparedSearch) -> object:
     return search.stored.population.name
-
-
-def _values(search: ComparedSearch) -> list[tuple[str, object]]:
-    """Every key but the seed that decides something."""
-    recipe = search.stored.searched
-    return [
-        (key, recipe.value(key)) for key, effect in effects().items() if key != "seed" and effect != Decides.NOTHING
-    ]
 
 
 def _grouped(searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch], object]) -> list[list[ComparedSearch]]:
@@ -83,10 +74,10 @@ def _grouped(searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch],
 
 def _labels(groups: Sequence[Sequence[ComparedSearch]]) -> list[str]:
     """What distinguishes each setting: the keys in which they differ, else the run, else the search's name."""
-    values = [dict(_values(group[0])) for group in groups]
+    values = [setting_values(group[0].stored.searched) for group in groups]
     keys = [key for key in values[0] if len({repr(each[key]) for each in values}) > 1]
     if 0 < len(keys) <= MOST_KEYS_OF_A_LABEL:
-        labels = [", ".join(_shown(key, each[key]) for key in keys) for each in values]
+        labels = [", ".join(shown(key, each[key]) for key in keys) for each in values]
         if len(set(labels)) == len(labels):
             return labels
     runs = [group[0].stored.path.name for group in groups]
@@ -96,9 +87,13 @@ def _labels(groups: Sequence[Sequence[ComparedSearch]]) -> list[str]:
     return names if len(set(names)) == len(groups) else [group[0].stored.asked for group in groups]
 
 
-def _shown(key: str, value: object) -> str:
+def shown(key: str, value: object) -> str:
+    """A key and its value as a label has them."""
     if key == "search.algorithm":
         return str(value)
+    if isinstance(value, Mapping):
+        bounds = " and ".join(f"{name} {bound:g}" for name, bound in value.items())
+        return f"{key.rpartition('.')[2]} {bounds or 'none'}"
     named = getattr(value, "name", value)
     if isinstance(named, float):
         named = f"{named:g}"
