@@ -1,11 +1,12 @@
-# make demo: train, search and report on the embedded data, in demo/.   make test: the tests.   make lint: ruff and mypy.
+# make demo: train and search on the embedded data, and draw demo/front.png.   make test: the tests.
+# make lint: ruff and mypy.   make docs: the documentation as a site, build/docs/index.html.
 # Each makes the virtual environment it needs, once, and again where pyproject.toml or constraints.txt have changed.
 # Another interpreter: make test PYTHON=python3.13
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint clean help
+.PHONY: demo test lint docs clean help
 
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
@@ -19,15 +20,17 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constr
 MADE := $(VENV)/.made-$(shell { "$(PYTHON)" -VV || true; pwd; } 2>&1 | cksum | tr ' ' -)
 REQUIREMENTS := $(shell cat pyproject.toml constraints.txt plugins/*/pyproject.toml | cksum | tr ' ' -)
 INSTALLED := $(VENV)/.installed-$(REQUIREMENTS)
+INSTALLED_DOCS := $(VENV)/.installed-docs-$(REQUIREMENTS)
 INSTALLED_DEV := $(VENV)/.installed-dev-$(REQUIREMENTS)
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 demo: $(INSTALLED)
 	mkdir -p demo
 	cd demo && export PATH="$(abspath $(BIN)):$$PATH" && unset ASPK_RUNS && set -x \
-	  && aspk train quickstart && aspk search --alpha 0.5 && aspk report
+	  && aspk train quickstart && aspk search --front front.png && aspk report
+	@echo "the Pareto front: $(abspath demo/front.png)"
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
@@ -36,6 +39,11 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED_DOCS)
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d build/doctrees . build/docs
+	@echo "the site: $(abspath build/docs/index.html)"
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -50,6 +58,10 @@ $(INSTALLED): $(MADE)
 	$(PIP_INSTALL) -e .
 	touch $@
 
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(PIP_INSTALL) -e '.[docs]'
+	touch $@
+
 $(INSTALLED_DEV): $(INSTALLED)
 	$(PIP_INSTALL) -e '.[dev]' -e plugins/aspk-parquet -e plugins/aspk-ray
-	touch $@
+	touch $@ $(INSTALLED_DOCS)

@@ -36,6 +36,7 @@ def main(recipe: str, way: str | None) -> None:
         for name, values in times.items():
             values.append(seconds_of_a_step(recipe, name))
     given_back, kept = (statistics.median(values) for values in times.values())
+    print("# Memory that a training step keeps\n")
     print(f"{machine()}; largest subnet, medians of {ROUNDS} processes of {STEPS} steps\n")
     print("| recipe | given back (ms a step) | kept (ms a step) | ratio |\n|---|---|---|---|")
     print(f"| {recipe} | {given_back * 1e3:.0f} | {kept * 1e3:.0f} | {given_back / kept:.2f} |")

@@ -29,7 +29,7 @@ def plain(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
 def main() -> None:
     """Print the table of `results/firing.md`."""
     keep_freed_memory()
-    print(f"{machine()}; T {STEPS}, {IMAGES} images, medians of {ROUNDS}\n")
+    print(f"# BatchNorm and LIF\n\n{machine()}; T {STEPS}, {IMAGES} images, medians of {ROUNDS}\n")
     print("| layer | plain torch (ms) | compiled (ms) | ratio |\n|---|---|---|---|")
     for name, (positions, channels) in LAYERS.items():
         x = torch.randn(STEPS, IMAGES, positions, channels, requires_grad=True)

@@ -50,7 +50,7 @@ def main(name: str) -> None:
 
     seconds = medians({"plain": plain_step, "compiled": step}, ROUNDS)
     rates = {way: batch / value for way, value in seconds.items()}
-    print(f"{machine()}; largest subnet {subnet}, batch {batch}, medians of {ROUNDS}\n")
+    print(f"# A training step\n\n{machine()}; largest subnet {subnet}, batch {batch}, medians of {ROUNDS}\n")
     print("| recipe | plain torch (images/s) | compiled (images/s) | ratio |\n|---|---|---|---|")
     print(f"| {name} | {rates['plain']:.0f} | {rates['compiled']:.0f} | {rates['compiled'] / rates['plain']:.2f} |")
 

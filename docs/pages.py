@@ -83,8 +83,8 @@ aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
 ```
 
 A key next to it overrides it. Every report names those in force. The published learning rate is one of them:
-`train.schedule = "timm"`, which `paper` and `authors` take. Some of these keys act on a trained network, too. This is the
-best subnet of the quickstart, measured as the published code measures it:
+`train.schedule = "timm"`, which `paper` and `authors` take. Some of these keys act on a trained network, too. This is
+the best subnet of the quickstart, measured as the published code measures it:
 
 ```console
 $ aspk evaluate --subnet best --set 'fidelity="authors"'

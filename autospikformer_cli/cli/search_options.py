@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,14 @@ WorkersOption = Annotated[
 ]
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
+]
+FrontOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--front",
+        metavar="FILE",
+        help="Draw the Pareto front into FILE (.png, .svg, .pdf) when the search ends.",
+    ),
 ]
 NameOption = Annotated[
     str | None,

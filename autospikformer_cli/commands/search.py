@@ -19,6 +19,7 @@ from autospikformer_cli.cli.search_options import (
     AlphasOption,
     ExecutorOption,
     FreshSearchOption,
+    FrontOption,
     MaxEnergyOption,
     MaxParamsOption,
     MaxSopsOption,
@@ -44,6 +45,7 @@ def search(
     profile: ProfileOption = None,
     convention: ConventionOption = None,
     name: NameOption = None,
+    front: FrontOption = None,
     executor: ExecutorOption = "in-process",
     workers: WorkersOption = None,
     address: AddressOption = None,
@@ -60,7 +62,7 @@ def search(
     measured under the same conditions, with its ids. --name, or the same keys again, goes on with an earlier search.
     Several --alpha, or --seeds, are one search after the other, which the same command resumes, and their comparison.
 
-    Example: aspk search --alpha 0.5
+    Example: aspk search --front front.png
     """
     from autospikformer_cli.api import recount_subnets, search_several, search_subnets
     from autospikformer_cli.commands.search_output import require_together, show_comparison, show_plan, show_search
@@ -78,15 +80,15 @@ def search(
     }
     given = overrides_of(overrides, by_key)
     several = seeds > 1 or len(alpha) > 1
-    require_together(alpha, several, name, fresh, recount, dry_run)
+    require_together(alpha, several, name, fresh, recount, dry_run, front)
     where: dict[str, Any] = {"executor": executor, "workers": workers, "address": address}
     how: dict[str, Any] = {"compute": compute, "say": session, "interruptible": session.interruptible}
     require_executor(executor, ExecutorOptions(workers, address))
     if dry_run:
         show_plan(session, compute, run, given, name, fresh, seeds * max(1, len(alpha)))
     elif recount:
-        show_search(session, recount_subnets(run, given, search=name, **where, **how))
+        show_search(session, recount_subnets(run, given, search=name, **where, **how), front)
     elif several:
         show_comparison(session, search_several(run, given, alphas=alpha, seeds=seeds, **where, **how))
     else:
-        show_search(session, search_subnets(run, given, name=name, fresh=fresh, **where, **how))
+        show_search(session, search_subnets(run, given, name=name, fresh=fresh, **where, **how), front)

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def require_together(
-    alphas: list[float], several: bool, name: str | None, fresh: bool, recount: bool, dry_run: bool
-) -> None:
-    """Raises UserError for options that exclude each other, and for an alpha that is given twice."""
+    alphas: list[float], several: bool, name: str | None, fresh: bool, recount: bool, dry_run: bool,
+    front: Path | None,
+) -> None:  # fmt: skip
+    """Raises UserError for options that exclude each other, for an alpha that is given twice, and for a bad --front."""
+    from autospikformer_cli.commands.search_front import require_front
+
+    require_front(front, several, dry_run)
     if recount and (fresh or dry_run):
         other = "--fresh" if fresh else "--dry-run"
         raise UserError("--recount measures again what is there", other, "leave one of the two out")
@@ -60,8 +64,9 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
     session.emit(found.to_document())
 
 
-def show_search(session: Session, results: SearchResults) -> None:
-    """The best subnet of one search, and what is to be known of it."""
+def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
+    """The best subnet of one search, and what is to be known of it. front: the file that its front is drawn into."""
+    from autospikformer_cli.commands.search_front import draw_front
     from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
@@ -80,6 +85,8 @@ def show_search(session: Session, results: SearchResults) -> None:
         noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
         for note in (*selection_notes(results.provenance.split), *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
+    if front is not None:
+        draw_front(session, results, front)
     if results.note:
         session.remark(results.note)
     session.remark(f"next: aspk report --run {results.path}")
