@@ -33,10 +33,11 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 highlight_language = "text"
+smartquotes = False
 
 html_theme = "furo"
 html_title = "aspk"
-html_static_path = ["site"]
+html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 html_extra_path = ["site/index.html"]
 html_copy_source = False

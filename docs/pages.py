@@ -86,6 +86,7 @@ A key next to it overrides it. Every report names those in force. The published 
 `train.schedule = "timm"`, which `paper` and `authors` take. Some of these keys act on a trained network, too. This is
 the best subnet of the quickstart, measured as the published code measures it:
 
+<!-- not run: on the run of the quickstart itself -->
 ```console
 $ aspk evaluate --subnet best --set 'fidelity="authors"'
 Evaluation in runs/quickstart, search evolution-alpha0.5-seed0: c0133
@@ -222,15 +223,21 @@ def help_of(*words: str) -> str:
 JSON_INTRODUCTION = """\
 # JSON documents
 
-With `--json`, a command writes one JSON object to standard output, and nothing else there. Remarks and progress are on
-standard error. Every field below is there, unless its meaning says when it is absent. Numbers are finite: what is
-undefined is null. `autospikformer_cli.cli.documents` has these documents as pydantic models:
+```sh
+aspk search --json > search.json
+```
 
 ```python
+from pathlib import Path
+
 from autospikformer_cli.cli.documents import SearchDocument
 
-found = SearchDocument.model_validate_json(text)
+found = SearchDocument.model_validate_json(Path("search.json").read_text(encoding="utf-8"))
 ```
+
+With `--json`, a command writes one JSON object to standard output, and nothing else there. Remarks and progress are on
+standard error. Every field below is there, unless its meaning says when it is absent. Numbers are finite: what is
+undefined is null. `autospikformer_cli.cli.documents` has these documents as pydantic models.
 
 If a command fails, its document is [that of an error](#an-error). The exit code is the same as without `--json`, and so
 is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document.
@@ -247,9 +254,9 @@ def json_documents() -> str:
     for command, model in DOCUMENTS.items():
         parts += [f"## aspk {command}", "", *_fields_of(model, shown)]
     parts += ["## An error", "", *_fields_of(ErrorDocument, shown)]
-    parts += ["# Parts", "", "Objects inside these documents.", ""]
+    parts += ["## Parts", "", "Objects inside these documents.", ""]
     for part in shown:  # grows while it is read: parts have parts
-        parts += [f"## {_heading(part)}", "", *_fields_of(part, shown)]
+        parts += [f"### {_heading(part)}", "", *_fields_of(part, shown)]
     return "\n".join(parts)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import tomli
+import yaml
 
 import autospikformer_cli
 from autospikformer_cli.evaluation.tree import TreeNode, grow
@@ -28,7 +29,8 @@ from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(autospikformer_cli.__file__).parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "plugins").glob("*/README.md"))]
+PLACES = ("README.md", "CHANGELOG.md", "docs/*.md", "plugins/*/README.md", "benchmarks/**/*.md")
+PAGES = sorted(path for place in PLACES for path in ROOT.glob(place))
 
 
 def module_at(path: str) -> ModuleType:
@@ -105,16 +107,63 @@ def test_a_reading_has_every_field_of_its_kind_and_what_computes_it_exists(readi
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_to_files(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (path.parent / target).exists(), target
+def test_links_lead_to_files_and_to_headings_in_them(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(path)):
+        if target.startswith("http"):
+            continue
+        file, _, anchor = target.partition("#")
+        page = path.parent / file if file else path
+        assert page.is_file(), target
+        assert not anchor or anchor in anchors_of(page), target
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [name.name for name in (ROOT / "docs").glob("*.md") if f"](docs/{name.name})" not in readme]
-    assert not missing
+def prose_of(path: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors_of(path: Path) -> set[str]:
+    """What a link may name after #, by GitHub's rule: the words of a heading with hyphens between them."""
+    headings = re.findall(r"^#+ (.+)$", prose_of(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_contents_once() -> None:
+    """docs/index.md, of which the site's contents are made. The README leads there."""
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\): ", page("index.md"), re.MULTILINE)
+    assert len(listed) == page("index.md").count("\n- ")
+    assert len(listed) == len(set(listed))
+    results = set((ROOT / "benchmarks" / "results").glob("*.md"))  # the benchmarks' page has them
+    pages = {path for path in PAGES if path.name != "index.md"} - results - {ROOT / "README.md"}
+    assert {(ROOT / "docs" / name).resolve() for name in listed} == pages
+    assert "](docs/index.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    benchmarks = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in results} == set(re.findall(r"\(results/([^)]+)\)", benchmarks))
+
+
+def test_figures_of_speed_in_the_readme_stand_in_the_results() -> None:
+    rows = table_rows((ROOT / "README.md").read_text(encoding="utf-8"), "| what | figure | measured in |")
+    assert len(rows) == 3
+    for _, figure, link in rows:
+        result = (ROOT / re.findall(r"\(([^)]+)\)", link)[0]).read_text(encoding="utf-8")
+        figures = re.findall(r"(\d\.\d+) times", figure)
+        assert figures
+        assert all(f"| {each} |" in result for each in figures)
+
+
+def test_the_citation_is_whole_and_of_this_version() -> None:
+    """Citation File Format 1.2.0; its schema's required fields and those that we promise."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= cited.keys()
+    assert (cited["type"], cited["version"], cited["license"]) == ("software", project["version"], project["license"])
+    assert cited["keywords"] == project["keywords"]
+    assert [author.keys() for author in cited["authors"]] == [{"name"}]
+    (paper,) = cited["references"]
+    assert {"type", "title", "authors"} <= paper.keys()
+    assert all(author.keys() == {"family-names", "given-names"} for author in paper["authors"])
+    assert f"https://doi.org/{paper['doi']}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_architecture_page_names_every_part() -> None:
@@ -279,7 +328,7 @@ def stage_in_words(stage: Stage | None) -> str:
 
 def test_the_tree_on_the_page_is_the_tree_of_its_subnets() -> None:
     text = page("tree-walk.md")
-    subnets = {parse_subnet(genes): name for name, genes in re.findall(r"^    ([A-D]) (\([^)]+\))", text, re.MULTILINE)}
+    subnets = {parse_subnet(genes): name for name, genes in re.findall(r"^([A-D]) (\([^)]+\))", text, re.MULTILINE)}
     space = SearchSpace(
         **{gene: tuple(sorted({value for subnet in subnets for value in getattr(subnet, gene)}))
            for gene in ("mlp_ratio", "num_heads", "threshold", "tau")},

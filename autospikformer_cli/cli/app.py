@@ -93,7 +93,7 @@ def _main(
 
     \b
       aspk train quickstart
-      aspk search --alpha 0.5
+      aspk search --front front.png
       aspk report
     """
     if ctx.invoked_subcommand is None:

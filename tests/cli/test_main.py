@@ -163,7 +163,7 @@ def test_version_and_help(aspk) -> None:
     bare = aspk()
     assert bare.exit_code == 0
     assert bare.stdout == aspk("--help").stdout == aspk("-h").stdout
-    assert "  aspk search --alpha 0.5\n" in bare.stdout
+    assert "  aspk search --front front.png\n" in bare.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
