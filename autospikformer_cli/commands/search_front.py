@@ -25,7 +25,7 @@ def require_front(front: Path | None, several: bool, dry_run: bool) -> None:
     require_picture(front)
 
 
-def draw_front(session: Session, results: SearchResults, front: Path) -> None:
+def write_front(session: Session, results: SearchResults, front: Path) -> None:
     """The front of a search, as `aspk report --figure front` draws it."""
     from autospikformer_cli.report.figures.catalogue import write_figure
     from autospikformer_cli.report.figures.subject import FigureSubject

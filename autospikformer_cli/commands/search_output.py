@@ -66,7 +66,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
 
 def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
     """The best subnet of one search, and what is to be known of it. front: the file that its front is drawn into."""
-    from autospikformer_cli.commands.search_front import draw_front
+    from autospikformer_cli.commands.search_front import write_front
     from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
@@ -86,7 +86,7 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         for note in (*selection_notes(results.provenance.split), *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if front is not None:
-        draw_front(session, results, front)
+        write_front(session, results, front)
     if results.note:
         session.remark(results.note)
     session.remark(f"next: aspk report --run {results.path}")

@@ -28,6 +28,8 @@ LANGUAGES = {"console", "python", "sh", "text", "toml"}
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
 RUN_ELSEWHERE = {"python.md"}
 """Its examples are one script: tests/test_docs.py runs them."""
+WRITING = ("--to", "--front", "--chart", "--heatmap")
+"""Options that name a file which is then there."""
 MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -213,6 +215,8 @@ def run(command: Command, block: Block, aspk: Aspk) -> None:
         words = [PROGRAM, "train", *words[3:], "--run", "runs/quickstart"]
     done = aspk(*words[1:])
     assert done.exit_code == command.exit_code, (block.place, command.line, done.stderr)
+    written = [Path(words[words.index(option) + 1]) for option in WRITING if option in words]
+    assert all(path.is_file() for path in written), (block.place, command.line)
     if command.written_to:
         command.written_to.write_text(done.stdout, encoding="utf-8")
     if command.printed:
