@@ -34,15 +34,31 @@ Reading = dict[str, Any]
 """A reading of the paper, as readings.toml has it."""
 
 
+RECIPE_KEYS_INTRODUCTION = """\
+# Recipe keys
+
+```toml
+# mine.toml
+extends = "quickstart"    # a recipe's name or path: its keys are taken
+
+[search]
+alpha = 0.3
+```
+
+```sh
+aspk recipes show mine.toml            # the whole recipe, with every key
+aspk train mine.toml --dry-run         # what it would do
+aspk report --set search.alpha=0.3     # overrides one key
+```
+
+What a key decides: the *network* (fixed once it is trained), its *training*, the *images* of a measurement, a
+*measurement*, the course of a *search*, the *score* of what was measured, or nothing.
+"""
+
+
 def recipe_keys() -> str:
     """Every key of a recipe with its default and what it means."""
-    lines = [MADE, "# Recipe keys", "", "A recipe is TOML; `aspk recipes show NAME` prints one with every key.", ""]
-    lines += ['`extends = "NAME or path"` takes the base recipe\'s keys; `--set key=value` overrides one.', ""]
-    lines += [
-        "What a key decides: the *network* (fixed once it is trained), its *training*, the *images* of a measurement,"
-    ]
-    lines += ["a *measurement*, the course of a *search*, the *score* of what was measured, or nothing.", ""]
-    lines += ["| key | default | decides | meaning |", "|---|---|---|---|"]
+    lines = [MADE, RECIPE_KEYS_INTRODUCTION, "| key | default | decides | meaning |", "|---|---|---|---|"]
     for key in ("seed", "fidelity"):
         field = Recipe.model_fields[key]
         lines.append(f"| `{key}` | `{shown(field.default)}` | {decided_by(field)} | {meaning_of(field)} |")
@@ -69,6 +85,11 @@ def meaning_of(field: FieldInfo) -> str:
 FIDELITY_INTRODUCTION = """\
 # Fidelity: readings of the paper
 
+<!-- not run: a training of half a minute -->
+```sh
+aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
+```
+
 The paper leaves some points open and contradicts itself on others. On some, its published code does something else
 again. Each such point is a numbered reading on this page. If the reading is a choice, a recipe key makes it. `fidelity`
 sets all of these keys at once:
@@ -76,11 +97,6 @@ sets all of these keys at once:
 - `sound`, the default: what we hold to be right;
 - `paper`: the text as printed;
 - `authors`: what the published code does.
-
-<!-- not run: a training of half a minute -->
-```sh
-aspk train quickstart --set 'fidelity="paper"' --run runs/as-printed
-```
 
 A key next to it overrides it. Every report names those in force. The published learning rate is one of them:
 `train.schedule = "timm"`, which `paper` and `authors` take. Some of these keys act on a trained network, too. This is
