@@ -1,0 +1,67 @@
+"""Show what each gene does to firing rate, energy and accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autospikformer_cli.cli.options import (
+    AlphaOption,
+    ConventionOption,
+    ProfileOption,
+    RunOption,
+    ScoreSetOption,
+    SearchOption,
+    VerboseOption,
+    overrides_of,
+)
+from autospikformer_cli.cli.session import Session
+
+
+def genes(
+    session: Session,
+    alpha: AlphaOption = None,
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best", metavar="N", min=1, help="Compare the best N by F_AEB with all.", show_default="300, or 30 %"
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", metavar="FILE", help="Draw the effects with their intervals: .png, .svg or .pdf."),
+    ] = None,
+    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Resamples of the intervals.")] = 2000,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of the resamples.", show_default="the recipe's")
+    ] = None,
+    profile: ProfileOption = None,
+    convention: ConventionOption = None,
+    verbose: VerboseOption = False,
+    run: RunOption = None,
+    search: SearchOption = None,
+    overrides: ScoreSetOption = [],  # noqa: B006
+) -> None:
+    """Show what each gene does to firing rate, energy and accuracy, as the paper's section 5.2 asks.
+
+    It is read from all candidates that the run's searches measured alike. Nothing is measured again.
+    One regression on all genes gives the effects, with bootstrap intervals. A table compares how often each value
+    occurs among the best by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or not to be told.
+
+    Example: aspk analyze genes --best 100 --figure effects.png
+    """
+    from autospikformer_cli.report.figures.effects import write_effects
+    from autospikformer_cli.report.figures.style import require_pictures
+    from autospikformer_cli.report.genes_report import genes_report
+    from autospikformer_cli.runs.genes import study_genes
+
+    require_pictures(figure)
+    given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
+    study = study_genes(run, given, search=search, best=best, seed=seed, resamples=resamples, say=session)
+    if figure is not None:
+        write_effects(study, figure)
+        session.remark(f"effects are drawn in {figure}")
+    session.console.print(genes_report(study, verbose))
+    session.emit({**study.to_document(), "figure": None if figure is None else str(figure)})
