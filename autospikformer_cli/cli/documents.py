@@ -841,6 +841,25 @@ class ModuleEnergyDocument(Document, EnergyFields):
     """A second run on the same input."""
 
 
+class ChannelOrderDocument(Part):
+    """Whether higher channels are more redundant, as the paper claims."""
+
+    kendall_tau: float | None
+    """tau-b between a channel's number and its mean SSIM; null if all channels are equally redundant."""
+    p_higher: float | None
+    """The share of all orders of these channels with at least this tau: an exact permutation test; null as before."""
+    p_lower: float | None
+    """The share with at most this tau."""
+    mean_ssim_lower_half: float
+    """Mean over the lower half of the channels; of an odd number, without the middle one."""
+    mean_ssim_upper_half: float
+    """The same of the upper half."""
+    verdict: str
+    """confirmed (p_higher below 0.05), not confirmed, or cannot be told."""
+    meaning: str
+    """The verdict in a sentence."""
+
+
 class ChannelsDocument(Document, FidelityFields):
     """How redundant the embedding's channels are."""
 
@@ -862,6 +881,10 @@ class ChannelsDocument(Document, FidelityFields):
     """The most redundant channels, from 0 on, the first the most."""
     least: list[int]
     """The least redundant ones, the first the least."""
+    order: ChannelOrderDocument
+    """Whether the higher channels are the redundant ones."""
+    matrix: list[list[float]]
+    """SSIM of every pair of channels, row by row: symmetric, 1 on the diagonal."""
 
 
 class PairsDocument(Part):
