@@ -8,7 +8,7 @@ from typing import Literal
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, difference_interval, discordant, holm, mcnemar
 
-Finding = Literal["lower", "undecided", "within_chance", "higher"]
+AblationFinding = Literal["lower", "undecided", "within_chance", "higher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AccuracyChange:
         return difference_interval(self.only_whole, self.only_ablated, self.images)
 
     @property
-    def finding(self) -> Finding:
+    def finding(self) -> AblationFinding:
         """What the tests say.
 
         A change is claimed only if it holds among all tests together. That adjustment makes it easier to call a loss

@@ -35,7 +35,7 @@ def blocks(
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Measure a subnet without each of its blocks, and without the attention or the MLP of each.
+    """Measure a subnet without each of its blocks and half blocks (attention, MLP).
 
     Nothing is retrained. With recalibrated BatchNorm, the default, each of these networks has statistics of its own.
     Changes of accuracy are tested on the same images (McNemar), and adjusted for the number of parts (Holm).

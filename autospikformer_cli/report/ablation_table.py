@@ -23,7 +23,7 @@ from autospikformer_cli.wording import counted
 
 NOTE_WIDTH = 80
 HALF_ROWS = {"attention": "  attention", "mlp": "  MLP"}
-OPTIONAL = ("change", "fr", "p", "silenced")
+OPTIONAL_COLUMNS = ("change", "fr", "p", "silenced")
 """Columns that a narrow console leaves out, the first first."""
 
 
@@ -82,8 +82,8 @@ def _left_out(heads: dict[str, str], rows: Sequence[dict[str, str]], width: int)
         name: GAP + max(map(cell_len, [*head.splitlines(), *(row.get(name, "") for row in rows)]))
         for name, head in heads.items()
     }
-    for num in range(len(OPTIONAL) + 1):
-        left_out = OPTIONAL[:num]
+    for num in range(len(OPTIONAL_COLUMNS) + 1):
+        left_out = OPTIONAL_COLUMNS[:num]
         if sum(size for name, size in widths.items() if name not in left_out) - GAP <= width:
             break
     return left_out
@@ -160,7 +160,7 @@ def _can_be_left_out(ablation: Ablation, found: BlockAblations) -> str:
     text = f"{part.name[0].upper()}{part.name[1:]} can be left out: {says} ({_change_text(change)}); energy {verb} by "
     text += f"{percent:.1f} %."
     is_last = part.half is None and part.block == found.subnet.depth - 1
-    shallower = found.shallower if is_last and found.subnet.depth > 1 else None
+    shallower = found.shallower if is_last else None
     return text if shallower is None else f"{text} What is left is the subnet {shallower}."
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autospikformer_cli.analysis.ablation import AccuracyChange, accuracy_changes
 from autospikformer_cli.analysis.correlation import binomial_interval
@@ -15,7 +15,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
-from autospikformer_cli.space import HALVES, AblatedSubnet, BlockHalf, Half, Subnet
+from autospikformer_cli.space import BLOCK_GENES, HALVES, AblatedSubnet, BlockHalf, Half, Subnet
 from autospikformer_cli.store.searches import present_search
 from autospikformer_cli.store.supernet import read_training
 
@@ -100,9 +100,8 @@ class BlockAblations:
     @property
     def shallower(self) -> Subnet | None:
         """The subnet without its last block; None if it is not in the space."""
-        subnet, last = self.subnet, self.subnet.depth - 1
-        blocks = (subnet.mlp_ratio, subnet.num_heads, subnet.threshold, subnet.tau)
-        shallower = Subnet(*(genes[:last] for genes in blocks), subnet.time_step, subnet.embed_dim)  # type: ignore[arg-type]
+        kept: dict[str, Any] = {gene: getattr(self.subnet, gene)[:-1] for gene in BLOCK_GENES}
+        shallower = replace(self.subnet, **kept)
         return shallower if shallower in self.recipe.space.search_space() else None
 
     def to_document(self) -> dict[str, object]:

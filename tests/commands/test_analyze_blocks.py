@@ -56,7 +56,7 @@ def test_a_table_for_a_reader(aspk: Aspk, searched: Path) -> None:
     before = {path: path.read_bytes() for path in searched.rglob("*") if path.is_file()}
     done = aspk("analyze", "blocks", "--images", "60", "--quiet")
     assert (done.exit_code, done.stderr) == (0, "")
-    best = aspk("report", "--json").document["best"]["id"]
+    best = aspk("report", "--json").document["best"]
     assert f"search evolution-alpha0.5-seed0: {best}" in done.stdout.splitlines()[1]
     text = " ".join(done.stdout.split())
     assert "measured, not retrained: the same 60 validation images for all" in text
@@ -73,7 +73,9 @@ def test_a_dead_block_costs_nothing(aspk: Aspk, trained: Path) -> None:
     }
     save_checkpoint(trained, replace(checkpoint, weights=weights))
     done = aspk("analyze", "blocks", "--subnet", "largest")
-    assert "! silent blocks, with less than 0.001 spikes a neuron and step: this subnet (block 1)" in " ".join(done.stdout.split())
+    assert "! silent blocks, with less than 0.001 spikes a neuron and step: this subnet (block 1)" in " ".join(
+        done.stdout.split()
+    )
     document = aspk("analyze", "blocks", "--subnet", "largest", "--json").document
     dead = [each for each in document["ablations"] if each["block"] == 1]
     assert {(each["only_whole"], each["only_ablated"], each["p"]) for each in dead} == {(0, 0, 1.0)}
