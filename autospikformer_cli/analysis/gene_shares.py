@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.analysis.paired import holm
 from autospikformer_cli.space import BLOCK_GENES, Number, SearchSpace, Subnet
 
 if TYPE_CHECKING:
@@ -121,22 +122,6 @@ def value_shares(space: SearchSpace, ranked: Sequence[Subnet], num_best: int, se
     tested = [each.test.probability for each in found if each.test]
     corrected = iter(holm(tested))
     return tuple(replace(each, corrected=next(corrected)) if each.test else each for each in found)
-
-
-def holm(probabilities: Sequence[float]) -> list[float]:
-    """Probabilities of several tests, corrected so that all together err by chance as rarely as one (Holm, 1979).
-
-    Sorted, p_(k) becomes max over j <= k of min(1, (m - j + 1) p_(j)).
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(probabilities)), key=probabilities.__getitem__)
-    corrected, largest = [0.0] * len(order), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * probabilities[place]))
-        corrected[place] = largest
-    return corrected
 
 
 def _counts(gene: str, choices: Sequence[Number], subnets: Sequence[Subnet]) -> Counts:

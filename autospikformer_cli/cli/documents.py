@@ -887,6 +887,84 @@ class ChannelsDocument(Document, FidelityFields):
     """SSIM of every pair of channels, row by row: symmetric, 1 on the diagonal."""
 
 
+class AblatedFields(Part):
+    """What a network measured."""
+
+    correct: int
+    """Images right."""
+    top1: float
+    """Accuracy in percent."""
+    top1_interval: list[float]
+    """Its 95 % interval, in percent."""
+    params: int
+    """Parameters."""
+    energy_j: float
+    """Joules of an image."""
+    firing_rate: float | None
+    """Spikes a neuron and time step; null for an ANN."""
+    non_finite: int
+    """Images whose logits are not finite. If there are any, the accuracy means nothing."""
+
+
+class AblationDocument(AblatedFields):
+    """The subnet without a block, or without one half of it."""
+
+    block: int
+    """Number of the block, from 0 on."""
+    half: str | None
+    """attention or mlp; null for the whole block."""
+    top1_change: float
+    """Accuracy minus that of the whole subnet, in points of percent."""
+    top1_change_interval: list[float]
+    """Its 95 % interval, of the paired difference."""
+    only_whole: int
+    """Images that only the whole subnet got right."""
+    only_ablated: int
+    """Images that only this network got right."""
+    p: float
+    """McNemar's exact test of the change, two-sided."""
+    p_holm: float
+    """The same, adjusted for all ablations."""
+    finding: str
+    """lower or higher: p_holm is below significance. undecided: accuracy is lower, and only p is below it. Else
+    within_chance."""
+    energy_change_j: float
+    """energy_j minus that of the whole subnet."""
+    silenced_energy_j: float
+    """Joules of an image if the part stays and computes, and adds zeros. All answers are the same as without it."""
+
+
+class BlocksDocument(Document, FidelityFields):
+    """What each block of a subnet gives in accuracy, and costs in energy."""
+
+    origin: str
+    """Where the subnet is from."""
+    remarks: list[str]
+    """As in `aspk evaluate`."""
+    subnet: list[float]
+    """The paper's tuple."""
+    split: str
+    """The split."""
+    images: int
+    """Number of its images."""
+    engine: str
+    """What ran the networks."""
+    batchnorm: str
+    """model.batchnorm."""
+    calibration_images: int | None
+    """Images that recalibrated the BatchNorm of each network; null for none."""
+    profile: str
+    """energy.profile."""
+    convention: str
+    """energy.convention."""
+    significance: float
+    """The probability below which a change counts as more than chance."""
+    whole: AblatedFields
+    """The whole subnet."""
+    ablations: list[AblationDocument]
+    """Each block, followed by its halves."""
+
+
 class PairsDocument(Part):
     """How two columns order pairs of subnets."""
 
@@ -1181,6 +1259,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "energy": EnergyDocument,
     "energy module": ModuleEnergyDocument,
     "analyze": ChannelsDocument,
+    "analyze blocks": BlocksDocument,
     "analyze ranking": RankingDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +16,8 @@ from autospikformer_cli.cli.options import (
     VerboseOption,
     overrides_of,
 )
+from autospikformer_cli.cli.picture_options import Picture, PictureOption
+from autospikformer_cli.cli.report_options import WidthOption
 from autospikformer_cli.cli.session import Session
 
 
@@ -29,10 +30,8 @@ def genes(
             "--best", metavar="N", min=1, help="Compare the best N by F_AEB with all.", show_default="300, or 30 %"
         ),
     ] = None,
-    figure: Annotated[
-        Path | None,
-        typer.Option("--figure", metavar="FILE", help="Draw the effects with their intervals: .png, .svg or .pdf."),
-    ] = None,
+    figure: PictureOption = None,
+    width: WidthOption = None,
     resamples: Annotated[int, typer.Option("--resamples", min=100, help="Resamples of the intervals.")] = 2000,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Of the resamples.", show_default="the recipe's")
@@ -52,16 +51,14 @@ def genes(
 
     Example: aspk analyze genes --best 100 --figure effects.png
     """
-    from autospikformer_cli.report.figures.effects import write_effects
-    from autospikformer_cli.report.figures.style import require_pictures
+    from autospikformer_cli.report.figures.effects import draw_effects
     from autospikformer_cli.report.genes_report import genes_report
     from autospikformer_cli.runs.genes import study_genes
 
-    require_pictures(figure)
+    picture = Picture(figure, width)
+    picture.require_possible()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
     study = study_genes(run, given, search=search, best=best, seed=seed, resamples=resamples, say=session)
-    if figure is not None:
-        write_effects(study, figure)
-        session.remark(f"effects are drawn in {figure}")
     session.console.print(genes_report(study, verbose))
-    session.emit({**study.to_document(), "figure": None if figure is None else str(figure)})
+    picture.draw(session, lambda width_mm: draw_effects(study, width_mm))
+    session.emit(study.to_document())
