@@ -15,10 +15,11 @@ from autospikformer_cli.analysis.gene_shares import ShareTest, share_test
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.space import Number, SearchSpace, Subnet, plain
 from autospikformer_cli.units import format_energy
+from autospikformer_cli.wording import counted
 
 Verdict = Literal["confirmed", "not confirmed", "not to be told"]
 PER_UNIT = {
-    "depth": "a block", "mlp_ratio": "a unit of the ratio", "num_heads": "a head", "threshold": "a unit of the threshold",
+    "depth": "a block", "mlp_ratio": "a unit of ratio", "num_heads": "a head", "threshold": "a unit of threshold",
     "tau": "a time step of tau", "time_step": "a time step", "embed_dim": "a channel",
 }  # fmt: skip
 SAME_LIFT = 0.1
@@ -101,7 +102,7 @@ class ClaimedOf:
         effect = self.effects.effects[claim.gene, claim.outcome]
         figure, bend = effect.standardised, effect.bend
         if claim.direction == "either":
-            verdict, why = _of_size(figure, bend)
+            verdict, why = _of_size(figure, bend, may_bend=len(getattr(self.space, claim.gene)) > 2)
         else:
             verdict, why = _of_sign(figure, 1 if claim.direction == "up" else -1)
         natural = _in_its_unit(effect.slope, claim.outcome, PER_UNIT[claim.gene])
@@ -127,7 +128,9 @@ class ClaimedOf:
         if test is None:
             return JudgedClaim(claim, "not to be told", self._why_no_share(claim, wanted))
         verdict, why = _of_lift(test)
-        shares = f"{100 * test.share_best:.0f} % of the best {self.num_best} against {100 * test.share_all:.0f} % of all"
+        shares = (
+            f"{100 * test.share_best:.0f} % of the best {self.num_best} against {100 * test.share_all:.0f} % of all"
+        )
         chance = f"lift {test.lift:.2f}, by chance {test.chance[0]:.2f} to {test.chance[1]:.2f}"
         return JudgedClaim(claim, verdict, f"{shown}: {shares}; {chance}{why}", test.lift, *test.chance)
 
@@ -145,8 +148,8 @@ class ClaimedOf:
 
     def _why_no_share(self, claim: GeneClaim, wanted: Sequence[Number]) -> str:
         gene = GENE_WORDS[claim.gene]
-        if not self.num_best < len(self.ranked):
-            return "the best are all candidates"
+        if not 0 < self.num_best < len(self.ranked):
+            return f"{counted(len(self.ranked), 'candidate')} with an F_AEB cannot be divided into the best and others"
         if not wanted:
             return f"{gene}: the space has no value below the baseline's"
         num = sum(getattr(subnet, claim.gene) in wanted for subnet in self.ranked)
@@ -166,14 +169,16 @@ def _of_sign(figure: Estimate, sign: int) -> tuple[Verdict, str]:
     return "not to be told", ": the interval has 0 and is wide"
 
 
-def _of_size(figure: Estimate, bend: Estimate | None) -> tuple[Verdict, str]:
-    """Whether a figure, or the bend, is larger than a small effect."""
+def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[Verdict, str]:
+    """Whether a figure, or the bend, is larger than a small effect. may_bend: whether two values cannot be all."""
     found = [figure, *([bend] if bend is not None else [])]
     if any(each.lies_beyond(SMALL) for each in found):
         return "confirmed", ""
-    if all(each.lies_within(SMALL) for each in found):
-        return "not confirmed", f": small, within {SMALL:g}"
-    return "not to be told", f": the interval has {SMALL:g}, the limit of a small effect"
+    if not all(each.lies_within(SMALL) for each in found):
+        return "not to be told", f": the interval has {SMALL:g}, the limit of a small effect"
+    if may_bend and bend is None:
+        return "not to be told", ": small, but there are too few candidates to see a curve"
+    return "not confirmed", f": small, within {SMALL:g}"
 
 
 def _of_lift(test: ShareTest) -> tuple[Verdict, str]:

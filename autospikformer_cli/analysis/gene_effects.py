@@ -21,6 +21,7 @@ from autospikformer_cli.analysis.ranking import CONFIDENCE, RESAMPLES
 from autospikformer_cli.analysis.regression import (
     Design,
     Floats,
+    Integers,
     Untold,
     design_of,
     least_squares,
@@ -147,10 +148,12 @@ def gene_effects(
 ) -> GeneEffects:
     """The effects of all genes on some outcomes, with percentile intervals over resamples of the candidates.
 
+    Candidates that agree in all outcomes differ in genes without effect. They are drawn together.
     outcomes: by name, the value of each subnet, all finite; None if the network has no such value.
     """
-    columns = gene_columns(subnets)
-    design = design_of(columns)
+    columns, groups_N = gene_columns(subnets), _groups(outcomes, len(subnets))
+    num_groups = len(np.unique(groups_N))
+    design = design_of(columns, num_groups)
     why_not = {name: _why_not(values) for name, values in outcomes.items()}
     untold = {(gene, name): _text(reason) for gene, reason in design.untold.items() for name in outcomes}
     untold |= {(gene, name): why for name, why in why_not.items() if why for gene in GENES}
@@ -158,8 +161,9 @@ def gene_effects(
     if not design.told or not known:
         fits = tuple(_outcome_fit(name, values, None, why_not[name]) for name, values in outcomes.items())
         return GeneEffects(len(subnets), resamples, seed, fits, {}, untold)
-    model = _Model(columns, design, _side_by_side([np.array(values) for values in known.values()], len(subnets)))
-    slopes_RPK, bends_RBK = model.resampled(seed, resamples)
+    y_NK = _side_by_side([np.array(values) for values in known.values()], len(subnets))
+    model = _Model(columns, design, y_NK, num_groups)
+    slopes_RPK, bends_RBK = model.resampled(seed, resamples, groups_N)
     effects: dict[tuple[str, str], GeneEffect] = {}
     for gene in design.told:
         for place, name in enumerate(known):
@@ -178,11 +182,11 @@ def gene_effects(
 class _Model:
     """The standardised columns of the fit: modelled genes, squares of those that are told, and outcomes."""
 
-    def __init__(self, columns: Mapping[str, Floats], design: Design, y_NK: Floats) -> None:
+    def __init__(self, columns: Mapping[str, Floats], design: Design, y_NK: Floats, num_groups: int) -> None:
         scaled = {gene: standardised(columns[gene]) for gene in design.modelled}
         squares = {f"{gene} squared": _square(scaled[gene]) for gene in design.told}
         squares = {name: values for name, values in squares.items() if values is not None}
-        bent = set(design_of(scaled | squares).told)
+        bent = set(design_of(scaled | squares, num_groups).told)
         self._genes = design.modelled
         self._bent = tuple(gene for gene in design.told if f"{gene} squared" in bent)
         self._deviations_K = y_NK.std(axis=0)
@@ -193,10 +197,10 @@ class _Model:
         self.fit = least_squares(self._x_NP, self._y_NK)
         self._bent_fit = least_squares(np.column_stack([self._x_NP, self._q_NB]), self._y_NK)
 
-    def resampled(self, seed: int, resamples: int) -> tuple[Floats, Floats]:
+    def resampled(self, seed: int, resamples: int, groups_N: Integers) -> tuple[Floats, Floats]:
         """Standardised slopes (R, P, K), and coefficients of the squares (R, B, K), of every resample."""
         columns = (np.ones((len(self._y_NK), 1)), self._x_NP, self._q_NB, self._y_NK)
-        moments_RCC = resampled_moments(np.column_stack(columns), seed, resamples)
+        moments_RCC = resampled_moments(np.column_stack(columns), seed, resamples, groups_N)
         genes, both = 1 + len(self._genes), 1 + len(self._genes) + len(self._bent)
         y = range(both, both + self._y_NK.shape[1])
         return slopes_of(moments_RCC, range(1, genes), y), slopes_of(moments_RCC, range(1, both), y)[:, genes - 1 :]
@@ -211,10 +215,16 @@ class _Model:
         if gene not in self._bent:
             return GeneEffect(gene, name, natural, scaled)
         number = self._bent.index(gene)
-        bend = _estimate(
-            float(self._bent_fit.slopes_PK[len(self._genes) + number, place]), bends_RBK[:, number, place]
-        )
+        bend = _estimate(float(self._bent_fit.slopes_PK[len(self._genes) + number, place]), bends_RBK[:, number, place])
         return GeneEffect(gene, name, natural, scaled, bend)
+
+
+def _groups(outcomes: Mapping[str, Sequence[float] | None], num_rows: int) -> Integers:
+    """The group of each candidate, from 0 on in their order: those with equal outcomes are one network, told twice."""
+    known = [values for values in outcomes.values() if values is not None]
+    numbers: dict[tuple[float, ...], int] = {}
+    rows = zip(*known, strict=True) if known else [()] * num_rows
+    return np.array([numbers.setdefault(row, len(numbers)) for row in rows], np.int64)
 
 
 def _side_by_side(columns: Sequence[Floats], num_rows: int) -> Floats:

@@ -1,6 +1,7 @@
 """Least squares of several outcomes on the same columns: which slopes can be told, and their bootstrap.
 
-Shapes: N rows, P columns of the model, K outcomes, C columns of all of these with a column of ones, R resamples.
+Shapes: N rows, V columns that vary, P columns of the model, K outcomes, C columns of all of these with a column of
+ones, R resamples.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 LEAST_DIFFERENT = 10
 """Of fewer rows that differ from a column's most frequent value, many resamples would have none."""
@@ -51,11 +53,12 @@ class Design:
         return tuple(name for name in self.modelled if name not in self.untold)
 
 
-def design_of(columns: Mapping[str, Floats]) -> Design:
+def design_of(columns: Mapping[str, Floats], num_groups: int | None = None) -> Design:
     """Which of some columns a regression can tell apart.
 
     Not told are columns that do not vary or hardly do, those that others determine, and those with a variance inflation
     factor above 10 (1 / (1 - R^2), R^2 of the column on all others). With too few rows, none is told.
+    num_groups: of rows that are resampled together; by default each row is one.
     """
     untold: dict[str, Untold] = {}
     varying: list[str] = []
@@ -65,12 +68,14 @@ def design_of(columns: Mapping[str, Floats]) -> Design:
             varying.append(name)
         else:
             untold[name] = reason
-    num = len(next(iter(columns.values()), ()))
+    num = len(next(iter(columns.values()), ())) if num_groups is None else num_groups
     needed = ROWS_A_COEFFICIENT * (len(varying) + 1)
     if num < needed:
         few = Untold(f"{num} candidates are too few for {len(varying) + 1} coefficients: {needed} are needed")
         return Design((), {**untold, **dict.fromkeys(varying, few)})
-    scaled_NV = np.column_stack([standardised(columns[name]) for name in varying]) if varying else np.empty((num, 0))
+    if not varying:
+        return Design((), untold)
+    scaled_NV = np.column_stack([standardised(columns[name]) for name in varying])
     dependent = _dependencies(scaled_NV)
     for place, others in dependent.items():
         untold[varying[place]] = Untold("moves only with", tuple(varying[other] for other in others))
@@ -108,26 +113,29 @@ def least_squares(x_NP: Floats, y_NK: Floats) -> LinearFit:
     return LinearFit(coefficients_CK[1:], coefficients_CK[0], r2_K)
 
 
-def resampled_moments(columns_NC: Floats, seed: int, resamples: int) -> Floats:
+def resampled_moments(columns_NC: Floats, seed: int, resamples: int, groups_N: Integers | None = None) -> Floats:
     """Mean products of all pairs of columns, (R, C, C), over resamples of the rows, with replacement.
 
-    Resample r draws N row numbers by `Generator.integers`, one resample after the other. With w_ri how often it has row
-    i, its moments are sum_i w_ri x_ic x_id / N. All that a regression needs is in them.
+    Resample r draws as many row numbers as there are, by `Generator.integers`, one resample after the other. With w_ri
+    how often it has row i, its moments are sum_i w_ri x_ic x_id / sum_i w_ri. All that a regression needs is in them.
+    Column 0 is ones. groups_N: the group of each row, from 0 on, if groups of rows are drawn, and not single rows.
     """
     num, width = columns_NC.shape
+    groups = np.arange(num) if groups_N is None else groups_N
+    num_groups = int(groups.max()) + 1
     first, second = np.triu_indices(width)
     generator = np.random.default_rng(seed)
     sums = np.zeros((resamples, len(first)))
     many = max(1, _MOST_WEIGHTS // num)
     for begin in range(0, resamples, many):
         some = sums[begin : begin + many]
-        drawn = (np.bincount(generator.integers(0, num, num), minlength=num) for _ in range(len(some)))
-        times = np.array(list(drawn), np.float64)
+        drawn = (generator.integers(0, num_groups, num_groups) for _ in range(len(some)))
+        times = np.array([np.bincount(each, minlength=num_groups)[groups] for each in drawn], np.float64)
         for row in range(0, num, _ROWS_A_BLOCK):
             part = columns_NC[row : row + _ROWS_A_BLOCK]
             some += times[:, row : row + _ROWS_A_BLOCK] @ (part[:, first] * part[:, second])
     moments_RCC = np.empty((resamples, width, width))
-    moments_RCC[:, first, second] = moments_RCC[:, second, first] = sums / num
+    moments_RCC[:, first, second] = moments_RCC[:, second, first] = sums / sums[:, :1]
     return moments_RCC
 
 
@@ -177,8 +185,6 @@ def _independent(scaled_NV: Floats) -> list[int]:
 
 def _dependencies(scaled_NV: Floats) -> dict[int, list[int]]:
     """By column that others determine, these others: all that share a linear dependency with it."""
-    if not scaled_NV.shape[1]:
-        return {}
     values, vectors = np.linalg.eigh(scaled_NV.T @ scaled_NV / len(scaled_NV))
     found: dict[int, set[int]] = {}
     for vector in vectors.T[values < _DEPENDENT]:
@@ -190,8 +196,6 @@ def _dependencies(scaled_NV: Floats) -> dict[int, list[int]]:
 
 def _inflations(scaled_NP: Floats) -> Floats:
     """The variance inflation factor of each column: the diagonal of the inverse of their correlations."""
-    if not scaled_NP.shape[1]:
-        return np.empty(0)
     return np.diag(np.linalg.inv(scaled_NP.T @ scaled_NP / len(scaled_NP)))
 
 

@@ -965,6 +965,168 @@ class BlocksDocument(Document, FidelityFields):
     """Each block, followed by its halves."""
 
 
+class AlgorithmDocument(Part):
+    """A search of an archive."""
+
+    name: str
+    """Its name."""
+    algorithm: str
+    """Its algorithm. random and exhaustive do not select by what was measured."""
+
+
+class LeftOutDocument(Part):
+    """Candidates without F_AEB."""
+
+    reason: str
+    """Why. One that breaks a limit has effects all the same."""
+    num: int
+    """How many."""
+
+
+class OutcomeDocument(Part):
+    """What genes have effects on."""
+
+    outcome: str
+    """firing_rate (spikes a neuron and time step), energy_j (joules of an image) or top1 (percent)."""
+    mean: float | None
+    """Mean over the candidates; null for none, as for the next."""
+    deviation: float | None
+    """Standard deviation over the candidates."""
+    r2: float | None
+    """Share of the variance that the additive model explains; null if nothing was fitted."""
+    why_not: str | None
+    """Why nothing was fitted; null if it was."""
+
+
+class EffectDocument(Part):
+    """A gene's effect on an outcome: a slope of the regression on all genes together."""
+
+    gene: str
+    """The gene's key in [space]; one with a value for each block counts as its mean over blocks."""
+    outcome: str
+    """firing_rate, energy_j or top1."""
+    slope: float
+    """Change of the outcome for one more unit of the gene."""
+    slope_interval: list[float]
+    """Its 95 % bootstrap interval."""
+    standardised: float
+    """The slope in standard deviations of both."""
+    standardised_interval: list[float]
+    """Its interval."""
+    bend: float | None
+    """Standardised coefficient of the gene's square, in a second regression; null if it cannot be told."""
+    bend_interval: list[float] | None
+    """Its interval."""
+    curved: bool
+    """Whether the bend's interval lies beyond 0.1, so that the slope is the mean trend of a curve."""
+
+
+class UntoldDocument(Part):
+    """An effect that the archive does not tell."""
+
+    gene: str
+    """The gene."""
+    outcome: str
+    """The outcome."""
+    why_not: str
+    """Why: the gene does not vary, moves with another one, or there are too few candidates."""
+
+
+class ValueDocument(Part):
+    """How often a gene's value occurs among the best and among all."""
+
+    gene: str
+    """The gene."""
+    value: float
+    """Its value."""
+    share_all: float | None
+    """Share among all ranked candidates, 0 to 1; every block counts as one. null without any."""
+    share_best: float | None
+    """Share among the best."""
+    lift: float | None
+    """share_best / share_all; null, as the rest, if it cannot differ."""
+    lift_by_chance: list[float] | None
+    """The lift of 95 % of as many candidates drawn by lot."""
+    p: float | None
+    """Probability of a lift at least as far from 1 by chance, two-sided, by 9,999 draws."""
+    p_holm: float | None
+    """The same with Holm's correction for all values of all genes."""
+
+
+class ClaimDocument(Part):
+    """A claim of the paper, and whether the archive bears it out."""
+
+    section: str
+    """Section of the paper."""
+    quote: str
+    """Its words."""
+    claim: str
+    """How they are read here."""
+    gene: str
+    """The gene."""
+    outcome: str | None
+    """The outcome; null for a claim on the best by F_AEB."""
+    verdict: str
+    """confirmed, not confirmed, or not to be told."""
+    because: str
+    """The figure that decides, in words."""
+    value: float | None
+    """That figure: a standardised slope, a difference of two in size, or a lift."""
+    interval: list[float] | None
+    """Its 95 % interval; of a lift, that of chance."""
+
+
+class GenesDocument(Document, FidelityFields):
+    """The effects of genes over an archive."""
+
+    run: str
+    """The run's folder."""
+    searches: list[AlgorithmDocument]
+    """The searches that measured the candidates alike."""
+    num_fitted: int
+    """Candidates that effects are of."""
+    num_ranked: int
+    """Candidates with F_AEB."""
+    left_out: list[LeftOutDocument]
+    """The others."""
+    outcomes: list[OutcomeDocument]
+    """The outcomes."""
+    effects: list[EffectDocument]
+    """Each effect that the archive tells."""
+    untold: list[UntoldDocument]
+    """The others, and why."""
+    best_num: int
+    """How many are the best."""
+    values: list[ValueDocument]
+    """Every value of every gene that has several."""
+    claims: list[ClaimDocument]
+    """The paper's claims."""
+    unknown: list[str]
+    """What of the search's recipe is not known here, and why, in words."""
+    stand_ins: list[str]
+    """The objectives whose plugin is not there, and whose stored values stand in, in words."""
+    seed: int
+    """Seed of resamples and draws."""
+    resamples: int
+    """Resamples of the intervals."""
+    alpha: float
+    """Weight of energy in F_AEB."""
+    normalise: str
+    """search.normalise."""
+    dataset: str
+    """data.dataset."""
+    split: str
+    """The split that candidates were measured on."""
+    images: int
+    """Number of its images."""
+    engine: str
+    """What ran the candidates."""
+    energy_profile: str
+    """Name of the hardware profile."""
+    energy_convention: str
+    """Name of the convention."""
+
+
 class PairsDocument(Part):
     """How two columns order pairs of subnets."""
 
@@ -1260,6 +1422,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "energy module": ModuleEnergyDocument,
     "analyze": ChannelsDocument,
     "analyze blocks": BlocksDocument,
+    "analyze genes": GenesDocument,
     "analyze ranking": RankingDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import floor, log10
@@ -17,7 +18,7 @@ from autospikformer_cli.report.figures.genes import GENE_NAMES
 from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.report.tables import plain_table
 from autospikformer_cli.runs.genes import GeneStudy
-from autospikformer_cli.runs.selection import selection_notes
+from autospikformer_cli.runs.selection import selection_notes, unknown_notes
 from autospikformer_cli.space import plain
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit
 from autospikformer_cli.wording import counted, shortened
@@ -85,7 +86,7 @@ def _spread_text(fit: OutcomeFit) -> str:
         numbers = [f"{each:.3f}" for each in (mean, deviation)]
     else:
         numbers = [f"{mean:.2f} %", f"{deviation:.2f} points"]
-    return f"mean {numbers[0]}, sd {numbers[1]}, R2 {ABSENT if fit.r2 is None else f'{fit.r2:.2f}'}"
+    return f"mean {numbers[0]}, sd {numbers[1]}, R² {ABSENT if fit.r2 is None else f'{fit.r2:.2f}'}"
 
 
 def _estimate_text(figure: Estimate, decimals: int | None = None) -> str:
@@ -154,19 +155,26 @@ def _claims(study: GeneStudy) -> Table:
 
 def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
     recipe, measured, effects = study.recipe, study.provenance, study.effects
-    yield f"searches: {shortened([f'{name} ({each})' for name, each in study.algorithms.items()], most=8)}"
+    yield from (line.removeprefix("! ") for line in unknown_notes(study.unknown, study.stand_ins))
+    by_algorithm = Counter(study.algorithms.values())
+    numbers = ", ".join(f"{num} {algorithm}" for algorithm, num in by_algorithm.items())
+    yield f"searches: {numbers} ({shortened(study.algorithms, most=6)})"
     for reason, num in study.left_out.items():
-        yield f"{counted(num, 'candidate')} without F_AEB: {reason}"
+        told = "no F_AEB, but fitted" if reason.startswith("breaks ") else "left out"
+        yield f"{told}: {counted(num, 'candidate')}, {reason}"
     yield (
         "model: outcome = a + sum of slope x gene, all genes together (least squares); a gene with a value for each "
         "block is its mean over blocks"
     )
     yield (
-        "slope: for one more block, head, time step, channel, or unit of ratio and threshold; standardised: in standard "
-        f"deviations of both, below {SMALL:g} is small"
+        "slope: for one more block, head, time step, channel, or unit of ratio and threshold; standardised: in "
+        f"standard deviations of both, below {SMALL:g} is small"
     )
     if effects.resamples:
-        yield f"intervals: 95 %, percentiles of {effects.resamples:,} resamples of the candidates, seed {effects.seed}"
+        yield (
+            f"intervals: 95 %, percentiles of {effects.resamples:,} resamples of the candidates, seed {effects.seed}; "
+            "those with equal results are drawn together"
+        )
     yield f"accuracy: {measured.images:,} {measured.split} images of {recipe.data.dataset}; engine: {measured.engine}"
     yield f"energy: an image, profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
     yield f"F_AEB: alpha {recipe.search.alpha:g}, min-max scaled ({recipe.search.normalise})"
@@ -176,10 +184,12 @@ def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
 def _not_shown(study: GeneStudy) -> Iterator[str]:
     if study.selecting:
         yield (
-            f"{len(study.selecting)} of {len(study.algorithms)} searches select: their candidates descend from what did "
-            "well. That biases effects, often towards 0. A random search has no such bias: aspk search --algorithm random"
+            f"{len(study.selecting)} of {len(study.algorithms)} searches select: their candidates descend from what "
+            "did well. That biases effects, often towards 0. A random search has no such bias: "
+            "aspk search --algorithm random"
         )
-    yield "All is of one supernet with inherited weights. Intervals know the draw of candidates, not images or training."
+    yield "All is of one supernet with inherited weights."
+    yield "Intervals know the draw of candidates, not that of images or of a training."
     yield "Each claim stands alone: of 20 such intervals or tests, one errs by chance."
-    yield "An additive model has no interplay of genes: what it leaves unexplained is 1 - R2."
+    yield "An additive model has no interplay of genes: what it leaves unexplained is 1 - R²."
     yield from (line.removeprefix("! ") for line in selection_notes(study.provenance.split))

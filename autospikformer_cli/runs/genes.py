@@ -17,6 +17,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, rescored
+from autospikformer_cli.runs.results import stand_ins, unknown_parts
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.say import SILENT, Say
@@ -49,6 +50,8 @@ class GeneStudy:
     num_best: int
     shares: tuple[ValueShare, ...]
     claims: tuple[JudgedClaim, ...]
+    unknown: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
 
     @cached_property
     def selecting(self) -> tuple[str, ...]:
@@ -76,6 +79,8 @@ class GeneStudy:
             "best_num": self.num_best,
             "values": [_share_document(share) for share in self.shares],
             "claims": [judged.to_document() for judged in self.claims],
+            "unknown": list(self.unknown),
+            "stand_ins": list(self.stand_ins),
             "seed": effects.seed,
             "resamples": effects.resamples,
             "alpha": recipe.search.alpha,
@@ -133,6 +138,8 @@ def study_genes(
         num_best=num_best,
         shares=value_shares(space, ranked, num_best, chosen_seed),
         claims=ClaimedOf(effects, space, ranked, num_best, recipe.baseline()).judged(),
+        unknown=unknown_parts(problem, recipe),
+        stand_ins=stand_ins(problem, repriced=recipe.energy != searched.energy),
     )
 
 
@@ -149,7 +156,7 @@ def _outcomes(measured: tuple[Scored, ...]) -> dict[str, list[float] | None]:
 def _num_best(num_ranked: int, asked: int | None) -> int:
     """How many are the best. Raises UserError if all that are ranked were asked for."""
     if asked is None:
-        return min(PAPERS_BEST, int(PAPERS_SHARE * num_ranked))
+        return min(PAPERS_BEST, max(1, int(PAPERS_SHARE * num_ranked)), num_ranked)
     if asked >= num_ranked:
         raise UserError(
             f"the best {asked:,} of {num_ranked:,} candidates are all of them: there is nothing to compare",

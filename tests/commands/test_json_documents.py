@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "energy module": ("tiny_net:make", "--input-shape", "1,4"),
     "analyze": ("--images", "8", "--channels", "2"),
     "analyze blocks": ("--images", "20"),
+    "analyze genes": ("--resamples", "100"),
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
     "report": (),
     "report --alpha-sweep": (),
