@@ -144,14 +144,15 @@ def gene_columns(subnets: Sequence[Subnet]) -> dict[str, Floats]:
 
 
 def gene_effects(
-    subnets: Sequence[Subnet], outcomes: Mapping[str, Sequence[float] | None], seed: int, resamples: int = RESAMPLES
-) -> GeneEffects:
+    subnets: Sequence[Subnet], outcomes: Mapping[str, Sequence[float] | None], seed: int, resamples: int = RESAMPLES,
+    networks: Sequence[int] | None = None,
+) -> GeneEffects:  # fmt: skip
     """The effects of all genes on some outcomes, with percentile intervals over resamples of the candidates.
 
-    Candidates that agree in all outcomes differ in genes without effect. They are drawn together.
-    outcomes: by name, the value of each subnet, all finite; None if the network has no such value.
+    outcomes: by name, the value of each subnet, all finite; None if the network has no such value. networks: a number
+    for each subnet, from 0 on, the same for those that differ in genes without effect alone. They are drawn together.
     """
-    columns, groups_N = gene_columns(subnets), _groups(outcomes, len(subnets))
+    columns, groups_N = gene_columns(subnets), np.array(range(len(subnets)) if networks is None else networks)
     num_groups = len(np.unique(groups_N))
     design = design_of(columns, num_groups)
     why_not = {name: _why_not(values) for name, values in outcomes.items()}
@@ -217,14 +218,6 @@ class _Model:
         number = self._bent.index(gene)
         bend = _estimate(float(self._bent_fit.slopes_PK[len(self._genes) + number, place]), bends_RBK[:, number, place])
         return GeneEffect(gene, name, natural, scaled, bend)
-
-
-def _groups(outcomes: Mapping[str, Sequence[float] | None], num_rows: int) -> Integers:
-    """The group of each candidate, from 0 on in their order: those with equal outcomes are one network, told twice."""
-    known = [values for values in outcomes.values() if values is not None]
-    numbers: dict[tuple[float, ...], int] = {}
-    rows = zip(*known, strict=True) if known else [()] * num_rows
-    return np.array([numbers.setdefault(row, len(numbers)) for row in rows], np.int64)
 
 
 def _side_by_side(columns: Sequence[Floats], num_rows: int) -> Floats:

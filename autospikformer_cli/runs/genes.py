@@ -21,6 +21,7 @@ from autospikformer_cli.runs.results import stand_ins, unknown_parts
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.say import SILENT, Say
+from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import RunPath, resolve_run
@@ -125,7 +126,9 @@ def study_genes(
         raise UserError(what, str(path), f"search on: aspk search --run {path}")
     num_best = _num_best(len(scores.ranked), best)
     chosen_seed = recipe.seed if seed is None else seed
-    effects = gene_effects([each.subnet for each in every], _outcomes(every), chosen_seed, resamples)
+    effects = gene_effects(
+        [each.subnet for each in every], _outcomes(every), chosen_seed, resamples, _networks(every)
+    )  # fmt: skip
     ranked, space = [each.subnet for each in scores.ranked], recipe.space.search_space()
     return GeneStudy(
         path=path,
@@ -151,6 +154,12 @@ def _outcomes(measured: tuple[Scored, ...]) -> dict[str, list[float] | None]:
         "energy_j": [each.energy_j for each in measured],
         "top1": [each.top1 for each in measured],
     }
+
+
+def _networks(measured: tuple[Scored, ...]) -> list[int]:
+    """The number of each candidate's network. Candidates that agree in every measured number are one."""
+    numbers = {id_: number for number, alike in enumerate(different(measured)) for id_ in alike.ids}
+    return [numbers[each.id] for each in measured]
 
 
 def _num_best(num_ranked: int, asked: int | None) -> int:
