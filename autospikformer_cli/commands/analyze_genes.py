@@ -32,9 +32,9 @@ def genes(
     ] = None,
     figure: PictureOption = None,
     width: WidthOption = None,
-    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Resamples of the intervals.")] = 2000,
+    resamples: Annotated[int, typer.Option("--resamples", metavar="N", min=100, help="Resamples of the intervals.")] = 2000,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of the resamples.", show_default="the recipe's")
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Of the resamples.", show_default="the recipe's")
     ] = None,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
@@ -43,10 +43,9 @@ def genes(
     search: SearchOption = None,
     overrides: ScoreSetOption = [],  # noqa: B006
 ) -> None:
-    """Show what each gene does to firing rate, energy and accuracy, as the paper's section 5.2 asks.
+    """Show what each gene does to firing rate, energy and accuracy.
 
-    It is read from all candidates that the run's searches measured alike. Nothing is measured again.
-    One regression on all genes gives the effects, with bootstrap intervals. A table compares how often each value
+    It is read from all candidates that the run's searches measured alike. Nothing is measured again. One regression on all genes gives the effects, with bootstrap intervals. A table compares how often each value
     occurs among the best by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or not to be
     told.
 
