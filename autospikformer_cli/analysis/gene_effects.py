@@ -185,8 +185,8 @@ class _Model:
 
     def __init__(self, columns: Mapping[str, Floats], design: Design, y_NK: Floats, num_groups: int) -> None:
         scaled = {gene: standardised(columns[gene]) for gene in design.modelled}
-        squares = {f"{gene} squared": _square(scaled[gene]) for gene in design.told}
-        squares = {name: values for name, values in squares.items() if values is not None}
+        found = {f"{gene} squared": _square(scaled[gene]) for gene in design.told}
+        squares = {name: values for name, values in found.items() if values is not None}
         bent = set(design_of(scaled | squares, num_groups).told)
         self._genes = design.modelled
         self._bent = tuple(gene for gene in design.told if f"{gene} squared" in bent)
@@ -250,8 +250,9 @@ def _why_not(values: Sequence[float] | None) -> str:
 
 
 def _outcome_fit(name: str, values: Sequence[float] | None, r2: float | None, why_not: str) -> OutcomeFit:
-    spread = (float(np.mean(values)), float(np.std(values))) if values else (None, None)
-    return OutcomeFit(name, *spread, r2, why_not)
+    if not values:
+        return OutcomeFit(name, why_not=why_not)
+    return OutcomeFit(name, float(np.mean(values)), float(np.std(values)), r2, why_not)
 
 
 def _text(reason: Untold) -> str:

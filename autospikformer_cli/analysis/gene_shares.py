@@ -116,9 +116,9 @@ def value_shares(space: SearchSpace, ranked: Sequence[Subnet], num_best: int, se
         counts_NV = _counts(gene, choices, ranked)
         totals = counts_NV.sum(axis=1)
         for counts, value in zip(counts_NV.T, choices, strict=True):
-            shares = (_share(counts[:num], totals[:num]) for num in (len(ranked), num_best))
+            share_all, share_best = (_share(counts[:num], totals[:num]) for num in (len(ranked), num_best))
             test = share_test(counts, totals, num_best, generator)
-            found.append(ValueShare(gene, value, *shares, test))
+            found.append(ValueShare(gene, value, share_all, share_best, test))
     tested = [each.test.probability for each in found if each.test]
     corrected = iter(holm(tested))
     return tuple(replace(each, corrected=next(corrected)) if each.test else each for each in found)

@@ -105,11 +105,11 @@ class LinearFit:
 def least_squares(x_NP: Floats, y_NK: Floats) -> LinearFit:
     """Ordinary least squares with an intercept: the slopes b that minimise |y - a - x b|^2, outcome by outcome."""
     design_NC = np.column_stack([np.ones(len(x_NP)), x_NP])
-    coefficients_CK = np.linalg.lstsq(design_NC, y_NK, rcond=None)[0]
+    coefficients_CK = np.asarray(np.linalg.lstsq(design_NC, y_NK, rcond=None)[0], np.float64)
     left_K = ((y_NK - design_NC @ coefficients_CK) ** 2).sum(axis=0)
     total_K = ((y_NK - y_NK.mean(axis=0)) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2_K = np.where(total_K > 0, 1 - left_K / total_K, np.nan)
+        r2_K: Floats = np.where(total_K > 0, 1 - left_K / total_K, np.nan)
     return LinearFit(coefficients_CK[1:], coefficients_CK[0], r2_K)
 
 

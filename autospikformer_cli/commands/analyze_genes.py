@@ -32,7 +32,9 @@ def genes(
     ] = None,
     figure: PictureOption = None,
     width: WidthOption = None,
-    resamples: Annotated[int, typer.Option("--resamples", metavar="N", min=100, help="Resamples of the intervals.")] = 2000,
+    resamples: Annotated[
+        int, typer.Option("--resamples", metavar="N", min=100, help="Resamples of the intervals.")
+    ] = 2000,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="Of the resamples.", show_default="the recipe's")
     ] = None,
@@ -45,9 +47,9 @@ def genes(
 ) -> None:
     """Show what each gene does to firing rate, energy and accuracy.
 
-    It is read from all candidates that the run's searches measured alike. Nothing is measured again. One regression on all genes gives the effects, with bootstrap intervals. A table compares how often each value
-    occurs among the best by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or not to be
-    told.
+    It is read from all candidates that the run's searches measured alike. Nothing is measured again. One regression on
+    all genes gives the effects, with bootstrap intervals. A table compares how often each value occurs among the best
+    by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or not to be told.
 
     Example: aspk analyze genes --best 100 --figure effects.png
     """

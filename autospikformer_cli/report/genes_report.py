@@ -61,9 +61,9 @@ def _effects_table(study: GeneStudy, fit: OutcomeFit) -> Group:
     if not told:
         return Group(Text(title, style="bold"), *map(Text, notes))
     table = plain_table()
-    table.add_column("Gene", no_wrap=True)
-    table.add_column(f"Slope a unit{_unit_text(fit, unit)} (95 %)", justify="right", no_wrap=True)
-    table.add_column("Standardised (95 %)", justify="right", no_wrap=True)
+    table.add_column("Gene", overflow="fold")
+    for head in (f"Slope a unit{_unit_text(fit, unit)} (95 %)", "Standardised (95 %)"):
+        table.add_column(head, justify="right", overflow="fold")
     for each in told:
         slope = each.slope.scaled(1 / unit.joules) if fit.outcome == "energy_j" else each.slope
         curved = f" {CURVED}" if each.is_curved else "  "
@@ -103,9 +103,9 @@ def _values_table(study: GeneStudy) -> Iterator[Group]:
     if not study.shares or not study.num_best:
         return
     table = plain_table()
-    table.add_column("Gene", no_wrap=True)
+    table.add_column("Gene", overflow="fold")
     for head in ("Value", "All (%)", "Best (%)", "Lift", "By chance", "p"):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right", overflow="fold")
     hidden = []
     for gene, members in groupby(study.shares, key=lambda share: share.gene):
         shares = list(members)

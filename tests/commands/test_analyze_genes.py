@@ -237,6 +237,7 @@ def test_the_picture_says_what_is_not_to_be_told(aspk: Aspk, searched: Path) -> 
 
 @pytest.mark.parametrize(("words", "said"), [
     (("--figure", "effects.txt"), "a picture is written as .png, .svg or .pdf, not as .txt"),
+    (("--figure", "."), "write picture.png, picture.svg or picture.pdf"),
     (("--figure", "nowhere/effects.png"), "there is no folder nowhere"),
     (("--width", "double"), "it acts on figures only"),
     (("--best", "60"), "the best 60 of 60 candidates are all of them"),

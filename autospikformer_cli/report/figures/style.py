@@ -180,7 +180,8 @@ def require_picture(path: Path) -> None:
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         known = f"{', '.join(PICTURE_SUFFIXES[:-1])} or {PICTURE_SUFFIXES[-1]}"
         what = f"a picture is written as {known}, not as {path.suffix or 'a file without a suffix'}"
-        written = [str(path.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
+        named = path if path.name.strip(".") else path / "picture"
+        written = [str(named.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
         raise UserError(what, str(path), f"write {', '.join(written[:-1])} or {written[-1]}")
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}", str(path), f"make it first: mkdir -p {path.parent}")
