@@ -17,7 +17,7 @@ from autospikformer_cli.space import Number, SearchSpace, Subnet, plain
 from autospikformer_cli.units import format_energy
 from autospikformer_cli.wording import counted
 
-Verdict = Literal["confirmed", "not confirmed", "not to be told"]
+ClaimVerdict = Literal["confirmed", "not confirmed", "not to be told"]
 PER_UNIT = {
     "depth": "a block", "mlp_ratio": "a unit of ratio", "num_heads": "a head", "threshold": "a unit of threshold",
     "tau": "a time step of tau", "time_step": "a time step", "embed_dim": "a channel",
@@ -50,7 +50,7 @@ class JudgedClaim:
     """
 
     claim: GeneClaim
-    verdict: Verdict
+    verdict: ClaimVerdict
     because: str
     value: float | None = None
     low: float | None = None
@@ -157,7 +157,7 @@ class ClaimedOf:
         return f"{gene} {', '.join(map(plain, wanted))}: {which} of the {len(self.ranked):,} candidates has it"
 
 
-def _of_sign(figure: Estimate, sign: int) -> tuple[Verdict, str]:
+def _of_sign(figure: Estimate, sign: int) -> tuple[ClaimVerdict, str]:
     """Whether a figure has the sign claimed."""
     low, high = sorted((sign * figure.low, sign * figure.high))
     if low > 0:
@@ -169,7 +169,7 @@ def _of_sign(figure: Estimate, sign: int) -> tuple[Verdict, str]:
     return "not to be told", ": the interval has 0 and is wide"
 
 
-def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[Verdict, str]:
+def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[ClaimVerdict, str]:
     """Whether a figure, or the bend, is larger than a small effect. may_bend: whether two values cannot be all."""
     found = [figure, *([bend] if bend is not None else [])]
     if any(each.lies_beyond(SMALL) for each in found):
@@ -181,7 +181,7 @@ def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[V
     return "not confirmed", f": small, within {SMALL:g}"
 
 
-def _of_lift(test: ShareTest) -> tuple[Verdict, str]:
+def _of_lift(test: ShareTest) -> tuple[ClaimVerdict, str]:
     if test.probability < SIGNIFICANCE:
         return ("confirmed", "") if test.lift > 1 else ("not confirmed", ": the opposite")
     if all(abs(end - 1) <= SAME_LIFT for end in test.chance):

@@ -176,7 +176,7 @@ def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
             "those with equal results are drawn together"
         )
     yield f"accuracy: {measured.images:,} {measured.split} images of {recipe.data.dataset}; engine: {measured.engine}"
-    yield f"energy: an image, profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
+    yield f"energy: joules an image, profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
     yield f"F_AEB: alpha {recipe.search.alpha:g}, min-max scaled ({recipe.search.normalise})"
     yield from fidelity_notes(recipe, verbose)
 

@@ -10,16 +10,21 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autospikformer_cli.analysis.gene_claims import gene_claims
-from autospikformer_cli.analysis.gene_shares import GENES
+from autospikformer_cli.analysis.gene_shares import GENES, value_shares
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import GenesDocument
+from autospikformer_cli.cli.session import plain_text
 from autospikformer_cli.measurement import Candidate
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.report.genes_report import genes_report
+from autospikformer_cli.runs.genes import study_genes
 from autospikformer_cli.store.population import load_population, save_population
 
 with warnings.catch_warnings():
@@ -216,6 +221,20 @@ def test_equal_networks_are_drawn_together(aspk: Aspk, balanced: Path) -> None:
     rewrite(balanced, lambda place, each: equal(place, each) if place < 30 else each)
     text = aspk(*COMMAND).stdout
     assert re.search(r"(30|31) candidates are too few for 8 coefficients: 40 are needed", text)
+
+
+def test_of_many_values_the_most_telling_are_shown(balanced: Path) -> None:
+    """36 taus, of which the best have the largest."""
+    study = study_genes(balanced, resamples=100)
+    space, random = load_recipe("cifar100-neurons").space.search_space(), Random(0)
+    ranked = sorted((space.sample(random) for _ in range(1000)), key=lambda each: -sum(each.tau))
+    text = plain_text(genes_report(replace(study, shares=value_shares(space, ranked, 300, 0))), 80)
+    assert "28 more values of Tau (time steps) differ less: --json" in text
+    values = text[text.index("Values among") :]
+    rows = values[values.index("Tau (time steps)") :].splitlines()
+    shown = [line.removeprefix("Tau (time steps)").split()[0] for line in rows[:8]]
+    assert shown == sorted(shown, key=float)
+    assert {"1.25", "9.75", "10"} <= set(shown)
 
 
 @pytest.mark.parametrize(("width", "size"), [("single", (85, 135)), ("double", (174, 51))])
