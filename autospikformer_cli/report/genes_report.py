@@ -125,9 +125,13 @@ def _values_table(study: GeneStudy) -> Iterator[Group]:
 
 
 def _most_telling(shares: Sequence[ValueShare]) -> list[ValueShare]:
-    """At most 8 values, in their order: those that are least by chance."""
-    by_chance = sorted(shares, key=lambda share: share.test.probability if share.test else 1.0)
-    kept = {share.value for share in by_chance[:MOST_VALUES]}
+    """At most 8 values, in their order: those that are least by chance, and of these, that differ most."""
+
+    def by_chance(share: ValueShare) -> tuple[float, float]:
+        probability = share.test.probability if share.test else 1.0
+        return probability, -abs(share.share_best - share.share_all)
+
+    kept = {share.value for share in sorted(shares, key=by_chance)[:MOST_VALUES]}
     return [share for share in shares if share.value in kept]
 
 
