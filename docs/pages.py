@@ -26,8 +26,8 @@ MADE = "<!-- Made by docs/pages.py from the code; do not edit. -->"
 MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; do not edit. -->"
 READINGS = DOCS / "readings.toml"
 COMMANDS = (
-    "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze ranking", "report", "compare",
-    "import", "export", "recipes", "recipes show", "profiles", "profiles show", "runs", "runs show",
+    "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze ranking", "analyze spikes", "report",
+    "compare", "import", "export", "recipes", "recipes show", "profiles", "profiles show", "runs", "runs show",
 )  # fmt: skip
 
 Reading = dict[str, Any]

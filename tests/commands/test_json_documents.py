@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "energy module": ("tiny_net:make", "--input-shape", "1,4"),
     "analyze": ("--images", "8", "--channels", "2"),
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
+    "analyze spikes": ("--subnet", "largest", "--subnet", "smallest"),
     "report": (),
     "report --alpha-sweep": (),
     "report --table": ("front",),
