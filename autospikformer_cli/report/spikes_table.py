@@ -15,6 +15,7 @@ from autospikformer_cli.report.energy_layout import SnugTable, groups_of
 from autospikformer_cli.report.figures.rates import LayerRates
 from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.report.tables import MAX_WIDTH, noted, table_of
+from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.runs.spikes import DEFINITIONS, FiringSubnet, FiringSubnets, NeuronCount
 from autospikformer_cli.units import ABSENT, format_share
 
@@ -31,7 +32,7 @@ class Column(NamedTuple):
         return 1 + max(map(len, [*self.head.splitlines(), *self.cells]))
 
 
-class Line(NamedTuple):
+class LayerLine(NamedTuple):
     """A line of the table: a layer; or several together, whose sum it is. ends: whether a rule follows."""
 
     name: str
@@ -78,6 +79,10 @@ class SpikesTable:
     def _measured(self) -> bool:
         return any(each.neurons is not None for each in self.found.subnets)
 
+    @property
+    def _recalibrated(self) -> bool:
+        return self.found.recipe.model.batchnorm == "recalibrate"
+
     def _legend(self, marks: dict[str, FiringSubnet]) -> Iterator[str]:
         """What each mark stands for, and what is silent of it, as the report counts it."""
         for mark, each in marks.items():
@@ -90,7 +95,8 @@ class SpikesTable:
             sources = f"rates {each.counts.source}"
             if each.neuron_source is not None:
                 sources += f"; neurons {each.neuron_source}"
-            yield f"  {silent}, silent channels {measured.silent_channels}; {sources}, engine {each.counts.engine}"
+            channels = measured.silent_channels if self._recalibrated else ABSENT
+            yield f"  {silent}, silent channels {channels}; {sources}, engine {each.counts.engine}"
 
     def _notes(self, left_out: bool) -> Iterator[str]:
         yield "Rate: of outputs, the spikes of the neurons that a layer feeds, a neuron and time step"
@@ -102,10 +108,15 @@ class SpikesTable:
             else:
                 yield "Channels: how many have silent neurons only, and how many have saturated neurons only"
         yield f"silent layers and blocks: with a rate below {SILENT_RATE:g}"
-        yield "silent channels: without variance on the calibration images, as aspk report counts them"
+        if self._recalibrated:
+            yield "silent channels: without variance on the calibration images, as aspk report counts them"
+        else:
+            yield "silent channels: not known, since BatchNorm is not recalibrated"
         depths = {each.subnet.depth for each in self.found.subnets}
         if len(depths) > 1:
             yield f"{ABSENT}: a subnet has no such layer"
+        for split in sorted({each.selection.selected_on for each in self.found.subnets}):
+            yield from selection_notes(split)
         yield from fidelity_notes(self.found.recipe, self.verbose)
 
 
@@ -126,16 +137,16 @@ def panels_of(found: FiringSubnets) -> dict[str, LayerRates]:
     return panels
 
 
-def _lines(layers: Sequence[str]) -> Iterator[Line]:
+def _lines(layers: Sequence[str]) -> Iterator[LayerLine]:
     """Every layer; after the stem's and each block's, their sum; the sum of all at the end."""
     for group in groups_of(layers):
         members = tuple(layers[place] for place in group.places)
-        yield from (Line(name, (name,)) for name in members)
-        yield Line(f"{group.name} in all", members, is_sum=True, ends=True)
-    yield Line("all layers", tuple(layers), is_sum=True)
+        yield from (LayerLine(name, (name,)) for name in members)
+        yield LayerLine(f"{group.name} in all", members, is_sum=True, ends=True)
+    yield LayerLine("all layers", tuple(layers), is_sum=True)
 
 
-def _columns(mark: str, subnet: FiringSubnet, lines: Sequence[Line]) -> Iterator[Column]:
+def _columns(mark: str, subnet: FiringSubnet, lines: Sequence[LayerLine]) -> Iterator[Column]:
     """The rate; if its neurons were measured, the shares of silent and saturated ones, and of how many channels all."""
     measured, layers, neurons = subnet.measurement, subnet.layers, subnet.neurons_by_layer
     present = [[name for name in line.layers if name in layers] for line in lines]
@@ -151,7 +162,7 @@ def _columns(mark: str, subnet: FiringSubnet, lines: Sequence[Line]) -> Iterator
     yield Column(_headed(mark, "Chan-\nnels"), pairs)
 
 
-def _steps(mark: str, subnet: FiringSubnet, lines: Sequence[Line]) -> Iterator[Column]:
+def _steps(mark: str, subnet: FiringSubnet, lines: Sequence[LayerLine]) -> Iterator[Column]:
     """The rate at each of its time steps."""
     images, layers = subnet.measurement.images, subnet.layers
     present = [[layers[name] for name in line.layers if name in layers] for line in lines]
@@ -178,7 +189,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _tables(
-    title: str, run: str, lines: Sequence[Line], groups: Sequence[Sequence[Column]], room: int
+    title: str, run: str, lines: Sequence[LayerLine], groups: Sequence[Sequence[Column]], room: int
 ) -> Iterator[SnugTable]:
     """Tables of as many groups of columns as fit next to each other, one below the other."""
     begun: list[Column] = []
@@ -191,7 +202,7 @@ def _tables(
     yield _table(shown, lines, begun)
 
 
-def _table(title: str, lines: Sequence[Line], columns: Sequence[Column]) -> SnugTable:
+def _table(title: str, lines: Sequence[LayerLine], columns: Sequence[Column]) -> SnugTable:
     table = table_of(SnugTable, title)
     table.add_column("Layer", no_wrap=True)
     for column in columns:

@@ -223,7 +223,7 @@ def test_the_picture(aspk: Aspk, searched: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert "figure: spikes.svg, 174 x " in done.stdout
     texts = re.findall(r">([^<>]+)</text>", Path("spikes.svg").read_text())
-    for wanted in ("best", "baseline", "Firing rate of the layer's outputs", "block.1.mlp.fc2_linear", "Time step"):
+    for wanted in ("best", "baseline", "Output firing rate", "block.1.mlp.fc2_linear", "Time step"):
         assert wanted in texts, wanted
 
 

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-FIRING_RATE_LABEL = "Firing rate of the layer's outputs\n(spikes a neuron and step)"
-INPUT_RATE = "Mean value of the layer's inputs"
-"""Labels of a heat map's colour scale: of the neurons that a layer feeds, or of the inputs of a user's module."""
+FIRING_RATE_LABEL = "Output firing rate\n(spikes a neuron and step)"
+INPUT_RATE = "Mean input value"
+"""Labels of a heat map's colour scale: of the neurons that a layer feeds, or of the inputs of a user's module.
+
+The tables of `aspk energy` have input rates. A layer's input is not always one layer's output: it may be a sum.
+"""
 MOST_PRINTED_STEPS = {"single": 6, "double": 24}
 """With more time steps, the cells of a figure are too narrow for their values."""
 MOST_MARKED_STEPS = 24
