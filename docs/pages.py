@@ -27,8 +27,8 @@ MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; 
 READINGS = DOCS / "readings.toml"
 COMMANDS = (
     "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze blocks", "analyze genes",
-    "analyze ranking", "report", "compare", "import", "export", "recipes",
-    "recipes show", "profiles", "profiles show", "runs", "runs show",
+    "analyze spikes", "analyze ranking", "report", "compare", "import", "export", "recipes", "recipes show",
+    "profiles", "profiles show", "runs", "runs show",
 )  # fmt: skip
 
 Reading = dict[str, Any]

@@ -13,7 +13,7 @@ from autospikformer_cli.analysis.correlation import kendall_tau
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 
 Floats = NDArray[np.float64]
-Verdict = Literal["confirmed", "not confirmed", "cannot be told"]
+OrderVerdict = Literal["confirmed", "not confirmed", "cannot be told"]
 
 DECIMALS = 12
 """Similarities that agree in so many decimals are tied: sums are rounded differently."""
@@ -40,7 +40,7 @@ class ChannelOrder:
     upper_half: float
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> OrderVerdict:
         """Of the paper's claim, that higher channels are more redundant.
 
         It cannot be told if tau is undefined, or if even a perfect order of so few channels could be chance.
@@ -52,12 +52,12 @@ class ChannelOrder:
     @property
     def meaning(self) -> str:
         """The verdict in a sentence."""
-        said = f'The paper\'s claim, "{CLAIM}",'
+        told = f'It cannot be told whether "{CLAIM}"'
         if self.tau is None:
-            return f"{said} can be neither confirmed nor denied: all channels are equally redundant"
+            return f"{told}: all channels are equally redundant"
         if self.verdict == "cannot be told":
-            few = f"even a perfect order of {self.num_channels} such channels may be chance"
-            return f"{said} can be neither confirmed nor denied: {few}"
+            return f"{told}: even a perfect order of {self.num_channels} such channels may be chance"
+        said = f'The paper\'s claim, "{CLAIM}",'
         if self.verdict == "confirmed":
             return f"{said} is confirmed in this network"
         if self.p_lower is not None and self.p_lower < SIGNIFICANCE:

@@ -166,7 +166,7 @@ class CandidateWithoutFitness(Part):
     firing_rate: float | None
     """Spikes a neuron and time step; null for an ANN."""
     silent_channels: int
-    """Channels that never fire."""
+    """Channels without variance on the calibration images."""
     silent_layers: list[str]
     """Layers whose neurons hardly fire, by their names in `aspk energy`."""
     silent_blocks: list[int]
@@ -631,7 +631,7 @@ class Evaluated(FidelityFields):
     calibration_images: int | None
     """Images that recalibrated BatchNorm; null for none."""
     silent_channels: int
-    """Channels that never fire."""
+    """Channels without variance on the calibration images."""
     silent_layers: list[str]
     """Layers whose neurons hardly fire, by their names in `aspk energy`."""
     silent_blocks: list[int]
@@ -1127,6 +1127,84 @@ class GenesDocument(Document, FidelityFields):
     """Name of the convention."""
 
 
+class NeuronsDocument(Part):
+    """The neurons of a layer. A neuron is one channel at one position."""
+
+    neurons: int
+    """How many there are."""
+    silent_neurons: int
+    """Those that fire in less than silent_rate of all time steps of all images."""
+    saturated_neurons: int
+    """Those that fire in more than saturated_rate."""
+    channels: int
+    """Channels of the layer."""
+    channels_all_silent: int
+    """Channels with silent neurons only."""
+    channels_all_saturated: int
+    """Channels with saturated neurons only."""
+
+
+class FiringLayerDocument(Part):
+    """How the outputs of a layer fire."""
+
+    name: str
+    """The layer that feeds the neurons, as `aspk energy` names it."""
+    firing_rate: float
+    """Spikes a neuron and time step."""
+    step_rates: list[float]
+    """The same by time step."""
+    neurons: NeuronsDocument | None
+    """Its neurons; null with --stored."""
+
+
+class FiringSubnetDocument(Part):
+    """How a subnet fires."""
+
+    name: str
+    """As --subnet named it."""
+    origin: str
+    """Where the subnet is from."""
+    subnet: list[float]
+    """The paper's tuple."""
+    time_step: int
+    """Its time steps."""
+    split: str
+    """The split that all is measured on."""
+    images: int
+    """Images that the rates are of."""
+    rates: str
+    """Where the rates are from: stored by a search, or measured now."""
+    neurons: str | None
+    """On how many images the neurons were measured; null with --stored."""
+    engine: str
+    """What ran the subnet."""
+    firing_rate: float | None
+    """Spikes a neuron and time step, over all layers."""
+    silent_channels: int
+    """Channels without variance on the calibration images, in all layers: the number of `aspk report`."""
+    silent_layers: list[str]
+    """Layers with a rate below silent_rate."""
+    silent_blocks: list[int]
+    """Blocks with a rate below silent_rate, from 0 on."""
+    layers: list[FiringLayerDocument]
+    """Each layer with neurons, in execution order."""
+
+
+class SpikesDocument(Document, FidelityFields):
+    """How subnets fire, next to each other."""
+
+    run: str
+    """The run's folder."""
+    definitions: list[str]
+    """What neurons are, and what is called silent and saturated."""
+    silent_rate: float
+    """Spikes a neuron and time step."""
+    saturated_rate: float
+    """Spikes a neuron and time step."""
+    subnets: list[FiringSubnetDocument]
+    """Each subnet once, in the order asked."""
+
+
 class PairsDocument(Part):
     """How two columns order pairs of subnets."""
 
@@ -1424,6 +1502,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "analyze blocks": BlocksDocument,
     "analyze genes": GenesDocument,
     "analyze ranking": RankingDocument,
+    "analyze spikes": SpikesDocument,
     "report": SearchDocument,
     "report --alpha-sweep": AlphaSweepDocument,
     "report --table": TableDocument,

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "analyze blocks": ("--images", "20"),
     "analyze genes": ("--resamples", "100"),
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
+    "analyze spikes": ("--subnet", "largest", "--subnet", "smallest"),
     "report": (),
     "report --alpha-sweep": (),
     "report --table": ("front",),
