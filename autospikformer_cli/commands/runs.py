@@ -43,7 +43,7 @@ def show_searches(
 
     Example: aspk runs show quickstart
     """
-    from autospikformer_cli.report.runs_table import searches_table
+    from autospikformer_cli.report.runs_table import SearchesTable
     from autospikformer_cli.runs.listing import list_searches
     from autospikformer_cli.store.runs import resolve_run
 
@@ -53,7 +53,7 @@ def show_searches(
     if not searches:
         session.console.print(f"{path} has no search; search first: aspk search --run {path}", markup=False)
         return
-    session.console.print(searches_table(f"Searches of {path}", searches))
+    session.console.print(SearchesTable(f"Searches of {path}", searches))
 
 
 runs = Subcommands("list", {"list": list_all, "show": show_searches})
