@@ -46,12 +46,13 @@ def show_searches(
     from autospikformer_cli.report.runs_table import SearchesTable
     from autospikformer_cli.runs.listing import list_searches
     from autospikformer_cli.store.runs import resolve_run
+    from autospikformer_cli.store.searches import how_to_search
 
     path = resolve_run(run)
     searches = list_searches(path)
     session.emit({"run": str(path), "searches": [search.to_document() for search in searches]})
     if not searches:
-        session.console.print(f"{path} has no search; search first: aspk search --run {path}", markup=False)
+        session.console.print(f"{path} has no search; {how_to_search(path)}", markup=False, soft_wrap=True)
         return
     session.console.print(SearchesTable(f"Searches of {path}", searches))
 
