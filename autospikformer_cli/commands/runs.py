@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +32,7 @@ def list_all(session: Session) -> None:
 def show_searches(
     session: Session,
     run: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="RUN", help="Its folder, or its name under runs/.", show_default="the last written"),
     ] = None,
 ) -> None:
