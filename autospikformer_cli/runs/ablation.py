@@ -81,8 +81,7 @@ class Ablation:
 class BlockAblations:
     """A subnet whole, and without each of its blocks and halves, on the same images.
 
-    origin: the run, and the search and the id of a candidate. imported: whether its weights are. shallower: the subnet
-    without the last block, if it is a member of the space; None if it is not.
+    origin: the run, and the search and the id of a candidate. imported: whether its weights are.
     """
 
     subnet: Subnet
