@@ -120,7 +120,11 @@ def test_killed_and_gone_on_with_it_is_the_same(
             "aspk analyze: no such option: --finetune (Possible options: --figure)",
             "see aspk analyze --help",
         ),
-        (["order"], "'order' is not a command of aspk analyze", "its commands are channels, blocks, genes, spikes, ranking"),
+        (
+            ["order"],
+            "'order' is not a command of aspk analyze",
+            "its commands are channels, blocks, genes, spikes, ranking",
+        ),
         (["rankin", "--finetune", "1"], "'rankin' is not a command of aspk analyze", "did you mean ranking?"),
         (
             [*RANKING[1:], "--sample", "99"],
