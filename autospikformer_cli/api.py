@@ -24,11 +24,11 @@ from autospikformer_cli.space import Number, Subnet
 from autospikformer_cli.store.runs import (
     RunPath,
     is_run,
-    named_run,
     new_run,
     prepared_run,
     resolve_run,
     run_lock,
+    run_to_write,
     runs_folder,
 )
 
@@ -52,7 +52,8 @@ def train_supernet(
 ) -> TrainingResult:  # fmt: skip
     """Train a recipe's supernet in a folder, or go on with what is there.
 
-    run: by default runs/NAME, NAME being the recipe's. fresh: start a new run next to one that is there.
+    run: by default runs/NAME, NAME being the recipe's. A new name is one under runs/, too. fresh: start a new run next
+    to one that is there.
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
@@ -63,7 +64,7 @@ def train_supernet(
     paths = sampled_paths(space, recipe.seed, recipe.train.sampling)
     shown = (space.largest(), space.smallest())
     training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible)
-    named = runs_folder() / recipe.name if run is None else named_run(run)
+    named = runs_folder() / recipe.name if run is None else run_to_write(run)
     path = named
     if fresh or not is_run(named):
         training.require_startable()

@@ -12,7 +12,9 @@ from autospikformer_cli.space import Subnet
 SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validation", "train")
 """The parts of a data set that subnets may be measured on."""
 SILENT_RATE = 0.001
-"""Spikes per neuron and time step. Below it, a layer or a block is called silent."""
+"""Spikes per neuron and time step. Below it, a layer, a block or a neuron is called silent."""
+SATURATED_RATE = 1.0 - SILENT_RATE
+"""Spikes per neuron and time step. Above it, a neuron is called saturated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Measurement:
     @property
     def firing_rate(self) -> float | None:
         """Emitted spikes divided by neurons x time steps, over all LIF layers; None for an ANN."""
-        return self._rate(self.spikes) if self.spikes else None
+        return self.rate_of(self.spikes) if self.spikes else None
 
     @property
     def step_rates(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
@@ -124,9 +126,14 @@ class Measurement:
         )
 
     @property
+    def operation_rates(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        """The same under the names of the operations that feed the neurons, as energy tables have them."""
+        return tuple((layer.operation, rates) for layer, (_, rates) in zip(self.spikes, self.step_rates, strict=True))
+
+    @property
     def silent_layers(self) -> tuple[str, ...]:
         """The operations that feed neurons with a mean firing rate below SILENT_RATE, in execution order."""
-        return tuple(layer.operation for layer in self.spikes if self._rate((layer,)) < SILENT_RATE)
+        return tuple(layer.operation for layer in self.spikes if self.rate_of((layer,)) < SILENT_RATE)
 
     @property
     def block_rates(self) -> dict[int, float]:
@@ -135,15 +142,15 @@ class Measurement:
         for layer in self.spikes:
             if layer.block is not None:
                 layers.setdefault(layer.block, []).append(layer)
-        return {block: self._rate(members) for block, members in layers.items()}
+        return {block: self.rate_of(members) for block, members in layers.items()}
 
     @property
     def silent_blocks(self) -> tuple[int, ...]:
         """Numbers of the blocks with a mean firing rate below SILENT_RATE."""
         return tuple(block for block, rate in self.block_rates.items() if rate < SILENT_RATE)
 
-    def _rate(self, layers: Iterable[SpikeCount]) -> float:
-        """Emitted spikes divided by images x neurons x time steps."""
+    def rate_of(self, layers: Iterable[SpikeCount]) -> float:
+        """The mean firing rate of some of its layers: emitted spikes divided by images x neurons x time steps."""
         members = tuple(layers)
         emitted = sum(sum(layer.spikes) for layer in members)
         return emitted / (self.images * sum(layer.neurons * len(layer.spikes) for layer in members))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from random import Random
-from typing import TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from autospikformer_cli.errors import UserError
 
@@ -16,6 +16,10 @@ Choice = TypeVar("Choice", int, Decimal)
 BLOCK_GENES = ("mlp_ratio", "num_heads", "threshold", "tau")
 """Genes with one value for each block, in the order of the paper's tuple."""
 
+Half = Literal["attention", "mlp"]
+HALVES: tuple[Half, ...] = ("attention", "mlp")
+"""The residual branches of a block, in the order that they run."""
+
 MOST_DIGITS = 20
 """Before or after a number's point. 1e999999999 has ten characters, but memory cannot hold it as a whole number."""
 
@@ -24,6 +28,13 @@ def plain(value: Number) -> str:
     """A number without trailing zeros: 3.80 -> '3.8', 2.0 -> '2'."""
     text = f"{Decimal(value):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class BlockHalf(NamedTuple):
+    """One residual branch of one block. block: its number, from 0."""
+
+    block: int
+    half: Half
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,14 @@ class Subnet:
         """Hidden neurons of a block's MLP: the exact product embed_dim x mlp_ratio, rounded down."""
         return int(self.embed_dim * self.mlp_ratio[block])
 
+    def halves(self, block: int) -> tuple[Half, ...]:
+        """The residual branches that a block has."""
+        return HALVES
+
+    def present_halves(self) -> list[BlockHalf]:
+        """The residual branches of all blocks, in the order that they run."""
+        return [BlockHalf(block, half) for block in range(self.depth) for half in self.halves(block)]
+
     def to_tuple(self) -> tuple[Number, ...]:
         """The paper's tuple: depth, ratios, heads, thresholds, taus, time step, dimension.
 
@@ -64,6 +83,26 @@ class Subnet:
 
     def __str__(self) -> str:
         return "(" + ", ".join(plain(value) for value in self.to_tuple()) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class AblatedSubnet(Subnet):
+    """A subnet without some of its residual branches. It is no member of a space, and is never stored.
+
+    absent: the branches that it lacks. The stream passes them unchanged. Blocks keep their numbers, and so do genes.
+    """
+
+    absent: frozenset[BlockHalf]
+
+    @classmethod
+    def of(cls, subnet: Subnet, absent: Iterable[BlockHalf]) -> AblatedSubnet:
+        """A subnet without these branches."""
+        genes = {gene: getattr(subnet, gene) for gene in (*BLOCK_GENES, "time_step", "embed_dim")}
+        return cls(**genes, absent=frozenset(absent))
+
+    def halves(self, block: int) -> tuple[Half, ...]:
+        """The residual branches that a block has: those that are not absent."""
+        return tuple(half for half in HALVES if (block, half) not in self.absent)
 
 
 def subnet_from_tuple(values: Sequence[Number]) -> Subnet:

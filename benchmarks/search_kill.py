@@ -20,8 +20,9 @@ from pathlib import Path
 from timing import machine
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.files import SEARCHES_FOLDER
 from autospikformer_cli.store.population import load_population, read_search
-from autospikformer_cli.store.searches import SEARCHES_FOLDER, find_search, present_search, search_file
+from autospikformer_cli.store.searches import find_search, present_search, search_file
 
 TURNS_A_SEARCH = 4
 """Kills that a search is cut by, in the mean."""

@@ -58,6 +58,7 @@ sys.exit(code)
     "words",
     [
         ("report",),
+        ("analyze", "genes"),
         ("compare",),
         ("energy",),
         ("search",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist
 
 SIGNIFICANCE = 0.05
 """The largest probability under chance alone for which a difference counts as more than chance."""
@@ -31,10 +33,54 @@ def mcnemar_of(first: bytes, second: bytes) -> float:
 
     Raises ValueError if they are of different numbers of images.
     """
+    return mcnemar(*discordant(first, second))
+
+
+def discordant(first: bytes, second: bytes) -> tuple[int, int]:
+    """How many images only the first network got right, and only the second. Answers and errors as `mcnemar_of`."""
     if len(first) != len(second):
         raise ValueError(f"answers of {len(first)} and {len(second)} bytes are not of the same images")
     a, b = int.from_bytes(first), int.from_bytes(second)
-    return mcnemar((a & ~b).bit_count(), (b & ~a).bit_count())
+    return (a & ~b).bit_count(), (b & ~a).bit_count()
+
+
+def difference_interval(
+    only_first: int, only_second: int, images: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """The interval of the second network's accuracy minus the first's on the same images, in points of percent.
+
+    p1 = (b + 1) / (n + 2), p2 = (c + 1) / (n + 2):  p2 - p1 +- z sqrt((p1 + p2 - (p2 - p1)^2) / (n + 2))
+
+    with b and c as in `mcnemar`, and n images (Bonett and Price, 2012). It has a width even for b = c = 0.
+    """
+    first, second = (only_first + 1) / (images + 2), (only_second + 1) / (images + 2)
+    difference = second - first
+    half = NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt((first + second - difference**2) / (images + 2))
+    return 100.0 * max(difference - half, -1.0), 100.0 * min(difference + half, 1.0)
+
+
+def least_significant(images: int) -> int | None:
+    """The smallest difference, in images, that McNemar's test can call more than chance; None if there is none.
+
+    >>> least_significant(359), least_significant(5)
+    (6, None)
+    """
+    return next((num for num in range(images + 1) if mcnemar(num, 0) < SIGNIFICANCE), None)
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Probabilities of several tests, adjusted so that chance alone makes any of them small no more often than one.
+
+    Of m, the k-th smallest becomes max_{j <= k} min(1, (m - j + 1) p_(j))             (Holm, 1979)
+
+    >>> holm([0.25, 0.0625, 0.5])
+    [0.5, 0.1875, 0.5]
+    """
+    adjusted, largest = [1.0] * len(probabilities), 0.0
+    for rank, place in enumerate(sorted(range(len(probabilities)), key=lambda each: probabilities[each])):
+        largest = max(largest, min(1.0, (len(probabilities) - rank) * probabilities[place]))
+        adjusted[place] = largest
+    return adjusted
 
 
 def wilcoxon(differences: Sequence[float]) -> float:

@@ -16,44 +16,55 @@ C1, C2 = 0.01**2, 0.03**2
 """SSIM's constants (K1 L)^2 and (K2 L)^2, with K1 = 0.01, K2 = 0.03 and the range of rates L = 1."""
 
 
-def channel_similarity(rate_maps: NDArray[Any]) -> Floats:
+def channel_similarity(rate_maps: NDArray[Any], threads: int = 1) -> Floats:
     """SSIM of every pair of channels, averaged over images and over the windows that lie inside the map.
 
     SSIM = (2 m_a m_b + C1)(2 s_ab + C2) / ((m_a^2 + m_b^2 + C1)(s_a^2 + s_b^2 + C2))         (Wang et al., 2004)
 
     with means m, sample variances s^2 and covariance s_ab over a window. This is scikit-image's structural_similarity
     with its defaults and data_range 1. rate_maps: firing rates in [0, 1], C x H x W or N x C x H x W. Returns C x C,
-    symmetric, 1 on the diagonal. It needs memory for a few C x C besides the input. Raises ValueError for other shapes.
+    symmetric, 1 on the diagonal: the same bits for any number of threads, and equal rows for channels with equal maps.
+    It needs memory for one C x C and one more copy of the input. Raises ValueError for other shapes.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from autospikformer_cli.analysis.similarity_loops import add_similarity
+
     maps = np.asarray(rate_maps)
     maps_NCHW = maps[None] if maps.ndim == 3 else maps
     if maps_NCHW.ndim != 4 or 0 in maps_NCHW.shape:
         raise ValueError(f"rate maps of shape {maps.shape} are not C x H x W or N x C x H x W")
-    num_channels = maps_NCHW.shape[1]
-    total = np.zeros((num_channels, num_channels))
-    num_windows = 0
-    for maps_CHW in maps_NCHW:
-        edges = (min(WINDOW, maps_CHW.shape[1]), min(WINDOW, maps_CHW.shape[2]))
-        windows = np.lib.stride_tricks.sliding_window_view(maps_CHW, edges, axis=(1, 2))
-        for row, column in np.ndindex(windows.shape[1:3]):
-            total += _window_similarity(windows[:, row, column].reshape(num_channels, -1).astype(np.float64))
-            num_windows += 1
-    similarity: Floats = total / num_windows
+    maps_NHWC = np.ascontiguousarray(np.moveaxis(maps_NCHW, 1, 3), np.float64)
+    edges = np.minimum(WINDOW, maps_NHWC.shape[1:3])
+    images = [(maps_HWC, *_window_moments(maps_HWC, edges)) for maps_HWC in maps_NHWC]
+    num_channels, constants = maps_NHWC.shape[3], np.array([C1, C2])
+    total_CC = np.zeros((num_channels, num_channels))
+
+    def add_rows(first: int) -> None:
+        """Rows first, first + threads and so on: each thread gets as many pairs as the others."""
+        scratch = np.empty((maps_NHWC.shape[2], num_channels)), np.empty(num_channels)
+        for maps_HWC, mean_VC, variance_VC in images:
+            for a in range(first, num_channels, threads):
+                add_similarity(maps_HWC, edges, mean_VC, variance_VC, constants, a, *scratch, total_CC[a])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(add_rows, range(threads)))
+    num_windows = len(images) * len(images[0][1])
+    similarity: Floats = (total_CC + total_CC.T) / num_windows
+    np.fill_diagonal(similarity, 1.0)
     return similarity
 
 
-def _window_similarity(pixels_CP: Floats) -> Floats:
-    """SSIM of every pair of channels in one window of P pixels. The variance of a single pixel is 0."""
-    mean_C = pixels_CP.mean(axis=1)
-    centred_CP = pixels_CP - mean_C[:, None]
-    covariance_CC = centred_CP @ centred_CP.T / max(pixels_CP.shape[1] - 1, 1)
-    variance_C = covariance_CC.diagonal()
-    squared_C = mean_C**2
-    numerator_CC = (2 * np.multiply.outer(mean_C, mean_C) + C1) * (2 * covariance_CC + C2)
-    denominator_CC = np.add.outer(squared_C, squared_C) + C1
-    denominator_CC *= np.add.outer(variance_C, variance_C) + C2
-    similarity: Floats = numerator_CC / denominator_CC
-    return similarity
+def _window_moments(maps_HWC: Floats, edges: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean and sample variance of each channel in every window of an image, V x C. A single pixel has variance 0."""
+    from autospikformer_cli.analysis.similarity_loops import square_sums
+
+    windows = np.lib.stride_tricks.sliding_window_view(maps_HWC, tuple(edges), axis=(0, 1))
+    mean_VC = np.ascontiguousarray(windows.mean(axis=(3, 4)).reshape(-1, maps_HWC.shape[2]))
+    squares_VC = np.empty_like(mean_VC)
+    square_sums(maps_HWC, edges, np.empty(maps_HWC.shape[1:]), np.empty(maps_HWC.shape[2]), squares_VC)
+    num = int(edges.prod())
+    return mean_VC, (squares_VC - num * (mean_VC * mean_VC)) * (1.0 / max(num - 1, 1))
 
 
 def mean_similarity(matrix: Floats) -> Floats:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.recipe import Override
 
 RunOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--run",
         metavar="RUN",
@@ -57,11 +56,11 @@ SearchOption = Annotated[
     ),
 ]
 NewRunOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--run",
         metavar="RUN",
-        help="The run: its folder, or its name under runs/.",
+        help="The run: its name under runs/, or its folder (./NAME for a new one here).",
         show_default="runs/NAME",
         autocompletion=complete_run,
     ),

@@ -50,7 +50,8 @@ def evaluate(
     """Measure a subnet's accuracy, energy and firing rate, and store the result in the run's evaluations.h5.
 
     --timing shows which layers fire too densely to profit from the event-driven engine. --predictions writes a row for
-    each image: index, label, predicted, label_name, predicted_name, and a logit for each class (logit_0, ...).
+    each image: index, label, predicted, label_name, predicted_name, its file if it has one of its own, and a logit for
+    each class (logit_0, ...).
 
     Example: aspk evaluate --subnet best --images 1000
     """
@@ -78,7 +79,7 @@ def evaluate(
     last = results[-1]
     timed = evaluation.timing(last.evaluator) if timing else None
     if predictions is not None:
-        write_predictions(predictions, last.prediction_table(evaluation.images.classes))
+        write_predictions(predictions, last.prediction_table(evaluation.images))
         session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results, verbose=verbose))
     document = last.to_document()

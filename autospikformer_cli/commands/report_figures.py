@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import Override
@@ -57,15 +56,12 @@ class FigureWish:
     def draw(self, session: Session, run: Path | None, given: list[str | Override], search: str | None) -> None:
         """Draw, and say what was written and what could not be drawn. given: what decides scores."""
         from autospikformer_cli.report.figures.catalogue import require_effect, write_all_figures, write_figure
-        from autospikformer_cli.report.figures.style import WIDTHS_MM
+        from autospikformer_cli.report.figures.style import width_named
         from autospikformer_cli.report.figures.subject import FigureSubject
         from autospikformer_cli.store.runs import resolve_run
 
-        width = self.width or "single"
-        if width not in WIDTHS_MM:
-            raise UserError(f"{width!r} is no width", "--width", choice_near(width, WIDTHS_MM))
         wish = FigureSubject(
-            resolve_run(run), tuple(given), search, width, self.against, self.intervals, self.best,
+            resolve_run(run), tuple(given), search, width_named(self.width), self.against, self.intervals, self.best,
             self.subnet or "best", session,
         )  # fmt: skip
         if self.figure is not None and self.to is not None:

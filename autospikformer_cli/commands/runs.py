@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +32,7 @@ def list_all(session: Session) -> None:
 def show_searches(
     session: Session,
     run: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="RUN", help="Its folder, or its name under runs/.", show_default="the last written"),
     ] = None,
 ) -> None:
@@ -43,17 +42,18 @@ def show_searches(
 
     Example: aspk runs show quickstart
     """
-    from autospikformer_cli.report.runs_table import searches_table
+    from autospikformer_cli.report.runs_table import SearchesTable
     from autospikformer_cli.runs.listing import list_searches
     from autospikformer_cli.store.runs import resolve_run
+    from autospikformer_cli.store.searches import how_to_search
 
     path = resolve_run(run)
     searches = list_searches(path)
     session.emit({"run": str(path), "searches": [search.to_document() for search in searches]})
     if not searches:
-        session.console.print(f"{path} has no search; search first: aspk search --run {path}", markup=False)
+        session.console.print(f"{path} has no search; {how_to_search(path)}", markup=False, soft_wrap=True)
         return
-    session.console.print(searches_table(f"Searches of {path}", searches))
+    session.console.print(SearchesTable(f"Searches of {path}", searches))
 
 
 runs = Subcommands("list", {"list": list_all, "show": show_searches})

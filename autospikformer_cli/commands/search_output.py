@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.recipe import Overrides
     from autospikformer_cli.runs.comparing.comparison import SearchComparison
     from autospikformer_cli.runs.results import SearchResults
+    from autospikformer_cli.store.runs import RunPath
 
 
 def require_together(
@@ -39,7 +39,7 @@ def require_together(
 
 
 def show_plan(
-    session: Session, compute: Computes, run: Path | None, overrides: Overrides, name: str | None, fresh: bool,
+    session: Session, compute: Computes, run: RunPath, overrides: Overrides, name: str | None, fresh: bool,
     num_searches: int,
 ) -> None:  # fmt: skip
     """What a search would do, or each of several."""

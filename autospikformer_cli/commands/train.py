@@ -13,6 +13,7 @@ from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
+    from autospikformer_cli.store.runs import RunPath
 
 
 def train(
@@ -39,18 +40,18 @@ def train(
     from autospikformer_cli.runs.conditions import require_resumable
     from autospikformer_cli.runs.pace import training_pace
     from autospikformer_cli.runs.plans import training_plan
-    from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
+    from autospikformer_cli.store.runs import is_run, resolve_run, run_to_write, runs_folder
     from autospikformer_cli.store.supernet import read_training
 
-    begun_in = run
+    begun_in: RunPath = run
     if recipe is None:
-        begun_in = resolve_run(run)
-        begun = read_training(begun_in)
+        begun_in = path = resolve_run(run)
+        begun = read_training(path)
         resolved = recipe_from_toml(begun.recipe_toml, begun.recipe_name, overrides)
     else:
         resolved = load_recipe(recipe, overrides)
     if dry_run:
-        path = runs_folder() / resolved.name if begun_in is None else named_run(begun_in)
+        path = runs_folder() / resolved.name if begun_in is None else run_to_write(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
         pace = partial(training_pace, resolved, compute, compute.threads, path, session)

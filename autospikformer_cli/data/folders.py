@@ -43,6 +43,12 @@ def absolute(root: str | Path) -> Path:
     return Path(root).expanduser().absolute()
 
 
+def below_root(root: str | Path, paths: Sequence[str]) -> list[str]:
+    """Paths of files relative to data.root, with / between folders. What is no UTF-8 is written as its code."""
+    relative = (Path(os.path.relpath(path, absolute(root))).as_posix() for path in paths)
+    return [name.encode("utf-8", "backslashreplace").decode() for name in relative]
+
+
 def split_folders(root: str | Path) -> dict[str, Path]:
     """The folder of each split that has its own. A flat folder of classes is all "train".
 

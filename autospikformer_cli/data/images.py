@@ -30,7 +30,8 @@ class ImageSet:
     index: position in the original data set: in the order of digits, of CIFAR's files, or of sorted folder and file
     names. A data set's own training and test files each count from 0. hash: SHA-256, in hex, of the split's name, the
     index, the labels and the pixels or counts. notes: remarks for the user, such as that a data set is incomplete.
-    classes: names of the classes, by number.
+    classes: names of the classes, by number. files: each image's path below data.root; empty if it is not in a file of
+    its own.
     """
 
     images: torch.Tensor
@@ -40,6 +41,7 @@ class ImageSet:
     hash: str
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,7 +51,7 @@ class ImageSet:
         if n >= len(self):
             return self
         first = _image_set(self.images[:n].numpy(), self.labels[:n].numpy(), self.index[:n].numpy(), self.split)
-        return replace(first, notes=self.notes, classes=self.classes)
+        return replace(first, notes=self.notes, classes=self.classes, files=self.files[:n])
 
 
 def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = SILENT.progress) -> ImageSet:
@@ -64,7 +66,8 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     """
     source, chosen = _chosen(config, seed, split, progress)
     images = _image_set(source.read(chosen), source.labels[chosen], chosen, split)
-    return replace(images, notes=tuple(source.remarks), classes=tuple(source.classes))
+    files = tuple(source.files[index] for index in chosen) if source.files else ()
+    return replace(images, notes=tuple(source.remarks), classes=tuple(source.classes), files=files)
 
 
 def num_images(config: DataConfig, seed: int, split: Split, say: Say = SILENT) -> int:

@@ -19,7 +19,7 @@ from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, co
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import list_recordings
 from autospikformer_cli.data.events.reading import require_aedat
-from autospikformer_cli.data.folders import WHERE, absolute, list_images, split_folders
+from autospikformer_cli.data.folders import WHERE, absolute, below_root, list_images, split_folders
 from autospikformer_cli.data.splits import Indices
 from autospikformer_cli.errors import UserError
 
@@ -39,6 +39,7 @@ class Source:
     labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C), or uint8 or uint16 (n, F, H, W, C).
     sorted_by_class: whether images of a class lie together, so that the first ones are not a fair sample. may_lack:
     whether classes may have no images, as in an incomplete data set. remarks: for the user; reading may add some.
+    files: of each image, its path below data.root; empty if they are not in files of their own.
     """
 
     labels: Indices
@@ -47,6 +48,7 @@ class Source:
     sorted_by_class: bool
     may_lack: bool = False
     remarks: list[str] = field(default_factory=list)
+    files: Sequence[str] = ()
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
@@ -187,7 +189,12 @@ def _folder(config: DataConfig, part: str) -> Source:
         return images
 
     return Source(
-        np.array(listing.labels, dtype=np.int64), listing.classes, read, sorted_by_class=True, remarks=remarks
+        np.array(listing.labels, dtype=np.int64),
+        listing.classes,
+        read,
+        sorted_by_class=True,
+        remarks=remarks,
+        files=below_root(config.root, listing.paths),
     )
 
 
@@ -225,4 +232,5 @@ def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source
             )
         return frames
 
-    return Source(labels, listing.classes, read, sorted_by_class=True, may_lack=True, remarks=remarks)
+    files = below_root(config.root, [recording.path for recording in listing.recordings])
+    return Source(labels, listing.classes, read, sorted_by_class=True, may_lack=True, remarks=remarks, files=files)

@@ -22,7 +22,7 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.runs.building import environment, make_supernet, stored_text
 from autospikformer_cli.spiking.published import Architecture, Entry, Shape, Translation, architecture, translate
-from autospikformer_cli.store.runs import is_run, named_run, new_run, prepared_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import RunPath, is_run, new_run, prepared_run, run_lock, run_to_write, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, TrainState, save_checkpoint
 from autospikformer_cli.wording import shortened
 
@@ -53,13 +53,13 @@ class Imported:
     remarks: tuple[str, ...]
     compute: Compute
 
-    def save(self, run: Path | None, name: str) -> Path:
-        """Write it as a new run: in the folder `run`, or in runs/NAME, which gets a number if it exists.
+    def save(self, run: RunPath, name: str) -> Path:
+        """Write it as a new run: in the folder that `run` names, or in runs/NAME, which gets a number if it exists.
 
         The splits stay empty, since the training images of the checkpoint are unknown. Later commands accept any split
         of the data set. Raises UserError if the folder is a run already, or cannot be written.
         """
-        path = new_run(runs_folder() / name) if run is None else prepared_run(named_run(run))
+        path = new_run(runs_folder() / name) if run is None else prepared_run(run_to_write(run))
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
             recipe_toml=stored_text(self.recipe),
@@ -76,11 +76,11 @@ class Imported:
         return path
 
 
-def require_no_run(path: Path | None) -> None:
-    """Raises UserError if the folder is a run, whose supernet would be lost."""
-    if path is not None and is_run(named_run(path)):
+def require_no_run(run: RunPath) -> None:
+    """Raises UserError if this names a run, whose supernet would be lost."""
+    if run is not None and is_run(path := run_to_write(run)):
         raise UserError(
-            f"{named_run(path)} is a run already, and would be overwritten",
+            f"{path} is a run already, and would be overwritten",
             "--run",
             "name a new folder, or leave --run out for one under runs/",
         )

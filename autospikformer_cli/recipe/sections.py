@@ -44,6 +44,7 @@ from autospikformer_cli.recipe.energy.models import (
 from autospikformer_cli.recipe.keys import Keys, component, is_stored, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
+    Colour,
     Flag,
     NoneAsText,
     PositiveReal,
@@ -119,8 +120,6 @@ class MeanStd(BaseModel):
         return self
 
 
-Level = Annotated[int, Field(strict=True, ge=0, le=255)]
-
 Dataset = Literal[
     "digits", "cifar10", "cifar100", "folder", "digits-events", "nmnist", "ncaltech101", "cifar10dvs", "dvs128-gesture"
 ]
@@ -166,7 +165,7 @@ class DataConfig(Keys):
         NETWORK,
     ] = "dataset"
     """Mean and deviation by channel: the data set's published ones (a folder's: 0.5), or {mean = [], std = []}."""
-    background: Annotated[tuple[Level, Level, Level], NETWORK] = (255, 255, 255)
+    background: Annotated[Colour, NETWORK] = (255, 255, 255)
     """Red, green and blue, 0 to 255, behind the transparent pixels of a folder's images: white."""
     validation: Annotated[ShareBelowOne, NETWORK] = 0.1
     """Share of the training images held out for the search; 0: none, for a training that no search follows. A data

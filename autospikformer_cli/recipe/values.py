@@ -63,6 +63,14 @@ def _ascending_pair(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _three_levels(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        shown = toml_value(value)
+        what = f" must be three whole numbers from 0 to 255, red, green and blue, not {shown}"
+        raise broken_rule(what, "write [255, 255, 255] for white, [0, 0, 0] for black")
+    return value
+
+
 NoneAsText = BeforeValidator(_none_from_text)
 """TOML has no null: "none" stands for it."""
 
@@ -83,6 +91,10 @@ ShareOrNumber = Annotated[int | float, BeforeValidator(_share_or_number)]
 Percent = Annotated[Real, Field(ge=0, le=100)]
 PercentPair = Annotated[tuple[Percent, ...], AfterValidator(_ascending_pair)]
 RealPair = Annotated[tuple[RealFromZero, ...], AfterValidator(_ascending_pair)]
+
+Level = Annotated[int, Field(strict=True, ge=0, le=255)]
+Colour = Annotated[tuple[Level, Level, Level], BeforeValidator(_three_levels)]
+"""Red, green and blue. A wrong level is named by its place in the list."""
 
 ExactChoice = Annotated[
     Decimal,

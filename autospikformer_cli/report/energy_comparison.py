@@ -43,7 +43,11 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
     legend = "× spiking: the ANN's energy, or the line's, as a multiple of the spiking network's"
     table = table_of(SnugTable, title, "\n".join([legend, *notes]))
     table.add_column("Layer", overflow="fold")
-    for head in ("Rate", "Break-\neven", *(f"{name}\n({unit.symbol})" for name in ("Spiking", "ANN", "ANN 8-bit"))):
+    for head in (
+        "Input\nrate",
+        "Break-\neven",
+        *(f"{name}\n({unit.symbol})" for name in ("Spiking", "ANN", "ANN 8-bit")),
+    ):
         table.add_column_of_numbers(head)
     table.add_column_of_numbers("×\nspiking")
     for group in groups_of([layer.name for layer in whole.layers]):

@@ -68,7 +68,7 @@ class _Sheet:
     neurons: bool
 
     def heads(self) -> Iterator[str]:
-        yield from ("MACs", "Rate", "Non-\nzero", "T", "SOPs", "ACs", "MULs")
+        yield from ("MACs", "Input\nrate", "Non-\nzero", "T", "SOPs", "ACs", "MULs")
         if self.memory:
             yield f"Memory\n({self.unit.symbol})"
         if self.neurons:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.tables import plain_table
+from autospikformer_cli.report.tables import MAX_WIDTH, plain_table
 from autospikformer_cli.runs.listing import RunSummary, SearchSummary
 from autospikformer_cli.units import ABSENT
 
 PRESENT_MARK = "*"
+MEASURED = "Measured"
 
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
@@ -23,19 +29,64 @@ def runs_table(runs: Sequence[RunSummary]) -> Table:
     return table
 
 
-def searches_table(title: str, searches: Sequence[SearchSummary]) -> Table:
-    """A search a line: name, state, candidates, its choice, the best accuracy, and the conditions of measurement."""
-    present = f"{PRESENT_MARK} the present search, which commands take without --search"
-    table = plain_table(title, f"{present}\nbest: what the search chose; top-1: of its most accurate candidate")
-    for name in ("Search", "State", "Candidates", "Best", "Top-1", "Measured"):
-        table.add_column(name, overflow="fold", min_width=len(name))
-    for search in searches:
-        name = f"{search.name} {PRESENT_MARK}" if search.present else search.name
-        rejected = f" ({search.rejected} rejected)" if search.rejected else ""
-        top1 = ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %"
-        cells = (name, search.state, f"{search.candidates}{rejected}", search.best or ABSENT, top1)
-        table.add_row(*map(Text, (*cells, _conditions_text(search))))
-    return table
+@dataclass(frozen=True)
+class SearchesTable:
+    """A search a line: name, state, candidates, its choice, the best accuracy; below, how they were measured.
+
+    A name is typed after --search, so it is not broken. If the table is too wide for that, each search has a line for
+    its name, and one for the rest.
+    """
+
+    title: str
+    searches: Sequence[SearchSummary]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render as a table if that fits, else as pairs of lines."""
+        rows = [_cells(search, self._kinds) for search in self.searches]
+        heads = [head for head in rows[0] if head != MEASURED or len(self._kinds) > 1]
+        table = plain_table(self.title)
+        for head in heads:
+            table.add_column(head, no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(row[head]) for head in heads))
+        unlimited = options.update(max_width=sys.maxsize)
+        if Measurement.get(console, unlimited, table).maximum <= min(options.max_width, MAX_WIDTH):
+            yield table
+        else:
+            yield Text(self.title, style="bold")
+            for row, search in zip(rows, self.searches, strict=True):
+                mark = f"{PRESENT_MARK} " if search.present else ""
+                rest = [f"{head.lower()} {row[head]}" for head in heads[2:] if row[head] != ABSENT]
+                yield Text(search.name, overflow="fold")
+                yield Padding(Text(mark + ", ".join([row["State"], *rest])), (0, 0, 0, 2), expand=False)
+        for note in self._notes():
+            yield Text(note)
+
+    @property
+    def _kinds(self) -> list[str]:
+        """The ways in which these searches were measured."""
+        return list(dict.fromkeys(_conditions_text(search) for search in self.searches if search.provenance))
+
+    def _notes(self) -> Iterator[str]:
+        if any(search.present for search in self.searches):
+            yield f"{PRESENT_MARK} the present search, which commands take without --search"
+        yield "best: what the search chose; top-1: of its most accurate candidate"
+        kinds = self._kinds
+        for number, kind in enumerate(kinds, 1):
+            yield f"measured{f' ({number})' if len(kinds) > 1 else ''}: {kind}"
+
+
+def _cells(search: SearchSummary, kinds: Sequence[str]) -> dict[str, str]:
+    """A search's cells by column. kinds: the ways of measuring, by number from 1."""
+    rejected = f" ({search.rejected} rejected)" if search.rejected else ""
+    return {
+        "Search": f"{search.name} {PRESENT_MARK}" if search.present else search.name,
+        "State": search.state,
+        "Candidates": f"{search.candidates}{rejected}",
+        "Best": search.best or ABSENT,
+        "Top-1": ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %",
+        MEASURED: f"({kinds.index(_conditions_text(search)) + 1})" if search.provenance else ABSENT,
+    }
 
 
 def _best_text(best: SearchSummary) -> str:

@@ -11,7 +11,8 @@ from typing import Literal, TypeVar
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
@@ -59,6 +60,11 @@ def table_of(kind: type[AnyTable], title: str | None, caption: str | None = None
         collapse_padding=True,
         show_edge=False,
     )
+
+
+def noted(table: Table, notes: Sequence[str]) -> Group:
+    """A table with notes under it that are as wide as a page, for a table that is narrower than they are."""
+    return Group(table, Constrain(Text("\n".join(notes), style="italic"), MAX_WIDTH))
 
 
 @dataclass(frozen=True)

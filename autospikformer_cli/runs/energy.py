@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.networks import CountedNetwork, counted_module, counted_subnet
@@ -25,7 +25,7 @@ from autospikformer_cli.recipe import (
 )
 from autospikformer_cli.runs.building import network_shape, neuron_kind
 from autospikformer_cli.runs.searching.archive import known_subnets, stored_candidates
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.selection import Selection, select
 from autospikformer_cli.runs.trained_run import TrainedRun, stored_recipe
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
@@ -35,6 +35,15 @@ from autospikformer_cli.store.searches import present_search
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.engine.compute import Compute
+
+
+class SubnetCounts(NamedTuple):
+    """What a subnet measured, where that is from, the engine, and the split of the images."""
+
+    measurement: Measurement
+    source: str
+    engine: str
+    split: str
 
 
 def given_energy(
@@ -61,13 +70,36 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     run.recipe.energy.require_priced()
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
-    neuron_is_known = run.energy.shape.neuron_params is not None
-    measurement, source, engine = (_measurement if neuron_is_known else _stored_measurement)(run, chosen.subnet)
+    measurement, source, engine, _ = subnet_counts(run, chosen.subnet)
     counts, rates = OperationCounts.of(measurement), measurement.step_rates
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, rates, measurement.params)
     found = _of_subnet(chosen.subnet, network, run.recipe, source, engine)
     remarks = chosen.remarks(run.recipe)
     return replace(found, selected_on=chosen.selected_on, origin=chosen.origin(run.path), remarks=remarks)
+
+
+def subnet_counts(run: TrainedRun, subnet: Subnet) -> SubnetCounts:
+    """What a search of the run measured, if it would be measured alike now; else measured now. Raises UserError."""
+    neuron_is_known = run.energy.shape.neuron_params is not None
+    return (_measurement if neuron_is_known else _stored_measurement)(run, subnet)
+
+
+def stored_counts(path: Path, chosen: Selection, named: str, search: str | None, fix: str) -> SubnetCounts:
+    """What a search of a run measured of a subnet: that which found it, else the present one. Nothing is measured.
+
+    named: the subnet as the user named it. search: the one to take for the present one. Raises UserError for an ANN,
+    and, with that fix, if the search did not measure the subnet.
+    """
+    population = load_population(path, chosen.search or search)
+    stored = stored_candidates(population) if chosen.candidate is None else (chosen.candidate,)
+    found = next((each.measurement for each in stored if each.subnet == chosen.subnet), None)
+    if found is None:
+        raise UserError(f"no search has measured {named}", "--subnet", fix)
+    if not found.spikes:
+        raise UserError("an ANN has no firing rates", str(path), "choose a run of a spiking network")
+    measured = population.provenance
+    source = f"measured by the search on {measured.images} {measured.split} images"
+    return SubnetCounts(found, source, measured.engine, measured.split)
 
 
 def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tuple[str, tuple[float, ...]], ...]:
@@ -76,21 +108,13 @@ def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tu
     Layers have the names of energy tables. search: the one whose best is meant, by default the present one. Raises
     UserError if no search measured the subnet.
     """
-    recipe = stored_recipe(path, (), search=search)
-    chosen = select(subnet, recipe, path, search)
-    stored = stored_candidates(load_population(path, search)) if chosen.candidate is None else (chosen.candidate,)
-    measured = next((each.measurement for each in stored if each.subnet == chosen.subnet), None)
-    if measured is None:
-        fix = f"aspk energy --run {path} --subnet '{subnet}' --heatmap FILE measures it now"
-        raise UserError(f"no search has measured {subnet}", "--subnet", fix)
-    if not measured.spikes:
-        raise UserError("an ANN has no firing rates", str(path), "choose a run of a spiking network")
-    rates = dict(measured.step_rates)
-    return tuple((layer.operation, rates[layer.layer]) for layer in measured.spikes)
+    chosen = select(subnet, stored_recipe(path, (), search=search), path, search)
+    fix = f"aspk energy --run {path} --subnet '{subnet}' --heatmap FILE measures it now"
+    return stored_counts(path, chosen, subnet, search, fix).measurement.operation_rates
 
 
-def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str] | None:
-    """What a search measured on the images that the recipe asks for, and where it is from; None if no search did.
+def counts_alike(run: TrainedRun, subnet: Subnet) -> SubnetCounts | None:
+    """What a search measured on the images that the recipe asks for; None if no search did.
 
     No image is read: its keys are those of that search, and what is stored was measured on what the search read.
     """
@@ -103,11 +127,13 @@ def _stored(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str] | N
     if conditions is None or differing_keys(before, run.recipe, Decides.IMAGES | Decides.NETWORK):
         return None
     known = known_subnets(run.path, conditions, run.say, lambda each: not run.energy.lacks(each)).measurements
-    images = f"{head.provenance.images} {head.provenance.split} images"
-    return (known[subnet], f"measured by the search on {images}", run.engine_name) if subnet in known else None
+    if subnet not in known:
+        return None
+    source = f"measured by the search on {head.provenance.images} {head.provenance.split} images"
+    return SubnetCounts(known[subnet], source, run.engine_name, head.provenance.split)
 
 
-def _stored_measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
+def _stored_measurement(run: TrainedRun, subnet: Subnet) -> SubnetCounts:
     """As `_measurement`, of a run whose neuron is not known here: what its search measured.
 
     Raises UserError if it did not measure that subnet, or under another recipe.
@@ -121,18 +147,15 @@ def _stored_measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, s
         if found is not None and not differing:
             measured = population.provenance
             source = f"measured by the search on {measured.images} {measured.split} images"
-            return found.measurement, source, measured.engine
+            return SubnetCounts(found.measurement, source, measured.engine, measured.split)
     neuron_kind(recipe.model.neuron, recipe.given_by)  # nothing is stored, and nothing can be measured: it says why
     what = f"the search of {run.path} did not measure {subnet}"
     raise UserError(what, "--subnet", "choose one of its candidates")
 
 
-def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str]:
-    """What a search of the run measured, if it would be measured alike now; else measured now.
-
-    Returns where it is from, and the engine, too.
-    """
-    stored = _stored(run, subnet)
+def _measurement(run: TrainedRun, subnet: Subnet) -> SubnetCounts:
+    """What a search of the run measured, if it would be measured alike now; else measured now."""
+    stored = counts_alike(run, subnet)
     if stored is not None:
         return stored
     if present_search(run.path) is not None:
@@ -140,12 +163,13 @@ def _measurement(run: TrainedRun, subnet: Subnet) -> tuple[Measurement, str, str
         known = known_subnets(run.path, run.conditions(images), run.say, lambda each: not run.energy.lacks(each))
         if subnet in known.measurements:
             source = f"measured by the search on {len(images)} {images.split} images"
-            return known.measurements[subnet], source, run.engine_name
+            return SubnetCounts(known.measurements[subnet], source, run.engine_name, images.split)
     images = _images(run, run.sample_split, subnet)
     evaluator = run.evaluator()
     with run.say.progress(f"measuring {subnet}", len(images), unit="images") as progress:
         measurement = evaluator.measure(subnet, images, progress.advance).measurement
-    return measurement, f"measured now on {len(images)} {images.split} images", run.engine_name
+    source = f"measured now on {len(images)} {images.split} images"
+    return SubnetCounts(measurement, source, run.engine_name, images.split)
 
 
 def _images(run: TrainedRun, split: Split, subnet: Subnet) -> ImageSet:

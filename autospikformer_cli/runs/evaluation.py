@@ -75,11 +75,11 @@ class EvaluationResult:
         tuning = self.evaluation.finetuned
         return "inherited" if tuning is None else tuning.label
 
-    def prediction_table(self, classes: Sequence[str]) -> PredictionTable:
-        """What the network answered to each image. classes: names of the classes, by number."""
+    def prediction_table(self, images: ImageSet) -> PredictionTable:
+        """What the network answered to each image. images: those that it was measured on."""
         made = self.predictions
         logits, labels, index = (tensor.numpy() for tensor in (made.logits, made.labels, made.index))
-        return PredictionTable(logits, labels, index, classes, self.recipe.to_toml())
+        return PredictionTable(logits, labels, index, images.classes, self.recipe.to_toml(), images.files)
 
     def to_document(self) -> dict[str, object]:
         """As JSON; top1 in percent."""

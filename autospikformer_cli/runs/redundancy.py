@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.analysis.channel_order import ChannelOrder, channel_order
 from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.runs.evaluation import FOLDER
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
@@ -15,6 +17,7 @@ from autospikformer_cli.store.similarity import Similarity, save_similarity
 from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
+    from autospikformer_cli.analysis.redundancy import Floats
     from autospikformer_cli.data.images import ImageSet
 
 SIMILARITY_IMAGES = 64
@@ -24,18 +27,22 @@ SIMILARITY_IMAGES = 64
 class Redundancy:
     """Each channel's mean structural similarity (SSIM) with all others.
 
-    most, least: channels, numbered from 0, each group from its extreme. engine: what ran the subnet.
-    origin: the run, and the search and the id of a candidate.
+    matrix: SSIM of every pair, C x C. most, least: channels, numbered from 0, each group from its extreme. order:
+    whether higher channels are more redundant. engine: what ran the subnet. origin: the run, and the search and the id
+    of a candidate. shares_channels: whether other subnets of the run train the first of these channels, too.
     """
 
     subnet: Subnet
     images: ImageSet
     engine: str
     recipe: Recipe
+    matrix: Floats
     mean_ssim: tuple[float, ...]
+    order: ChannelOrder
     most: tuple[int, ...]
     least: tuple[int, ...]
     origin: str
+    shares_channels: bool
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -49,6 +56,8 @@ class Redundancy:
             "ssim_by_channel": list(self.mean_ssim),
             "most": list(self.most),
             "least": list(self.least),
+            "order": self.order.to_document(),
+            "matrix": self.matrix.tolist(),
             **self.recipe.fidelity_document(),
         }
 
@@ -72,16 +81,36 @@ def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channel
     for remark in selection.remarks(run.recipe):
         run.say.remark(remark)
     chosen = selection.subnet
+    if chosen.embed_dim < 2:
+        raise UserError("a single channel is similar to no other", "--subnet", "choose a subnet with several channels")
     split = run.sample_split
     measured = run.images(split).first(SIMILARITY_IMAGES) if images is None else run.asked_images(split, images)
     evaluator = run.evaluator()
-    matrix = channel_similarity(evaluator.embedding_rates(chosen, measured).double().numpy())
+    rates = evaluator.embedding_rates(chosen, measured).double().numpy()
+    matrix = channel_similarity(rates, run.compute.threads)
     engine = evaluator.engine.name
     _store(run, Similarity(chosen, matrix, split, len(measured), engine, _epochs(run), run.recipe.to_toml()))
-    means = mean_similarity(matrix)
-    origin = selection.origin(run.path)
-    most, least = (tuple(map(int, group)) for group in most_and_least(matrix, channels))
-    return Redundancy(chosen, measured, engine, run.recipe, tuple(map(float, means)), most, least, origin)
+    means = tuple(map(float, mean_similarity(matrix)))
+    most, least = (list(map(int, group)) for group in most_and_least(matrix, channels))
+    return Redundancy(
+        subnet=chosen,
+        images=measured,
+        engine=engine,
+        recipe=run.recipe,
+        matrix=matrix,
+        mean_ssim=means,
+        order=channel_order(means),
+        most=tuple(sorted(most, key=lambda channel: -means[channel])),
+        least=tuple(sorted(least, key=lambda channel: means[channel])),
+        origin=selection.origin(run.path),
+        shares_channels=_shares_channels(run, chosen),
+    )
+
+
+def _shares_channels(run: TrainedRun, subnet: Subnet) -> bool:
+    """Whether narrower subnets trained some of its channels without the others."""
+    alone = run.path.parent.name == FOLDER or read_training(run.path).origin is not None
+    return not alone and run.recipe.space.search_space().embed_dim[0] < subnet.embed_dim
 
 
 def _epochs(run: TrainedRun) -> int:

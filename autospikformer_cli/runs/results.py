@@ -265,8 +265,8 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()
         ),
-        unknown=(*(f"{each.key}: {each.error.what}" for each in problem.unknown), *unknown_components(recipe)),
-        stand_ins=_stand_ins(problem, repriced=recipe.energy != searched.energy),
+        unknown=unknown_parts(problem, recipe),
+        stand_ins=stand_ins(problem, repriced=recipe.energy != searched.energy),
         objectives=problem.plugins,
     )
 
@@ -282,7 +282,12 @@ def _valued(problem: Problem, population: Population) -> Population:
     )
 
 
-def _stand_ins(problem: Problem, repriced: bool) -> tuple[str, ...]:
+def unknown_parts(problem: Problem, recipe: Recipe) -> tuple[str, ...]:
+    """What of a search's recipe is not known here, and why, in words."""
+    return (*(f"{each.key}: {each.error.what}" for each in problem.unknown), *unknown_components(recipe))
+
+
+def stand_ins(problem: Problem, repriced: bool) -> tuple[str, ...]:
     """What is said of each objective whose stored values stand in. repriced: whether the search had other prices."""
     prices = ", computed under the search's own prices" if repriced else ""
     whats = dict.fromkeys(each.error.what for each in problem.absent if each.stored)

@@ -19,6 +19,7 @@ LOOP_FILES = (
     "engine/vectors.py",
     "engine/kernels.py",
     "engine/attention.py",
+    "analysis/similarity_loops.py",
 )
 """Files whose code ends up in compiled loops."""
 UNCOUNTED = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}

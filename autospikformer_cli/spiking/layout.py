@@ -20,8 +20,6 @@ PoolPlace = Literal["after", "before"]
 STEM_FRACTIONS = (8, 4, 2, 1)
 """The stem's four convolutions have 1/8, 1/4, 1/2 and all of the embedding dimension."""
 KERNEL = 3
-NEURON_LAYERS = 7
-"""Of a block: after q, k, v, attention, the projection, fc1 and fc2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +220,18 @@ def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> li
     if shape.network == "transformer":
         order = "qk_v"  # softmax needs the whole product of q and k
     found = list(_stem(shape, subnet))
-    for block in range(subnet.depth):
-        attention, mlp = f"block.{block}.attn", f"block.{block}.mlp"
-        hidden = subnet.hidden_dim(block)
-        # The embedding is a sum of two spikes, and each half of a block adds one.
-        embedded = 2 + 2 * block
-        found += [_linear(f"{attention}.{x}_linear", dim, dim, tokens, embedded, shape.qkv_bias) for x in "qkv"]
-        found += _attention(attention, tokens, dim, shape.num_heads(subnet, block), order)
-        found.append(_linear(f"{attention}.proj_linear", dim, dim, tokens))
-        found.append(_linear(f"{mlp}.fc1_linear", dim, hidden, tokens, embedded + 1))
-        found.append(_linear(f"{mlp}.fc2_linear", hidden, dim, tokens))
+    embedded = 2  # the largest value of the stream: the embedding is a sum of two spikes, and each half adds one
+    for block, half in subnet.present_halves():
+        if half == "attention":
+            attention = f"block.{block}.attn"
+            found += [_linear(f"{attention}.{x}_linear", dim, dim, tokens, embedded, shape.qkv_bias) for x in "qkv"]
+            found += _attention(attention, tokens, dim, shape.num_heads(subnet, block), order)
+            found.append(_linear(f"{attention}.proj_linear", dim, dim, tokens))
+        else:
+            mlp, hidden = f"block.{block}.mlp", subnet.hidden_dim(block)
+            found.append(_linear(f"{mlp}.fc1_linear", dim, hidden, tokens, embedded))
+            found.append(_linear(f"{mlp}.fc2_linear", hidden, dim, tokens))
+        embedded += 1
     classes = shape.num_classes
     weights = dim * classes
     head = Operation(
@@ -263,8 +263,8 @@ def num_params(shape: NetworkShape, subnet: Subnet) -> int:
     if shape.neuron_params is None:
         what = "the parameters of the run's neurons are not known here"
         raise UserError(what, "model.neuron", "install the plugin that gives them")
-    neuron_layers = len(STEM_FRACTIONS) + 1 + NEURON_LAYERS * subnet.depth
-    return sum(operation.params for operation in operations(shape, subnet)) + shape.neuron_params * neuron_layers
+    counted = operations(shape, subnet)
+    return sum(each.params + each.fires * shape.neuron_params for each in counted)
 
 
 def num_neurons(shape: NetworkShape, subnet: Subnet) -> int:

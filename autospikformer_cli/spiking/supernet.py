@@ -168,9 +168,12 @@ class EncoderBlock(nn.Module):
         searched = Neuron(float(subnet.tau[self.index]), float(subnet.threshold[self.index]))
         ungoverned = Neuron(searched.tau, self.config.stem_threshold)
         others = searched if self.config.threshold_scope == "block" else ungoverned
-        heads = self.config.shape.num_heads(subnet, self.index)
-        yield from self.attn.stages(subnet.embed_dim, heads, others)
-        yield from self.mlp.stages(subnet.embed_dim, subnet.hidden_dim(self.index), searched, others)
+        halves = subnet.halves(self.index)
+        if "attention" in halves:
+            heads = self.config.shape.num_heads(subnet, self.index)
+            yield from self.attn.stages(subnet.embed_dim, heads, others)
+        if "mlp" in halves:
+            yield from self.mlp.stages(subnet.embed_dim, subnet.hidden_dim(self.index), searched, others)
 
 
 class Supernet(nn.Module):

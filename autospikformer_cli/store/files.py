@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store.searches import SEARCHES_FOLDER
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
@@ -33,6 +32,9 @@ AnyDataclass = TypeVar("AnyDataclass", bound="DataclassInstance")
 
 SCHEMA_VERSION = 1
 """Add one if a reader of the old layout would misread the new one."""
+
+SEARCHES_FOLDER = "searches"
+"""The folder of a run that holds the files of its searches."""
 
 REMEDIES = {
     "supernet": "restore it from a copy, or delete it and train again: aspk train RECIPE",

@@ -6,8 +6,10 @@ A table has a row for each image, in the order of the split, and the columns
     predicted       the class with the largest logit; of equal ones, the first
     label_name      name of the class `label`
     predicted_name  name of the class `predicted`
+    file            the image's path below data.root; only of data sets that have a file for each image
     logit_0 ...     one column for each class, in the order of their numbers. Softmax of a row gives probabilities.
-HDF5 has the same as arrays: index, labels, predicted (N,), logits (N, classes), classes (their names), and the recipe.
+HDF5 has the same as arrays: index, labels, predicted (N,), logits (N, classes), classes (their names), files
+(N texts, as `file`), and the recipe.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class PredictionTable:
     """What a network answered.
 
     logits: (images, classes). labels, index: (images,). classes: names of the classes, by number. recipe_toml: the
-    resolved recipe. Raises ValueError if the arrays differ in their number of images, or of classes.
+    resolved recipe. files: of each image, its path below data.root; empty if it has none. Raises ValueError if these
+    differ in their number of images, or of classes.
     """
 
     logits: Array
@@ -44,6 +47,7 @@ class PredictionTable:
     index: Array
     classes: Sequence[str]
     recipe_toml: str = field(default="")
+    files: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         shapes = self.logits.shape, self.labels.shape, self.index.shape
@@ -51,6 +55,8 @@ class PredictionTable:
             raise ValueError(f"logits {shapes[0]}, labels {shapes[1]}, index {shapes[2]} differ in images")
         if len(self.classes) != self.logits.shape[1]:
             raise ValueError(f"{len(self.classes)} names of {self.logits.shape[1]} classes")
+        if self.files and len(self.files) != len(self.labels):
+            raise ValueError(f"{len(self.files)} files of {len(self.labels)} images")
 
     @property
     def predicted(self) -> Array:
@@ -63,6 +69,8 @@ class PredictionTable:
         found: dict[str, Array | list[str]] = {"index": self.index, "label": self.labels, "predicted": self.predicted}
         found["label_name"] = [names[label] for label in self.labels.tolist()]
         found["predicted_name"] = [names[label] for label in self.predicted.tolist()]
+        if self.files:
+            found["file"] = list(self.files)
         return found | {f"logit_{number}": self.logits[:, number] for number in range(len(names))}
 
 
@@ -80,6 +88,8 @@ def _write_h5(path: Path, table: PredictionTable) -> None:
         for name, array in arrays.items():
             put(file, name, np.asarray(array))
         put_texts(file, "classes", list(table.classes))
+        if table.files:
+            put_texts(file, "files", list(table.files))
 
     write_h5(path, fill)
 

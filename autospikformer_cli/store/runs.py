@@ -69,7 +69,7 @@ RunPath = str | os.PathLike[str] | None
 
 def resolve_run(run: RunPath, where: str = "--run") -> Path:
     """The run in a folder, or of a name; without one, the newest run. Raises UserError, located at `where`, if there is
-    none.
+    none, or one here and one under the folder of all runs.
     """
     if run is None:
         runs = run_folders()
@@ -78,6 +78,7 @@ def resolve_run(run: RunPath, where: str = "--run") -> Path:
         return runs[0]
     path = named_run(run)
     if is_run(path):
+        _require_one_of_the_name(run, where)
         return path
     near = nearest_names(path.name, [run.name for run in run_folders()])
     option = "--run " if where == "--run" else ""
@@ -92,6 +93,34 @@ def named_run(run: str | os.PathLike[str]) -> Path:
     path = Path(run)
     named = runs_folder() / path
     return named if not is_run(path) and is_run(named) else path
+
+
+def run_to_write(run: str | os.PathLike[str]) -> Path:
+    """The folder that --run names for a run that may be new. A bare name is one under the folder of all runs, unless
+    that run is here. A new folder here is ./NAME. Raises UserError if there is a run here and one there.
+    """
+    path = named_run(run)
+    if not _is_bare(run):
+        return path
+    _require_one_of_the_name(run)
+    return path if is_run(path) else runs_folder() / path
+
+
+def _is_bare(run: str | os.PathLike[str]) -> bool:
+    """Whether a text has no folder in it, so that it may be a name."""
+    text = os.fspath(run)
+    return text not in (os.curdir, os.pardir) and not any(sep in text for sep in (os.sep, os.altsep) if sep)
+
+
+def _require_one_of_the_name(run: str | os.PathLike[str], where: str = "--run") -> None:
+    """Raises UserError if a bare name is a run here, and another one under the folder of all runs.
+
+    A Path may have lost its ./, as one that was found here has. So it is never refused.
+    """
+    here, there = Path(run), runs_folder() / run
+    if isinstance(run, str) and _is_bare(run) and is_run(here) and is_run(there) and not here.samefile(there):
+        what = f"{here} is a run here, and there is {there}, too"
+        raise UserError(what, where, f"write which one: {there} or {os.curdir}{os.sep}{here}")
 
 
 def is_run(path: Path) -> bool:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.files import SEARCHES_FOLDER
+from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.wording import did_you_mean, nearest_names
 
-SEARCHES_FOLDER = "searches"
 PRESENT_FILE = "present"
 OLD_PRESENT = "population"
 _OLD_NAME = re.compile(r"population(-[1-9][0-9]*)?")
@@ -85,9 +86,21 @@ def find_search(run: Path, name: str | None = None, where: str = "--search") -> 
     if name is None:
         present = present_search(run)
         if present is None:
-            raise UserError(f"{run} has no search", fix=f"search first: aspk search --run {run}")
+            raise UserError(f"{run} has no search", fix=how_to_search(run))
         return present
     if name not in names:
-        listed = f"its searches: {', '.join(names)}" if names else f"search first: aspk search --run {run}"
+        listed = f"its searches: {', '.join(names)}" if names else how_to_search(run)
         raise UserError(f"{run} has no search {name}", where, did_you_mean(nearest_names(name, names)) or listed)
     return name
+
+
+def how_to_search(run: Path) -> str:
+    """What to do in a run without a search: search it, or first finish its training."""
+    try:
+        finished = read_training(run).state.finished
+    except UserError:  # what is wrong with it is said by what reads it
+        finished = True
+    search = f"aspk search --run {run}"
+    if finished:
+        return f"search first: {search}"
+    return f"its training is not finished: aspk train --run {run} goes on with it; then {search}"

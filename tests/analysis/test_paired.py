@@ -1,11 +1,19 @@
-"""Exact paired tests against scipy: McNemar's against the binomial test, Wilcoxon's against its own."""
+"""Paired tests and intervals: against scipy, statsmodels, and their definitions."""
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, permutation_test, rankdata
+from scipy.stats import binomtest, multinomial, permutation_test, rankdata
 from scipy.stats import wilcoxon as scipy_wilcoxon
+from statsmodels.stats.multitest import multipletests
 
-from autospikformer_cli.analysis.paired import least_probability, mcnemar, mcnemar_of, wilcoxon
+from autospikformer_cli.analysis.paired import (
+    difference_interval,
+    holm,
+    least_probability,
+    mcnemar,
+    mcnemar_of,
+    wilcoxon,
+)
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 9), (9, 1), (7, 7), (40, 75), (1200, 1300)])
@@ -51,3 +59,34 @@ def test_nothing_but_zeros_shows_nothing() -> None:
 @pytest.mark.parametrize("num", range(1, 8))
 def test_so_few_pairs_have_no_smaller_probability(num: int) -> None:
     assert least_probability(num) == wilcoxon([*range(1, num + 1)]) == pytest.approx(min(1.0, 2 * 0.5**num))
+
+
+@pytest.mark.parametrize("num", [1, 2, 5, 12])
+def test_holms_adjustment_is_that_of_statsmodels(num: int) -> None:
+    probabilities = np.random.default_rng(num).uniform(0, 0.3, num).round(2)  # some are equal
+    assert holm(probabilities.tolist()) == pytest.approx(multipletests(probabilities, method="holm")[1], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "images"), [(0, 0, 5), (1, 9, 40), (9, 1, 40), (30, 20, 359), (0, 7, 7)]
+)
+def test_the_interval_of_a_difference_is_walds_of_added_counts(only_first: int, only_second: int, images: int) -> None:
+    """Bonett and Price: Wald's interval of the mean of -1, 0 and 1, after an image of each of -1 and 1 is added."""
+    low, high = difference_interval(only_first, only_second, images)
+    scores = np.repeat([-1.0, 1.0, 0.0], [only_first + 1, only_second + 1, images - only_first - only_second])
+    half = 1.959963984540054 * scores.std() / np.sqrt(len(scores))
+    assert low == pytest.approx(100 * max(scores.mean() - half, -1), rel=1e-12)
+    assert high == pytest.approx(100 * min(scores.mean() + half, 1), rel=1e-12)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Exactly, over all outcomes of 40 images, for several chances of an image that only one network gets right."""
+    num = 40
+    for first, second in [(0.02, 0.02), (0.05, 0.15), (0.1, 0.1), (0.3, 0.1)]:
+        covered = 0.0
+        for b in range(num + 1):
+            for c in range(num + 1 - b):
+                low, high = difference_interval(b, c, num)
+                if low <= 100 * (second - first) <= high:
+                    covered += multinomial.pmf([b, c, num - b - c], num, [first, second, 1 - first - second])
+        assert 0.94 < covered <= 1.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import rankdata
+from scipy.stats import bootstrap, kendalltau, rankdata
 
 from autospikformer_cli.analysis.correlation import kendall_tau
 from autospikformer_cli.analysis.ranking import PairCounts, bootstrap_tau, pair_counts, ranks, stratified_order
@@ -49,6 +49,22 @@ def test_the_interval_is_that_of_rows_drawn_again(rows: list[tuple[int, int]], s
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(taus, [0.1, 0.9])))
     assert (interval.resamples, interval.drawn) == (len(taus), 25)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_interval_is_that_of_scipy_with_ties(seed: int) -> None:
+    """Other resamples, so within a tenth of its width."""
+    generator = np.random.default_rng(seed)
+    a = generator.integers(0, 6, 40)
+    b = a + generator.integers(0, 8, 40)
+    found = bootstrap_tau(a.tolist(), b.tolist(), seed, resamples=4000)
+    drawn = bootstrap(
+        (a, b), lambda a, b: kendalltau(a, b).statistic, paired=True, vectorized=False, n_resamples=2000,
+        method="percentile", rng=seed,
+    )  # fmt: skip
+    low, high = drawn.confidence_interval
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
 
 
 def test_the_interval_holds_what_it_is_of_as_often_as_it_says() -> None:

@@ -18,9 +18,15 @@ def rates(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return maps
 
 
-@pytest.mark.parametrize("size", [(7, 7), (8, 8), (9, 12), (16, 16)])
-def test_it_equals_scikit_image(size: tuple[int, int]) -> None:
-    maps = rates(5, *size)
+@pytest.mark.parametrize("size", [(7, 7), (8, 8), (9, 12), (14, 14), (16, 16), (23, 7)])
+@pytest.mark.parametrize("kind", ["rates", "thirds", "real"])
+def test_it_equals_scikit_image(size: tuple[int, int], kind: str) -> None:
+    """Of rates at T 4, which a computer knows exactly; of thirds, which it does not; and of any numbers."""
+    maps = rates(7, *size)
+    if kind == "thirds":
+        maps = np.minimum(maps * 4, 3) / 3
+    if kind == "real":
+        maps[4:] = np.random.default_rng(2).random((3, *size))
     expected = [[structural_similarity(a, b, data_range=1.0) for b in maps] for a in maps]
     np.testing.assert_allclose(channel_similarity(maps), expected, rtol=0, atol=1e-9)
 
@@ -51,6 +57,31 @@ def test_it_is_symmetric_and_one_on_the_diagonal() -> None:
     np.testing.assert_array_equal(similarity, similarity.T)
     np.testing.assert_array_equal(similarity.diagonal(), 1.0)
     assert similarity[2, 3] == 1.0
+
+
+def test_equal_maps_have_equal_rows_and_threads_change_no_bit() -> None:
+    maps = rates(3, 37, 9, 8)
+    maps[:, [9, 20, 36]] = maps[:, [5]]
+    maps[:, [11, 30]] = 0.0
+    maps[:, [14, 15]] = 1 / 3
+    similarity = channel_similarity(maps)
+    for same in ([5, 9, 20, 36], [1, 11, 30], [14, 15]):
+        assert (similarity[same] == similarity[same[0]]).all()
+        assert (similarity[np.ix_(same, same)] == 1.0).all()
+    for threads in (2, 5):
+        np.testing.assert_array_equal(channel_similarity(maps, threads), similarity)
+    order = np.random.default_rng(3).permutation(37)
+    np.testing.assert_array_equal(channel_similarity(maps[:, order]), similarity[np.ix_(order, order)])
+
+
+def test_silent_and_saturated_maps_are_as_similar_as_scikit_image_says() -> None:
+    maps = np.zeros((3, 8, 8))
+    maps[1] = 1.0
+    maps[2, 3, 4] = 0.25
+    similarity = channel_similarity(maps)
+    assert similarity[0, 1] == pytest.approx(1e-4 / (1 + 1e-4))
+    assert similarity[0, 2] == pytest.approx(structural_similarity(maps[0], maps[2], data_range=1.0), abs=1e-12)
+    assert np.isfinite(similarity).all()
 
 
 def test_a_single_pixel_compares_means_alone() -> None:

@@ -26,11 +26,11 @@ REFUSED = (
 @pytest.fixture
 def on_all_images(aspk: Aspk) -> Path:
     """A run that trained on all images that are not tested."""
-    done = aspk("train", "tiny.toml", *SHORT, *ALL, "--run", "whole", "--json")
+    done = aspk("train", "tiny.toml", *SHORT, *ALL, "--run", "runs/whole", "--json")
     assert done.exit_code == 0, done.stderr
     assert (done.document["val_top1_largest"], done.document["val_top1_smallest"]) == (None, None)
-    assert "next: aspk evaluate --run whole --subnet largest" in done.stderr
-    return Path("whole")
+    assert "next: aspk evaluate --run runs/whole --subnet largest" in done.stderr
+    return Path("runs/whole")
 
 
 def test_a_run_without_validation_images_is_measured_priced_and_exported(aspk: Aspk, on_all_images: Path) -> None:
@@ -38,16 +38,16 @@ def test_a_run_without_validation_images_is_measured_priced_and_exported(aspk: A
     train = load_split(recipe.data, recipe.seed, "train")
     assert len(train) == 1438
     assert load_checkpoint(on_all_images).splits == {"train": train.hash}
-    said = aspk("train", "tiny.toml", *SHORT, *ALL, "--run", "whole").stdout
-    assert said == "whole: trained for 1 epoch on all training images, none held out for validation\n"
+    said = aspk("train", "tiny.toml", *SHORT, *ALL, "--run", "runs/whole").stdout
+    assert said == "runs/whole: trained for 1 epoch on all training images, none held out for validation\n"
 
-    measured = aspk("evaluate", "--run", "whole", "--subnet", "largest", "--json").document
+    measured = aspk("evaluate", "--run", "runs/whole", "--subnet", "largest", "--json").document
     assert (measured["split"], measured["images"]) == ("test", 359)
-    priced = aspk("energy", "--run", "whole", "--subnet", "smallest", "--json").document
+    priced = aspk("energy", "--run", "runs/whole", "--subnet", "smallest", "--json").document
     assert priced["rates"] == "measured now on 60 train images"
-    channels = aspk("analyze", "channels", "--run", "whole", "--subnet", "smallest", "--images", "8", "--json")
+    channels = aspk("analyze", "channels", "--run", "runs/whole", "--subnet", "smallest", "--images", "8", "--json")
     assert (channels.document["split"], channels.document["images"]) == ("train", 8)
-    done = aspk("export", "--run", "whole", "--subnet", "smallest", "--to", "whole.safetensors", "--images", "8")
+    done = aspk("export", "--run", "runs/whole", "--subnet", "smallest", "--to", "whole.safetensors", "--images", "8")
     assert done.exit_code == 0, done.stderr
 
 
@@ -57,14 +57,14 @@ def test_a_run_without_validation_images_is_measured_priced_and_exported(aspk: A
     ids=" ".join,
 )
 def test_what_needs_validation_images_is_refused(aspk: Aspk, on_all_images: Path, words: tuple[str, ...]) -> None:
-    done = aspk(*words, "--run", "whole")
+    done = aspk(*words, "--run", "runs/whole")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == REFUSED
     assert not (on_all_images / "population.h5").exists()
 
 
 def test_a_search_on_test_images_needs_none(aspk: Aspk, on_all_images: Path) -> None:
-    done = aspk("search", "--run", "whole", "--set", 'search.split="test"', "--set", "search.generations=1")
+    done = aspk("search", "--run", "runs/whole", "--set", 'search.split="test"', "--set", "search.generations=1")
     assert done.exit_code == 0, done.stderr
 
 

@@ -90,7 +90,7 @@ def test_training_itself_depends_on_no_engine(aspk: Aspk) -> None:
     for engine in ENGINES:
         done = aspk("train", "tiny.toml", *short, "--engine", engine, "--run", engine, "--quiet")
         assert done.exit_code == 0, done.stderr
-    sparse, dense = (load_checkpoint(Path(engine)) for engine in ENGINES)
+    sparse, dense = (load_checkpoint(Path("runs") / engine) for engine in ENGINES)
     assert all(np.array_equal(sparse.weights[name], dense.weights[name]) for name in sparse.weights)
 
 

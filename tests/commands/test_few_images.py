@@ -31,10 +31,10 @@ TOO_FEW = (
 @pytest.fixture
 def on_few(aspk: Aspk) -> Path:
     """A run that was trained on 25 images; 32 would recalibrate BatchNorm."""
-    done = aspk("train", "tiny.toml", *SHORT, *FEW, "--run", "few", "--json")
+    done = aspk("train", "tiny.toml", *SHORT, *FEW, "--run", "runs/few", "--json")
     assert done.exit_code == 0, done.stderr
     assert done.document["steps"] == 1
-    return Path("few")
+    return Path("runs/few")
 
 
 def test_a_run_on_a_few_images_is_stored_and_searched(aspk: Aspk, on_few: Path) -> None:
@@ -45,15 +45,15 @@ def test_a_run_on_a_few_images_is_stored_and_searched(aspk: Aspk, on_few: Path) 
     assert train.labels.bincount(minlength=10).tolist() == [3] * 5 + [2] * 5
     validation = load_split(load_recipe("tiny.toml").data, recipe.seed, "validation")
     assert stored.splits == {"train": train.hash, "validation": validation.hash}
-    said = aspk("train", "tiny.toml", *SHORT, *FEW, "--run", "few").stdout
-    assert said.startswith("few: trained for 1 epoch on 25 training images; top-1 on validation: largest subnet ")
+    said = aspk("train", "tiny.toml", *SHORT, *FEW, "--run", "runs/few").stdout
+    assert said.startswith("runs/few: trained for 1 epoch on 25 training images; top-1 on validation: largest subnet ")
 
-    done = aspk("search", "--run", "few", "--set", "search.generations=1", "--json")
+    done = aspk("search", "--run", "runs/few", "--set", "search.generations=1", "--json")
     assert done.exit_code == 0, done.stderr
     provenance = load_population(on_few).provenance
     assert (provenance.calibration_images, provenance.calibration_hash) == (25, train.hash)
     assert "inherited from a supernet of 1 epoch on 25 training images, not retrained" in aspk(
-        "report", "--run", "few"
+        "report", "--run", "runs/few"
     ).stdout  # fmt: skip
 
 
@@ -66,15 +66,15 @@ def test_a_dry_run_counts_the_few(aspk: Aspk) -> None:
 def test_their_number_is_that_of_the_training(aspk: Aspk, on_few: Path, value: str) -> None:
     before = (on_few / "supernet.h5").read_bytes()
     other = ("--set", f"data.train_images={value}")
-    done = aspk("train", "tiny.toml", *SHORT, *other, "--run", "few")
+    done = aspk("train", "tiny.toml", *SHORT, *other, "--run", "runs/few")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: few: this run was begun with another recipe: data.train_images differs\n"
+        "error: runs/few: this run was begun with another recipe: data.train_images differs\n"
         "  go on with the recipe it has, or start a new run beside it with --fresh\n"
     )
-    done = aspk("search", "--run", "few", *other)
+    done = aspk("search", "--run", "runs/few", *other)
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: few: its supernet was trained with another data.train_images\n")
+    assert done.stderr.startswith("error: runs/few: its supernet was trained with another data.train_images\n")
     assert (on_few / "supernet.h5").read_bytes() == before
 
 
@@ -100,7 +100,7 @@ def test_a_run_of_before_the_key_was_trained_on_all(aspk: Aspk, trained: Path) -
 
 
 def test_a_retraining_on_all_images_takes_those_left_out(aspk: Aspk, on_few: Path) -> None:
-    options = ("evaluate", "--run", "few", "--subnet", "smallest", "--finetune", "1", "--from-scratch")
+    options = ("evaluate", "--run", "runs/few", "--subnet", "smallest", "--finetune", "1", "--from-scratch")
     sizes = []
     for more in ((), ("--all-images",)):
         assert aspk(*options, *more).exit_code == 0

@@ -439,15 +439,16 @@ def test_every_other_command_takes_the_run(aspk: Aspk, state: State) -> None:
 
 def test_a_run_is_never_overwritten(aspk: Aspk, state: State) -> None:
     torch.save(state, "model.pth")
-    assert imported(aspk, *IMPORT, "--run", "mine") == Path("mine")
+    assert imported(aspk, *IMPORT, "--run", "./mine") == Path("mine")
     before = Path("mine/supernet.h5").read_bytes()
-    assert refused(aspk, *IMPORT, "--run", "mine") == (
+    assert refused(aspk, *IMPORT, "--run", "./mine") == (
         "error: --run: mine is a run already, and would be overwritten\n"
         "  name a new folder, or leave --run out for one under runs/\n"
     )
     assert Path("mine/supernet.h5").read_bytes() == before
     assert imported(aspk) == Path("runs/model")
     assert imported(aspk) == Path("runs/model-2")
+    assert imported(aspk, *IMPORT, "--run", "named") == Path("runs/named")
 
 
 # Values

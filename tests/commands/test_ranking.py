@@ -115,8 +115,16 @@ def test_killed_and_gone_on_with_it_is_the_same(
             "aspk analyze ranking: no such option: --channels (Possible options: --help)",
             "see aspk analyze ranking --help",
         ),
-        (["--finetune", "1"], "aspk analyze: no such option: --finetune", "see aspk analyze --help"),
-        (["order"], "'order' is not a command of aspk analyze", "its commands are channels, ranking"),
+        (
+            ["--finetune", "1"],
+            "aspk analyze: no such option: --finetune (Possible options: --figure)",
+            "see aspk analyze --help",
+        ),
+        (
+            ["order"],
+            "'order' is not a command of aspk analyze",
+            "its commands are channels, blocks, genes, spikes, ranking",
+        ),
         (["rankin", "--finetune", "1"], "'rankin' is not a command of aspk analyze", "did you mean ranking?"),
         (
             [*RANKING[1:], "--sample", "99"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy.stats import kendalltau
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
 FIRST = "searches/evolution-alpha0.5-seed0.h5"
@@ -268,6 +270,18 @@ def test_no_run_and_no_search(aspk: Aspk, own_folder: Path) -> None:
     assert (none.exit_code, none.stdout) == (2, "")
     assert none.stderr == "error: there is no run under runs\n  train one first: aspk train quickstart\n"
     assert sorted(path.name for path in own_folder.iterdir()) == ["tiny.toml"]
+
+
+def test_a_run_whose_training_is_not_finished(aspk: Aspk, trained: Path) -> None:
+    """The next step is to finish it, wherever a search is missed."""
+    checkpoint = load_checkpoint(trained)
+    save_checkpoint(trained, replace(checkpoint, state=replace(checkpoint.state, epoch=2, finished=False)))
+    fix = "its training is not finished: aspk train --run runs/tiny goes on with it; then aspk search --run runs/tiny"
+    for command in (("report",), ("evaluate",), ("export", "--to", "x.onnx"), ("compare",)):
+        done = aspk(*command)
+        assert (done.exit_code, done.stderr) == (2, f"error: runs/tiny has no search\n  {fix}\n"), command
+    assert aspk("report", "--search", "x").stderr == f"error: --search: runs/tiny has no search x\n  {fix}\n"
+    assert aspk("runs", "show").stdout == f"runs/tiny has no search; {fix}\n"
 
 
 def test_a_run_without_a_search(aspk: Aspk, trained: Path) -> None:

@@ -6,9 +6,11 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from autospikformer_cli.recipe import recipe_from_toml
@@ -343,3 +345,19 @@ def test_runs_that_cannot_stand_in_one_table(aspk: Aspk, searched: Path) -> None
     append_evaluation(fourth, other, recipe_name="tiny")
     done = aspk("report", "--table", "table4", "--run", third, "--run", fourth)
     assert (done.exit_code, "20 test images of cifar10 are not those of" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["front", "top"])
+def test_pandas_reads_the_csv_of_a_run_with_its_units(name: str, aspk: Aspk, searched: Path) -> None:
+    """The numbers of --json under heads that say the unit."""
+    document = table(aspk, name)
+    frame = pd.read_csv(StringIO(aspk("report", "--table", name, "--format", "csv").stdout))
+    units = {"%": "_percent", "mJ": "_mJ", "µJ": "_uJ", "nJ": "_nJ", "": ""}
+    heads = [f"{column['key']}{units[column['unit']]}" for column in document["columns"]]
+    assert frame.columns.tolist() == [*heads, "notes"]
+    assert len(frame) == len(document["rows"])
+    for column, head in zip(document["columns"], heads, strict=True):
+        expected = [row["cells"][column["key"]] for row in document["rows"]]
+        if column["key"] in ("energy", "top1", "top1_low", "top1_high", "params"):
+            assert frame[head].dtype.kind in "if"
+            assert frame[head].tolist() == pytest.approx(expected, abs=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,28 @@ def test_fresh_starts_beside_it(aspk: Aspk, trained: Path) -> None:
 def test_fresh_beside_a_folder_of_ones_own(aspk: Aspk, trained: Path) -> None:
     made = [aspk("train", "tiny.toml", "--fresh", "--run", "deep/mine", *ONE_EPOCH, "--json") for _ in range(2)]
     assert [done.document["run"] for done in made] == ["deep/mine", "deep/mine-2"]
+
+
+def test_a_new_name_is_a_run_under_runs_for_every_command(aspk: Aspk) -> None:
+    """It goes on there; with a slash it is a folder. A run here keeps its name, unless runs/ has one of it, too."""
+    first = ("train", "tiny.toml", *ONE_EPOCH, "--json", "--run")
+    assert aspk(*first, "mine").document["run"] == "runs/mine"
+    assert not Path("mine").exists()
+    assert aspk(*first, "mine").document["run"] == "runs/mine"
+    assert aspk(*first, "mine", "--fresh").document["run"] == "runs/mine-2"
+    assert aspk("evaluate", "--run", "mine", "--subnet", "smallest", "--images", "5").exit_code == 0
+    assert aspk(*first, "./here").document["run"] == "here"
+    assert aspk(*first, "here").document["run"] == "here"
+    assert aspk("evaluate", "--run", "here", "--subnet", "smallest", "--images", "5").exit_code == 0
+    shutil.copytree("here", "runs/here")
+    for command in (("report", "--run", "here"), ("train", "--run", "here"), (*first, "here")):
+        done = aspk(*command)
+        assert done.exit_code == 2
+        assert done.stderr == (
+            "error: --run: here is a run here, and there is runs/here, too\n  write which one: runs/here or ./here\n"
+        )
+    assert aspk(*first, "./here").document["run"] == "here"
+    assert aspk("evaluate", "--run", "./here", "--subnet", "smallest", "--images", "5").exit_code == 0
 
 
 def test_a_folder_of_ones_own(aspk: Aspk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,24 @@ def test_a_flat_folder_is_split_by_seed(settings, tmp_path: Path) -> None:
             brightest = [2, 1, 0][label]  # blue, green, red
             assert (pixels[..., brightest] == 255 * (200 + index % 10) // 255).all()
             assert index // 10 == label
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_each_image_knows_its_file(settings, tmp_path: Path, split: str) -> None:
+    """Its path below data.root, in the split's order, also of the first images; a name that is no UTF-8 is readable."""
+    write_images(tmp_path / "train", per_class=4)
+    write_images(tmp_path / "test", per_class=3)
+    (tmp_path / split / "red" / "000.png").rename(os.fsdecode(os.fsencode(tmp_path / split / "red") + b"/\xff.png"))
+    images = load_split(settings, 0, split)
+    assert len(images.files) == len(images)
+    for pixels, file in zip(images.images.numpy(), images.files, strict=True):
+        name = file.replace("\\udcff", "\udcff")
+        assert name.startswith(f"{split}/")
+        with Image.open(tmp_path / name) as opened:
+            assert np.array_equal(np.asarray(opened)[0, 0], pixels[0, 0])
+    if split == "test":
+        assert "test/red/\\udcff.png" in images.files
+    assert images.first(2).files == images.files[:2]
 
 
 def test_a_few_training_images_of_a_folder(settings, tmp_path: Path) -> None:

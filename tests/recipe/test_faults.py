@@ -150,6 +150,15 @@ DATA = [
         "data.normalise is for 2 channels, images of digits have 1",
         None,
     ),
+    *(
+        (
+            f'dataset = "digits"\nbackground = {value}',
+            f"data.background must be three whole numbers from 0 to 255, red, green and blue, not {value}",
+            "write [255, 255, 255] for white, [0, 0, 0] for black",
+        )
+        for value in ("[1, 2]", "[1, 2, 3, 4]", '"red"', "{r = 1}")
+    ),
+    ('dataset = "digits"\nbackground = [1, 2, 256]', "data.background[2] is 256, it must be at most 255", None),
     ('dataset = "digits"\nframes = 0', "data.frames is 0, it must be at least 1", None),
     ('dataset = "digits"\nframes = 1001', "data.frames is 1001, it must be at most 1000", None),
     ('dataset = "digits"\nsplit_by = "events"', 'data.split_by must be "count" or "time", not "events"', None),

@@ -81,7 +81,7 @@ def test_rates_stand_in_their_cells_and_missing_steps_are_blank(tmp_path: Path) 
     assert values == [".500", ".125", ".250", ".875", ".000", ".000", ".000"]
     assert [text for text in shown if text in {"1", "2", "3", "4"}] == ["1", "2", "3"]
     assert "Time step" in shown
-    assert any(text.startswith("Firing rate") for text in shown)
+    assert any(text.startswith("Output firing rate") for text in shown)
 
 
 def test_many_steps_have_no_room_for_numbers(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "bars.png").mkdir()
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="a folder of this name is there"):
         bars(tmp_path / "bars.png")
     assert [file.name for file in tmp_path.iterdir()] == ["bars.png"]
     if os.geteuid():

@@ -55,8 +55,8 @@ LAYERS = [
 def test_energy_by_layer_with_subtotals(render: Render) -> None:
     assert render(energy_table("Energy of (2, ...)", LAYERS, ["not counted: pooling"]), 80) == [
         "Energy of (2, ...)",
-        "                                     Non-                        Energy Share",
-        "Layer                    MACs  Rate  zero T   SOPs    ACs   MULs   (µJ)   (%)",
+        "                              Input  Non-                        Energy Share",
+        "Layer                    MACs  rate  zero T   SOPs    ACs   MULs   (µJ)   (%)",
         "─────────────────────────────────────────────────────────────────────────────",
         "patch_embed.proj_conv  1.000k     –     – 1      –      0 1.000k 0.0046   2.1",
         "patch_embed.rpe_conv   20.00k 0.250 0.250 4 20.00k 20.00k      0 0.0180   8.1",
@@ -85,8 +85,8 @@ def test_memory_and_neurons_are_parts_of_the_energy_and_unpriced_is_no_zero(rend
     head = replace(LAYERS[-1], compute_j=0.0, unpriced=3840.0)
     assert render(energy_table("Energy", [unpriced, spiking, head], unit=EnergyUnit("nJ", 1e-9, 1)), 100) == [
         "Energy",
-        "                                    Non-                        Memory Neurons Energy Share",
-        "Layer                   MACs  Rate  zero T   SOPs    ACs   MULs   (nJ)    (nJ)   (nJ)   (%)",
+        "                             Input  Non-                        Memory Neurons Energy Share",
+        "Layer                   MACs  rate  zero T   SOPs    ACs   MULs   (nJ)    (nJ)   (nJ)   (%)",
         "───────────────────────────────────────────────────────────────────────────────────────────",
         "patch_embed.proj_conv 1.000k     –     – 1      –      0 1.000k    0.0     2.0      –     –",
         "patch_embed.rpe_conv  20.00k 0.250 0.250 4 20.00k 20.00k      0   30.0     4.0   52.0  96.3",
@@ -169,8 +169,8 @@ COMPARISON = Comparison(
 def test_the_ann_beside_the_spiking_network(render: Render) -> None:
     assert render(ann_table("Energy and ANN", COMPARISON, ["a note"], paper_ann_j=90e-9), 80) == [
         "Energy and ANN",
-        "                                 Break-  Spiking      ANN  ANN 8-bit        ×",
-        "Layer                      Rate    even     (µJ)     (µJ)       (µJ)  spiking",
+        "                          Input  Break-  Spiking      ANN  ANN 8-bit        ×",
+        "Layer                      rate    even     (µJ)     (µJ)       (µJ)  spiking",
         "─────────────────────────────────────────────────────────────────────────────",
         "patch_embed.proj_conv         –       –  0.00400  0.00400    0.00020     1.00",
         "patch_embed.rpe_conv      0.250   1.278  0.01800  0.09200    0.00460     5.11",

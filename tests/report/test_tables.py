@@ -6,10 +6,12 @@ from dataclasses import replace
 from math import nan
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import RenderableType
 
+from autospikformer_cli.analysis.channel_order import channel_order
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount, StoredObjective
 from autospikformer_cli.recipe import Recipe, load_recipe
@@ -277,8 +279,11 @@ def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
         ssim[channel] = value
     images: Any = ImageSet(torch.zeros(7, 1, 1, 1), torch.zeros(7), torch.zeros(7), "validation", "")
     subnet, recipe = parse_subnet("(1, 4, 2, 1, 2, 4, 41)"), load_recipe("quickstart")
-    found = Redundancy(subnet, images, "event_driven", recipe, tuple(ssim), (40, 3), (8, 9, 1), "runs/x")
-    assert render(redundancy_table(found), 80)[:10] == [
+    found = Redundancy(
+        subnet=subnet, images=images, engine="event_driven", recipe=recipe, matrix=np.eye(41), mean_ssim=tuple(ssim),
+        order=channel_order(ssim), most=(40, 3), least=(8, 9, 1), origin="runs/x", shares_channels=True,
+    )  # fmt: skip
+    assert render(redundancy_table(found), 80)[:17] == [
         "Redundancy of the embedding of (1, 4, 2, 1, 2, 4, 41)",
         "runs/x",
         "      Most redundant             Least redundant",
@@ -287,6 +292,13 @@ def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
         "   1              40     0.7500                8     0.0625",
         "   2               3     0.5000                9     0.1250",
         "   3                                           1     0.2500",
+        "The paper's claim, \"most of the redundant channels are found at higher-order",
+        'channels", is confirmed in this network',
+        "Kendall's tau-b of channel and mean SSIM 0.338, p = 0.0025 (exact permutation",
+        "test over the channels' order, one-sided)",
+        "mean SSIM 0.447 in the lower half of the channels, 0.512 in the upper",
+        "subnets share their first channels, so the supernet trains lower channels more",
+        "often",
         "mean over all 41 channels: 0.480; 7 validation images",
-        "SSIM: rate maps over T, data range 1, 7 x 7 uniform window",
+        "SSIM: rate maps over T, data range 1, 7 x 7 uniform window or the whole map",
     ]

@@ -1,12 +1,20 @@
-"""Pareto fronts against their definition."""
+"""Pareto fronts against their definition, and against pymoo."""
 
+import warnings
 from dataclasses import dataclass
+from random import Random
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.sorting import dominates
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,17 @@ def test_the_front_is_what_nothing_dominates(spots: list[Spot]) -> None:
     assert sorted(spot.name for spot in found) == sorted(spot.name for spot in expected)
     assert [spot.energy_j for spot in found] == sorted(spot.energy_j for spot in found)
     assert [spot.top1 for spot in found] == sorted(spot.top1 for spot in found)
+
+
+@pytest.mark.parametrize("values", [3, 40, 10_000])
+@pytest.mark.parametrize("num", [1, 2, 30, 600])
+def test_the_front_is_pymoos_with_ties(num: int, values: int) -> None:
+    """Of random points; with few values, many are equal in one objective or in both."""
+    for seed in range(4):
+        random = Random(seed)
+        spots = [Spot(float(random.randrange(values)), random.randrange(values) * 1e-9, name) for name in range(num)]
+        expected = NonDominatedSorting().do(np.array([spot.costs for spot in spots]), only_non_dominated_front=True)
+        assert sorted(spot.name for spot in pareto_front(spots)) == sorted(map(int, expected))
 
 
 def test_dominance_needs_one_better_and_none_worse() -> None:

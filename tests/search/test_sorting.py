@@ -84,6 +84,18 @@ def test_hypervolume_is_pymoos(points: Points, side: int) -> None:
     assert hypervolume(points, reference) == pytest.approx(float(expected), rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.parametrize("values", [4, 100])
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_many_points_with_ties_are_pymoos(objectives: int, values: int) -> None:
+    random = np.random.default_rng(objectives * values)
+    points = random.integers(0, values, (400, objectives)).astype(float)
+    listed: Points = [tuple(point) for point in points.tolist()]
+    reference = [0.9 * values] * objectives
+    expected = float(Hypervolume(ref_point=np.array(reference)).do(points))
+    assert hypervolume(listed, reference) == pytest.approx(expected, rel=1e-12)
+    assert fronts(listed) == [sorted(map(int, front)) for front in NonDominatedSorting().do(points)]
+
+
 @given(points_of(2), st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.5]), min_size=25, max_size=25))
 def test_constraint_domination_by_its_definition(points: Points, drawn: list[float]) -> None:
     """Deb et al. 2002, Definition 1: front after front, what nothing left dominates."""

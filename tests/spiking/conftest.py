@@ -185,8 +185,9 @@ class References:
 
     @staticmethod
     def recalibrated(
-        weights: Mapping[str, Tensor], config: NetworkConfig, subnet: Subnet, images_BHWC: Tensor
-    ) -> Moments:
+        weights: Mapping[str, Tensor], config: NetworkConfig, subnet: Subnet, images_BHWC: Tensor,
+        network: type[Reference] = Reference,
+    ) -> Moments:  # fmt: skip
         """The subnet's own moments on calibration images, layer after layer."""
         found: dict[str, tuple[Tensor, Tensor]] = {}
 
@@ -194,7 +195,7 @@ class References:
             found[name] = two_pass(name, x_RC)
             return found[name]
 
-        Reference(weights, config, subnet, record)(images_BHWC)
+        network(weights, config, subnet, record)(images_BHWC)
         return lambda name, x_RC: found[name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,24 @@ NAMES = ["cat", "dog", "a, b"]
 LOGITS = np.array([[0.1, -2.5, 0.1], [1e-8, 3.0, 2.0], [0.0, 0.0, 1 / 3]], np.float32)
 TABLE = PredictionTable(LOGITS, np.array([0, 1, 0]), np.array([9, 7, 5]), NAMES, "seed = 0\n")
 COLUMNS = ["index", "label", "predicted", "label_name", "predicted_name", "logit_0", "logit_1", "logit_2"]
+
+
+FILES = ["test/cat/1.png", "test/dog/a, b.png", "test/cat/ü.png"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.h5"])
+def test_images_in_files_have_their_names(tmp_path: Path, name: str) -> None:
+    """A column before the logits; in HDF5, texts. Other data sets have no such column."""
+    write_predictions(tmp_path / name, replace(TABLE, files=FILES))
+    require_predictions_writable(tmp_path / name)
+    if name == "p.h5":
+        with files.open_h5(tmp_path / name, "predictions") as file:
+            assert files.get_texts(file, "files") == FILES
+        return
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pd.read_csv(tmp_path / name) if name == "p.csv" else pd.read_parquet(tmp_path / name)
+    assert list(frame.columns) == [*COLUMNS[:5], "file", *COLUMNS[5:]]
+    assert frame["file"].tolist() == FILES
 
 
 def test_hdf5(tmp_path: Path) -> None:
@@ -94,3 +113,5 @@ def test_arrays_of_different_images_or_classes_are_refused() -> None:
         PredictionTable(np.zeros((5, 3)), np.zeros(4), np.zeros(5), NAMES)
     with pytest.raises(ValueError, match=r"^3 names of 2 classes$"):
         PredictionTable(np.zeros((5, 2)), np.zeros(5), np.zeros(5), NAMES)
+    with pytest.raises(ValueError, match=r"^2 files of 3 images$"):
+        replace(TABLE, files=FILES[:2])

@@ -16,7 +16,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.runs.listing import RunSummary, list_runs
 from autospikformer_cli.store import files
 from autospikformer_cli.store.population import Population, save_population
-from autospikformer_cli.store.runs import new_run, prepared_run, resolve_run, run_lock, runs_folder
+from autospikformer_cli.store.runs import new_run, prepared_run, resolve_run, run_lock, run_to_write, runs_folder
 from autospikformer_cli.store.supernet import Checkpoint, Origin, save_checkpoint
 
 Trained = Callable[..., Path]
@@ -91,8 +91,28 @@ def test_the_newest_run_is_the_one_written_last(runs: Path, trained: Trained, po
 def test_a_run_is_named_as_its_folder_is(runs: Path, trained: Trained) -> None:
     trained(runs / "b", seconds=1)
     assert resolve_run("b") == resolve_run(Path("b/")) == resolve_run("runs/b") == runs / "b"
+    trained(Path("c"), seconds=2)
+    assert resolve_run("c") == Path("c")
     trained(Path("b"), seconds=2)
-    assert resolve_run("b") == Path("b"), "a folder that is a run itself comes first"
+    assert message("b") == ("--run: b is a run here, and there is runs/b, too\n  write which one: runs/b or ./b")
+    assert resolve_run("./b") == resolve_run(resolve_run("./b")) == Path("b")
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [("new", "runs/new"), ("./new", "new"), ("deep/new", "deep/new"), (".", "."), ("..", ".."), ("here", "here")],
+)
+def test_where_a_new_run_is_written(runs: Path, trained: Trained, text: str, folder: str) -> None:
+    trained(Path("here"), seconds=1)
+    assert run_to_write(text) == Path(folder)
+
+
+def test_a_name_is_one_run_where_all_runs_lie_here(
+    runs: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASPK_RUNS", ".")
+    trained(Path("b"), seconds=1)
+    assert resolve_run("b") == run_to_write("b") == Path("b")
 
 
 def test_no_run_at_all(runs: Path) -> None:

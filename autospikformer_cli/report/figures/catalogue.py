@@ -15,7 +15,7 @@ from autospikformer_cli.report.figures.genes import draw_genes
 from autospikformer_cli.report.figures.rates import draw_rates
 from autospikformer_cli.report.figures.similarity import draw_similarity
 from autospikformer_cli.report.figures.sizes import draw_sizes
-from autospikformer_cli.report.figures.style import MM_PER_INCH, require_picture, save_figure, styled
+from autospikformer_cli.report.figures.style import require_picture, save_figure, size_mm, styled
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.report.figures.training import draw_training
 from autospikformer_cli.wording import choice_near
@@ -150,5 +150,4 @@ def _saved(name: str, figure: Figure, files: list[Path]) -> WrittenFigure:
     with styled():
         for file in files:
             save_figure(figure, file)
-    width, height = (round(MM_PER_INCH * float(side), 1) for side in figure.get_size_inches())
-    return WrittenFigure(name, tuple(files), width, height)
+    return WrittenFigure(name, tuple(files), *size_mm(figure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.analysis.redundancy import most_and_least
+from autospikformer_cli.analysis.redundancy import Floats, most_and_least
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.figures import style
 from autospikformer_cli.report.figures.subject import FigureSubject
@@ -22,19 +22,24 @@ LABEL_PT = 1.15 * style.SMALL_PT
 
 
 def draw_similarity(subject: FigureSubject) -> Figure:
+    """What `aspk analyze channels` stored. Raises UserError if that is nothing, or of weights before more training."""
+    matrix = load_similarity(subject.path).matrix
+    if len(matrix) < 2:
+        raise UserError("a single channel is similar to no other", str(subject.path))
+    return similarity_map(matrix, subject.width_mm)
+
+
+def similarity_map(matrix: Floats, width_mm: float) -> Figure:
     """SSIM of every pair of these channels, in their own order. The strips say to which of the two groups they belong.
 
-    Raises UserError if nothing is stored, or if the weights have been trained on since.
+    matrix: of all channels, at least two.
     """
     import numpy as np
 
-    matrix = load_similarity(subject.path).matrix
     most, least = (set(map(int, group)) for group in most_and_least(matrix, min(CHANNELS_SHOWN, len(matrix) // 2)))
-    if not most:
-        raise UserError("a single channel is similar to no other", str(subject.path))
     channels = sorted(most | least)
-    side = subject.width_mm - 22.0
-    figure = style.blank_figure(subject.width_mm, side + 8.0)
+    side = width_mm - 22.0
+    figure = style.blank_figure(width_mm, side + 8.0)
     axes = figure.add_subplot()
     grid = matrix[np.ix_(channels, channels)]
     mesh = style.share_map(axes, grid, 1.0, min(0.0, float(grid.min())))

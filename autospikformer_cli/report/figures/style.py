@@ -8,8 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, try_writing, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -55,6 +56,7 @@ _METADATA: dict[str, dict[str, str | None]] = {
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+_REMEDY = "make room or allow writing there"
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "aspk",
     "svg.fonttype": "none",  # names stay text, which can be found and copied
@@ -174,14 +176,33 @@ def require_pictures(*paths: Path | None) -> None:
 
 
 def require_picture(path: Path) -> None:
-    """Raises UserError for a path that cannot hold a picture."""
+    """Raises UserError for a path that cannot hold a picture, before anything is computed for it."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         known = f"{', '.join(PICTURE_SUFFIXES[:-1])} or {PICTURE_SUFFIXES[-1]}"
         what = f"a picture is written as {known}, not as {path.suffix or 'a file without a suffix'}"
-        written = [str(path.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
+        named = path if path.name.strip(".") else path / "picture"
+        written = [str(named.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
         raise UserError(what, str(path), f"write {', '.join(written[:-1])} or {written[-1]}")
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}", str(path), f"make it first: mkdir -p {path.parent}")
+    if path.is_dir():
+        raise UserError("a folder of this name is there", str(path), "name another file")
+    with explaining_refusal(path, _REMEDY):
+        try_writing(path)
+
+
+def width_named(name: str | None) -> FigureWidth:
+    """The width that --width names, single by default. Raises UserError if there is none."""
+    found = next((width for width in WIDTHS_MM if width == (name or "single")), None)
+    if found is None:
+        raise UserError(f"{name!r} is no width", "--width", choice_near(str(name), WIDTHS_MM))
+    return found
+
+
+def size_mm(figure: Figure) -> tuple[float, float]:
+    """Width and height of a figure."""
+    width, height = (round(MM_PER_INCH * float(side), 1) for side in figure.get_size_inches())
+    return width, height
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -190,5 +211,5 @@ def save_figure(figure: Figure, path: Path) -> None:
     picture = BytesIO()
     dpi = min(_DPI, int(_MOST_PIXELS / max(figure.get_size_inches())))
     figure.savefig(picture, format=suffix.removeprefix("."), dpi=dpi, metadata=_METADATA[suffix])
-    with explaining_refusal(path, "make room or allow writing there"):
+    with explaining_refusal(path, _REMEDY):
         write_whole(path, picture.getvalue())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, Measurement
-from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.measurement import Candidate, Measurement, StoredObjective
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.ids import CandidateIds, asked_ids, last_number
@@ -22,7 +22,7 @@ def measured_alike(run: Path, conditions: Conditions, say: Say) -> Iterator[Popu
     """A run's searches under given conditions, in the order of `search_names`. Remarks on those that cannot be read."""
     for head in _heads(run, say):
         try:
-            if Conditions.of(head.provenance, recipe_from_toml(head.recipe_toml, head.recipe_name)) == conditions:
+            if Conditions.of(head.provenance, _recipe_of(head)) == conditions:
                 yield load_population(run, head.name)
         except UserError as error:
             _leave_out(run, head.name, error, say)
@@ -75,10 +75,15 @@ def stored_candidates(population: Population) -> tuple[Candidate, ...]:
 
 
 class Archive(NamedTuple):
-    """Every candidate of some searches, each subnet once, with all values that they know. searches: their names."""
+    """Every candidate of some searches, each subnet once, with all values that they know.
+
+    searches: their names. algorithms: the algorithm of each. objectives: those of plugins that some search names.
+    """
 
     candidates: tuple[Candidate, ...]
     searches: tuple[str, ...]
+    algorithms: tuple[str, ...] = ()
+    objectives: tuple[StoredObjective, ...] = ()
 
     def has_values(self, objective: str) -> bool:
         """Whether every candidate has its stored value in an objective."""
@@ -88,11 +93,18 @@ class Archive(NamedTuple):
 def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
     """The archive of the run's searches under given conditions."""
     found: dict[Subnet, Candidate] = {}
-    names = []
+    objectives: dict[str, StoredObjective] = {}
+    names, algorithms = [], []
     for population in measured_alike(run, conditions, say):
         names.append(population.name)
+        algorithms.append(str(population.state.get("algorithm") or _recipe_of(population).search.algorithm))
+        objectives = {each.name: each for each in population.objectives} | objectives
         for candidate in population.candidates:
             first = found.setdefault(candidate.subnet, candidate)
             values = {**candidate.plugin_values, **first.plugin_values}
             found[candidate.subnet] = replace(first, plugin_values=values)
-    return Archive(tuple(found.values()), tuple(names))
+    return Archive(tuple(found.values()), tuple(names), tuple(algorithms), tuple(objectives.values()))
+
+
+def _recipe_of(search: Population | SearchProgress) -> Recipe:
+    return recipe_from_toml(search.recipe_toml, search.recipe_name)
