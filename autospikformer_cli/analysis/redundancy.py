@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def channel_similarity(rate_maps: NDArray[Any], threads: int = 1) -> Floats:
     with means m, sample variances s^2 and covariance s_ab over a window. This is scikit-image's structural_similarity
     with its defaults and data_range 1. rate_maps: firing rates in [0, 1], C x H x W or N x C x H x W. Returns C x C,
     symmetric, 1 on the diagonal: the same bits for any number of threads, and equal rows for channels with equal maps.
-    It needs memory for one C x C and one more copy of the input. Raises ValueError for other shapes.
+    It needs memory for a few C x C besides the input. Raises ValueError for other shapes.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -34,22 +35,21 @@ def channel_similarity(rate_maps: NDArray[Any], threads: int = 1) -> Floats:
     maps_NCHW = maps[None] if maps.ndim == 3 else maps
     if maps_NCHW.ndim != 4 or 0 in maps_NCHW.shape:
         raise ValueError(f"rate maps of shape {maps.shape} are not C x H x W or N x C x H x W")
-    maps_NHWC = np.ascontiguousarray(np.moveaxis(maps_NCHW, 1, 3), np.float64)
-    edges = np.minimum(WINDOW, maps_NHWC.shape[1:3])
-    images = [(maps_HWC, *_window_moments(maps_HWC, edges)) for maps_HWC in maps_NHWC]
-    num_channels, constants = maps_NHWC.shape[3], np.array([C1, C2])
+    num_channels, side = maps_NCHW.shape[1], maps_NCHW.shape[3]
+    edges, constants = np.minimum(WINDOW, maps_NCHW.shape[2:]), np.array([C1, C2])
     total_CC = np.zeros((num_channels, num_channels))
 
-    def add_rows(first: int) -> None:
+    def add_image(maps_HWC: Floats, moments: tuple[Floats, Floats], first: int) -> None:
         """Rows first, first + threads and so on: each thread gets as many pairs as the others."""
-        scratch = np.empty((maps_NHWC.shape[2], num_channels)), np.empty(num_channels)
-        for maps_HWC, mean_VC, variance_VC in images:
-            for a in range(first, num_channels, threads):
-                add_similarity(maps_HWC, edges, mean_VC, variance_VC, constants, a, *scratch, total_CC[a])
+        scratch = np.empty((side, num_channels)), np.empty(num_channels)
+        for a in range(first, num_channels, threads):
+            add_similarity(maps_HWC, edges, *moments, constants, a, *scratch, total_CC[a])
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(add_rows, range(threads)))
-    num_windows = len(images) * len(images[0][1])
+        for maps_CHW in maps_NCHW:
+            maps_HWC = np.ascontiguousarray(np.moveaxis(maps_CHW, 0, 2), np.float64)
+            list(pool.map(partial(add_image, maps_HWC, _window_moments(maps_HWC, edges)), range(threads)))
+    num_windows = len(maps_NCHW) * int(np.prod(np.array(maps_NCHW.shape[2:]) - edges + 1))
     similarity: Floats = (total_CC + total_CC.T) / num_windows
     np.fill_diagonal(similarity, 1.0)
     return similarity

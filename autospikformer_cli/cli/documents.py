@@ -1181,7 +1181,7 @@ class FiringSubnetDocument(Part):
     firing_rate: float | None
     """Spikes a neuron and time step, over all layers."""
     silent_channels: int
-    """Channels without variance on the calibration images, in all layers: the number of `aspk report`."""
+    """Channels without variance on the calibration images, as `aspk report` counts them; 0 without recalibration."""
     silent_layers: list[str]
     """Layers with a rate below silent_rate."""
     silent_blocks: list[int]

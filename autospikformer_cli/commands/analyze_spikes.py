@@ -42,10 +42,11 @@ def spikes(
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Show how subnets fire, next to each other: rates by layer, silent and saturated neurons.
+    """Show how subnets fire, layer by layer, next to each other.
 
-    Rates come from the counts that a search stored, or are measured now. Searches store no count for each neuron, so
-    silent and saturated neurons are always measured now. --figure draws the rates by layer and time step.
+    The table has firing rates, and silent and saturated neurons. Rates come from the counts that a search stored, or
+    are measured now. Searches store no count for each neuron, so neurons are always measured now. --figure draws the
+    rates by layer and time step.
 
     Example: aspk analyze spikes --subnet best --subnet baseline --figure spikes.pdf
     """

@@ -130,7 +130,7 @@ def subnet_marks(found: FiringSubnets) -> dict[str, FiringSubnet]:
 
 def panels_of(found: FiringSubnets) -> dict[str, LayerRates]:
     """The rates by layer and time step of each subnet, under its name, for a picture of all."""
-    panels = {}
+    panels: dict[str, LayerRates] = {}
     for each in found.subnets:
         rates = dict(each.measurement.operation_rates)
         panels[each.name] = [(name, rates.get(name, ())) for name in found.layers]

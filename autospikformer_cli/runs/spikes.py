@@ -212,7 +212,8 @@ def _firing_subnet(
 
 def _stored_counts(run: TrainedRun, name: str, selection: Selection) -> SubnetCounts:
     """What a search measured. Raises UserError if none did, or only under other keys than the run is read with."""
-    alike = counts_alike(run, selection.subnet)
+    neuron_is_known = run.energy.shape.neuron_params is not None
+    alike = counts_alike(run, selection.subnet) if neuron_is_known else None
     if alike is not None:
         return alike
     fix = "leave out --stored: then it is measured now"

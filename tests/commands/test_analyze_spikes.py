@@ -227,6 +227,17 @@ def test_the_picture(aspk: Aspk, searched: Path) -> None:
         assert wanted in texts, wanted
 
 
+def test_more_subnets_than_a_picture_has_room_for(aspk: Aspk, searched: Path) -> None:
+    subnets = [word for each in range(1, 16) for word in ("--subnet", f"c{each:04}")]
+    done = aspk("analyze", "spikes", "--stored", *subnets, "--figure", "many.png")
+    assert done.exit_code == 2
+    assert re.search(
+        r"^error: --figure: 15 subnets with \d+ time steps do not fit into 85 mm$", done.stderr, re.MULTILINE
+    )
+    assert not Path("many.png").exists()
+    assert aspk("analyze", "spikes", "--stored", *subnets, "--figure", "many.png", "--width", "double").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -77,3 +77,10 @@ def test_a_plugins_neuron_is_trained_and_searched_and_its_absence_is_told(plugin
     assert what == "error: model.neuron: the neuron integrator is not known here: it needs aspk-integrator 1.0"
     assert fix == f"  install aspk-integrator 1.0, or choose another: {', '.join(NEURONS.names())}"
     assert aspk("report").returncode == 0
+    assert aspk("analyze", "spikes", "--stored").returncode == 0
+    refused = aspk("analyze", "spikes")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[0].startswith("error: model.neuron: the neuron integrator is not known here")
+    measured = aspk("analyze", "spikes", "--subnet", "largest", "--images", "10", "--json", "--quiet", plugin=plugin)
+    assert measured.returncode == 0, measured.stderr
+    assert json.loads(measured.stdout)["subnets"][0]["engine"] == "dense"

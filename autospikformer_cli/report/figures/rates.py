@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import ceil, isfinite
 from string import ascii_uppercase
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.figures import style
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.energy import stored_rates
@@ -29,6 +30,7 @@ MOST_PRINTED_STEPS = {"single": 6, "double": 24}
 MOST_MARKED_STEPS = 24
 PRINTED_MM, LETTER_MM, COLOUR_BAR_MM = 6.0, 1.6, 20.0
 """Of panels side by side: width of a cell that has room for its value, of a letter, and of the colour scale."""
+LEAST_STEP_MM = 0.2
 
 LayerRates = Sequence[tuple[str, tuple[float, ...]]]
 """Each layer's name, and its rate at each time step."""
@@ -54,14 +56,17 @@ def rate_map(figure: Figure, rates: LayerRates, scale: str, *, printed: bool) ->
 def draw_firing(panels: Mapping[str, LayerRates], width_mm: float) -> Figure:
     """Several subnets side by side, by name. All have the same layers; those that one lacks are empty.
 
-    Names stand over the panels. If one is too long for its panel, letters stand there, and the names above them.
+    Names stand over the panels. If one is too long for its panel, letters stand there, and the names above them. Raises
+    UserError for more subnets than there is room for.
     """
     rates = list(panels.values())
     steps = list(map(_num_steps, rates))
     figure = style.blank_figure(width_mm, max(50.0, 20.0 + 3.4 * len(rates[0])))
     titles = [""] if len(panels) == 1 else list(panels)
-    longest = max(len(name) for name, _ in rates[0])
-    step_mm = (width_mm - LETTER_MM * longest - COLOUR_BAR_MM - 2.0 * len(panels)) / sum(steps)
+    step_mm = _step_mm(width_mm, rates)
+    if step_mm < LEAST_STEP_MM:
+        what = f"{len(rates)} subnets with {sum(steps)} time steps do not fit into {width_mm:g} mm"
+        raise UserError(what, "--figure", "name fewer subnets, or add --width double")
     if any(LETTER_MM * len(title) > step_mm * num for title, num in zip(titles, steps, strict=True)):
         titles = [f"{ascii_uppercase[place % 26]}{place // 26 or ''}" for place in range(len(panels))]
         named = ", ".join(f"{letter}: {name}" for letter, name in zip(titles, panels, strict=True))
@@ -86,9 +91,14 @@ def rate_maps(figure: Figure, panels: Mapping[str, LayerRates], scale: str, *, p
     every = figure.subplots(
         1, len(grids), sharey=True, squeeze=False, width_ratios=[g.shape[1] for g in grids.values()]
     )
+    step_mm = _step_mm(style.MM_PER_INCH * figure.get_figwidth(), list(panels.values()))
     mesh = None
     for axes, (name, grid) in zip(every.flat, grids.items(), strict=True):
         mesh = _panel(axes, grid, most, printed)
+        steps = grid.shape[1]
+        every_step = max(1, -(-steps // MOST_MARKED_STEPS), ceil((1.0 + LETTER_MM * len(str(steps))) / step_mm))
+        marked = range(0, steps, every_step)
+        axes.set_xticks([step + 0.5 for step in marked], [str(step + 1) for step in marked])
         if name:
             axes.set_title(name, loc="left")
     first, names = every.flat[0], [name for name, _ in next(iter(panels.values()))]
@@ -98,6 +108,13 @@ def rate_maps(figure: Figure, panels: Mapping[str, LayerRates], scale: str, *, p
     else:
         first.set_xlabel("Time step")
     style.colour_bar(figure, mesh, list(every.flat), scale)
+
+
+def _step_mm(width_mm: float, panels: Sequence[LayerRates]) -> float:
+    """The width that a time step has, next to the layers' names and the colour scale."""
+    longest = max(len(name) for name, _ in panels[0])
+    room_mm = width_mm - LETTER_MM * longest - COLOUR_BAR_MM - 2.0 * len(panels)
+    return max(room_mm, 1.0) / sum(map(_num_steps, panels))
 
 
 def _num_steps(rates: LayerRates) -> int:
@@ -127,9 +144,6 @@ def _panel(axes: Axes, grid: NDArray[np.float64], most: float, printed: bool) ->
                     ha="center", va="center", fontsize=style.SMALL_PT,
                 )  # fmt: skip
     axes.tick_params(axis="y", length=0)
-    steps = grid.shape[1]
-    marked = range(0, steps, max(1, -(-steps // MOST_MARKED_STEPS)))
-    axes.set_xticks([step + 0.5 for step in marked], [str(step + 1) for step in marked])
     return mesh
 
 
