@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run")
     arguments = parser.parse_args()
-    print(f"{machine()}; {CHANNELS} channels, {IMAGES} images, medians of {ROUNDS}\n")
+    print(f"# Similarity of channels\n\n{machine()}; {CHANNELS} channels, {IMAGES} images, medians of {ROUNDS}\n")
     print("| map | ours, one thread (s) | ours, two (s) | scikit-image (s) | ratio, one | ratio, two | difference |")
     print("|---|---|---|---|---|---|---|")
     for side in SIDES:
