@@ -50,7 +50,7 @@ def evaluate(
     """Measure a subnet's accuracy, energy and firing rate, and store the result in the run's evaluations.h5.
 
     --timing shows which layers fire too densely to profit from the event-driven engine. --predictions writes a row for
-    each image: index, label, predicted, label_name, predicted_name, file if it has one, and logit_0, ...
+    each image: index, label, predicted, label_name, predicted_name, file if it has one, and the logits (logit_0, ...).
 
     Example: aspk evaluate --subnet best --images 1000
     """

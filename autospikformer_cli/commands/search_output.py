@@ -47,9 +47,11 @@ def show_plan(
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.pace import search_pace
     from autospikformer_cli.runs.plans import search_plan
+    from autospikformer_cli.runs.searching.search import SearchRun
     from autospikformer_cli.runs.trained_run import run_to_search
 
     opened = run_to_search(run, overrides, name=name, fresh=fresh, compute=compute, say=session)
+    SearchRun(opened, name=name).check(fresh)
     pace = search_pace(opened.path)
     plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
     each = "" if num_searches == 1 else f"each of {num_searches} searches by "

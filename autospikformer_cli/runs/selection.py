@@ -150,6 +150,15 @@ def best_candidate(path: Path, population: Population) -> Candidate | None:
         return next(iter(problem.rank(population.candidates)), None)
 
 
+def is_emptied(path: Path, population: Population) -> bool:
+    """Whether a search has ended, and its own limits left it no candidate. False if they are not known here."""
+    problem = _own_problem(population)
+    if problem.unknown or not population.state["finished"] or not population.candidates:
+        return False
+    with counts_of(path):
+        return not any(map(problem.feasible, population.candidates))
+
+
 def _own_problem(population: Population) -> Problem:
     """What a stored search was for. Stored values stand in for plugins that are not there."""
     recipe = recipe_from_toml(population.recipe_toml, population.recipe_name)

@@ -207,8 +207,12 @@ class TrainedRun:
 
         None if that cannot be said without loading the engine: if last bits depend on the number of threads.
         """
-        if self.engine_name != "event_driven":
-            return None
+        return self.conditions_on_images_of(stored) if self.engine_name == "event_driven" else None
+
+    def conditions_on_images_of(self, stored: Provenance) -> Conditions:
+        """The same, with any engine. It does not know the number of threads, in which `Conditions.differ_in` never
+        differ.
+        """
         model = self.recipe.model
         now = replace(
             stored,
@@ -217,7 +221,7 @@ class TrainedRun:
             precision=self.computes.precision,
             device=self.computes.device,
             frames=self.description.num_frames or 0,
-            engine="event_driven",
+            engine=self.engine_name,
             computed_with=versions(),
         )
         return Conditions.of(now, self.recipe)

@@ -15,7 +15,13 @@ from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.units import is_count
 
 LIMITS_KEY = "search.limits."
+LOOSE = 100.0
+"""A limit so many times the baseline's value excludes next to nothing."""
 PriceOf = Callable[[Candidate], Price]
+
+
+UNIT_HINTS = {"J": "; a number without a prefix is in joules", "%": "; the number is in percent"}
+"""What a limit's number may have been taken for otherwise, by the objective's unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,21 @@ class Limits:
         price = self.price_of(candidate)
         beyond = {limit.objective.name: limit.excess(limit.objective.after(candidate, price)) for limit in self.limits}
         return {name: excess for name, excess in beyond.items() if excess > 0}
+
+    def loose(self, baseline: Candidate) -> list[str]:
+        """Of each limit that is LOOSE times as far as a baseline's value, or farther, a sentence that says so."""
+        if self.price_of is None:
+            return []
+        price, found = self.price_of(baseline), []
+        for limit in self.limits:
+            value, bound = limit.objective.after(baseline, price), limit.bound
+            less, more = (value, bound) if limit.objective.better == "less" else (bound, value)
+            if less > 0 and less * LOOSE <= more < inf:
+                times = f"{more / less:,.0f} times {'' if limit.objective.better == 'less' else 'less than '}"
+                unit = UNIT_HINTS.get(limit.objective.unit, "")
+                own = limit.objective.to_text(value)
+                found.append(f"{limit.key}: {limit} is {times}the baseline's {own}, and excludes next to nothing{unit}")
+        return found
 
     def after(self, candidate: Candidate) -> str | None:
         """Why a measured candidate is refused; None if it keeps all limits."""

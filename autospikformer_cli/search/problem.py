@@ -103,6 +103,10 @@ class Problem:
             values = {each.name: nan for each in self.plugins}
         return replace(candidate, plugin_values=values)
 
+    def loose_limits(self, baseline: Candidate) -> list[str]:
+        """Of each limit that the baseline keeps by far, a sentence: such a limit is often a slip of its unit."""
+        return self.limits.loose(baseline) if _is_usable(baseline) else []
+
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable and feasible candidates of an archive, best fitness first."""
         return self.fitness.rank(archive)

@@ -72,6 +72,18 @@ def make_present(run: Path, name: str) -> None:
         write_whole(folder / PRESENT_FILE, f"{name}\n".encode())
 
 
+def rename_search(run: Path, name: str, to: str) -> None:
+    """Give a search's file another name, so that its own is free. It stays the present one if it is.
+
+    Raises UserError if that cannot be written.
+    """
+    is_present = present_search(run) == name
+    with explaining_refusal(search_file(run, name), "allow writing there, or copy the run elsewhere"):
+        search_file(run, name).replace(search_file(run, to))
+    if is_present:
+        make_present(run, to)
+
+
 def searches_folder(run: Path) -> Path:
     """The folder of a run's searches, made if it is absent. Raises UserError if it cannot be made."""
     folder = run / SEARCHES_FOLDER

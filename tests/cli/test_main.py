@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from importlib.metadata import version
@@ -111,6 +112,7 @@ def test_a_bug_without_a_plugin_in_its_traceback(aspk, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("on purpose")
 
+    importlib.import_module("autospikformer_cli.api")  # were it imported first while this is patched, it would keep it
     monkeypatch.setattr("autospikformer_cli.store.runs.runs_folder", fail)
     outcome = aspk("report")
     assert outcome.exit_code == 1

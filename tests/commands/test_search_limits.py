@@ -14,7 +14,7 @@ import pytest
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.search import generations
 from autospikformer_cli.store.population import load_population, save_population
-from autospikformer_cli.store.searches import search_file, search_names
+from autospikformer_cli.store.searches import present_search, search_file, search_names
 from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
@@ -85,6 +85,81 @@ def test_a_search_without_a_feasible_subnet_is_kept(aspk: Aspk, searched: Path) 
     assert (best.exit_code, best.stderr) == (2, done.stderr)
     lifted = aspk("report", "--set", 'search.limits.energy="none"', "--json").document
     assert (len(lifted["candidates"]), lifted["rejected"]) == (18, [])
+
+
+def test_a_search_that_its_limits_emptied_leaves_its_name(aspk: Aspk, trained: Path) -> None:
+    """The next try of the name is not refused. What was measured keeps its ids, under a name of its own."""
+    tight, loose = ("--name", "mine", "--max-energy", "1nJ"), ("--name", "mine", "--max-energy", "1uJ")
+    assert aspk("search", *tight, "--quiet").exit_code == 2
+    emptied = load_population(trained, "mine")
+    stored = search_file(trained, "mine").read_bytes()
+    assert aspk("search", *tight, "--quiet").exit_code == 2
+    assert aspk("search", *loose, "--dry-run").exit_code == 0
+    assert search_file(trained, "mine").read_bytes() == stored, "nothing but another search takes the name"
+
+    done = aspk("search", *loose, "--json")
+    assert (done.exit_code, done.document["search"]) == (0, "mine")
+    other = "evolution-alpha0.5-seed0-energy1e_09"
+    assert f"limits left no candidate to the search mine: it is called {other} now\n" in done.stderr
+    assert search_names(trained) == [other, "mine"]
+    assert search_file(trained, other).read_bytes() == stored
+    ids = {candidate.subnet: candidate.id for candidate in emptied.candidates}
+    shared = [each for each in load_population(trained, "mine").candidates if each.subnet in ids]
+    assert shared
+    assert all(each.id == ids[each.subnet] for each in shared)
+    assert aspk("search", *tight).exit_code == 2, "one with candidates keeps its name"
+    assert present_search(trained) == "mine"
+
+
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+def test_a_name_that_was_left_can_be_taken_anew(aspk: Aspk, trained: Path, fresh: tuple[str, ...]) -> None:
+    assert aspk("search", "--name", "mine", "--max-energy", "1nJ", "--quiet").exit_code == 2
+    assert aspk("search", "--name", "mine", "--alpha", "0.9", *fresh, "--quiet").exit_code == 0
+    assert search_names(trained) == ["evolution-alpha0.5-seed0-energy1e_09", "mine"]
+
+
+def test_a_limit_that_excludes_next_to_nothing_is_said(aspk: Aspk, trained: Path) -> None:
+    """A bare number is in joules."""
+    done = aspk("search", "--max-energy", "1", "--max-params", "20k")
+    assert done.exit_code == 0
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("! search.limits"))
+    baseline = aspk("report", "--json").document["baseline"]["energy_j"]
+    times = f"{1 / baseline:,.0f} times the baseline's {baseline * 1e6:.4g} µJ"
+    assert told == (
+        f"! search.limits.energy: energy at most 1 J is {times}, and excludes next to nothing; "
+        "a number without a prefix is in joules"
+    )
+    assert "! search.limits" not in aspk("search", "--max-energy", "1uJ").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--name", "a/b"),
+        ("--name", "other"),
+        ("--name", "evolution-alpha0.5-seed0", "--alpha", "0.9"),
+        ("--name", "evolution-alpha0.5-seed0", "--fresh"),
+        ("--engine", "dense"),
+        ("--precision", "float64"),
+        ("--max-params", "10"),
+        ("--set", "search.limits.top1=101"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_search_does(
+    aspk: Aspk, searched: Path, few_draws: None, words: tuple[str, ...]
+) -> None:
+    """With the same message. It writes nothing."""
+    before = {path: path.read_bytes() for path in searched.rglob("*") if path.is_file()}
+    dry = aspk("search", *words, "--dry-run", "--quiet")
+    assert (dry.exit_code, dry.stdout) == (2, "")
+    assert before == {path: path.read_bytes() for path in searched.rglob("*") if path.is_file()}
+    assert aspk("search", *words, "--quiet").stderr == dry.stderr
+
+
+def test_a_dry_run_of_a_finished_search_says_so(aspk: Aspk, searched: Path) -> None:
+    said = aspk("search", "--dry-run").stderr
+    assert said == "this search is finished, it is called evolution-alpha0.5-seed0: it would measure nothing\n"
+    assert "finished" not in aspk("search", "--dry-run", "--alpha", "0.9").stderr
 
 
 def test_limits_before_and_behind_measuring_are_both_told(aspk: Aspk, trained: Path) -> None:

@@ -14,6 +14,7 @@ from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.search import generations
 from autospikformer_cli.search.algorithm import Algorithm, make_algorithm
 from autospikformer_cli.search.limits import Refusals, none_drawn, none_feasible
+from autospikformer_cli.search.objectives import Price
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import SearchSpace, Subnet
 
@@ -214,3 +215,31 @@ def test_objectives_of_plugins(
     assert str(error.value) == (
         "search.objectives: the objective wrong is no Objective\n  choose another, or mend the plugin"
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"energy": 99.0}, []),
+        ({"energy": 101.0, "top1": 40.0}, ["search.limits.energy: energy at most 101 J is 101 times the baseline's 1"]),
+        (
+            {"energy": 1.0, "top1": 0.4},
+            ["search.limits.top1: top-1 at least 0.4 % is 125 times less than the baseline"],
+        ),
+        ({"params": 1e12}, ["search.limits.params: parameters at most 1,000,000,000,000 is"]),
+    ],
+)
+def test_a_limit_far_from_the_baseline_is_said(
+    limits: dict[str, float], told: list[str], paper_space: SearchSpace, measure: Measure,
+    settings: Callable[..., Any], problem_of: ProblemOf,
+) -> None:  # fmt: skip
+    """It is often a slip of a unit. The baseline here has 1 J and 50 %."""
+    (measured,) = measure([paper_space.smallest()], 0)
+    baseline = replace(measured, measurement=replace(measured.measurement, correct=50, images=100))
+    problem = problem_of(paper_space, settings(limits=limits))
+    limited = replace(problem.limits, price_of=lambda candidate: Price(1.0, 1.0))
+    found = replace(problem, limits=limited).loose_limits(baseline)
+    assert len(found) == len(told)
+    assert all(each.startswith(begin) for each, begin in zip(found, told, strict=True))
+    hints = {"energy": "a number without a prefix is in joules", "top1": "in percent", "params": "next to nothing"}
+    assert all(each.endswith(hints[each.split(":")[0].rpartition(".")[2]]) for each in found)

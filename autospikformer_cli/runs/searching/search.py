@@ -22,7 +22,6 @@ from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.runs.searching.archive import candidate_ids, known_subnets
-from autospikformer_cli.runs.searching.naming import free_name, made_name
 from autospikformer_cli.runs.searching.recording import Display, Record
 from autospikformer_cli.runs.searching.search_files import SearchFiles
 from autospikformer_cli.runs.selection import recipe_problem, require_feasible, selection_notes
@@ -37,7 +36,6 @@ from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, load_population, read_search
 from autospikformer_cli.store.searches import present_search, search_file, search_names
-from autospikformer_cli.store.supernet import read_training
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -74,34 +72,66 @@ class SearchRun:
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
         conditions = Conditions.of(measured_as, recipe)
-        files = SearchFiles(self.run.path, recipe, conditions, say, self.name)
-        found = files.of_this_search(fresh)
-        begun = None if found is None else load_population(self.run.path, found)
+        files = SearchFiles(self.run.path, recipe, lambda stored: conditions, say, self.name)
+        begun = self._begun(files, fresh)
         if begun is not None and begun.state["finished"]:
             files.bring_forward(begun.name, begun=True)
             return self._checked(begun)
-        if begun is not None:
-            _require_same_versions(self.run.path, Conditions.of(begun.provenance, recipe), conditions)
         problem = recipe_problem(recipe)
-        algorithm = self._algorithm(problem, begun)
-        if not algorithm.ask() and not (begun and begun.candidates) and algorithm.refusals.by_limit:
-            raise none_drawn(algorithm.refusals)
+        algorithm = self._startable(problem, begun, conditions)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
         fresh = fresh or bool(begun and begun.state.get("fresh"))
         known = known_subnets(self.run.path, conditions, say, self._has_every_count)
         ids = candidate_ids(self.run.path, known, begun)
         measured = {} if fresh else known.measurements
-        name = found or self.name or free_name(self.run.path, self._made_name())
+        name = files.new_name() if begun is None else begun.name
         with executor:
             baseline = begun.baseline if begun else None
             if baseline is None:
                 baseline = self._baseline(executor, measured)
             measured = {**measured, baseline.subnet: baseline.measurement}
+            for loose in problem.loose_limits(baseline):
+                say.remark(f"! {loose}")
             empty = self._empty(problem, measured_as, baseline, fresh, name)
             written = partial(files.bring_forward, name, begun=begun is not None)
             population = self._search(algorithm, problem, executor, images, empty, begun, measured, ids, written)
         require_feasible(problem, population)
         return population
+
+    def check(self, fresh: bool = False) -> None:
+        """Raises the UserErrors that `search` would, as far as they are known without an image. Writes nothing."""
+        begun = self._begun(self._files_on_images_of_theirs, fresh)
+        if begun is None:
+            self._startable(recipe_problem(self.run.recipe), None, None)
+        elif begun.state["finished"]:
+            self._checked(begun)
+            self.run.say.remark(f"this search is finished, it is called {begun.name}: it would measure nothing")
+        else:
+            now = self.run.conditions_on_images_of(begun.provenance)
+            self._startable(recipe_problem(self.run.recipe), begun, now)
+
+    @property
+    def _files_on_images_of_theirs(self) -> SearchFiles:
+        """The run's searches, each of which may have read the images of this one. No image is read."""
+        run = self.run
+        return SearchFiles(run.path, run.recipe, run.conditions_on_images_of, run.say, self.name)
+
+    def _begun(self, files: SearchFiles, fresh: bool) -> Population | None:
+        """This very search, as far as it is; None if it has not begun. Raises as `SearchFiles.of_this_search`."""
+        found = files.of_this_search(fresh)
+        return None if found is None else load_population(self.run.path, found)
+
+    def _startable(self, problem: Problem, begun: Population | None, now: Conditions | None) -> Algorithm:
+        """The algorithm, at its place. Raises UserError if it cannot go on, or if it finds no subnet to measure.
+
+        now: how it measures.
+        """
+        if begun is not None and now is not None:
+            _require_same_versions(self.run.path, Conditions.of(begun.provenance, self.run.recipe), now)
+        algorithm = self._algorithm(problem, begun)
+        if not algorithm.ask() and not (begun and begun.candidates) and algorithm.refusals.by_limit:
+            raise none_drawn(algorithm.refusals)
+        return algorithm
 
     def _algorithm(self, problem: Problem, begun: Population | None) -> Algorithm:
         """The algorithm of the recipe, at the place where a search was begun. Raises UserError if it finds none."""
@@ -147,14 +177,9 @@ class SearchRun:
             if now is None or not head.state["finished"]:
                 return None
             if not Conditions.of(head.provenance, before).differ_in(now):
-                files = SearchFiles(self.run.path, self.run.recipe, now, self.run.say, self.name)
-                files.bring_forward(name, begun=True)
+                self._files_on_images_of_theirs.bring_forward(name, begun=True)
                 return load_population(self.run.path, name)
         return None
-
-    def _made_name(self) -> str:
-        training = read_training(self.run.path)
-        return made_name(self.run.recipe, recipe_from_toml(training.recipe_toml, training.recipe_name))
 
     def _has_every_count(self, measurement: Measurement) -> bool:
         """An older aspk stored no synaptic events; an ANN has none."""
