@@ -40,7 +40,7 @@ def _panel(axes: Axes, effects: GeneEffects, fit: OutcomeFit) -> None:
         effect = effects.effects.get((gene, fit.outcome))
         if effect is None:
             axes.text(
-                0.0, row, UNTOLD, color="0.35", ha="center", va="center", fontsize=style.SMALL_PT,
+                0.0, row, UNTOLD, color="0.35", ha="center", va="center", fontsize=style.SMALL_PT, zorder=4,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
         else:
