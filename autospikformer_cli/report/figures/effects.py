@@ -39,7 +39,10 @@ def _panel(axes: Axes, effects: GeneEffects, fit: OutcomeFit) -> None:
     for row, gene in enumerate(GENES):
         effect = effects.effects.get((gene, fit.outcome))
         if effect is None:
-            axes.text(0.0, row, UNTOLD, color="0.35", ha="center", va="center", fontsize=style.SMALL_PT)
+            axes.text(
+                0.0, row, UNTOLD, color="0.35", ha="center", va="center", fontsize=style.SMALL_PT, zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
         else:
             _line(axes, row, effect)
     axes.set_title(f"{OUTCOME_LABELS[fit.outcome]}{'' if fit.r2 is None else f' (R² {fit.r2:.2f})'}", loc="left")
