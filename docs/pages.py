@@ -204,6 +204,9 @@ from autospikformer_cli.cli.documents import SearchDocument
 found = SearchDocument.model_validate_json(text)
 ```
 
+`aspk report --watch` alone writes several, each on a line of its own (JSON Lines): [one for each
+change](#aspk-report---watch).
+
 If a command fails, its document is [that of an error](#an-error). The exit code is the same as without `--json`, and so
 is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document.
 """

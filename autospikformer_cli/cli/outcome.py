@@ -24,6 +24,8 @@ from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.registry import plugins_in
 
 DONE, BUG, REPAIRABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+LINES = "--watch"
+"""The option with which documents are lines."""
 REFUSED_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE}
 """What the operating system answers to a path that a user named, or in a folder that a user chose."""
 
@@ -38,7 +40,7 @@ def outcome_of(argv: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without such characters is no reason to stop
     try:
-        code = _outcome(argv, _Failure("--json" in argv))
+        code = _outcome(argv, _Failure.of(argv))
         sys.stdout.flush()
         sys.stderr.flush()
     except KeyboardInterrupt:  # when all is done but the writing, for which a reader keeps it waiting
@@ -57,7 +59,7 @@ def outcome_of(argv: Sequence[str]) -> int:
 
 def interrupted_before(argv: Sequence[str]) -> int:
     """Ctrl-C before the command began. Returns the exit code."""
-    return _Failure("--json" in argv).interrupted("")
+    return _Failure.of(argv).interrupted("")
 
 
 def _outcome(args: Sequence[str], failure: _Failure) -> int:
@@ -109,9 +111,18 @@ def _refused_path(error: Exception) -> UserError | None:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Shows what went wrong: as text on standard error, and as a document on standard output if json is asked for."""
+    """Shows what went wrong: as text on standard error, and as a document on standard output if json is asked for.
+
+    lines: whether each document of this command is a line.
+    """
 
     json: bool
+    lines: bool = False
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> _Failure:
+        """What the arguments ask for."""
+        return cls("--json" in argv, LINES in argv)
 
     def repairable(self, error: UserError) -> int:
         """One mistake, or several that were found together."""
@@ -142,7 +153,7 @@ class _Failure:
     def _show(self, text: str, faults: Sequence[UserError], exit_code: int) -> None:
         sys.stderr.write(text)
         if self.json:
-            sys.stdout.write(document_text(_error_document(faults, exit_code)))
+            sys.stdout.write(document_text(_error_document(faults, exit_code), one_line=self.lines))
 
 
 def _error_document(faults: Sequence[UserError], exit_code: int) -> dict[str, object]:

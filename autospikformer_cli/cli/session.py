@@ -29,9 +29,10 @@ JSON_SCHEMA = 1
 """`schema_version` of every document: a larger number is a document that a reader of the smaller one would misread."""
 
 
-def document_text(document: Mapping[str, object]) -> str:
+def document_text(document: Mapping[str, object], *, one_line: bool = False) -> str:
     """A document as it is written, `schema_version` first. Raises ValueError for a number that is not finite."""
-    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=2, allow_nan=False) + "\n"
+    indent = None if one_line else 2
+    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=indent, allow_nan=False) + "\n"
 
 
 def _console(**settings: Any) -> Console:
@@ -80,6 +81,15 @@ class Session:
         """
         if self.json:
             sys.stdout.write(document_text(document))
+
+    def emit_line(self, document: Mapping[str, object]) -> None:
+        """Write one of several documents, each a line of its own, to standard output at once, if --json asks for them.
+
+        A command that does so writes nothing with `emit`.
+        """
+        if self.json:
+            sys.stdout.write(document_text(document, one_line=True))
+            sys.stdout.flush()
 
     @cached_property
     def _said(self) -> set[str]:

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "analyze": ("--images", "8", "--channels", "2"),
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
     "report": (),
+    "report --watch": (),
     "report --alpha-sweep": (),
     "report --table": ("front",),
     "report --methods": (),
