@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 COLUMNS_OF_A_FILE = 120
-"""Width of tables if standard output is not a terminal and COLUMNS is not set."""
+"""Width of tables if standard output is not a terminal and COLUMNS is not set, or says no size (COLUMNS=0)."""
+
+SIZES = ("COLUMNS", "LINES")
+"""What a shell says of its terminal."""
 
 JSON_SCHEMA = 1
 """`schema_version` of every document: a larger number is a document that a reader of the smaller one would misread."""
@@ -46,7 +49,13 @@ def _console(**settings: Any) -> Console:
             """Called while a BrokenPipeError is handled."""
             raise
 
-    return PlainConsole(highlight=False, emoji=False, **settings)
+    # COLUMNS=0 means no size, as for other programs; rich would show tables of no columns.
+    environment = {name: value for name, value in os.environ.items() if name not in SIZES or _is_a_size(value)}
+    return PlainConsole(highlight=False, emoji=False, _environ=environment, **settings)
+
+
+def _is_a_size(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def plain_text(shown: RenderableType, width: int) -> str:
@@ -67,7 +76,7 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """Standard output, for a reader; silent with --json."""
-        to_reader = sys.stdout.isatty() or "COLUMNS" in os.environ
+        to_reader = sys.stdout.isatty() or _is_a_size(os.environ.get("COLUMNS", ""))
         return _console(quiet=self.json, width=None if to_reader else COLUMNS_OF_A_FILE)
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.tables import plain_table
+from autospikformer_cli.report.tables import PageTable, plain_table
 from autospikformer_cli.runs.listing import RunSummary, SearchSummary
 from autospikformer_cli.units import ABSENT
 
@@ -16,7 +16,7 @@ PRESENT_MARK = "*"
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
-    table = Table("run", "recipe", "state", "searches", "last written", "best top-1")
+    table = PageTable("run", "recipe", "state", "searches", "last written", "best top-1")
     for run in runs:
         cells = (run.name, run.recipe or ABSENT, run.state, str(len(run.searches)), f"{run.date:%Y-%m-%d %H:%M}")
         table.add_row(*map(Text, (*cells, ABSENT if run.best is None else _best_text(run.best))))
