@@ -126,6 +126,8 @@ class SearchPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
 
     searches: int
     """Number of searches."""
+    damaged: list[str]
+    """Its files that are damaged, as far as their structure shows."""
     images: int
     """Images that each subnet is measured on."""
     calibration_images: int
@@ -1107,6 +1109,8 @@ class RunLineDocument(Part):
     """The search that has it; null for none."""
     searches: int
     """Number of searches."""
+    damaged: list[str]
+    """Its files that are damaged, as far as their structure shows."""
 
 
 class SearchLineDocument(Part):
@@ -1128,6 +1132,8 @@ class SearchLineDocument(Part):
     """Id of the candidate that it chose; null for none."""
     best_top1: float | None
     """The highest accuracy of those that are not rejected, in percent."""
+    written_as: str | None
+    """Its name before its file was renamed or copied by hand; null if it has its name, or if an older aspk wrote it."""
     split: str | None
     """The split; null for a damaged file, like all that follows."""
     images: int | None
@@ -1142,6 +1148,15 @@ class SearchLineDocument(Part):
     """cpu, cuda or cuda:N."""
 
 
+class UnusableDocument(Part):
+    """A file that cannot be used."""
+
+    file: str
+    """Its path in the run's folder."""
+    what: str
+    """Why, in words."""
+
+
 class SearchesDocument(Document):
     """The searches of a run."""
 
@@ -1149,6 +1164,8 @@ class SearchesDocument(Document):
     """The run's folder."""
     searches: list[SearchLineDocument]
     """The searches."""
+    unusable: list[UnusableDocument]
+    """Damaged files that are none of a search, and files of searches whose names are none of a search."""
 
 
 class RunsDocument(Document):

@@ -6,26 +6,31 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?<![\w.,/-])\d+(?:[.,]\d+)*")
+"""One that stands alone. A name may go on in the next line, whatever it has: evolution-alpha0.5-seed0."""
 _WORD = re.compile(r"\w+")
-_CUT = "…"
+_CHARACTER = re.compile(r"\S")
 
 
-def is_cut(table: Table, shown: str) -> bool:
-    """Whether a number of a table, or a word of its heads, is not whole in what a console shows of it.
+def is_cut(table: Table, shown: str, width: int) -> bool:
+    """Whether a console shows less than all of a table: a number or a head that is not whole, or any other character.
+
+    shown: the table as rich renders it. A console cuts what is wider than its `width`.
 
     Without an ellipsis, nobody would see that 0.299 was cut to 0.29.
     """
     heads = [_plain(column.header) for column in table.columns] if table.show_header else []
     texts = [*heads, *(_plain(cell) for column in table.columns for cell in column.cells)]
     texts += [_plain(table.title or ""), _plain(table.caption or "")]
-    lost_numbers = _found(_NUMBER, texts) - _found(_NUMBER, [shown])
-    lost_words = _found(_WORD, heads) - _found(_WORD, [shown])
-    return bool(lost_numbers or lost_words) or (_CUT in shown and not any(_CUT in text for text in texts))
+    parts = ((_NUMBER, texts), (_WORD, heads), (_CHARACTER, texts))
+    if any(cell_len(line) > width for line in shown.splitlines()):
+        return True
+    return any(_found(pattern, those) - _found(pattern, [shown]) for pattern, those in parts)
 
 
 def listed(table: Table) -> Iterator[Text]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.tables import PageTable, plain_table
-from autospikformer_cli.runs.listing import RunSummary, SearchSummary
+from autospikformer_cli.report.tables import WideTable, plain_table
+from autospikformer_cli.runs.listing import RunSummary, SearchSummary, Unusable
 from autospikformer_cli.units import ABSENT
 
 PRESENT_MARK = "*"
@@ -16,17 +16,31 @@ PRESENT_MARK = "*"
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
-    table = PageTable("run", "recipe", "state", "searches", "last written", "best top-1")
+    table = WideTable()
+    for name in ("run", "recipe", "state", "searches", "last written", "best top-1"):
+        table.add_column(name, overflow="fold")
     for run in runs:
-        cells = (run.name, run.recipe or ABSENT, run.state, str(len(run.searches)), f"{run.date:%Y-%m-%d %H:%M}")
+        others = [file for file in run.damaged if file not in run.state]
+        state = f"{run.state}, damaged: {', '.join(others)}" if others else run.state
+        cells = (run.name, run.recipe or ABSENT, state, str(len(run.searches)), f"{run.date:%Y-%m-%d %H:%M}")
         table.add_row(*map(Text, (*cells, ABSENT if run.best is None else _best_text(run.best))))
     return table
 
 
-def searches_table(title: str, searches: Sequence[SearchSummary]) -> Table:
-    """A search a line: name, state, candidates, its choice, the best accuracy, and the conditions of measurement."""
-    present = f"{PRESENT_MARK} the present search, which commands take without --search"
-    table = plain_table(title, f"{present}\nbest: what the search chose; top-1: of its most accurate candidate")
+def searches_table(title: str, searches: Sequence[SearchSummary], unusable: Sequence[Unusable] = ()) -> Table:
+    """A search a line: name, state, candidates, its choice, the best accuracy, and the conditions of measurement.
+
+    unusable: files that the notes name.
+    """
+    notes = [f"{PRESENT_MARK} the present search, which commands take without --search"]
+    notes.append("best: what the search chose; top-1: of its most accurate candidate")
+    notes += [
+        f"! {each.name} was written as {each.written_as}: its file was renamed, or copied"
+        for each in searches
+        if each.written_as
+    ]
+    notes += [unusable_text(each) for each in unusable]
+    table = plain_table(title, "\n".join(notes))
     for name in ("Search", "State", "Candidates", "Best", "Top-1", "Measured"):
         table.add_column(name, overflow="fold", min_width=len(name))
     for search in searches:
@@ -36,6 +50,11 @@ def searches_table(title: str, searches: Sequence[SearchSummary]) -> Table:
         cells = (name, search.state, f"{search.candidates}{rejected}", search.best or ABSENT, top1)
         table.add_row(*map(Text, (*cells, _conditions_text(search))))
     return table
+
+
+def unusable_text(file: Unusable) -> str:
+    """A file that cannot be used, and why."""
+    return f"! {file.file}: {file.what}"
 
 
 def _best_text(best: SearchSummary) -> str:
