@@ -59,11 +59,15 @@ def display(session: Session) -> Iterator[tuple[Show, Callable[[], None]]]:
     said: list[object] = []
 
     def show(sight: Sight) -> None:
-        line = sight.to_document() if session.json else watch_line(sight)
-        if line not in said[-1:]:
-            said[:] = [line]
-            session.emit_line(sight.to_document())
+        document = sight.to_document() if session.json else None
+        line = document or watch_line(sight)
+        if line in said:  # only what nobody sees has changed
+            return
+        said[:] = [line]
+        if document is None:
             session.console.print(watch_line(sight), markup=False, soft_wrap=True)
+        else:
+            session.emit_line(document)
 
     yield show, lambda: None
 

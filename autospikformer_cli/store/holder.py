@@ -14,8 +14,8 @@ from pathlib import Path
 from autospikformer_cli.atomic_files import process_lives, write_whole
 
 HOLDER_NAME = ".run.lock.json"
-SLACK_S = 2.0
-"""How much later than its file a holder may seem to have begun: clocks of files and of processes differ so much."""
+SLACK_S = 600.0
+"""How much later than its file a holder may seem to have begun: clocks differ, and are set while processes run."""
 
 
 @dataclass(frozen=True)
