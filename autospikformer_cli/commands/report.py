@@ -16,7 +16,9 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
+from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
+from autospikformer_cli.commands.report_watch import WatchWish
 
 
 def report(
@@ -54,35 +56,31 @@ def report(
     Example: aspk report --alpha 0.3 --convention strict
     """
     from autospikformer_cli.api import read_results
-    from autospikformer_cli.commands.report_sweep import require_no_other_choice, show_sweep
-    from autospikformer_cli.commands.report_watch import WatchWish
     from autospikformer_cli.report.asked_table import only_run
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
+    others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
     made = {"--figure": figure, "--figures": figures, "--table": table, "--methods": methods}
     live = WatchWish(watch, top or own.TOP, best, verbose)
     watches = live.is_given({**made, "--alpha-sweep": alpha_sweep})
-    others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
     asked = TableWish(table, methods, format, literature, to, top, best)
     makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
     wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
     draws = wish.is_given({"--top": top is not None, **others})
-    require_no_other_choice(alpha_sweep, {"--best": best, "--top": top}, alpha, overrides)
+    sweep = SweepWish(alpha_sweep, alpha, best, top, tuple(overrides), verbose)
+    sweeps = sweep.is_given()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
-    if makes_table:
-        asked.show(session, run, given, search)
-        return
-    if draws:
-        wish.draw(session, only_run(run), given, search)
-        return
-    if alpha_sweep:
-        show_sweep(session, only_run(run), given, search, verbose)
-        return
     if watches:
         live.follow(session, only_run(run), given, search)
-        return
-    results = read_results(only_run(run), given, search=search, best=best)
-    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or own.TOP, verbose))
-    session.emit(results.to_document())
+    elif makes_table:
+        asked.show(session, run, given, search)
+    elif draws:
+        wish.draw(session, only_run(run), given, search)
+    elif sweeps:
+        sweep.show(session, only_run(run), given, search)
+    else:
+        results = read_results(only_run(run), given, search=search, best=best)
+        paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
+        session.console.print(search_report(results, paper, top or own.TOP, verbose))
+        session.emit(results.to_document())

@@ -1,8 +1,8 @@
-"""`aspk report --alpha-sweep`: which options it excludes, and what it shows."""
+"""The sweep of `aspk report --alpha-sweep`: which options fit together, and what is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,35 +12,38 @@ from autospikformer_cli.errors import UserError
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import Override
 
-EXCLUDED = {
-    "--best": "a sweep is of all candidates",
-    "--top": "a sweep lists no top accuracy",
-}
 
+@dataclass(frozen=True)
+class SweepWish:
+    """What the user asked for: each field is an option."""
 
-def require_no_other_choice(
-    sweeps: bool, others: Mapping[str, object], alpha: float | None, overrides: Sequence[str]
-) -> None:
-    """Raises UserError for what a sweep of alpha would drop. others: options by name, None if they are not given."""
-    from autospikformer_cli.recipe.load import named_keys
+    alpha_sweep: bool = False
+    alpha: float | None = None
+    best: int | None = None
+    top: int | None = None
+    overrides: tuple[str, ...] = ()
+    verbose: bool = False
 
-    if not sweeps:
-        return
-    if alpha is not None or "search.alpha" in named_keys(overrides):
-        option = "--alpha" if alpha is not None else "--set search.alpha"
-        raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
-    option = next((name for name, value in others.items() if value is not None), "")
-    if option:
-        raise UserError(EXCLUDED[option], option, f"leave out {option} or --alpha-sweep")
+    def is_given(self) -> bool:
+        """Whether a sweep of alpha is asked for. Raises UserError for what it would drop."""
+        from autospikformer_cli.recipe.load import named_keys
 
+        if not self.alpha_sweep:
+            return False
+        if self.alpha is not None or "search.alpha" in named_keys(self.overrides):
+            option = "--alpha" if self.alpha is not None else "--set search.alpha"
+            raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
+        if self.best is not None:
+            raise UserError("a sweep is of all candidates", "--best", "leave out --best or --alpha-sweep")
+        if self.top is not None:
+            raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")
+        return True
 
-def show_sweep(
-    session: Session, run: Path | None, given: list[str | Override], search: str | None, verbose: bool
-) -> None:
-    """The best subnet for each alpha. given: what decides scores. Raises UserError."""
-    from autospikformer_cli.api import read_alpha_sweep
-    from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
+    def show(self, session: Session, run: Path | None, given: list[str | Override], search: str | None) -> None:
+        """Print it. given: what decides scores. Raises UserError."""
+        from autospikformer_cli.api import read_alpha_sweep
+        from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
 
-    sweep = read_alpha_sweep(run, given, search=search, say=session)
-    session.console.print(alpha_sweep_report(sweep, verbose))
-    session.emit(sweep.to_document())
+        sweep = read_alpha_sweep(run, given, search=search, say=session)
+        session.console.print(alpha_sweep_report(sweep, self.verbose))
+        session.emit(sweep.to_document())

@@ -13,7 +13,7 @@ from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import Override
-    from autospikformer_cli.runs.watching import Sight
+    from autospikformer_cli.runs.sight import Sight
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
-    from autospikformer_cli.runs.watching import Sight
+    from autospikformer_cli.runs.sight import Sight
 
 POLL_S = 1.0
 """Seconds between two looks at the files' dates."""

@@ -13,7 +13,7 @@ from autospikformer_cli.report.search_report import BASELINE_LABEL, candidates_t
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
-from autospikformer_cli.runs.watching import Sight
+from autospikformer_cli.runs.sight import Sight
 from autospikformer_cli.units import format_duration, format_energy, format_share
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,27 +15,17 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import rescored
 from autospikformer_cli.runs.results import SearchResults, score_population
+from autospikformer_cli.runs.sight import Sight, Stage, recipe_of
 from autospikformer_cli.store.holder import Holder, read_holder
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
 from autospikformer_cli.store.searches import is_search_name, present_search, search_file, search_names
 from autospikformer_cli.store.supernet import SUPERNET_FILE, Training, read_training
-from autospikformer_cli.units import is_count
 from autospikformer_cli.wording import did_you_mean, nearest_names
 
 SEARCHES_NOT = ("aspk train", "aspk import")
 """Commands that lock a run and search nothing. A script of the Python API may do both."""
 TRAINS_NOT = ("aspk search",)
-
-
-class Stage(StrEnum):
-    """What a watched run is at. After the last two, there is nothing more to see."""
-
-    WAITING = "waiting"
-    TRAINING = "training"
-    SEARCHING = "searching"
-    FINISHED = "finished"
-    STOPPED = "stopped"
 
 
 class Stamp(NamedTuple):
@@ -71,85 +60,6 @@ class Signs(NamedTuple):
     left: Holder | None
 
 
-@dataclass(frozen=True)
-class Sight:
-    """A watched run at one moment.
-
-    search: its name; None while there is none. results: of what it has measured so far; None while it is not under way.
-    training: None before its first save. says: what is waited for, or how it ended, in words. resume: the command that
-    goes on with what was stopped. changed_s: when the file that this is about was written, in seconds since 1970.
-    """
-
-    run: Path
-    stage: Stage
-    says: str
-    search: str | None = None
-    results: SearchResults | None = None
-    training: Training | None = None
-    resume: str | None = None
-    changed_s: float | None = None
-
-    @property
-    def is_last(self) -> bool:
-        """Whether nothing more will be seen."""
-        return self.stage in (Stage.FINISHED, Stage.STOPPED)
-
-    @property
-    def num_generations(self) -> tuple[int, int] | None:
-        """Generations that are done, and all."""
-        if self.results is None:
-            return None
-        return int(str(self.results.population.state["generation"])), self.results.recipe.search.generations
-
-    @property
-    def total(self) -> int | None:
-        """Number of subnets of the whole search. None in the file of an older aspk."""
-        total = None if self.results is None else self.results.population.state.get("total")
-        return int(str(total)) if is_count(total) else None
-
-    @property
-    def remaining_s(self) -> float | None:
-        """How long the rest takes at the mean pace so far, from the last save on; None if that is not known.
-
-        A search's rest may be shorter: a subnet that another search has measured takes no time.
-        """
-        if self.stage is Stage.TRAINING and self.training is not None and self.training.state.history:
-            state, recipe = self.training.state, _recipe_of(self.training)
-            mean_s = sum(record.seconds for record in state.history) / len(state.history)
-            return max(0.0, mean_s * (recipe.train.total_epochs - state.epoch) - state.seconds)
-        if self.stage is not Stage.SEARCHING or self.results is None or self.total is None:
-            return None
-        timing, measured = self.results.population.timing, len(self.results.population.candidates)
-        if timing is None or not timing.subnets:
-            return None
-        return timing.seconds / timing.subnets * max(0, self.total - measured)
-
-    def to_document(self) -> dict[str, object]:
-        """As JSON. The last one has the whole report."""
-        results, generations = self.results, self.num_generations
-        state, recipe = (None, None) if self.training is None else (self.training.state, _recipe_of(self.training))
-        ranked = results.scores.ranked if results else ()
-        shares = results.hypervolume.shares if results and results.hypervolume else ()
-        return {
-            "run": str(self.run),
-            "search": self.search,
-            "stage": self.stage.value,
-            "says": self.says,
-            "epochs_done": None if state is None else state.epoch,
-            "epochs": None if recipe is None else recipe.train.total_epochs,
-            "generations_done": generations[0] if generations else None,
-            "generations": generations[1] if generations else None,
-            "measured": len(results.population.candidates) if results else 0,
-            "total": self.total,
-            "best": results.ranked_document(ranked[0]) if results and ranked else None,
-            "front": [results.ranked_document(scored) for scored in results.front] if results else [],
-            "hypervolume": shares[-1] if shares else None,
-            "remaining_s": self.remaining_s,
-            "resume": self.resume,
-            "report": results.to_document() if results and self.is_last else None,
-        }
-
-
 @dataclass
 class Watch:
     """Looks at a run. name: the search; None for the present one. overrides, best: as `read_results` takes them."""
@@ -169,7 +79,10 @@ class Watch:
             self._worker = holder
         elif self._worker is not None and not (self._worker.command == "aspk search" and self._worker.lives):
             self._worker = None
-        search = self.name or present_search(self.run)
+        try:
+            search = self.name or present_search(self.run)
+        except OSError:  # a file that was removed just then
+            search = None
         file = None if search is None else Stamp.of(search_file(self.run, search))
         left = holder if not holds else None
         return Signs(Stamp.of(self.run / SUPERNET_FILE), search, file, self._worker, holds, left)
@@ -217,8 +130,8 @@ class Watch:
             return f"{worker} has saved no subnet yet"
         if _has_ended(training):
             return f"{self._nothing_yet()}; search: aspk search --run {run}"
-        go_on = f"aspk train {shlex.quote(training.recipe_name)} --run {run}"
-        return f"the training has stopped, {_epochs_text(training)}; go on with it: {go_on}"
+        stopped = f"the training has stopped, {_epochs_text(training)}"
+        return f"{stopped}; go on with it: aspk train RECIPE --run {run}"
 
     def _nothing_yet(self) -> str:
         names = search_names(self.run)
@@ -280,12 +193,8 @@ def _holders(folder: Path) -> Iterator[tuple[Path, Holder]]:
             yield path, holder
 
 
-def _recipe_of(training: Training) -> Recipe:
-    return recipe_from_toml(training.recipe_toml, training.recipe_name)
-
-
 def _epochs_text(training: Training) -> str:
-    return f"{training.state.epoch} of {_recipe_of(training).train.total_epochs} epochs done"
+    return f"{training.state.epoch} of {recipe_of(training).train.total_epochs} epochs done"
 
 
 def _has_ended(training: Training) -> bool:

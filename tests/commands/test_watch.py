@@ -22,7 +22,8 @@ from rich.console import Console
 from autospikformer_cli.commands.watch_output import POLL_S, SHARE_OF_TIME, rests
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.watch_view import WatchView, watch_line
-from autospikformer_cli.runs.watching import Sight, Watch, sights, watched_run
+from autospikformer_cli.runs.sight import Sight
+from autospikformer_cli.runs.watching import Watch, sights, watched_run
 from autospikformer_cli.store.population import Population, load_population, save_population
 from autospikformer_cli.store.runs import run_lock
 from autospikformer_cli.store.searches import make_present, search_file
@@ -143,7 +144,7 @@ def test_a_training_is_shown_and_its_end_is_waited_for(trained: Path) -> None:
     third = next(looks)
     assert (third.stage, third.says, third.remaining_s) == ("training", "training, 3 of 5 epochs done", 36.0)
     lock.__exit__(None, None, None)
-    stopped = "the training has stopped, 3 of 5 epochs done; go on with it: aspk train tiny --run runs/tiny"
+    stopped = "the training has stopped, 3 of 5 epochs done; go on with it: aspk train RECIPE --run runs/tiny"
     assert (next(looks).says) == stopped
     save(5)
     assert next(looks).says == "runs/tiny has no search yet; search: aspk search --run runs/tiny"
