@@ -126,8 +126,6 @@ class SearchPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
 
     searches: int
     """Number of searches."""
-    damaged: list[str]
-    """Its files that are damaged, as far as their structure shows."""
     images: int
     """Images that each subnet is measured on."""
     calibration_images: int
