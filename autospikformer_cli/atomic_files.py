@@ -84,10 +84,10 @@ def _orphans(path: Path, locked: bool) -> list[Path]:
         entries = [(entry, name.fullmatch(entry.name)) for entry in path.parent.iterdir()]
     except OSError:  # a folder that may not be read, though it may be written; else writing will say what is wrong
         return []
-    return [entry for entry, match in entries if match and (locked or not _process_lives(int(match[1])))]
+    return [entry for entry, match in entries if match and (locked or not process_lives(int(match[1])))]
 
 
-def _process_lives(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
     """Whether a process of this host with that number exists."""
     try:
         os.kill(pid, 0)

@@ -255,9 +255,13 @@ found = SearchDocument.model_validate_json(Path("search.json").read_text(encodin
 With `--json`, a command writes one JSON object to standard output, and nothing else there. Remarks and progress are on
 standard error. Every field below is there, unless its meaning says when it is absent. Numbers are finite: what is
 undefined is null. `autospikformer_cli.cli.documents` has these documents as pydantic models.
+`aspk report --watch` alone writes several, each on a line of its own (JSON Lines): [one for each
+change](#aspk-report---watch).
 
 If a command fails, its document is [that of an error](#an-error). The exit code is the same as without `--json`, and so
 is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document.
+One that cannot print its document, since the disk is full or standard output is closed (`>&-`), ends with exit code 2.
+What it wrote into files stays.
 """
 JSON_TYPES: dict[object, str] = {
     str: "text", int: "whole number", float: "number", bool: "true or false", object: "any value", type(None): "null"

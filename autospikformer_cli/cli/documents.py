@@ -312,7 +312,7 @@ class ProvenanceDocument(FidelityFields):
     """The objectives whose plugin is not there, and whose stored values stand in, in words."""
 
 
-class SearchDocument(Document):
+class SearchFields(Part):
     """What a search found, best first."""
 
     run: str
@@ -353,6 +353,47 @@ class SearchDocument(Document):
     """Subnets that are not ranked."""
     provenance: ProvenanceDocument
     """What the numbers rest on."""
+
+
+class SearchDocument(Document, SearchFields):
+    """What a search found, best first."""
+
+
+class WatchDocument(Document):
+    """A watched search. There is one for each change, on a line of its own (JSON Lines). The last has the report."""
+
+    run: str
+    """The run's folder."""
+    search: str | None
+    """The search's name; null while there is none."""
+    stage: str
+    """waiting, training, searching, or at the end finished or stopped."""
+    says: str
+    """What is waited for, or how it ended, in words."""
+    epochs_done: int | None
+    """Epochs of the supernet's training that are done; null before its first save, as for the next."""
+    epochs: int | None
+    """All epochs of the training."""
+    generations_done: int | None
+    """Generations of the search that are done; null while it is not under way, as for the next."""
+    generations: int | None
+    """All generations of the search."""
+    measured: int
+    """Subnets that it has measured, or taken over."""
+    total: int | None
+    """Subnets of the whole search; null if it is not under way, and in the file of an older aspk."""
+    best: RankedDocument | None
+    """The best by F_AEB so far."""
+    front: list[RankedDocument]
+    """The Pareto front so far."""
+    hypervolume: float | None
+    """After the last generation that is done; null without a baseline, and before the first."""
+    remaining_s: float | None
+    """Estimate of the seconds that are left, at the mean pace so far, as of the last save; null if it is not known."""
+    resume: str | None
+    """The command that goes on with a search that was stopped."""
+    report: SearchFields | None
+    """In the last document: what aspk report finds. null before."""
 
 
 class AlphaSweepDocument(Document):
@@ -1407,6 +1448,8 @@ class RunLineDocument(Part):
     """The search that has it; null for none."""
     searches: int
     """Number of searches."""
+    damaged: list[str]
+    """Its files that are damaged, as far as their structure shows."""
 
 
 class SearchLineDocument(Part):
@@ -1428,6 +1471,8 @@ class SearchLineDocument(Part):
     """Id of the candidate that it chose; null for none."""
     best_top1: float | None
     """The highest accuracy of those that are not rejected, in percent."""
+    written_as: str | None
+    """Its name before its file was renamed or copied by hand; null if it has its name, or if an older aspk wrote it."""
     split: str | None
     """The split; null for a damaged file, like all that follows."""
     images: int | None
@@ -1442,6 +1487,15 @@ class SearchLineDocument(Part):
     """cpu, cuda or cuda:N."""
 
 
+class UnusableDocument(Part):
+    """A file that cannot be used."""
+
+    file: str
+    """Its path in the run's folder."""
+    what: str
+    """Why, in words."""
+
+
 class SearchesDocument(Document):
     """The searches of a run."""
 
@@ -1449,6 +1503,8 @@ class SearchesDocument(Document):
     """The run's folder."""
     searches: list[SearchLineDocument]
     """The searches."""
+    unusable: list[UnusableDocument]
+    """Damaged files that are none of a search, and files of searches whose names are none of a search."""
 
 
 class RunsDocument(Document):
@@ -1504,6 +1560,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "analyze ranking": RankingDocument,
     "analyze spikes": SpikesDocument,
     "report": SearchDocument,
+    "report --watch": WatchDocument,
     "report --alpha-sweep": AlphaSweepDocument,
     "report --table": TableDocument,
     "report --methods": MethodsDocument,

@@ -24,6 +24,12 @@ AlphaSweepOption = Annotated[
         help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
     ),
 ]
+WatchOption = Annotated[
+    bool,
+    typer.Option(
+        "--watch", help="Show a search while another process runs it, until it ends. --json: a document a change."
+    ),
+]
 FigureOption = Annotated[
     str | None,
     typer.Option("--figure", metavar="NAME", help="Draw a figure into --to FILE.", autocompletion=complete_figure),

@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 COLUMNS_OF_A_FILE = 120
-"""Width of tables if standard output is not a terminal and COLUMNS is not set."""
+"""Width of tables if standard output is not a terminal and COLUMNS is not set, or says no size (COLUMNS=0)."""
+
+SIZES = ("COLUMNS", "LINES")
+"""What a shell says of its terminal."""
 
 JSON_SCHEMA = 1
 """`schema_version` of every document: a larger number is a document that a reader of the smaller one would misread."""
 
 
-def document_text(document: Mapping[str, object]) -> str:
+def document_text(document: Mapping[str, object], *, one_line: bool = False) -> str:
     """A document as it is written, `schema_version` first. Raises ValueError for a number that is not finite."""
-    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=2, allow_nan=False) + "\n"
+    indent = None if one_line else 2
+    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=indent, allow_nan=False) + "\n"
 
 
 def _console(**settings: Any) -> Console:
@@ -45,7 +49,13 @@ def _console(**settings: Any) -> Console:
             """Called while a BrokenPipeError is handled."""
             raise
 
-    return PlainConsole(highlight=False, emoji=False, **settings)
+    # COLUMNS=0 means no size, as for other programs; rich would show tables of no columns.
+    environment = {name: value for name, value in os.environ.items() if name not in SIZES or _is_a_size(value)}
+    return PlainConsole(highlight=False, emoji=False, _environ=environment, **settings)
+
+
+def _is_a_size(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def plain_text(shown: RenderableType, width: int) -> str:
@@ -66,7 +76,7 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """Standard output, for a reader; silent with --json."""
-        to_reader = sys.stdout.isatty() or "COLUMNS" in os.environ
+        to_reader = sys.stdout.isatty() or _is_a_size(os.environ.get("COLUMNS", ""))
         return _console(quiet=self.json, width=None if to_reader else COLUMNS_OF_A_FILE)
 
     @cached_property
@@ -80,6 +90,15 @@ class Session:
         """
         if self.json:
             sys.stdout.write(document_text(document))
+
+    def emit_line(self, document: Mapping[str, object]) -> None:
+        """Write one of several documents, each a line of its own, to standard output at once, if --json asks for them.
+
+        A command that does so writes nothing with `emit`.
+        """
+        if self.json:
+            sys.stdout.write(document_text(document, one_line=True))
+            sys.stdout.flush()
 
     @cached_property
     def _said(self) -> set[str]:

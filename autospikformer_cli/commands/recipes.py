@@ -17,12 +17,11 @@ def list_(session: Session) -> None:
 
     Example: aspk recipes
     """
-    from rich.table import Table
-
     from autospikformer_cli.recipe import recipe_summary, shipped_recipes
+    from autospikformer_cli.report.tables import WideTable
 
     summaries = {name: recipe_summary(path) for name, path in shipped_recipes().items()}
-    table = Table("recipe", "what it is", box=None, pad_edge=False)
+    table = WideTable("recipe", "what it is", box=None, pad_edge=False)
     for name, summary in summaries.items():
         table.add_row(name, summary)
     session.console.print(table)

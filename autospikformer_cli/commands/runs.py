@@ -13,7 +13,8 @@ from autospikformer_cli.cli.subcommands import Subcommands
 def list_all(session: Session) -> None:
     """List the runs under runs/ (or ASPK_RUNS), the last written first, which is the one that commands take by default.
 
-    The best top-1 is of the candidates that the run's searches did not reject.
+    The best top-1 is of the candidates that the run's searches did not reject. Damage is listed as far as a file's
+    structure shows it; aspk runs show reads a run's files.
 
     Example: aspk runs --json
     """
@@ -38,22 +39,30 @@ def show_searches(
 ) -> None:
     """List a run's searches: name, state, candidates, best, and how they were measured.
 
-    The marked one is the present search, which commands take without --search.
+    The marked one is the present search, which commands take without --search. All of the run's files are read, so
+    that damage shows.
 
     Example: aspk runs show quickstart
     """
-    from autospikformer_cli.report.runs_table import SearchesTable
-    from autospikformer_cli.runs.listing import list_searches
+    from autospikformer_cli.report.runs_table import SearchesTable, unusable_text
+    from autospikformer_cli.runs.listing import list_searches, list_unusable
     from autospikformer_cli.store.runs import resolve_run
     from autospikformer_cli.store.searches import how_to_search
 
     path = resolve_run(run)
-    searches = list_searches(path)
-    session.emit({"run": str(path), "searches": [search.to_document() for search in searches]})
-    if not searches:
-        session.console.print(f"{path} has no search; {how_to_search(path)}", markup=False, soft_wrap=True)
+    searches, unusable = list_searches(path), list_unusable(path)
+    session.emit(
+        {
+            "run": str(path),
+            "searches": [search.to_document() for search in searches],
+            "unusable": [file.to_document() for file in unusable],
+        }
+    )
+    if searches:
+        session.console.print(SearchesTable(f"Searches of {path}", searches, unusable))
         return
-    session.console.print(SearchesTable(f"Searches of {path}", searches))
+    lines = [f"{path} has no search; {how_to_search(path)}", *map(unusable_text, unusable)]
+    session.console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 runs = Subcommands("list", {"list": list_all, "show": show_searches})

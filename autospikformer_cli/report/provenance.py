@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import default_switches
-from autospikformer_cli.report.tables import MAX_WIDTH
+from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.fitness import Bounds
@@ -115,7 +114,7 @@ def provenance_panel(
 
     sweep: whether alpha has several values. verbose: list every switch.
     """
-    grid = Table.grid(padding=(0, 2))
+    grid = PageTable.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)
     for name, value in _lines(results, unit, sweep, verbose):

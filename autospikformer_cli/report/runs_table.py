@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from autospikformer_cli.report.tables import MAX_WIDTH, plain_table
-from autospikformer_cli.runs.listing import RunSummary, SearchSummary
+from autospikformer_cli.report.tables import MAX_WIDTH, WideTable, plain_table
+from autospikformer_cli.runs.listing import RunSummary, SearchSummary, Unusable
 from autospikformer_cli.units import ABSENT
 
 PRESENT_MARK = "*"
@@ -22,9 +22,13 @@ MEASURED = "Measured"
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
-    table = Table("run", "recipe", "state", "searches", "last written", "best top-1")
+    table = WideTable()
+    for name in ("run", "recipe", "state", "searches", "last written", "best top-1"):
+        table.add_column(name, overflow="fold")
     for run in runs:
-        cells = (run.name, run.recipe or ABSENT, run.state, str(len(run.searches)), f"{run.date:%Y-%m-%d %H:%M}")
+        others = [file for file in run.damaged if file not in run.state]
+        state = f"{run.state}, damaged: {', '.join(others)}" if others else run.state
+        cells = (run.name, run.recipe or ABSENT, state, str(len(run.searches)), f"{run.date:%Y-%m-%d %H:%M}")
         table.add_row(*map(Text, (*cells, ABSENT if run.best is None else _best_text(run.best))))
     return table
 
@@ -34,11 +38,12 @@ class SearchesTable:
     """A search a line: name, state, candidates, its choice, the best accuracy; below, how they were measured.
 
     A name is typed after --search, so it is not broken. If the table is too wide for that, each search has a line for
-    its name, and one for the rest.
+    its name, and one for the rest. unusable: files that the notes name.
     """
 
     title: str
     searches: Sequence[SearchSummary]
+    unusable: Sequence[Unusable] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render as a table if that fits, else as pairs of lines."""
@@ -74,6 +79,10 @@ class SearchesTable:
         kinds = self._kinds
         for number, kind in enumerate(kinds, 1):
             yield f"measured{f' ({number})' if len(kinds) > 1 else ''}: {kind}"
+        for each in self.searches:
+            if each.written_as:
+                yield f"! {each.name} was written as {each.written_as}: its file was renamed, or copied"
+        yield from map(unusable_text, self.unusable)
 
 
 def _cells(search: SearchSummary, kinds: Sequence[str]) -> dict[str, str]:
@@ -87,6 +96,11 @@ def _cells(search: SearchSummary, kinds: Sequence[str]) -> dict[str, str]:
         "Top-1": ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %",
         MEASURED: f"({kinds.index(_conditions_text(search)) + 1})" if search.provenance else ABSENT,
     }
+
+
+def unusable_text(file: Unusable) -> str:
+    """A file that cannot be used, and why."""
+    return f"! {file.file}: {file.what}"
 
 
 def _best_text(best: SearchSummary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.constrain import Constrain
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.measurement import SILENT_RATE
+from autospikformer_cli.report.list_form import is_cut, listed
 from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.space import Subnet
@@ -32,11 +35,25 @@ OPTIONAL = ("Fr", "Params", "Silent")
 
 
 class PageTable(Table):
-    """A table that is at most MAX_WIDTH columns wide, on any console."""
+    """A table that is at most MAX_WIDTH columns wide, on any console. If a number does not fit, it is a list."""
+
+    most_columns = MAX_WIDTH
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as rich does, on a console of at most MAX_WIDTH columns."""
-        return super().__rich_console__(console, options.update(max_width=min(options.max_width, MAX_WIDTH)))
+        """Render as rich does, on a console of at most `most_columns`, or a value a line."""
+        options = options.update(max_width=min(options.max_width, self.most_columns))
+        parts = list(super().__rich_console__(console, options))
+        segments = [part for part in parts if isinstance(part, Segment)]
+        if is_cut(self, "".join(segment.text for segment in segments), options.max_width):
+            yield from listed(self)
+        else:
+            yield from parts
+
+
+class WideTable(PageTable):
+    """A table that is as wide as the console, if need be."""
+
+    most_columns = sys.maxsize
 
 
 AnyTable = TypeVar("AnyTable", bound=PageTable)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
+from autospikformer_cli.store.evaluations import EVALUATIONS_FILE
 from autospikformer_cli.store.population import SearchProgress, load_population, read_search
 from autospikformer_cli.store.runs import last_written, run_folders
-from autospikformer_cli.store.searches import present_search, search_file, search_names
+from autospikformer_cli.store.searches import RENAME, misnamed_files, present_search, search_file, search_names
+from autospikformer_cli.store.similarity import SIMILARITY_FILE
+from autospikformer_cli.store.soundness import require_sound
 from autospikformer_cli.store.supernet import SUPERNET_FILE, Training, read_training
 
 
@@ -22,7 +26,7 @@ class SearchSummary:
     state: how far it is. candidates: number of measured ones. rejected: how many of them the search rejects; None if
     that is not known. best_top1: of the most accurate of the others, in percent; None if there is none. best: id of the
     candidate that the search chose; None without one, or if it was not asked for. provenance: None if the file is
-    damaged. present: whether commands take it if none is named.
+    damaged. present: whether commands take it if none is named. written_as: its name before a user renamed its file.
     """
 
     name: str
@@ -34,6 +38,12 @@ class SearchSummary:
     best_top1: float | None = None
     provenance: Provenance | None = None
     best: str | None = None
+    written_as: str | None = None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether its file cannot be used."""
+        return self.provenance is None
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -48,6 +58,7 @@ class SearchSummary:
             "rejected": self.rejected,
             "best": self.best,
             "best_top1": self.best_top1,
+            "written_as": self.written_as,
             **{each: None if measured is None else getattr(measured, each) for each in conditions},
         }
 
@@ -57,7 +68,7 @@ class RunSummary:
     """A run in one line.
 
     recipe: None if it cannot be read. state: of its training, or of its present search. date: of the last write.
-    best: the search with the most accurate candidate; None if no search has any.
+    best: the search with the most accurate candidate; None if no search has any. damaged: its damaged files.
     """
 
     name: str
@@ -66,6 +77,7 @@ class RunSummary:
     date: datetime
     searches: tuple[SearchSummary, ...] = ()
     best: SearchSummary | None = None
+    damaged: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -79,17 +91,54 @@ class RunSummary:
             "split": None if best is None or best.provenance is None else best.provenance.split,
             "best_search": None if best is None else best.name,
             "searches": len(self.searches),
+            "damaged": list(self.damaged),
         }
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """A file of a run that cannot be used, and why."""
+
+    file: str
+    what: str
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {"file": self.file, "what": self.what}
+
+
 def list_runs() -> list[RunSummary]:
-    """All runs, newest first. A run with a damaged file is listed as damaged."""
+    """All runs, newest first. A run with a damaged file is listed as damaged, as far as the file's structure shows."""
     return [_run_summary(run) for run in run_folders()]
 
 
 def list_searches(run: Path) -> list[SearchSummary]:
-    """A run's searches, those of an older aspk first, then by name, each with its best. A damaged one is listed so."""
-    return [replace(search, best=_best_id(run, search)) for search in _summaries(run)]
+    """A run's searches, those of an older aspk first, then by name, each with its best. A damaged one is listed so.
+
+    All of each file is read.
+    """
+    return [_with_best(run, search) for search in _summaries(run)]
+
+
+def list_unusable(run: Path) -> list[Unusable]:
+    """The files of a run that cannot be used: damaged ones besides its searches, and searches that have no such name.
+
+    All of each file is read.
+    """
+    misnamed = [
+        Unusable(str(path.relative_to(run)), f"its name is none of a search, {RENAME}") for path in misnamed_files(run)
+    ]
+    return [*_damaged(run, whole=True), *misnamed]
+
+
+def _damaged(run: Path, *, whole: bool) -> Iterator[Unusable]:
+    kinds = {SUPERNET_FILE: "supernet", EVALUATIONS_FILE: "evaluations", SIMILARITY_FILE: "similarity"}
+    for file, kind in kinds.items():
+        try:
+            if (run / file).is_file():
+                require_sound(run / file, kind, whole=whole)
+        except UserError as error:
+            yield Unusable(file, error.what)
 
 
 def _summaries(run: Path) -> list[SearchSummary]:
@@ -97,15 +146,21 @@ def _summaries(run: Path) -> list[SearchSummary]:
     return [_search_summary(run, name, name == present) for name in search_names(run)]
 
 
-def _best_id(run: Path, search: SearchSummary) -> str | None:
-    """What --subnet best means with this search; None if there is none, or if it cannot be told."""
+def _with_best(run: Path, search: SearchSummary) -> SearchSummary:
+    """A search with what --subnet best means with it: None if there is none, or if it cannot be told."""
     from autospikformer_cli.runs.selection import best_candidate
 
+    if search.is_damaged:
+        return search
     try:
-        best = None if search.provenance is None else best_candidate(run, load_population(run, search.name))
+        population = load_population(run, search.name)
     except UserError:
-        return None
-    return None if best is None else best.id
+        return _damaged_search(run, search.name, search.present)
+    try:
+        best = best_candidate(run, population)
+    except UserError:
+        return search
+    return replace(search, best=None if best is None else best.id)
 
 
 def _run_summary(run: Path) -> RunSummary:
@@ -113,10 +168,14 @@ def _run_summary(run: Path) -> RunSummary:
     try:
         training = read_training(run)
     except UserError:
-        return RunSummary(run.name, None, f"damaged ({SUPERNET_FILE})", date)
+        return RunSummary(run.name, None, f"damaged ({SUPERNET_FILE})", date, damaged=(SUPERNET_FILE,))
     searches = tuple(_summaries(run))
     state = next((search.state for search in searches if search.present), _training_state(training))
-    return RunSummary(run.name, training.recipe_name, state, date, searches, _best_of(searches))
+    damaged = [each.file for each in _damaged(run, whole=False)]
+    damaged += [str(search_file(run, search.name).relative_to(run)) for search in searches if search.is_damaged]
+    if SUPERNET_FILE in damaged:
+        state = f"damaged ({SUPERNET_FILE})"
+    return RunSummary(run.name, training.recipe_name, state, date, searches, _best_of(searches), tuple(damaged))
 
 
 def _best_of(searches: tuple[SearchSummary, ...]) -> SearchSummary | None:
@@ -126,18 +185,28 @@ def _best_of(searches: tuple[SearchSummary, ...]) -> SearchSummary | None:
 
 
 def _search_summary(run: Path, name: str, present: bool) -> SearchSummary:
-    path = search_file(run, name)
-    date = _date(path.stat().st_mtime_ns)
     try:
+        require_sound(search_file(run, name), "population")
         search = read_search(run, name)
         accepted = _accepted(run, search)
     except UserError:
-        return SearchSummary(name, present, f"damaged ({path.relative_to(run)})", date)
-    num = search.num_candidates
+        return _damaged_search(run, name, present)
+    found = SearchSummary(
+        name, present, _search_state(search), _search_date(run, name), search.num_candidates,
+        provenance=search.provenance, written_as=search.written_as,
+    )  # fmt: skip
     if accepted is None:
-        return SearchSummary(name, present, _search_state(search), date, num, provenance=search.provenance)
-    rejected, best_top1 = num - len(accepted), max(accepted, default=None)
-    return SearchSummary(name, present, _search_state(search), date, num, rejected, best_top1, search.provenance)
+        return found
+    return replace(found, rejected=search.num_candidates - len(accepted), best_top1=max(accepted, default=None))
+
+
+def _damaged_search(run: Path, name: str, present: bool) -> SearchSummary:
+    file = search_file(run, name).relative_to(run)
+    return SearchSummary(name, present, f"damaged ({file})", _search_date(run, name))
+
+
+def _search_date(run: Path, name: str) -> datetime:
+    return _date(search_file(run, name).stat().st_mtime_ns)
 
 
 def _accepted(run: Path, search: SearchProgress) -> list[float] | None:

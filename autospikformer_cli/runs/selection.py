@@ -15,7 +15,7 @@ from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
-from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
+from autospikformer_cli.recipe import DataConfig, Decides, Recipe, changed, differing_keys, recipe_from_toml
 from autospikformer_cli.recipe.energy.models import shipped_names
 from autospikformer_cli.runs.building import energy_model, network_shape
 from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, key_of, none_feasible
@@ -217,8 +217,22 @@ def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple
     if noise.images == recipe.search.images:
         fix = "; measure on more images: search.images"
     elif split == "validation":
-        fix = "; hold out more images, in a new training: data.validation"
+        fix = f"; {_more_validation_images(recipe.data)}"
     return (f"! the order by accuracy is mostly chance: {told}{fix}",)
+
+
+def _more_validation_images(data: DataConfig) -> str:
+    """What gives a run more of them. A data set's own ones are all there are, and data.validation changes nothing."""
+    from autospikformer_cli.data.sources import splits_with_files
+
+    held_out = "hold out more images, in a new training: data.validation"
+    own = "add images to the data set's own validation split, for a new training"
+    try:
+        return own if "validation" in splits_with_files(data) else held_out
+    except UserError:  # the data set is not here
+        return (
+            held_out if data.dataset != "folder" else f"{held_out}; or, if it has a validation split of its own, {own}"
+        )
 
 
 def silence_notes(networks: Iterable[tuple[str, Measurement]]) -> tuple[str, ...]:

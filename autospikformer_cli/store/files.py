@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from importlib import metadata
@@ -164,13 +164,23 @@ def get_group(group: h5py.Group, name: str) -> h5py.Group:
     return _member(group, name)
 
 
+def require_members(group: h5py.Group, names: Iterable[str]) -> None:
+    """Raises UserError for the first member that a group lacks. Nothing of the others is read."""
+    for name in names:
+        try:
+            is_there = name in group
+        except _HDF5_FAILURES as error:
+            raise damage(group, name, "cannot be read") from error
+        if not is_there:
+            raise damage(group, name, "is missing")
+
+
 def _member(group: h5py.Group, name: str) -> Any:
+    require_members(group, [name])
     try:
-        if name in group:
-            return group[name]
+        return group[name]
     except _HDF5_FAILURES as error:
         raise damage(group, name, "cannot be read") from error
-    raise damage(group, name, "is missing")
 
 
 def damage(group: h5py.Group, name: str, how: str) -> UserError:

@@ -8,6 +8,7 @@ Besides the tables of `measurements` the file holds
     plugin_objectives (JSON: name, label, unit, better and ideal of each of these objectives)
     timing        how long its subnets took (JSON); absent in older files
     recipe, recipe_name, provenance (JSON), state (JSON)
+    name: that under which it was written; absent in older files. Only a user's renaming makes the file's another one
 
 Candidates' ids are unique in a run if the state has `ids`. An older aspk, which wrote none, began with c0001 in each
 search. So the candidates of `population-2` are read as population-2/c0001 and so on. Those of `population` keep theirs.
@@ -23,6 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
 from autospikformer_cli.space import is_subnet_text
 from autospikformer_cli.store.files import (
@@ -93,6 +95,7 @@ class SearchProgress:
     """The part of a population that is read without its tables of layers.
 
     ids: of all candidates. top1s: accuracy of each in percent; None for one that computes values that are not finite.
+    written_as: the name that it was written under, if the file has another one since; else None.
     """
 
     name: str
@@ -103,6 +106,7 @@ class SearchProgress:
     ids: tuple[str, ...]
     top1s: tuple[float | None, ...]
     timing: SearchTiming | None = None
+    written_as: str | None = None
 
     @property
     def num_candidates(self) -> int:
@@ -120,6 +124,7 @@ def save_population(run: Path, population: Population) -> None:
     def fill(file: h5py.File) -> None:
         put_header(file, "population", population.recipe_toml)
         put_text(file, "recipe_name", population.recipe_name)
+        put_text(file, "name", population.name)
         put_json(file, "provenance", asdict(population.provenance))
         put_json(file, "state", population.state)
         objectives = population.objectives
@@ -182,7 +187,22 @@ def read_search(run: Path, name: str | None = None) -> SearchProgress:
                 100.0 * right / of if of and not wrong else None for right, of, wrong in zip(*columns, strict=True)
             ),
             timing=_get_timing(file),
+            written_as=_other_name(file, name),
         )
+
+
+def written_as(run: Path, name: str) -> str | None:
+    """The name that a search was written under before a user renamed its file; None if its name is the same."""
+    try:
+        with open_h5(search_file(run, name), "population") as file:
+            return _other_name(file, name)
+    except UserError:
+        return None
+
+
+def _other_name(file: h5py.File, name: str) -> str | None:
+    written = get_text(file, "name") if "name" in file else name
+    return None if written == name else written
 
 
 def _run_ids(name: str, ids: Sequence[str], state: Mapping[str, object]) -> list[str]:

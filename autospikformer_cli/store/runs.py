@@ -5,9 +5,7 @@ A run is a folder with a supernet.h5, under `runs/` or under the folder that ASP
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +14,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE
+from autospikformer_cli.store.holder import read_holder, remove_holder, write_holder
 from autospikformer_cli.store.searches import search_file, search_names
 from autospikformer_cli.store.supernet import SUPERNET_FILE
 from autospikformer_cli.wording import nearest_names
 
 RUN_LOCK = ".run.lock"
-HOLDER_NAME = ".run.lock.json"
 TRAIN_FIRST = "train one first: aspk train quickstart"
 
 
@@ -156,21 +154,20 @@ def run_lock(run: Path, command: str | None = None) -> Iterator[None]:
     system frees the lock of a process that dies.
     """
     lock = FileLock(run / RUN_LOCK)
-    holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command or _command_line()}
     with explaining_refusal(run, "allow writing there, or copy the run elsewhere", "the run cannot be locked"):
         try:
             lock.acquire(timeout=0)
-            write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
+            write_holder(run, command or _command_line())
         except Timeout:
             fix = "wait until it ends, or choose another run with --run"
-            raise UserError(f"{run} is in use by {_holder(run)}", fix=fix) from None
+            raise UserError(f"{run} is in use by {read_holder(run) or 'another process'}", fix=fix) from None
         except OSError:
             lock.release()
             raise
     try:
         yield
     finally:
-        (run / HOLDER_NAME).unlink(missing_ok=True)
+        remove_holder(run)
         lock.release()
 
 
@@ -181,13 +178,3 @@ def _command_line() -> str:
     if path.stem != "aspk" and path.parts[-2:] != (__name__.partition(".")[0], "__main__.py"):
         return "python" if program in ("", "-c") else path.name
     return " ".join(["aspk", *(word for word in words if not word.startswith("-"))])
-
-
-def _holder(run: Path) -> str:
-    """Who has locked the run, as that process wrote it; 'another process' until it has written."""
-    try:
-        holder = json.loads((run / HOLDER_NAME).read_text())
-    except (OSError, ValueError):
-        return "another process"
-    place = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
-    return f"process {holder['pid']}{place} ({holder['command']})"

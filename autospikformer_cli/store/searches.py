@@ -8,6 +8,7 @@ and population-2.h5 and so on for those before. They keep these files, which nam
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
@@ -18,6 +19,8 @@ from autospikformer_cli.wording import did_you_mean, nearest_names
 
 PRESENT_FILE = "present"
 OLD_PRESENT = "population"
+RENAME = "rename it: letters, digits and . _ + -, first a letter or digit; not population-N"
+"""What to do with a file whose name is none of a search."""
 _OLD_NAME = re.compile(r"population(-[1-9][0-9]*)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -36,6 +39,15 @@ def search_names(run: Path) -> list[str]:
     old = [path.stem for path in run.glob("population*.h5") if _OLD_NAME.fullmatch(path.stem)]
     new = [path.stem for path in (run / SEARCHES_FOLDER).glob("*.h5") if is_search_name(path.stem)]
     return sorted(old, key=lambda name: (len(name), name)) + sorted(new)
+
+
+def misnamed_files(run: Path) -> list[Path]:
+    """Files among a run's searches whose name is none of a search, as a user's renaming leaves them. Nothing sees them.
+
+    Hidden files are those of a writer that was killed.
+    """
+    found = (run / SEARCHES_FOLDER).glob("*.h5")
+    return sorted(path for path in found if not is_search_name(path.stem) and not path.name.startswith("."))
 
 
 def is_search_name(name: str) -> bool:
@@ -102,8 +114,19 @@ def find_search(run: Path, name: str | None = None, where: str = "--search") -> 
         return present
     if name not in names:
         listed = f"its searches: {', '.join(names)}" if names else how_to_search(run)
-        raise UserError(f"{run} has no search {name}", where, did_you_mean(nearest_names(name, names)) or listed)
+        fix = _renamed(run, name, names) or did_you_mean(nearest_names(name, names)) or listed
+        raise UserError(f"{run} has no search {name}", where, fix)
     return name
+
+
+def _renamed(run: Path, name: str, names: Sequence[str]) -> str | None:
+    """What is to be done if a user has renamed a search's file; None if none of this name is known."""
+    if any(path.stem == name for path in misnamed_files(run)):
+        return f"{run / SEARCHES_FOLDER / name}.h5 has a name that is none of a search; {RENAME}"
+    from autospikformer_cli.store.population import written_as
+
+    now = next((each for each in names if written_as(run, each) == name), None)
+    return None if now is None else f"its file was renamed, it is now --search {now}"
 
 
 def how_to_search(run: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -191,10 +193,25 @@ def test_a_closed_pipe_is_no_error(words: str) -> None:
     assert done.stdout in {"141\n", "0\n"}
 
 
+NOT_WRITTEN = "error: the output cannot be written: bad file descriptor\n"
+
+
 @pytest.mark.parametrize("words", ["--help", "recipes", "--version", "recipes show quickstart", "runs --json"])
-def test_a_closed_standard_output_is_as_the_null_device(words: str) -> None:
+def test_a_closed_standard_output_takes_no_result(words: str) -> None:
     done = in_a_shell(f"aspk {words} >&-")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", NOT_WRITTEN)
+
+
+def test_what_is_written_into_a_file_stays_though_nothing_can_be_printed() -> None:
+    done = in_a_shell("aspk report --table table2 --literature --to table.csv >&-")
+    assert (done.returncode, done.stderr) == (2, NOT_WRITTEN)
+    assert in_a_shell("aspk report --table table2 --literature --to again.csv").returncode == 0
+    assert Path("table.csv").read_bytes() == Path("again.csv").read_bytes()
+
+
+def test_a_mistake_is_said_though_standard_output_is_closed() -> None:
+    done = in_a_shell("aspk rnus >&-")
+    assert (done.returncode, done.stderr) == (2, "error: 'rnus' is not one of the commands\n  did you mean runs?\n")
 
 
 def test_a_closed_standard_error_takes_nothing_from_standard_output() -> None:
@@ -203,7 +220,7 @@ def test_a_closed_standard_error_takes_nothing_from_standard_output() -> None:
     done = in_a_shell("aspk rceipes 2>&-; echo $?")
     assert (done.stdout, done.stderr) == ("2\n", "")
     done = in_a_shell("aspk recipes >&- 2>&- <&-; echo $? >/dev/stderr")
-    assert done.stderr == "0\n"
+    assert done.stderr == "2\n"
 
 
 def test_an_output_that_cannot_be_written_is_said() -> None:
@@ -212,3 +229,67 @@ def test_an_output_that_cannot_be_written_is_said() -> None:
     done = in_a_shell("aspk recipes 1</dev/null; echo $? >/dev/stderr")
     assert done.stderr == "error: the output cannot be written: bad file descriptor\n2\n"
     assert in_a_shell("aspk rceipes 2>/dev/full; echo $?").stdout == "2\n"
+
+
+INTERRUPTED_AT = """
+import signal, sys
+
+def stop(event, arguments):
+    if not stopped and {moment}:
+        stopped.append(event)
+        signal.raise_signal(signal.SIGINT)
+
+stopped = []
+sys.argv[:] = ["aspk", *sys.argv[1:]]
+from autospikformer_cli.cli.__main__ import main
+sys.addaudithook(stop)
+sys.exit(main())
+"""
+"""aspk that gets a SIGINT at one moment, which no clock decides."""
+
+
+def in_python(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", ["typer", "autospikformer_cli.cli.outcome", "rich.console"])
+def test_ctrl_c_while_modules_are_imported(module: str) -> None:
+    moment = f'event == "import" and arguments[0] == "{module}"'
+    program = INTERRUPTED_AT.format(moment=moment)
+    done = in_python(program, "recipes")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+    with_document = in_python(program, "recipes", "--json")
+    assert (with_document.returncode, with_document.stderr) == (130, done.stderr)
+    assert json.loads(with_document.stdout)["exit_code"] == 130
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "signal.raise_signal(signal.SIGINT)",
+        "import atexit; atexit.register(signal.raise_signal, signal.SIGINT)",
+        "class Late:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\nlate = Late()",
+    ],
+    ids=["at once", "while functions at the exit run", "while modules are ended"],
+)
+def test_ctrl_c_after_the_command_changes_nothing(after: str) -> None:
+    program = (
+        f"import signal, sys\nfrom autospikformer_cli.cli.__main__ import main\ncode = main()\n{after}\nsys.exit(code)"
+    )
+    done = in_python(program, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"aspk {version('autospikformer-cli')}\n"
+
+
+def test_ctrl_c_that_an_extension_turns_into_another_error(aspk, monkeypatch) -> None:
+    """numpy says that it could not be imported."""
+
+    def fail(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("numpy._core.multiarray failed to import") from error
+
+    monkeypatch.setattr("autospikformer_cli.store.runs.runs_folder", fail)
+    outcome = aspk("report")
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (130, "", "\ninterrupted\n")

@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "analyze ranking": ("--sample", "3", "--finetune", "1"),
     "analyze spikes": ("--subnet", "largest", "--subnet", "smallest"),
     "report": (),
+    "report --watch": (),
     "report --alpha-sweep": (),
     "report --table": ("front",),
     "report --methods": (),

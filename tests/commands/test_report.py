@@ -291,3 +291,34 @@ def test_a_run_without_a_search(aspk: Aspk, trained: Path) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"
     assert not (trained / FIRST).exists()
+
+
+@pytest.mark.parametrize("columns", [13, 20, 26, 31, 36, 39, 45, 60, 79])
+def test_a_narrow_console_cuts_no_number(
+    aspk: Aspk, searched: Path, searched_once: Once, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = aspk("report").stdout
+    assert max(map(len, text.splitlines())) <= columns
+    words = re.sub(r"\s+", " ", text)
+    front = [each for each in searched_once[1]["candidates"] if each["id"] in searched_once[1]["pareto"]]
+    largest = searched_once[1]["baseline"]["energy_j"]
+    assert 1e-7 < largest < 1e-6
+    for candidate in front:
+        assert re.search(rf"\b{candidate['id']}\b", words)
+        assert re.search(rf"(?<![\d.]){candidate['top1']:.2f}(?!\d)", words)
+        assert re.search(rf"(?<![\d.]){candidate['energy_j'] * 1e6:.4f}(?!\d)", words)
+    runs = re.sub(r"\s+", " ", aspk("runs").stdout)
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", runs)
+    assert f"{max(each['top1'] for each in searched_once[1]['candidates']):.2f} %" in runs
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "wide", ""])
+def test_columns_that_are_none_are_as_unset(
+    aspk: Aspk, searched: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    expected = aspk("report").stdout
+    monkeypatch.setenv("COLUMNS", columns)
+    assert aspk("report").stdout == expected
+    assert "Pareto front" in expected

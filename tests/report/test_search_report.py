@@ -1,6 +1,7 @@
 """The report of a search: as text, and as a JSON document."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf, nan
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import RenderableType
 
 from autospikformer_cli.analysis.noise import RankingNoise
@@ -180,6 +182,25 @@ def test_a_remark_counts_those_that_differ_from_the_best(num_apart: int, told: s
         f"points, and the 120 candidates lie within 6.2; {told} from the most accurate (McNemar's exact test, "
         "p < 0.05); hold out more images, in a new training: data.validation"
     )
+
+
+def test_the_remedy_is_one_that_acts(tmp_path: Path) -> None:
+    """data.validation holds no image out of a data set that has a validation split of its own."""
+    noise, held_out = RankingNoise(120, 144, 16.12, 6.25, 1), "hold out more images, in a new training: data.validation"
+    own = "add images to the data set's own validation split, for a new training"
+    recipe = load_recipe("quickstart", ['data.dataset="folder"', f'data.root="{tmp_path}/images"', "data.image_size=8"])
+
+    def remedy() -> str:
+        return noise_notes(noise, "validation", recipe)[0].partition("p < 0.05); ")[2]
+
+    assert remedy() == f"{held_out}; or, if it has a validation split of its own, {own}"
+    for name in ("train", "test"):
+        for label in "ab":
+            (tmp_path / "images" / name / label).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / "images" / name / label / "0.png")
+    assert remedy() == held_out
+    shutil.copytree(tmp_path / "images" / "train", tmp_path / "images" / "val")
+    assert remedy() == own
 
 
 def test_a_report_of_accuracies_that_lie_apart_says_nothing(

@@ -132,7 +132,8 @@ class Record:
 
     def _state(self, finished: bool) -> dict[str, object]:
         ids = self.ids.state({candidate.subnet for candidate in self.population.candidates})
-        done = {"generation": self.algorithm.generation}  # a plugin's state may lack it
+        # A plugin's state may lack these. Who watches the search reads them.
+        done = {"generation": self.algorithm.generation, "total": self.algorithm.total}
         state = {**self.empty.state, **done, **self.algorithm.state(), "ids": ids}
         return {**state, "finished": finished, "note": self.algorithm.note}
 
