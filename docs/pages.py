@@ -208,9 +208,9 @@ found = SearchDocument.model_validate_json(text)
 change](#aspk-report---watch).
 
 If a command fails, its document is [that of an error](#an-error). The exit code is the same as without `--json`, and so
-is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document. One
-that cannot print its document, since the disk is full or standard output is closed (`>&-`), ends with exit code 2. What
-it wrote into files stays.
+is the message on standard error. A command that the shell kills, or whose reader has gone, leaves no whole document.
+If it cannot print its document, since the disk is full or standard output is closed (`>&-`), it ends with exit code 2.
+What it wrote into files stays.
 """
 JSON_TYPES: dict[object, str] = {
     str: "text", int: "whole number", float: "number", bool: "true or false", object: "any value", type(None): "null"
