@@ -13,21 +13,19 @@ from rich.text import Text
 
 _NUMBER = re.compile(r"(?<![\w.,/-])\d+(?:[.,]\d+)*")
 """One that stands alone. A name may go on in the next line, whatever it has: evolution-alpha0.5-seed0."""
-_WORD = re.compile(r"\w+")
 _CHARACTER = re.compile(r"\S")
 
 
 def is_cut(table: Table, shown: str, width: int) -> bool:
-    """Whether a console shows less than all of a table: a number or a head that is not whole, or any other character.
+    """Whether a console shows less than all of a table: a number that is not whole, or any other character that is cut.
 
     shown: the table as rich renders it. A console cuts what is wider than its `width`.
-
     Without an ellipsis, nobody would see that 0.299 was cut to 0.29.
     """
     heads = [_plain(column.header) for column in table.columns] if table.show_header else []
     texts = [*heads, *(_plain(cell) for column in table.columns for cell in column.cells)]
     texts += [_plain(table.title or ""), _plain(table.caption or "")]
-    parts = ((_NUMBER, texts), (_WORD, heads), (_CHARACTER, texts))
+    parts = ((_NUMBER, texts), (_CHARACTER, texts))
     if any(cell_len(line) > width for line in shown.splitlines()):
         return True
     return any(_found(pattern, those) - _found(pattern, [shown]) for pattern, those in parts)
