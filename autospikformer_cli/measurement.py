@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,10 @@ SPLITS: tuple[Literal["test", "validation", "train"], ...] = ("test", "validatio
 """The parts of a data set that subnets may be measured on."""
 SILENT_RATE = 0.001
 """Spikes per neuron and time step. Below it, a layer or a block is called silent."""
+
+
+NO_VALUES: Mapping[str, float] = {}
+"""In the objectives of plugins, without any: one for all candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +90,21 @@ class SpikeCount:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Raw results of one subnet on one split. They depend neither on an energy convention nor on a fitness."""
+    """Raw results of one subnet on one split. They depend neither on an energy convention nor on a fitness.
+
+    Of a store, inputs, spikes and synapses are `count_tables.StoredCounts`, which equal tuples.
+    """
 
     correct: int
     images: int
     params: int
-    inputs: tuple[InputCount, ...]
-    spikes: tuple[SpikeCount, ...]
+    inputs: Sequence[InputCount]
+    spikes: Sequence[SpikeCount]
     silent_channels: int
     """Number of channels whose calibration variance is below BatchNorm's eps, in all layers."""
     non_finite: int = 0
     """Number of images whose logits, or the statistics that they depend on, are not finite."""
-    synapses: tuple[SynapseCount, ...] = ()
+    synapses: Sequence[SynapseCount] = ()
     """Empty for an ANN, and in files of an aspk before 0.2."""
     answers: bytes | None = None
     """A bit for each image, in the split's order: 1 if its class was predicted. None in files of an aspk before 0.2.
@@ -162,7 +169,7 @@ class Candidate:
     subnet: Subnet
     generation: int
     measurement: Measurement
-    plugin_values: Mapping[str, float] = field(default_factory=dict, compare=False)
+    plugin_values: Mapping[str, float] = field(default_factory=lambda: NO_VALUES, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
