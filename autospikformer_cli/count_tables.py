@@ -165,6 +165,13 @@ class CountTable(Generic[Count]):
         totals: Array = np.add.reduceat(column, self.rows[:-1], dtype=np.int64 if largest < LARGEST_EXACT else object)
         return totals
 
+    def products(self, field: str, factors: Array) -> Array:
+        """A number of each layer times another one, exactly as `totals`."""
+        column = self.by_layer[field]
+        largest = int(column.max(initial=0)) * int(factors.max(initial=0))
+        found: Array = column.astype(np.int64 if largest < LARGEST_EXACT else object) * factors
+        return found
+
     def structures(self) -> list[bytes]:
         """Of each measurement, which layers it has in which order, and which of them have steps: equal or not."""
         codes = 2 * self.layers.astype(np.int64) + self.has_steps

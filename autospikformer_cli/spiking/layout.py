@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
@@ -22,6 +22,29 @@ STEM_FRACTIONS = (8, 4, 2, 1)
 KERNEL = 3
 NEURON_LAYERS = 7
 """Of a block: after q, k, v, attention, the projection, fc1 and fc2."""
+
+
+class OperationGenes(Protocol):
+    """The genes of a subnet that decide its operations. Of several subnets, they are columns: `energy.columns`."""
+
+    @property
+    def depth(self) -> int:
+        """Number of encoder blocks."""
+
+    @property
+    def num_heads(self) -> tuple[int, ...]:
+        """Heads of each block."""
+
+    @property
+    def time_step(self) -> int:
+        """Number of time steps."""
+
+    @property
+    def embed_dim(self) -> int:
+        """The embedding dimension."""
+
+    def hidden_dim(self, block: int) -> int:
+        """Hidden neurons of a block's MLP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +92,7 @@ class NetworkShape:
         """Tokens that the encoder reads: positions of the stem's last map."""
         return self.stage_size(5) ** 2
 
-    def num_heads(self, subnet: Subnet, block: int) -> int:
+    def num_heads(self, subnet: OperationGenes, block: int) -> int:
         """Heads of one block of a subnet."""
         return subnet.num_heads[block] if self.fixed_heads is None else self.fixed_heads
 
@@ -118,6 +141,11 @@ class Operation:
     pooled_outputs: int | None = None
 
     @property
+    def step_inputs(self) -> int | Fraction:
+        """Elements of an average time step and image."""
+        return self.inputs if self.runs_a_step == 1 else self.inputs * self.runs_a_step
+
+    @property
     def neurons(self) -> int:
         """Neurons that its outputs feed."""
         if not self.fires:
@@ -148,7 +176,7 @@ def norm_name(operation: str) -> str:
     return operation.replace("_conv", "_bn").replace("_linear", "_bn")
 
 
-def _stem(shape: NetworkShape, subnet: Subnet) -> Iterator[Operation]:
+def _stem(shape: NetworkShape, subnet: OperationGenes) -> Iterator[Operation]:
     names = (*stem_names(), "patch_embed.rpe_conv")
     widths = (*shape.stem_widths(subnet.embed_dim), subnet.embed_dim)
     inputs = shape.in_channels
@@ -216,7 +244,7 @@ def _attention(prefix: str, tokens: int, dim: int, heads: int, order: Order) -> 
         )
 
 
-def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> list[Operation]:
+def operations(shape: NetworkShape, subnet: OperationGenes, order: Order = "qk_v") -> list[Operation]:
     """All operations of a subnet in execution order, the head last. Names are those of Spikformer's state dict."""
     dim, tokens = subnet.embed_dim, shape.num_tokens
     if shape.network == "transformer":
