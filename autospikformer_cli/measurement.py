@@ -113,6 +113,11 @@ class Measurement:
     """
 
     @property
+    def is_usable(self) -> bool:
+        """Whether an image was measured, and the network computes finite values."""
+        return self.images >= 1 and not self.non_finite
+
+    @property
     def top1(self) -> float:
         """Accuracy in percent."""
         return 100.0 * self.correct / self.images
