@@ -31,10 +31,23 @@ def mcnemar_of(first: bytes, second: bytes) -> float:
 
     Raises ValueError if they are of different numbers of images.
     """
-    if len(first) != len(second):
-        raise ValueError(f"answers of {len(first)} and {len(second)} bytes are not of the same images")
-    a, b = int.from_bytes(first), int.from_bytes(second)
-    return mcnemar((a & ~b).bit_count(), (b & ~a).bit_count())
+    return mcnemar_with_each(first, [second])[0]
+
+
+def mcnemar_with_each(first: bytes, others: Sequence[bytes]) -> list[float]:
+    """`mcnemar_of` of one network with each of others. Many of these share both numbers, which are tested once."""
+    a, found = int.from_bytes(first), {}
+    probabilities = []
+    for other in others:
+        if len(first) != len(other):
+            raise ValueError(f"answers of {len(first)} and {len(other)} bytes are not of the same images")
+        b = int.from_bytes(other)
+        both = (a & b).bit_count()
+        numbers = (a.bit_count() - both, b.bit_count() - both)
+        if numbers not in found:
+            found[numbers] = mcnemar(*numbers)
+        probabilities.append(found[numbers])
+    return probabilities
 
 
 def wilcoxon(differences: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json as json_text
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,13 +73,13 @@ class Session:
     def _error_console(self) -> Console:
         return _console(stderr=True, quiet=self.quiet)
 
-    def emit(self, document: Mapping[str, object]) -> None:
+    def emit(self, document: Mapping[str, object] | Callable[[], Mapping[str, object]]) -> None:
         """Write the one document to standard output, if --json asks for it. It is the last thing that a command does.
 
-        JSON has no not-a-number: write None.
+        document: or a function that makes it, which is called if it is asked for. JSON has no not-a-number: write None.
         """
         if self.json:
-            sys.stdout.write(document_text(document))
+            sys.stdout.write(document_text(document() if callable(document) else document))
 
     @cached_property
     def _said(self) -> set[str]:

@@ -48,4 +48,4 @@ def compare(
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     found = compare_searches(searches or (), overrides_of(overrides, by_key), best=best)
     session.console.print(comparison_report(found))
-    session.emit(found.to_document())
+    session.emit(found.to_document)

@@ -73,12 +73,12 @@ def report(
     if alpha_sweep:
         sweep = read_alpha_sweep(only_run(run), given, search=search, say=session)
         session.console.print(alpha_sweep_report(sweep, verbose))
-        session.emit(sweep.to_document())
+        session.emit(sweep.to_document)
         return
     results = read_results(only_run(run), given, search=search, best=best)
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
     session.console.print(search_report(results, paper, top or own.TOP, verbose))
-    session.emit(results.to_document())
+    session.emit(results.to_document)
 
 
 def _require_no_other_choice(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.search.fitness import Scored
 
 
@@ -31,9 +30,21 @@ class Alike:
 
 
 def different(ranked: Iterable[Scored]) -> tuple[Alike, ...]:
-    """Every different result of a ranking, in its order, with the candidates that share it."""
-    groups: dict[tuple[Measurement, float, str], list[Scored]] = {}
+    """Every different result of a ranking, in its order, with the candidates that share it.
+
+    Numbers that are quickly compared come first: those that agree in them are few, and are compared in every count.
+    """
+    groups: list[list[Scored]] = []
+    near: dict[tuple[object, ...], list[list[Scored]]] = {}
     for scored in ranked:
-        values = str(sorted(scored.candidate.plugin_values.items()))  # as text, nan equals nan
-        groups.setdefault((scored.candidate.measurement, scored.energy_j, values), []).append(scored)
-    return tuple(Alike(members[0], tuple(each.id for each in members)) for members in groups.values())
+        measured, values = scored.candidate.measurement, scored.candidate.plugin_values
+        shown = str(sorted(values.items())) if values else ""  # as text, nan equals nan
+        key = (measured.correct, measured.params, measured.answers, scored.energy_j, shown)
+        found = near.setdefault(key, [])
+        group = next((each for each in found if each[0].candidate.measurement == measured), None)
+        if group is None:
+            groups.append([scored])
+            found.append(groups[-1])
+        else:
+            group.append(scored)
+    return tuple(Alike(members[0], tuple([each.id for each in members])) for members in groups)
