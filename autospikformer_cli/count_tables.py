@@ -119,9 +119,9 @@ class CountTable(Generic[Count]):
         by_layer = (self.layers, self.has_steps, *self.by_layer.values())
         return (
             layers.stop - layers.start == others.stop - others.start
-            and np.array_equal(first - first[0], second - second[0])
-            and all(np.array_equal(column[layers], column[others]) for column in by_layer)
-            and all(np.array_equal(column[rows], column[other_rows]) for column in self.by_step.values())
+            and (first - first[0]).tobytes() == (second - second[0]).tobytes()
+            and all(column[layers].tobytes() == column[others].tobytes() for column in by_layer)
+            and all(column[rows].tobytes() == column[other_rows].tobytes() for column in self.by_step.values())
         )
 
     def taken(self, numbers: Integers) -> CountTable[Count]:

@@ -119,10 +119,10 @@ def parse_subnets(texts: Iterable[str]) -> list[Subnet]:
         parts = text[1:-1].split(", ")
         d = (len(parts) - 3) // 4
         try:
-            ratios, thresholds, taus = (
-                tuple([known[part] for part in parts[1 + gene * d : 1 + (gene + 1) * d]]) for gene in (0, 2, 3)
-            )
-            heads = tuple([wholes[part] for part in parts[1 + d : 1 + 2 * d]])
+            ratios = tuple(map(known.__getitem__, parts[1 : d + 1]))
+            heads = tuple(map(wholes.__getitem__, parts[d + 1 : 2 * d + 1]))
+            thresholds = tuple(map(known.__getitem__, parts[2 * d + 1 : 3 * d + 1]))
+            taus = tuple(map(known.__getitem__, parts[3 * d + 1 : -2]))
             if wholes[parts[0]] == d and len(parts) == 4 * d + 3 and text[0] + text[-1] == "()":
                 return Subnet(ratios, heads, thresholds, taus, wholes[parts[-2]], wholes[parts[-1]])
         except KeyError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
+from autospikformer_cli.cli.collection import collect_rarely
 from autospikformer_cli.cli.options import (
     AlphaOption,
     BestOption,
@@ -57,6 +58,7 @@ def report(
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
+    collect_rarely()
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
     asked = TableWish(table, methods, format, literature, to, top, best)
     makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})

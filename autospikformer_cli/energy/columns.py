@@ -60,7 +60,8 @@ def price_columns(
 ) -> tuple[Floats, Floats]:
     """Joules and synaptic operations of an image, for each subnet. Raises MissingCounts if counts are missing."""
     energies, sops = np.empty(len(subnets)), np.empty(len(subnets))
-    for places, counts in count_columns(measurements, [subnet.depth for subnet in subnets]):
+    exact = energy.convention.border == "exact"
+    for places, counts in count_columns(measurements, [subnet.depth for subnet in subnets], with_work=exact):
         report = energy.report(SubnetColumns.of([subnets[place] for place in places.tolist()]), counts, 0)
         energies[places], sops[places] = report.energy_j, report.sops
     return energies, sops

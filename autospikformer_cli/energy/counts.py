@@ -97,17 +97,18 @@ def total(values: Iterable[Any]) -> Any:
 
 
 def count_columns(
-    measurements: Sequence[Measurement], keys: Sequence[Hashable] | None = None
+    measurements: Sequence[Measurement], keys: Sequence[Hashable] | None = None, *, with_work: bool = True
 ) -> Iterator[tuple[NDArray[np.int64], OperationCounts]]:
     """The counts of many measurements in groups with the same layers: each group's places, and its counts in columns.
 
     A column has a number for each measurement of the group, where the type says float: the same arithmetic holds for
-    both. keys: what else must be equal in a group, for each measurement. Raises ZeroDivisionError without an image.
+    both. keys: what else must be equal in a group, for each measurement. with_work: whether exact work is needed, too.
+    Raises ZeroDivisionError without an image.
     """
     for places in _by_table(measurements):
         part = [measurements[place] for place in places]
         inputs = CountTable.of(INPUTS, [each.inputs for each in part])
-        synapses = CountTable.of(SYNAPSES, [each.synapses for each in part])
+        synapses = CountTable.of(SYNAPSES, [each.synapses if with_work else () for each in part])
         images = np.array([each.images for each in part], np.int64)
         elements = inputs.products("size", inputs.num_steps)
         read = [_shares(inputs, field, elements) for field in ("sums", "nonzeros")]

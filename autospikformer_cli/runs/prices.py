@@ -25,6 +25,7 @@ class Prices:
     def __init__(self, energy: EnergyModel | None, has_joules: bool = True) -> None:
         self._energy, self._has_joules = energy, has_joules
         self._known: dict[str, tuple[Measurement, Price]] = {}
+        self._all_known: tuple[Candidate, ...] | None = None
 
     def __call__(self, candidate: Candidate) -> Price:
         """The price of one. Raises MissingCounts if its counts do not suffice."""
@@ -34,9 +35,13 @@ class Prices:
 
     def price_all(self, candidates: Sequence[Candidate]) -> None:
         """Price all usable candidates that have no price yet, at once. Raises as for one."""
+        if candidates is self._all_known:
+            return
         new = [each for each in candidates if not self._knows(each) and each.measurement.is_usable]
         if new:
             self._price(new)
+        if isinstance(candidates, tuple):
+            self._all_known = candidates
 
     def _knows(self, candidate: Candidate) -> bool:
         known = self._known.get(candidate.id)

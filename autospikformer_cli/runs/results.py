@@ -83,7 +83,7 @@ class SearchResults:
         """Every different result of those taken, best first. Candidates that agree in every measured number are one."""
         return different(self.taken)
 
-    @property
+    @cached_property
     def different_front(self) -> list[Alike]:
         """The non-dominated of the different results; none if nothing can be priced."""
         return pareto_front(self.different) if self.is_priced else []

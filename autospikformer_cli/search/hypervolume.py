@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import inf, isfinite
 
+import numpy as np
+
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.search.problem import Problem
@@ -73,15 +75,15 @@ class Reference:
 
     def share(self, values: Iterable[Sequence[float]]) -> float:
         """The share of the box, 0 to 1, that points dominate. values: each point's objectives."""
-        scaled = [self.scaled(point) for point in values]
-        return hypervolume(scaled, (1.0,) * len(self.objectives))
+        return hypervolume(self.scaled(list(values)), (1.0,) * len(self.objectives))
 
-    def scaled(self, values: Sequence[float]) -> tuple[float, ...]:
-        """A point in the box: 0 is the ideal, 1 the worst value that still counts. Less is better in all."""
-        return tuple(
-            max(0.0, (value - best) / (worst - best))
-            for value, worst, best in zip(values, self.point, self.ideal, strict=True)
-        )
+    def scaled(self, values: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+        """Points in the box: 0 is the ideal, 1 the worst value that still counts. Less is better in all."""
+        if not values:
+            return []
+        best, worst = np.array(self.ideal), np.array(self.point)
+        scaled = np.maximum(0.0, (np.array(values, float) - best) / (worst - best))
+        return [tuple(point) for point in scaled.tolist()]
 
     def to_document(self) -> dict[str, object]:
         """In JSON types, in the units of the objectives."""
@@ -123,11 +125,12 @@ def shares_by_evaluation(problem: Problem, reference: Reference, candidates: Seq
     Only the points that no other dominates are remembered, and only a new one of these changes the share.
     """
     problem.price_all(candidates)
+    values = [problem.values(candidate) if problem.feasible(candidate) else None for candidate in candidates]
+    points = iter(reference.scaled([each for each in values if each is not None]))
     shares: list[float] = []
     share, front = 0.0, _Front(len(reference.objectives))
-    for candidate in candidates:
-        values = problem.values(candidate) if problem.feasible(candidate) else None
-        point = None if values is None else reference.scaled(values)
+    for each in values:
+        point = None if each is None else next(points)
         if point is not None and max(point) < 1.0 and front.add(point):
             share = hypervolume(front.points, (1.0,) * len(point))
         shares.append(share)
