@@ -8,7 +8,7 @@ table as the sequence of counts that `measurement.Measurement` has, and makes th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Generic, TypeVar, overload
 
@@ -44,9 +44,7 @@ INPUTS = CountKind(
     InputCount, "layer", ("sums", "nonzeros"), ("size", "macs"), "an InputCount has as many sums as non-zeros"
 )
 SPIKES = CountKind(SpikeCount, "layer", ("spikes",), ("neurons",))
-SYNAPSES = CountKind(
-    SynapseCount, "operation", ("events", "passes"), (), "a SynapseCount has as many events as passes"
-)
+SYNAPSES = CountKind(SynapseCount, "operation", ("events", "passes"), (), "a SynapseCount has as many events as passes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +64,7 @@ class CountTable(Generic[Count]):
     has_steps: NDArray[np.bool_]
     by_step: Mapping[str, Array]
     by_layer: Mapping[str, Array]
+    _last: dict[int, tuple[Count, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, kind: CountKind[Count], measured: Sequence[Sequence[Count]]) -> CountTable[Count]:
@@ -95,7 +94,14 @@ class CountTable(Generic[Count]):
         return len(self.bounds) - 1
 
     def counts(self, number: int) -> tuple[Count, ...]:
-        """Those of one measurement."""
+        """Those of one measurement. What was asked for last is remembered: several questions often follow each other."""
+        if number not in self._last:
+            made = self._made(number)
+            self._last.clear()
+            self._last[number] = made
+        return self._last[number]
+
+    def _made(self, number: int) -> tuple[Count, ...]:
         first, end = self.bounds[number : number + 2].tolist()
         rows = self.rows[first : end + 1].tolist()
         begin = rows[0] if rows else 0

@@ -15,8 +15,10 @@ from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, firing_names, num_params, operations
-from autospikformer_cli.store.population import Population, load_population, save_population
+from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import make_present
 
+SEARCHES = ("first", "second")
 PER_GENERATION = 250
 SHARE_ALIKE = 0.05
 """Of candidates with the measurement of another one: their genes differ where no spike arrives."""
@@ -26,16 +28,29 @@ ACCURACIES = (0.94, 0.98)
 Counts = tuple[int, ...]
 
 
-def make_archive(template: Path, run: Path, num: int, name: str = "made-up", seed: int = 0) -> None:
-    """Copy a searched run, and give it one search with `num` distinct candidates and nothing else."""
+def make_archive(template: Path, run: Path, num: int, seed: int = 0) -> None:
+    """Copy a searched run, and give it two searches with `num` distinct candidates each, and no others.
+
+    The second has the subnets of the first, each with the accuracy of its neighbour.
+    """
     shutil.copytree(template, run, ignore=shutil.ignore_patterns("searches", "finetuned"))
     found = load_population(template)
     recipe = recipe_from_toml(found.recipe_toml, found.recipe_name)
     candidates = tuple(_candidates(recipe, num, found.provenance.images, seed))
-    generations = -(-num // PER_GENERATION)
     ids = {"asked": {}, "last": num}
-    state = {**found.state, "generation": generations, "finished": True, "ids": ids, "samples": num}
-    save_population(run, replace(found, candidates=candidates, state=state, hypervolume=None, name=name))
+    state = {**found.state, "generation": -(-num // PER_GENERATION), "finished": True, "ids": ids, "samples": num}
+    population = replace(found, candidates=candidates, state=state, hypervolume=None)
+    save_population(run, replace(population, candidates=_with_other_answers(candidates), name=SEARCHES[1]))
+    save_population(run, replace(population, name=SEARCHES[0]))
+    make_present(run, SEARCHES[0])
+
+
+def _with_other_answers(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    neighbours = [each.measurement for each in (*candidates[1:], *candidates[:1])]
+    return tuple(
+        replace(each, measurement=replace(each.measurement, correct=other.correct, answers=other.answers))
+        for each, other in zip(candidates, neighbours, strict=True)
+    )
 
 
 def _candidates(recipe: Recipe, num: int, images: int, seed: int) -> Iterator[Candidate]:
@@ -67,9 +82,7 @@ def _measurement(shape: NetworkShape, subnet: Subnet, images: int, numbers: np.r
         for each, rate in zip(readers.values(), rates, strict=True)
     ]
     by_name = {each.layer: each for each in inputs}
-    synapses = [
-        _synapses(each, by_name[each.reads], images) for each in both.values() if each.input_kind != "real"
-    ]
+    synapses = [_synapses(each, by_name[each.reads], images) for each in both.values() if each.input_kind != "real"]
     feeding = {each.name: each.neurons for each in counted}
     spikes = [
         SpikeCount(layer, _around(0.1 * feeding[name] * images, steps, numbers), feeding[name])
@@ -98,8 +111,3 @@ def _synapses(operation: Operation, read: InputCount, images: int) -> SynapseCou
     reached = operation.reached_macs / (operation.inputs * images) * images
     events, passes = (tuple(int(each * reached) for each in counts) for counts in (read.sums, read.nonzeros))
     return SynapseCount(operation.name, events, passes)
-
-
-def sizes_of(run: Path, names: Sequence[str]) -> list[int]:
-    """Bytes of the files of some searches."""
-    return [(run / "searches" / f"{name}.h5").stat().st_size for name in names]

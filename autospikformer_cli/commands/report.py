@@ -95,7 +95,6 @@ def _require_no_other_choice(
     if alpha is not None or "search.alpha" in named_keys(overrides):
         option = "--alpha" if alpha is not None else "--set search.alpha"
         raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
-    if best is not None:
-        raise UserError("a sweep is of all candidates", "--best", "leave out --best or --alpha-sweep")
-    if top is not None:
-        raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")
+    for option, given, why in (("--best", best, "is of all candidates"), ("--top", top, "lists no top accuracy")):
+        if given is not None:
+            raise UserError(f"a sweep {why}", option, f"leave out {option} or --alpha-sweep")

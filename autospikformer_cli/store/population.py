@@ -253,6 +253,8 @@ def _get_candidates(group: h5py.Group, objectives: Sequence[StoredObjective]) ->
     values = {each.name: get(get_group(group, "objectives"), each.name).tolist() for each in objectives}
     rows = zip(*values.values(), strict=True) if values else [()] * len(ids)
     return [
-        Candidate(id_, row.subnet, generation, row.measurement, dict(zip(values, own, strict=True)) if own else NO_VALUES)
+        Candidate(
+            id_, row.subnet, generation, row.measurement, dict(zip(values, own, strict=True)) if own else NO_VALUES
+        )
         for id_, generation, row, own in zip(ids, generations, get_measured(group), rows, strict=True)
     ]
