@@ -7,9 +7,9 @@ table as the sequence of counts that `measurement.Measurement` has, and makes th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -20,7 +20,7 @@ from autospikformer_cli.measurement import InputCount, SpikeCount, SynapseCount
 Array = NDArray[Any]
 """Of whole numbers: of any width, which holds them."""
 Integers = NDArray[np.int64]
-Count = TypeVar("Count", InputCount, SpikeCount, SynapseCount)
+Count = TypeVar("Count", bound=InputCount | SpikeCount | SynapseCount)
 
 LARGEST_EXACT = 2**53
 """Whole numbers up to it are floats without rounding."""
@@ -33,7 +33,7 @@ class CountKind(Generic[Count]):
     by_step has a number for each time step, by_layer one. equal_lengths: the error for columns of steps that differ.
     """
 
-    make: type[Count]
+    make: Callable[..., Count]
     name: str
     by_step: tuple[str, ...]
     by_layer: tuple[str, ...]
@@ -68,8 +68,8 @@ class CountTable(Generic[Count]):
 
     @classmethod
     def of(cls, kind: CountKind[Count], measured: Sequence[Sequence[Count]]) -> CountTable[Count]:
-        """The counts of some measurements, each of which has a sequence. Raises ValueError if steps differ in number."""
-        stored = [each for each in measured if isinstance(each, StoredCounts)]
+        """The counts of some measurements: a sequence of each. Raises ValueError if numbers of steps differ."""
+        stored: list[StoredCounts[Count]] = [each for each in measured if isinstance(each, StoredCounts)]
         if measured and len(stored) == len(measured) and all(each.table is stored[0].table for each in stored):
             return stored[0].table.taken(np.array([each.number for each in stored], np.int64))
         counts = [count for each in measured for count in each]
@@ -94,7 +94,7 @@ class CountTable(Generic[Count]):
         return len(self.bounds) - 1
 
     def counts(self, number: int) -> tuple[Count, ...]:
-        """Those of one measurement. What was asked for last is remembered: several questions often follow each other."""
+        """Those of one measurement. The last answer is remembered, as several questions often follow each other."""
         if number not in self._last:
             made = self._made(number)
             self._last.clear()
@@ -182,7 +182,7 @@ class CountTable(Generic[Count]):
         """Of each measurement, which layers it has in which order, and which of them have steps: equal or not."""
         codes = 2 * self.layers.astype(np.int64) + self.has_steps
         bounds = self.bounds.tolist()
-        return [codes[first:end].tobytes() for first, end in zip(bounds, bounds[1:], strict=False)]
+        return [codes[first:end].tobytes() for first, end in pairwise(bounds)]
 
 
 class StoredCounts(Sequence[Count]):

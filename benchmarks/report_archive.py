@@ -73,7 +73,7 @@ def _candidates(recipe: Recipe, num: int, images: int, seed: int) -> Iterator[Ca
 
 
 def _measurement(shape: NetworkShape, subnet: Subnet, images: int, numbers: np.random.Generator) -> Measurement:
-    both = {each.name: each for order in ("qk_v", "q_kv") for each in operations(shape, subnet, order)}  # type: ignore[arg-type]
+    both = {each.name: each for order in ("qk_v", "q_kv") for each in operations(shape, subnet, order)}
     counted = operations(shape, subnet)
     readers = {each.reads: each for each in counted}
     steps, rates = subnet.time_step, numbers.uniform(0.02, 0.3, len(readers))

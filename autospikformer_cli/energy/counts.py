@@ -17,7 +17,6 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe.energy.models import Convention
 from autospikformer_cli.spiking.layout import Operation
 
-
 ROWS = 4096
 """Measurements in columns together at most: their columns stay in a processor's cache."""
 

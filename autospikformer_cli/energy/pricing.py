@@ -61,7 +61,8 @@ class EnergyReport:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one time step and image."""
-        return round(total(layer.step_macs for layer in self.layers))
+        macs: float = total(layer.step_macs for layer in self.layers)
+        return round(macs)
 
     @property
     def sops(self) -> float:

@@ -1,4 +1,4 @@
-"""The prices of a recipe: joules and synaptic operations of what was measured. Each candidate of a run is priced once."""
+"""The prices of a recipe: joules and synaptic operations of what was measured. Each candidate is priced once."""
 
 from __future__ import annotations
 

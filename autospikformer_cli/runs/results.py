@@ -10,8 +10,8 @@ from pathlib import Path
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
-from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions

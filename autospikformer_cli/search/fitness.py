@@ -211,8 +211,9 @@ class _Priced:
         keys = [-fitness, -self.top1s, self.energies, params]
         order = np.lexsort(keys[::-1])
         same = np.logical_and.reduce([(key[order][1:] == key[order][:-1]) | np.isnan(key[order][1:]) for key in keys])
-        columns = (order, self.top1s[order], self.energies[order], fitness[order])
-        found = [Scored(self.candidates[place], *own) for place, *own in zip(*(each.tolist() for each in columns))]
+        columns = (each[order].tolist() for each in (self.top1s, self.energies, fitness))
+        best_first = (self.candidates[place] for place in order.tolist())
+        found = [Scored(*each) for each in zip(best_first, *columns, strict=True)]
         for first, end in _runs(same):
             found[first:end] = sorted(found[first:end], key=lambda scored: scored.subnet.to_tuple())
         return tuple(found)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -52,7 +52,7 @@ def put_measured(group: h5py.Group, rows: Sequence[MeasuredSubnet]) -> None:
     put_texts(candidates, "subnet", [str(row.subnet) for row in rows])
     for column in COUNTS:
         put_integers(candidates, column, [getattr(measurement, column) for measurement in measurements])
-    tables = {
+    tables: dict[str, CountTable[Any]] = {
         "layers": CountTable.of(INPUTS, [measurement.inputs for measurement in measurements]),
         "spikes": CountTable.of(SPIKES, [measurement.spikes for measurement in measurements]),
         "synapses": CountTable.of(SYNAPSES, [measurement.synapses for measurement in measurements]),
