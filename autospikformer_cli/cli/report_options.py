@@ -60,3 +60,20 @@ RatesOption = Annotated[
         "--subnet", help=f"Whose rates to draw: {SUBNETS}", show_default="best", autocompletion=complete_subnet
     ),
 ]
+
+
+def require_no_other_choice(
+    sweeps: bool, alpha: float | None, best: int | None, top: int | None, overrides: list[str]
+) -> None:
+    """Raises UserError for what a sweep of alpha would drop."""
+    from autospikformer_cli.errors import UserError
+    from autospikformer_cli.recipe.load import named_keys
+
+    if not sweeps:
+        return
+    if alpha is not None or "search.alpha" in named_keys(overrides):
+        option = "--alpha" if alpha is not None else "--set search.alpha"
+        raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
+    for option, given, why in (("--best", best, "is of all candidates"), ("--top", top, "lists no top accuracy")):
+        if given is not None:
+            raise UserError(f"a sweep {why}", option, f"leave out {option} or --alpha-sweep")

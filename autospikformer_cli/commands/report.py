@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.collection import collect_rarely
@@ -18,6 +20,9 @@ from autospikformer_cli.cli.options import (
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
 from autospikformer_cli.commands.report_tables import TableWish
+
+if TYPE_CHECKING:
+    from autospikformer_cli.runs.results import SearchResults
 
 
 def report(
@@ -55,8 +60,6 @@ def report(
     from autospikformer_cli.api import read_alpha_sweep, read_results
     from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
     from autospikformer_cli.report.asked_table import only_run
-    from autospikformer_cli.report.paper import paper_table_for
-    from autospikformer_cli.report.search_report import search_report
 
     collect_rarely()
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
@@ -64,7 +67,7 @@ def report(
     makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
     wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
     draws = wish.is_given({"--top": top is not None, **others})
-    _require_no_other_choice(alpha_sweep, alpha, best, top, overrides)
+    own.require_no_other_choice(alpha_sweep, alpha, best, top, overrides)
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
     if makes_table:
         asked.show(session, run, given, search)
@@ -77,24 +80,13 @@ def report(
         session.console.print(alpha_sweep_report(sweep, verbose))
         session.emit(sweep.to_document)
         return
-    results = read_results(only_run(run), given, search=search, best=best)
+    _show(session, read_results(only_run(run), given, search=search, best=best), top or own.TOP, verbose)
+
+
+def _show(session: Session, results: SearchResults, top: int, verbose: bool) -> None:
+    from autospikformer_cli.report.paper import paper_table_for
+    from autospikformer_cli.report.search_report import search_report
+
     paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or own.TOP, verbose))
+    session.console.print(search_report(results, paper, top, verbose))
     session.emit(results.to_document)
-
-
-def _require_no_other_choice(
-    sweeps: bool, alpha: float | None, best: int | None, top: int | None, overrides: list[str]
-) -> None:
-    """Raises UserError for what a sweep of alpha would drop."""
-    from autospikformer_cli.errors import UserError
-    from autospikformer_cli.recipe.load import named_keys
-
-    if not sweeps:
-        return
-    if alpha is not None or "search.alpha" in named_keys(overrides):
-        option = "--alpha" if alpha is not None else "--set search.alpha"
-        raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
-    for option, given, why in (("--best", best, "is of all candidates"), ("--top", top, "lists no top accuracy")):
-        if given is not None:
-            raise UserError(f"a sweep {why}", option, f"leave out {option} or --alpha-sweep")

@@ -13,7 +13,7 @@ from autospikformer_cli.recipe.energy.models import shipped_names
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.search.objectives import Price
 
-UNKNOWN = Price(nan, nan)
+NO_PRICE = Price(nan, nan)
 
 
 class Prices:
@@ -31,7 +31,7 @@ class Prices:
         """The price of one. Raises MissingCounts if its counts do not suffice."""
         if not self._knows(candidate):
             self._price([candidate])
-        return UNKNOWN if self._energy is None else self._known[candidate.id][1]
+        return NO_PRICE if self._energy is None else self._known[candidate.id][1]
 
     def price_all(self, candidates: Sequence[Candidate]) -> None:
         """Price all usable candidates that have no price yet, at once. Raises as for one."""
