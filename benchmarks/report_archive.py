@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -31,7 +31,7 @@ Counts = tuple[int, ...]
 def make_archive(template: Path, run: Path, num: int, seed: int = 0) -> None:
     """Copy a searched run, and give it two searches with `num` distinct candidates each, and no others.
 
-    The second has the subnets of the first, each with the accuracy of its neighbour.
+    The second has measured the subnets of the first in the reverse order.
     """
     shutil.copytree(template, run, ignore=shutil.ignore_patterns("searches", "finetuned"))
     found = load_population(template)
@@ -40,17 +40,12 @@ def make_archive(template: Path, run: Path, num: int, seed: int = 0) -> None:
     ids = {"asked": {}, "last": num}
     state = {**found.state, "generation": -(-num // PER_GENERATION), "finished": True, "ids": ids, "samples": num}
     population = replace(found, candidates=candidates, state=state, hypervolume=None)
-    save_population(run, replace(population, candidates=_with_other_answers(candidates), name=SEARCHES[1]))
+    reverse = tuple(
+        replace(each, generation=place // PER_GENERATION) for place, each in enumerate(reversed(candidates))
+    )
+    save_population(run, replace(population, candidates=reverse, name=SEARCHES[1]))
     save_population(run, replace(population, name=SEARCHES[0]))
     make_present(run, SEARCHES[0])
-
-
-def _with_other_answers(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    neighbours = [each.measurement for each in (*candidates[1:], *candidates[:1])]
-    return tuple(
-        replace(each, measurement=replace(each.measurement, correct=other.correct, answers=other.answers))
-        for each, other in zip(candidates, neighbours, strict=True)
-    )
 
 
 def _candidates(recipe: Recipe, num: int, images: int, seed: int) -> Iterator[Candidate]:

@@ -17,37 +17,34 @@ NO_PRICE = Price(nan, nan)
 
 
 class Prices:
-    """Prices candidates, many together or one, and remembers each by its id.
+    """Prices candidates, many together or one, and remembers each.
 
     energy: None if the convention is not known here, so that nothing is. has_joules: whether the profile is known here.
     """
 
     def __init__(self, energy: EnergyModel | None, has_joules: bool = True) -> None:
         self._energy, self._has_joules = energy, has_joules
-        self._known: dict[str, tuple[Measurement, Price]] = {}
+        self._known: dict[tuple[str, int], tuple[Measurement, Price]] = {}
         self._all_known: tuple[Candidate, ...] | None = None
 
     def __call__(self, candidate: Candidate) -> Price:
         """The price of one. Raises MissingCounts if its counts do not suffice."""
         if not self._knows(candidate):
             self._price([candidate])
-        return NO_PRICE if self._energy is None else self._known[candidate.id][1]
+        return NO_PRICE if self._energy is None else self._known[_key(candidate)][1]
 
     def price_all(self, candidates: Sequence[Candidate]) -> None:
         """Price all usable candidates that have no price yet, at once. Raises as for one."""
         if candidates is self._all_known:
             return
-        new = [each for each in candidates if not self._knows(each) and each.measurement.is_usable]
+        new = [each for each in candidates if each.measurement.is_usable and not self._knows(each)]
         if new:
             self._price(new)
         if isinstance(candidates, tuple):
             self._all_known = candidates
 
     def _knows(self, candidate: Candidate) -> bool:
-        known = self._known.get(candidate.id)
-        if known is None:
-            return self._energy is None
-        return known[0] is candidate.measurement or known[0] == candidate.measurement
+        return self._energy is None or _key(candidate) in self._known
 
     def _price(self, candidates: Sequence[Candidate]) -> None:
         if self._energy is None:
@@ -56,7 +53,12 @@ class Prices:
         energies, sops = price_columns(self._energy, [each.subnet for each in candidates], measurements)
         joules = energies.tolist() if self._has_joules else [nan] * len(candidates)
         for candidate, energy_j, operations in zip(candidates, joules, sops.tolist(), strict=True):
-            self._known[candidate.id] = candidate.measurement, Price(energy_j, operations)
+            self._known[_key(candidate)] = candidate.measurement, Price(energy_j, operations)
+
+
+def _key(candidate: Candidate) -> tuple[str, int]:
+    """Of a candidate, and of this very measurement: one that is remembered stays where it is in memory."""
+    return candidate.id, id(candidate.measurement)
 
 
 def prices_of(recipe: Recipe) -> Prices:
