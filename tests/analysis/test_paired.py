@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest, permutation_test, rankdata
 from scipy.stats import wilcoxon as scipy_wilcoxon
 
-from autospikformer_cli.analysis.paired import least_probability, mcnemar, mcnemar_of, wilcoxon
+from autospikformer_cli.analysis.paired import least_probability, mcnemar, mcnemar_of, mcnemar_with_each, wilcoxon
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 9), (9, 1), (7, 7), (40, 75), (1200, 1300)])
@@ -51,3 +51,11 @@ def test_nothing_but_zeros_shows_nothing() -> None:
 @pytest.mark.parametrize("num", range(1, 8))
 def test_so_few_pairs_have_no_smaller_probability(num: int) -> None:
     assert least_probability(num) == wilcoxon([*range(1, num + 1)]) == pytest.approx(min(1.0, 2 * 0.5**num))
+
+
+def test_one_network_with_each_is_each_alone() -> None:
+    first, *others = (np.random.default_rng(number).bytes(3) for number in range(40))
+    assert mcnemar_with_each(first, others * 2) == [mcnemar_of(first, other) for other in others] * 2
+    assert mcnemar_with_each(first, []) == []
+    with pytest.raises(ValueError, match="not of the same images"):
+        mcnemar_with_each(first, [first, b"1"])
