@@ -31,7 +31,9 @@ JSON_SCHEMA = 1
 
 def document_text(document: Mapping[str, object]) -> str:
     """A document as it is written, `schema_version` first. Raises ValueError for a number that is not finite."""
-    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=2, allow_nan=False) + "\n"
+    text = StringIO()  # `dumps` would hold every part of a large text at once
+    json_text.dump({"schema_version": JSON_SCHEMA, **document}, text, indent=2, allow_nan=False)
+    return text.getvalue() + "\n"
 
 
 def _console(**settings: Any) -> Console:

@@ -12,7 +12,8 @@
                  image highest. num_bytes: of each subnet; 0 if they are not known. Absent in older files.
     layer_names  texts
 
-Rows keep the order of measurement, so reading returns measurements equal to those written.
+Rows keep the order of measurement, so reading returns measurements equal to those written. Their counts stay columns:
+`count_tables`.
 """
 
 from __future__ import annotations
