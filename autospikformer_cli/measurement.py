@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,10 @@ SILENT_RATE = 0.001
 """Spikes per neuron and time step. Below it, a layer, a block or a neuron is called silent."""
 SATURATED_RATE = 1.0 - SILENT_RATE
 """Spikes per neuron and time step. Above it, a neuron is called saturated."""
+
+
+NO_VALUES: Mapping[str, float] = {}
+"""In the objectives of plugins, without any: one for all candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +92,32 @@ class SpikeCount:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Raw results of one subnet on one split. They depend neither on an energy convention nor on a fitness."""
+    """Raw results of one subnet on one split. They depend neither on an energy convention nor on a fitness.
+
+    Of a store, inputs, spikes and synapses are `count_tables.StoredCounts`, which equal tuples.
+    """
 
     correct: int
     images: int
     params: int
-    inputs: tuple[InputCount, ...]
-    spikes: tuple[SpikeCount, ...]
+    inputs: Sequence[InputCount]
+    spikes: Sequence[SpikeCount]
     silent_channels: int
     """Number of channels whose calibration variance is below BatchNorm's eps, in all layers."""
     non_finite: int = 0
     """Number of images whose logits, or the statistics that they depend on, are not finite."""
-    synapses: tuple[SynapseCount, ...] = ()
+    synapses: Sequence[SynapseCount] = ()
     """Empty for an ANN, and in files of an aspk before 0.2."""
     answers: bytes | None = None
     """A bit for each image, in the split's order: 1 if its class was predicted. None in files of an aspk before 0.2.
 
     The first image is the highest bit of the first byte. Bits after the last image are 0.
     """
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether an image was measured, and the network computes finite values."""
+        return self.images >= 1 and not self.non_finite
 
     @property
     def top1(self) -> float:
@@ -169,7 +181,7 @@ class Candidate:
     subnet: Subnet
     generation: int
     measurement: Measurement
-    plugin_values: Mapping[str, float] = field(default_factory=dict, compare=False)
+    plugin_values: Mapping[str, float] = field(default_factory=lambda: NO_VALUES, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

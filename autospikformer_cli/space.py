@@ -149,6 +149,33 @@ def parse_subnet(text: str) -> Subnet:
     return subnet_from_tuple(values)
 
 
+def parse_subnets(texts: Iterable[str]) -> list[Subnet]:
+    """Many subnets, each as `parse_subnet` reads it. Genes have few values, so each is read once."""
+    known: dict[str, Decimal] = {}
+    wholes: dict[str, int] = {}
+
+    def of(text: str) -> Subnet:
+        parts = text[1:-1].split(", ")
+        d = (len(parts) - 3) // 4
+        try:
+            ratios = tuple(map(known.__getitem__, parts[1 : d + 1]))
+            heads = tuple(map(wholes.__getitem__, parts[d + 1 : 2 * d + 1]))
+            thresholds = tuple(map(known.__getitem__, parts[2 * d + 1 : 3 * d + 1]))
+            taus = tuple(map(known.__getitem__, parts[3 * d + 1 : -2]))
+            if wholes[parts[0]] == d and len(parts) == 4 * d + 3 and text[0] + text[-1] == "()":
+                return Subnet(ratios, heads, thresholds, taus, wholes[parts[-2]], wholes[parts[-1]])
+        except KeyError:
+            pass
+        subnet = parse_subnet(text)
+        for value in subnet.to_tuple():
+            known[plain(value)] = Decimal(value)
+            if value == int(value):
+                wholes[plain(value)] = int(value)
+        return subnet
+
+    return [of(text) for text in texts]
+
+
 def is_subnet_text(text: object) -> bool:
     """Whether something read from a file is a subnet's text."""
     if not isinstance(text, str):

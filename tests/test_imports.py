@@ -19,7 +19,7 @@ NAME = PACKAGE.name
 
 LAYERS = (
     {"errors", "registry", "say", "units", "atomic_files", "child_processes", "wording"},
-    {"space", "measurement", "recipe"},
+    {"space", "measurement", "count_tables", "recipe"},
     {"store"},
     {"search", "data", "spiking"},
     {"energy", "engine"},

@@ -20,6 +20,7 @@ from autospikformer_cli.space import (
     Subnet,
     nearest,
     parse_subnet,
+    parse_subnets,
     plain,
     subnet_from_tuple,
 )
@@ -242,6 +243,26 @@ def test_size_is_the_number_of_distinct_members(space: SearchSpace) -> None:
 
 def test_the_small_space_by_count() -> None:
     assert SMALL.size() == (12 + 12**2) * 6 == len(set(SMALL.members()))
+
+
+@given(
+    spaces(),
+    st.integers(),
+    st.lists(st.sampled_from(["[1, 2, 3, 1, 2, 4, 8]", "(1,2,3,1,2,4,8)", " (1, 2, 3, 1, 2, 4, 8)"])),
+)
+def test_many_subnets_are_read_as_one_by_one(space: SearchSpace, seed: int, others: list[str]) -> None:
+    random = Random(seed)
+    texts = [*(str(space.sample(random)) for _ in range(8)), *others]
+    random.shuffle(texts)
+    assert parse_subnets(texts) == [parse_subnet(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["(1, 2, 3, 1, 2, 4)", "(2, 2, 3, 1, 2, 4, 8)", "", "(1, 2, x, 1, 2, 4, 8)", "{1, 2, 3, 1, 2, 4, 8}"]
+)
+def test_one_wrong_subnet_of_many_is_a_mistake(wrong: str) -> None:
+    with pytest.raises(UserError, match="subnet"):
+        parse_subnets(["(1, 2, 3, 1, 2, 4, 8)", "(2, 1, 2, 1, 2, 1, 2, 1, 2, 4, 8)", wrong])
 
 
 @given(spaces(), st.integers())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autospikformer_cli.analysis.correlation import binomial_interval
-from autospikformer_cli.analysis.paired import SIGNIFICANCE, mcnemar_of
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, mcnemar_with_each
 from autospikformer_cli.measurement import Measurement
 
 
@@ -60,4 +60,4 @@ def _num_apart(measured: Sequence[Measurement]) -> int | None:
     answers = [each.answers for each in measured if each.answers is not None]
     if best is None or len(answers) < len(measured):
         return None
-    return sum(mcnemar_of(best, each) < SIGNIFICANCE for each in answers)
+    return sum(probability < SIGNIFICANCE for probability in mcnemar_with_each(best, answers))

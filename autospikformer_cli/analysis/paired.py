@@ -33,7 +33,19 @@ def mcnemar_of(first: bytes, second: bytes) -> float:
 
     Raises ValueError if they are of different numbers of images.
     """
-    return mcnemar(*discordant(first, second))
+    return mcnemar_with_each(first, [second])[0]
+
+
+def mcnemar_with_each(first: bytes, others: Sequence[bytes]) -> list[float]:
+    """`mcnemar_of` of one network with each of others. Many of these share both numbers, which are tested once."""
+    found: dict[tuple[int, int], float] = {}
+    probabilities = []
+    for other in others:
+        numbers = discordant(first, other)
+        if numbers not in found:
+            found[numbers] = mcnemar(*numbers)
+        probabilities.append(found[numbers])
+    return probabilities
 
 
 def discordant(first: bytes, second: bytes) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json as json_text
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,8 +34,10 @@ JSON_SCHEMA = 1
 
 def document_text(document: Mapping[str, object], *, one_line: bool = False) -> str:
     """A document as it is written, `schema_version` first. Raises ValueError for a number that is not finite."""
+    text = StringIO()  # `dumps` would hold every part of a large text at once
     indent = None if one_line else 2
-    return json_text.dumps({"schema_version": JSON_SCHEMA, **document}, indent=indent, allow_nan=False) + "\n"
+    json_text.dump({"schema_version": JSON_SCHEMA, **document}, text, indent=indent, allow_nan=False)
+    return text.getvalue() + "\n"
 
 
 def _console(**settings: Any) -> Console:
@@ -83,13 +85,13 @@ class Session:
     def _error_console(self) -> Console:
         return _console(stderr=True, quiet=self.quiet)
 
-    def emit(self, document: Mapping[str, object]) -> None:
+    def emit(self, document: Mapping[str, object] | Callable[[], Mapping[str, object]]) -> None:
         """Write the one document to standard output, if --json asks for it. It is the last thing that a command does.
 
-        JSON has no not-a-number: write None.
+        document: or a function that makes it, which is called if it is asked for. JSON has no not-a-number: write None.
         """
         if self.json:
-            sys.stdout.write(document_text(document))
+            sys.stdout.write(document_text(document() if callable(document) else document))
 
     def emit_line(self, document: Mapping[str, object]) -> None:
         """Write one of several documents, each a line of its own, to standard output at once, if --json asks for them.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.collection import collect_rarely
 from autospikformer_cli.cli.completion import complete_run_or_search
 from autospikformer_cli.cli.options import (
     AlphaOption,
@@ -45,7 +46,8 @@ def compare(
     from autospikformer_cli.api import compare_searches
     from autospikformer_cli.report.comparison_report import comparison_report
 
+    collect_rarely()
     by_key = {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha}
     found = compare_searches(searches or (), overrides_of(overrides, by_key), best=best)
     session.console.print(comparison_report(found))
-    session.emit(found.to_document())
+    session.emit(found.to_document)

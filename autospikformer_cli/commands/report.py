@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
+from autospikformer_cli.cli.collection import collect_rarely
 from autospikformer_cli.cli.options import (
     AlphaOption,
     BestOption,
@@ -19,6 +22,9 @@ from autospikformer_cli.commands.report_figures import FigureWish
 from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
 from autospikformer_cli.commands.report_watch import WatchWish
+
+if TYPE_CHECKING:
+    from autospikformer_cli.runs.results import SearchResults
 
 
 def report(
@@ -57,9 +63,8 @@ def report(
     """
     from autospikformer_cli.api import read_results
     from autospikformer_cli.report.asked_table import only_run
-    from autospikformer_cli.report.paper import paper_table_for
-    from autospikformer_cli.report.search_report import search_report
 
+    collect_rarely()
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
     made = {"--figure": figure, "--figures": figures, "--table": table, "--methods": methods}
     live = WatchWish(watch, top or own.TOP, best, verbose)
@@ -80,7 +85,13 @@ def report(
     elif sweeps:
         sweep.show(session, only_run(run), given, search)
     else:
-        results = read_results(only_run(run), given, search=search, best=best)
-        paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-        session.console.print(search_report(results, paper, top or own.TOP, verbose))
-        session.emit(results.to_document())
+        _show(session, read_results(only_run(run), given, search=search, best=best), top or own.TOP, verbose)
+
+
+def _show(session: Session, results: SearchResults, top: int, verbose: bool) -> None:
+    from autospikformer_cli.report.paper import paper_table_for
+    from autospikformer_cli.report.search_report import search_report
+
+    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
+    session.console.print(search_report(results, paper, top, verbose))
+    session.emit(results.to_document)

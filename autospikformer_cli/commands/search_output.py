@@ -64,7 +64,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
     from autospikformer_cli.report.comparison_report import comparison_report
 
     session.console.print(comparison_report(found))
-    session.emit(found.to_document())
+    session.emit(found.to_document)
 
 
 def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
@@ -93,4 +93,4 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
     if results.note:
         session.remark(results.note)
     session.remark(f"next: aspk report --run {results.path}")
-    session.emit(results.to_document())
+    session.emit(results.to_document)

@@ -23,10 +23,10 @@ def spiking_traffic_energy(operation: Operation, executed: float, steps: int, up
     neurons = operation.neurons
     written = neurons * updates * (memory.potential_bits + 1)
     read += neurons * updates * memory.potential_bits
-    if steps < updates:
-        # The current of the pixels is stored once. The neurons read it at every step.
-        read += neurons * updates * memory.potential_bits
-        written += neurons * memory.potential_bits
+    repeats = steps < updates
+    # The current of the pixels is then stored once. The neurons read it at every step.
+    read += repeats * neurons * updates * memory.potential_bits
+    written += repeats * neurons * memory.potential_bits
     return _energy(read, written, memory)
 
 

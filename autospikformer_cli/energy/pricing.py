@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from autospikformer_cli.energy.counts import InputRate, OperationCounts
+from autospikformer_cli.energy.counts import InputRate, OperationCounts, total
 from autospikformer_cli.energy.memory import ann_traffic_energy, spiking_traffic_energy
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.space import Subnet
-from autospikformer_cli.spiking.layout import NetworkShape, Operation, num_params, operations
+from autospikformer_cli.spiking.layout import NetworkShape, Operation, OperationGenes, num_params, operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,20 @@ class EnergyReport:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one time step and image."""
-        return round(sum(layer.step_macs for layer in self.layers))
+        macs: float = total(layer.step_macs for layer in self.layers)
+        return round(macs)
 
     @property
     def sops(self) -> float:
         """Synaptic operations of one image."""
-        return sum(layer.sops for layer in self.layers if layer.sops is not None)
+        sops: float = total(layer.sops for layer in self.layers if layer.sops is not None)
+        return sops
 
     @property
     def energy_j(self) -> float:
         """Joules of one image, without what the profile has no figure for."""
-        return sum(layer.energy_j for layer in self.layers)
+        energy_j: float = total(layer.energy_j for layer in self.layers)
+        return energy_j
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -118,7 +121,8 @@ class Pricing:
 
     def updates(self, operation: Operation) -> int:
         """How often the neurons after an operation are updated, if there are any."""
-        return int(self.time_step * operation.runs_a_step)
+        share = operation.runs_a_step
+        return self.time_step if share == 1 else int(self.time_step * share)
 
     def multiplies(self, operation: Operation) -> bool:
         """Whether each input that is not 0, or each real input, costs multiply-accumulates."""
@@ -147,7 +151,7 @@ class Pricing:
 
         sops: the synaptic operations that it does; None: the multiply-accumulates of all its inputs.
         """
-        executed = float(self.macs(operation) * self.steps(operation)) if sops is None else sops
+        executed = 1.0 * (self.macs(operation) * self.steps(operation)) if sops is None else sops
         multiplies = executed if self.multiplies(operation) else 0.0
         return self._costs(operation, operation.kind, operation.macs, rate, sops, executed - multiplies, multiplies)
 
@@ -155,7 +159,7 @@ class Pricing:
         """The costs of BatchNorm's affine part, unless folded or absent: a multiply-accumulate for each output."""
         if operation.norm and not self.convention.batchnorm_folded:
             norm = replace(operation, name=operation.norm, fires=False, inputs=0, outputs=0)
-            multiplies = float(operation.outputs * self.steps(operation))
+            multiplies = 1.0 * (operation.outputs * self.steps(operation))
             yield self._costs(norm, "batchnorm", operation.outputs, None, None, 0.0, multiplies)
 
     def at_8_bits(self) -> Pricing | None:
@@ -213,7 +217,7 @@ class EnergyModel:
         """Energy of a subnet, from its measurement. Raises MissingCounts if counts are missing."""
         known = self.shape.neuron_params is not None  # else, those that were counted when it was measured
         params = num_params(self.shape, subnet) if known else measurement.params
-        return self._report(subnet, OperationCounts.of(measurement), params)
+        return self.report(subnet, OperationCounts.of(measurement), params)
 
     def lacks(self, measurement: Measurement) -> bool:
         """Whether the convention needs exact work that was not counted."""
@@ -221,15 +225,16 @@ class EnergyModel:
 
     def from_counts(self, subnet: Subnet, counts: OperationCounts) -> EnergyReport:
         """Energy of a subnet, from its counts. Raises MissingCounts if counts are missing."""
-        return self._report(subnet, counts, num_params(self.shape, subnet))
+        return self.report(subnet, counts, num_params(self.shape, subnet))
 
-    def _report(self, subnet: Subnet, counts: OperationCounts, params: int) -> EnergyReport:
+    def report(self, subnet: OperationGenes, counts: OperationCounts, params: int) -> EnergyReport:
+        """All operations of a subnet; or of several, if genes and counts are columns (`energy.columns`)."""
         return EnergyReport(tuple(self.pricing(subnet).layers(self.operations(subnet), counts)), params)
 
-    def operations(self, subnet: Subnet) -> list[Operation]:
+    def operations(self, subnet: OperationGenes) -> list[Operation]:
         """A subnet's operations, with the convention's order of attention products."""
         return operations(self.shape, subnet, self.convention.order)
 
-    def pricing(self, subnet: Subnet) -> Pricing:
+    def pricing(self, subnet: OperationGenes) -> Pricing:
         """The pricing of a subnet's operations."""
         return Pricing(self.convention, self.hardware, subnet.time_step)

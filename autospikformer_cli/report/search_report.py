@@ -54,7 +54,7 @@ def candidates_text(results: SearchResults) -> str:
     alike = f" ({different} different)" if different < taken else ""
     if taken < ranked:
         return f"the best {taken}{alike} by F_AEB of {ranked} candidates"
-    return f"{ranked} candidates{alike}"
+    return f"{ranked} candidate{'s' * (ranked != 1)}{alike}"
 
 
 def report_unit(rows: list[CandidateRow], paper: PaperTable | None = None) -> EnergyUnit:
@@ -87,7 +87,7 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
     num, taken, ranked = len(results.different), len(results.taken), len(scores.ranked)
-    of = f"over {num} {'' if num == taken else 'different '}candidates"
+    of = f"over {num} {'' if num == taken else 'different '}candidate{'s' * (num != 1)}"
     if taken < ranked:
         of = f"over {'' if num == taken else f'{num} different of '}the best {taken} by F_AEB"
     yield from unknown_notes(results.unknown, results.stand_ins)

@@ -225,6 +225,7 @@ def _accepted(run: Path, search: SearchProgress) -> list[float] | None:
         recipe = recipe_from_toml(search.recipe_toml, search.recipe_name)
         problem = recipe_problem(recipe, stored=population.objectives)
         problem.require_limits()
+        problem.price_all(population.candidates)
         kept = {candidate.id for candidate in population.candidates if problem.feasible(candidate)}
     except UserError:
         return None

@@ -10,8 +10,9 @@ from pathlib import Path
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
-from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
+from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
@@ -82,7 +83,7 @@ class SearchResults:
         """Every different result of those taken, best first. Candidates that agree in every measured number are one."""
         return different(self.taken)
 
-    @property
+    @cached_property
     def different_front(self) -> list[Alike]:
         """The non-dominated of the different results; none if nothing can be priced."""
         return pareto_front(self.different) if self.is_priced else []
@@ -246,6 +247,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     problem = recipe_problem(recipe, searched, population.objectives)
     with counts_of(path):
+        problem.price_all(population.candidates)
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
         hypervolume = _hypervolumes(problem, valued)
@@ -260,7 +262,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
         imported_from=origin.file if origin else "",
-        best=best_candidate(path, population),
+        best=_own_best(problem, scores) if _scores_alike(recipe, searched) else best_candidate(path, population),
         price_remarks=tuple(
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()
@@ -271,12 +273,25 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
     )
 
 
+def _scores_alike(recipe: Recipe, searched: Recipe) -> bool:
+    """Whether a search's own choice follows from a score by this recipe."""
+    return not differing_keys(searched, recipe, Decides.SCORE)
+
+
+def _own_best(problem: Problem, scores: Scores) -> Candidate | None:
+    try:
+        problem.require_best()
+    except UserError:
+        return None
+    return next((scored.candidate for scored in scores.ranked), None)
+
+
 def _valued(problem: Problem, population: Population) -> Population:
     """A population whose candidates have their values in the objectives of the problem's plugins."""
     baseline = population.baseline
     return replace(
         population,
-        candidates=tuple(map(problem.valued, population.candidates)),
+        candidates=tuple(map(problem.valued, population.candidates)) if problem.plugins else population.candidates,
         baseline=None if baseline is None else problem.valued(baseline),
         objectives=tuple(objective.to_stored() for objective in problem.plugins),
     )

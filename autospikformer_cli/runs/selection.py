@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
 from autospikformer_cli.analysis.noise import RankingNoise
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.energy.counts import MissingCounts
-from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
-from autospikformer_cli.recipe import DataConfig, Decides, Recipe, changed, differing_keys, recipe_from_toml
-from autospikformer_cli.recipe.energy.models import shipped_names
-from autospikformer_cli.runs.building import energy_model, network_shape
-from autospikformer_cli.search.limits import LIMITS_KEY, PriceOf, Refusals, key_of, none_feasible
-from autospikformer_cli.search.objectives import Price
+from autospikformer_cli.recipe import DataConfig, Decides, Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.runs.building import network_shape
+from autospikformer_cli.runs.prices import Prices, prices_of
+from autospikformer_cli.search.limits import LIMITS_KEY, Refusals, key_of, none_feasible
 from autospikformer_cli.search.problem import PRICES_KEY, Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import Population, load_population
@@ -269,20 +266,27 @@ def recipe_problem(
     recipe: Recipe,
     searched: Recipe | None = None,
     stored: Sequence[StoredObjective] = (),
-    price_of: PriceOf | None = None,
+    prices: Prices | None = None,
 ) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices. stored: as `make_problem` takes it. price_of: its prices, if they are made already: `prices_of`.
+    its own prices. stored: as `make_problem` takes it. prices: its prices, if they are made already: `prices_of`.
     """
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
     limited_by = searched if searched is not None and own_limits else recipe
-    price_of = price_of or prices_of(recipe)
-    limit_price_of = price_of if limited_by is recipe else prices_of(limited_by)
+    prices = prices or prices_of(recipe)
+    limit_prices = prices if limited_by is recipe or limited_by.energy == recipe.energy else prices_of(limited_by)
+
+    def price_all(archive: Sequence[Candidate]) -> None:
+        prices.price_all(archive)
+        if recipe.search.limits and limit_prices is not prices:
+            limit_prices.price_all(archive)
+
     space, shape = recipe.space.search_space(), network_shape(recipe)
     unpriced = _unpriced(recipe, limited_by)
-    return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by, stored, unpriced)
+    problem = make_problem(recipe.search, space, shape, prices, limit_prices, recipe.given_by, stored, unpriced)
+    return problem.pricing_all_by(price_all)
 
 
 def _unpriced(recipe: Recipe, limited_by: Recipe) -> dict[str, UserError]:
@@ -300,34 +304,10 @@ def _unpriced(recipe: Recipe, limited_by: Recipe) -> dict[str, UserError]:
     return found
 
 
-def prices_of(recipe: Recipe) -> PriceOf:
-    """The prices of a recipe; nan for what is not known here. Each candidate of a run is priced once."""
-    unknown = recipe.energy.unknown
-    if "energy.convention" in unknown:
-        return lambda candidate: Price(nan, nan)
-    if not unknown:
-        return _pricing(energy_model(recipe))
-    any_hardware = changed(recipe, {"energy.profile": shipped_names("profiles")[0]})  # SOPs do not depend on it
-    counted = _pricing(energy_model(any_hardware))
-    return lambda candidate: Price(nan, counted(candidate).sops)
-
-
-def _pricing(energy: EnergyModel) -> PriceOf:
-    priced: dict[str, tuple[Measurement, Price]] = {}
-
-    def price_of(candidate: Candidate) -> Price:
-        known = priced.get(candidate.id)
-        if known is None or (known[0] is not candidate.measurement and known[0] != candidate.measurement):
-            report = energy.of(candidate.subnet, candidate.measurement)
-            priced[candidate.id] = known = (candidate.measurement, Price(report.energy_j, report.sops))
-        return known[1]
-
-    return price_of
-
-
 def require_feasible(problem: Problem, population: Population) -> None:
     """Raises UserError if every candidate breaks a limit, or computes what is not finite."""
     finite = [candidate for candidate in population.candidates if not candidate.measurement.non_finite]
+    problem.price_all(finite)
     if population.candidates and not finite:
         raise UserError(
             f"every one of {len(population.candidates)} subnets computes values that are not finite",

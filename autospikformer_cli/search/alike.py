@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autospikformer_cli.measurement import Measurement
+import numpy as np
+
 from autospikformer_cli.search.fitness import Scored
 
 
@@ -30,10 +31,34 @@ class Alike:
         return self.best.energy_j
 
 
-def different(ranked: Iterable[Scored]) -> tuple[Alike, ...]:
-    """Every different result of a ranking, in its order, with the candidates that share it."""
-    groups: dict[tuple[Measurement, float, str], list[Scored]] = {}
-    for scored in ranked:
-        values = str(sorted(scored.candidate.plugin_values.items()))  # as text, nan equals nan
-        groups.setdefault((scored.candidate.measurement, scored.energy_j, values), []).append(scored)
-    return tuple(Alike(members[0], tuple(each.id for each in members)) for members in groups.values())
+def different(ranked: Sequence[Scored]) -> tuple[Alike, ...]:
+    """Every different result of a ranking, in its order, with the candidates that share it.
+
+    Few candidates share an energy. These are compared in every count.
+    """
+    energies = np.array([scored.energy_j for scored in ranked])
+    _, inverse, times = np.unique(energies, return_inverse=True, return_counts=True)
+    groups: list[list[Scored]] = []
+    near: dict[tuple[object, ...], list[list[Scored]]] = {}
+    for scored, is_alone in zip(ranked, (times[inverse] == 1).tolist(), strict=True):
+        group = None if is_alone else _group_of(scored, near)
+        if group is None:
+            groups.append([scored])
+        elif group:
+            group.append(scored)
+        else:
+            group.append(scored)
+            groups.append(group)
+    return tuple(Alike(members[0], tuple([each.id for each in members])) for members in groups)
+
+
+def _group_of(scored: Scored, near: dict[tuple[object, ...], list[list[Scored]]]) -> list[Scored]:
+    """The group of the candidates that a scored one is alike, which is empty for the first. near: groups so far."""
+    measured, values = scored.candidate.measurement, scored.candidate.plugin_values
+    shown = str(sorted(values.items())) if values else ""  # as text, nan equals nan
+    found = near.setdefault((scored.energy_j, measured.correct, measured.params, measured.answers, shown), [])
+    for group in found:
+        if group[0].candidate.measurement == measured:
+            return group
+    found.append([])
+    return found[-1]

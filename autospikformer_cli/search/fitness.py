@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import floor, isfinite, isnan, nan
+from math import floor, isfinite, nan
 from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.space import Subnet
 
+Floats = NDArray[np.float64]
 Normalise = Literal["archive", "generation", "fixed", "percentile"]
 
 
@@ -66,13 +70,8 @@ class Scores:
     generation_bounds: Mapping[int, Bounds] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """A candidate whose accuracy and energy are finite."""
-
-    candidate: Candidate
-    top1: float
-    energy_j: float
+def one_by_one(archive: Sequence[Candidate]) -> None:
+    """Prices nothing beforehand, so that each candidate is priced when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ class Fitness:
     normalise: the bounds are those of the whole archive, those of the candidate's generation, fixed, or percentiles of
     the archive. Values are clipped to the last two. energy_of: joules for one image; None if nothing can be priced.
     Then no candidate has a fitness, and more accuracy ranks first. refuses: the reason to reject a measured candidate,
-    such as a limit that it breaks, or None.
+    such as a limit that it breaks, or None. price_all: called with an archive before its candidates are priced one by
+    one; it may price them at once.
     """
 
     alpha: float
@@ -94,6 +94,7 @@ class Fitness:
     bounds: Bounds | None = None
     percentile: tuple[float, float] = (5.0, 95.0)
     refuses: Callable[[Candidate], str | None] = lambda candidate: None
+    price_all: Callable[[Sequence[Candidate]], None] = one_by_one
 
     def __post_init__(self) -> None:
         """Raises ValueError for fixed normalisation without bounds."""
@@ -102,87 +103,120 @@ class Fitness:
 
     def score(self, archive: Sequence[Candidate]) -> Scores:
         """All candidates of an archive with their fitness, best first."""
-        priced: list[_Priced] = []
+        if self.energy_of is not None:
+            self.price_all(archive)
+        usable: list[Candidate] = []
+        energies: list[float] = []
         rejected: list[Rejected] = []
         for candidate in archive:
-            entry = self._price(candidate)
-            if isinstance(entry, Rejected):
-                rejected.append(entry)
-            elif reason := self.refuses(candidate):
-                rejected.append(Rejected(candidate, reason))
+            energy_j = self._price(candidate)
+            reason = energy_j if isinstance(energy_j, str) else self.refuses(candidate)
+            if reason or isinstance(energy_j, str):
+                rejected.append(Rejected(candidate, str(reason)))
             else:
-                priced.append(entry)
+                usable.append(candidate)
+                energies.append(energy_j)
+        priced = _Priced(usable, np.array([each.measurement.top1 for each in usable]), np.array(energies))
         if self.energy_of is None:
-            return Scores(_ranked([_without_energy(entry) for entry in priced]), None, tuple(rejected))
+            return Scores(priced.ranked(np.full(len(usable), nan)), None, tuple(rejected))
         if self.normalise == "generation":
-            own = {entry.candidate.generation for entry in priced}
-            by_generation = {
-                number: _extremes([entry for entry in priced if entry.candidate.generation == number])
-                for number in sorted(own)
-            }
-            scored = [self._scored(entry, by_generation[entry.candidate.generation]) for entry in priced]
-            return Scores(_ranked(scored), None, tuple(rejected), by_generation)
+            return self._by_generation(priced, tuple(rejected))
         bounds = self._archive_bounds(priced)
-        scored = [self._scored(entry, bounds) for entry in priced] if bounds else []
-        return Scores(_ranked(scored), bounds, tuple(rejected))
+        ranked = priced.ranked(self.values(priced, bounds)) if bounds else ()
+        return Scores(ranked, bounds, tuple(rejected))
+
+    def _by_generation(self, priced: _Priced, rejected: tuple[Rejected, ...]) -> Scores:
+        generations = np.array([each.generation for each in priced.candidates], np.int64)
+        fitness = np.empty(len(generations))
+        bounds = {}
+        for number in np.unique(generations).tolist():
+            own = generations == number
+            part = _Priced((), priced.top1s[own], priced.energies[own])
+            bounds[number] = part.extremes()
+            fitness[own] = self.values(part, bounds[number])
+        return Scores(priced.ranked(fitness), None, rejected, bounds)
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable candidates of an archive, best first."""
         return tuple(scored.candidate for scored in self.score(archive).ranked)
 
-    def value(self, top1: float, energy_j: float, bounds: Bounds) -> float:
-        """F of an accuracy and an energy. Outside the bounds, F may leave 0..1, unless the normalisation clips."""
+    def values(self, priced: _Priced, bounds: Bounds) -> Floats:
+        """F of accuracies and energies. Outside the bounds, F may leave 0..1, unless the normalisation clips."""
         clip = self.normalise in ("fixed", "percentile")
-        accuracy = _scaled(top1, bounds.top1, clip)
-        energy = _scaled(energy_j, bounds.energy_j, clip)
-        saving = 0.0 if energy is None else self.alpha * (1.0 - energy)
-        return saving + (0.0 if accuracy is None else (1.0 - self.alpha) * accuracy)
+        accuracies = _scaled(priced.top1s, bounds.top1, clip)
+        energies = _scaled(priced.energies, bounds.energy_j, clip)
+        nothing = np.zeros(len(priced.top1s))
+        saving = nothing if energies is None else self.alpha * (1.0 - energies)
+        return saving + (nothing if accuracies is None else (1.0 - self.alpha) * accuracies)
 
     def of_outsider(self, candidate: Candidate, scores: Scores) -> Scored | None:
         """The score, under the archive's bounds, of a candidate that is not in the archive (the baseline).
 
         None if its values are not finite. The fitness is nan if the archive as a whole has no bounds.
         """
-        entry = self._price(candidate)
-        if isinstance(entry, Rejected):
+        energy_j = self._price(candidate)
+        if isinstance(energy_j, str):
             return None
-        if self.energy_of is None:
-            return _without_energy(entry)
-        if scores.bounds is None:
-            return Scored(candidate, entry.top1, entry.energy_j, float("nan"))
-        return self._scored(entry, scores.bounds)
+        top1 = candidate.measurement.top1
+        if self.energy_of is None or scores.bounds is None:
+            return Scored(candidate, top1, energy_j, nan)
+        alone = _Priced((candidate,), np.array([top1]), np.array([energy_j]))
+        return Scored(candidate, top1, energy_j, float(self.values(alone, scores.bounds)[0]))
 
-    def _price(self, candidate: Candidate) -> _Priced | Rejected:
+    def _price(self, candidate: Candidate) -> float | str:
+        """Its energy, nan if nothing can be priced; or why it cannot have a fitness."""
         measured = candidate.measurement
         if measured.images < 1:
-            return Rejected(candidate, "no image was measured")
+            return "no image was measured"
         if measured.non_finite:
-            return Rejected(candidate, "the network computes values that are not finite")
+            return "the network computes values that are not finite"
         if self.energy_of is None:
-            return _Priced(candidate, measured.top1, nan)
-        top1, energy_j = measured.top1, self.energy_of(candidate)
-        if not isfinite(energy_j):
-            return Rejected(candidate, f"energy is not finite ({energy_j})")
-        return _Priced(candidate, top1, energy_j)
+            return nan
+        energy_j = self.energy_of(candidate)
+        return energy_j if isfinite(energy_j) else f"energy is not finite ({energy_j})"
 
-    def _archive_bounds(self, priced: Sequence[_Priced]) -> Bounds | None:
+    def _archive_bounds(self, priced: _Priced) -> Bounds | None:
         if self.normalise == "fixed":
             return self.bounds
-        if not priced:
+        if not priced.candidates:
             return None
         if self.normalise == "archive":
-            return _extremes(priced)
+            return priced.extremes()
         low, high = self.percentile
-        top1s = sorted(entry.top1 for entry in priced)
-        energies = sorted(entry.energy_j for entry in priced)
+        top1s, energies = np.sort(priced.top1s).tolist(), np.sort(priced.energies).tolist()
         return Bounds(
             (percentile_of(top1s, low), percentile_of(top1s, high)),
             (percentile_of(energies, low), percentile_of(energies, high)),
         )
 
-    def _scored(self, entry: _Priced, bounds: Bounds) -> Scored:
-        fitness = self.value(entry.top1, entry.energy_j, bounds)
-        return Scored(entry.candidate, entry.top1, entry.energy_j, fitness)
+
+@dataclass(frozen=True)
+class _Priced:
+    """Candidates whose accuracies and energies are finite, or whose energies are nan because nothing can be priced."""
+
+    candidates: Sequence[Candidate]
+    top1s: Floats
+    energies: Floats
+
+    def extremes(self) -> Bounds:
+        """The least and the most of both."""
+        top1s, energies = self.top1s, self.energies
+        return Bounds((float(top1s.min()), float(top1s.max())), (float(energies.min()), float(energies.max())))
+
+    def ranked(self, fitness: Floats) -> tuple[Scored, ...]:
+        """The candidates with their fitness, best first. Without energies, fitness is nan, too, and more accuracy is
+        better.
+        """
+        params = np.array([each.measurement.params for each in self.candidates], np.int64)
+        keys = [-fitness, -self.top1s, self.energies, params]
+        order = np.lexsort(keys[::-1])
+        same = np.logical_and.reduce([(key[order][1:] == key[order][:-1]) | np.isnan(key[order][1:]) for key in keys])
+        columns = (each[order].tolist() for each in (self.top1s, self.energies, fitness))
+        best_first = (self.candidates[place] for place in order.tolist())
+        found = [Scored(*each) for each in zip(best_first, *columns, strict=True)]
+        for first, end in _runs(same):
+            found[first:end] = sorted(found[first:end], key=lambda scored: scored.subnet.to_tuple())
+        return tuple(found)
 
 
 class FitnessSettings(Protocol):
@@ -241,29 +275,17 @@ def _pair(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _extremes(priced: Sequence[_Priced]) -> Bounds:
-    top1s = [entry.top1 for entry in priced]
-    energies = [entry.energy_j for entry in priced]
-    return Bounds((min(top1s), max(top1s)), (min(energies), max(energies)))
-
-
-def _scaled(value: float, bounds: tuple[float, float], clip: bool) -> float | None:
-    """Map the bounds to 0 and 1, and a value linearly; None if the bounds are equal."""
+def _scaled(values: Floats, bounds: tuple[float, float], clip: bool) -> Floats | None:
+    """Map the bounds to 0 and 1, and values linearly; None if the bounds are equal."""
     low, high = bounds
     if low == high:
         return None
-    scaled = (value - low) / (high - low)
-    return min(1.0, max(0.0, scaled)) if clip else scaled
+    scaled = (values - low) / (high - low)
+    return np.clip(scaled, 0.0, 1.0) if clip else scaled
 
 
-def _without_energy(entry: _Priced) -> Scored:
-    return Scored(entry.candidate, entry.top1, nan, nan)
-
-
-def _ranked(scored: Sequence[Scored]) -> tuple[Scored, ...]:
-    def best_first(entry: Scored) -> tuple[object, ...]:
-        params = entry.candidate.measurement.params
-        known = () if isnan(entry.energy_j) else (-entry.fitness, -entry.top1, entry.energy_j)
-        return (*(known or (-entry.top1,)), params, entry.subnet.to_tuple())
-
-    return tuple(sorted(scored, key=best_first))
+def _runs(same: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """The ranges of several neighbours that are equal. same: whether each but the first equals the one before."""
+    steps = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))
+    for first, last in zip(np.flatnonzero(steps > 0).tolist(), np.flatnonzero(steps < 0).tolist(), strict=True):
+        yield first, last + 1

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 
 class Point(Protocol):
     """Anything with a finite accuracy and energy."""
@@ -25,7 +27,11 @@ P = TypeVar("P", bound=Point)
 def pareto_front(points: Iterable[P]) -> list[P]:
     """The points that no other dominates, least energy first. Equal points all stay, in the given order. O(n log n)."""
     front: list[P] = []
-    ordered = sorted(points, key=lambda point: (point.energy_j, -point.top1))
+    given = list(points)
+    energies, top1s = (np.array([getattr(each, name) for each in given], float) for name in ("energy_j", "top1"))
+    order = np.lexsort((-top1s, energies))
+    leading = top1s[order] >= np.maximum.accumulate(top1s[order])  # others have less accuracy for no less energy
+    ordered = [given[place] for place in order[leading].tolist()]
     for _, same_energy in groupby(ordered, key=lambda point: point.energy_j):
         best, *rest = same_energy
         if not front or best.top1 > front[-1].top1:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isfinite
+from math import inf, isfinite
+
+import numpy as np
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.objectives import Objective
@@ -73,15 +75,15 @@ class Reference:
 
     def share(self, values: Iterable[Sequence[float]]) -> float:
         """The share of the box, 0 to 1, that points dominate. values: each point's objectives."""
-        scaled = [self.scaled(point) for point in values]
-        return hypervolume(scaled, (1.0,) * len(self.objectives))
+        return hypervolume(self.scaled(list(values)), (1.0,) * len(self.objectives))
 
-    def scaled(self, values: Sequence[float]) -> tuple[float, ...]:
-        """A point in the box: 0 is the ideal, 1 the worst value that still counts. Less is better in all."""
-        return tuple(
-            max(0.0, (value - best) / (worst - best))
-            for value, worst, best in zip(values, self.point, self.ideal, strict=True)
-        )
+    def scaled(self, values: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+        """Points in the box: 0 is the ideal, 1 the worst value that still counts. Less is better in all."""
+        if not values:
+            return []
+        best, worst = np.array(self.ideal), np.array(self.point)
+        scaled = np.maximum(0.0, (np.array(values, float) - best) / (worst - best))
+        return [tuple(point) for point in scaled.tolist()]
 
     def to_document(self) -> dict[str, object]:
         """In JSON types, in the units of the objectives."""
@@ -111,32 +113,53 @@ def shares_by_generation(
     problem: Problem, reference: Reference, candidates: Sequence[Candidate], generations: range
 ) -> list[float]:
     """For each of `generations`, the share that all feasible candidates up to it dominate together."""
-    shares = []
-    for generation in generations:
-        found = (
-            problem.values(candidate)
-            for candidate in candidates
-            if candidate.generation <= generation and problem.feasible(candidate)
-        )
-        shares.append(reference.share([values for values in found if values is not None]))
-    return shares
+    ordered = sorted(candidates, key=lambda candidate: candidate.generation)
+    shares = [0.0, *shares_by_evaluation(problem, reference, ordered)]
+    numbers = [candidate.generation for candidate in ordered]
+    return [shares[bisect_right(numbers, generation)] for generation in generations]
 
 
-def shares_by_evaluation(problem: Problem, reference: Reference, candidates: Iterable[Candidate]) -> list[float]:
+def shares_by_evaluation(problem: Problem, reference: Reference, candidates: Sequence[Candidate]) -> list[float]:
     """For each candidate in turn, the share that it and all before it dominate together. Infeasible ones add nothing.
 
     Only the points that no other dominates are remembered, and only a new one of these changes the share.
     """
+    problem.price_all(candidates)
+    values = [problem.values(candidate) if problem.feasible(candidate) else None for candidate in candidates]
+    points = iter(reference.scaled([each for each in values if each is not None]))
     shares: list[float] = []
-    share, front = 0.0, list[tuple[float, ...]]()
-    for candidate in candidates:
-        values = problem.values(candidate) if problem.feasible(candidate) else None
-        point = None if values is None else reference.scaled(values)
-        if point is not None and max(point) < 1.0 and not any(_covers(known, point) for known in front):
-            front = [known for known in front if not _covers(point, known)] + [point]
-            share = hypervolume(front, (1.0,) * len(point))
+    share, front = 0.0, _Front(len(reference.objectives))
+    for each in values:
+        point = None if each is None else next(points)
+        if point is not None and max(point) < 1.0 and front.add(point):
+            share = hypervolume(front.points, (1.0,) * len(point))
         shares.append(share)
     return shares
+
+
+class _Front:
+    """The points that no other dominates. Less is better."""
+
+    def __init__(self, num_objectives: int) -> None:
+        self._is_plane = num_objectives == 2
+        self.points: list[tuple[float, ...]] = []
+
+    def add(self, point: tuple[float, ...]) -> bool:
+        """Whether a point belongs to the front; if so, those that it dominates leave."""
+        if self._is_plane:  # the points ascend in the first value and descend in the second
+            place = bisect_right(self.points, (point[0], inf))
+            if place and self.points[place - 1][1] <= point[1]:
+                return False
+            end = place
+            while end < len(self.points) and self.points[end][1] >= point[1]:
+                end += 1
+            first = place - 1 if place and self.points[place - 1][0] == point[0] else place
+            self.points[first:end] = [point]
+            return True
+        if any(_covers(known, point) for known in self.points):
+            return False
+        self.points = [known for known in self.points if not _covers(point, known)] + [point]
+        return True
 
 
 def _covers(first: Sequence[float], second: Sequence[float]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Protocol
@@ -11,7 +11,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, StoredObjective
 from autospikformer_cli.recipe.search_section import OBJECTIVES
 from autospikformer_cli.registry import NOBODY
-from autospikformer_cli.search.fitness import Fitness, FitnessSettings, make_fitness
+from autospikformer_cli.search.fitness import Fitness, FitnessSettings, make_fitness, one_by_one
 from autospikformer_cli.search.limits import LIMITS_KEY, Limits, PriceOf, key_of, make_limits
 from autospikformer_cli.search.objectives import Objective, objective_of, stand_in
 from autospikformer_cli.space import SearchSpace
@@ -54,7 +54,7 @@ class Problem:
     price_of: joules and synaptic operations of a measured candidate. objectives: empty if one of them is unknown.
     plugins: the objectives of plugins, also those that are limited, as far as they or stored values are there.
     absent: the objectives, limits and prices that are not known here: a plugin is gone or broken, or another aspk named
-    a profile or a convention. A stored search is read without; a search needs all.
+    a profile or a convention. A stored search is read without; a search needs all. price_all: as `Fitness` has it.
     """
 
     space: SearchSpace
@@ -65,6 +65,11 @@ class Problem:
     objectives: tuple[Objective, ...]
     plugins: tuple[Objective, ...] = ()
     absent: tuple[Absent, ...] = ()
+    price_all: Callable[[Sequence[Candidate]], None] = one_by_one
+
+    def pricing_all_by(self, price_all: Callable[[Sequence[Candidate]], None]) -> Problem:
+        """The same problem, whose archives are priced at once before they are asked for one by one."""
+        return replace(self, price_all=price_all, fitness=replace(self.fitness, price_all=price_all))
 
     @property
     def unknown(self) -> tuple[Absent, ...]:
@@ -96,7 +101,7 @@ class Problem:
         """A candidate with its values in the objectives of plugins; nan without a usable measurement."""
         if not self.plugins:
             return candidate
-        if _is_usable(candidate):
+        if candidate.measurement.is_usable:
             price = self.price_of(candidate)
             values = {each.name: float(each.after(candidate, price)) for each in self.plugins}
         else:
@@ -105,7 +110,7 @@ class Problem:
 
     def loose_limits(self, baseline: Candidate) -> list[str]:
         """Of each limit that the baseline keeps by far, a sentence: such a limit is often a slip of its unit."""
-        return self.limits.loose(baseline) if _is_usable(baseline) else []
+        return self.limits.loose(baseline) if baseline.measurement.is_usable else []
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable and feasible candidates of an archive, best fitness first."""
@@ -113,7 +118,7 @@ class Problem:
 
     def values(self, candidate: Candidate) -> tuple[float, ...] | None:
         """A candidate's value in each objective; None if one is not finite, or if nothing was measured."""
-        if not _is_usable(candidate):
+        if not candidate.measurement.is_usable:
             return None
         price = self.price_of(candidate)
         values = tuple(float(objective.after(candidate, price)) for objective in self.objectives)
@@ -175,8 +180,3 @@ def _known_objectives(
 
 def _limit_keys(limits: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(key_of(name), name) for name in limits]
-
-
-def _is_usable(candidate: Candidate) -> bool:
-    """Whether a candidate was measured, and computes finite values."""
-    return candidate.measurement.images >= 1 and not candidate.measurement.non_finite

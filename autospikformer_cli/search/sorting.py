@@ -36,7 +36,11 @@ def non_dominated(points: Sequence[Costs]) -> list[int]:
     """Positions of the points that no other dominates, ascending: the first of `fronts`, without the others."""
     found: list[int] = []
     for place in sorted(range(len(points)), key=lambda place: tuple(points[place])):
-        if not any(dominates(points[other], points[place]) for other in reversed(found)):
+        if len(points[place]) == 2:  # of all before, the last one found has the least second value
+            out = bool(found) and dominates(points[found[-1]], points[place])
+        else:
+            out = any(dominates(points[other], points[place]) for other in reversed(found))
+        if not out:
             found.append(place)
     return sorted(found)
 

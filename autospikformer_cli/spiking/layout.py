@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.space import Subnet
+from autospikformer_cli.space import BlockHalf, Subnet
 
 Kind = Literal["convolution", "linear", "attention", "head"]
 InputKind = Literal["real", "binary", "integer", "events"]
@@ -20,6 +20,32 @@ PoolPlace = Literal["after", "before"]
 STEM_FRACTIONS = (8, 4, 2, 1)
 """The stem's four convolutions have 1/8, 1/4, 1/2 and all of the embedding dimension."""
 KERNEL = 3
+
+
+class OperationGenes(Protocol):
+    """The genes of a subnet that decide its operations. Of several subnets, they are columns: `energy.columns`."""
+
+    @property
+    def depth(self) -> int:
+        """Number of encoder blocks."""
+
+    @property
+    def num_heads(self) -> tuple[int, ...]:
+        """Heads of each block."""
+
+    @property
+    def time_step(self) -> int:
+        """Number of time steps."""
+
+    @property
+    def embed_dim(self) -> int:
+        """The embedding dimension."""
+
+    def hidden_dim(self, block: int) -> int:
+        """Hidden neurons of a block's MLP."""
+
+    def present_halves(self) -> list[BlockHalf]:
+        """The residual branches of all blocks, in the order that they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +93,7 @@ class NetworkShape:
         """Tokens that the encoder reads: positions of the stem's last map."""
         return self.stage_size(5) ** 2
 
-    def num_heads(self, subnet: Subnet, block: int) -> int:
+    def num_heads(self, subnet: OperationGenes, block: int) -> int:
         """Heads of one block of a subnet."""
         return subnet.num_heads[block] if self.fixed_heads is None else self.fixed_heads
 
@@ -116,6 +142,11 @@ class Operation:
     pooled_outputs: int | None = None
 
     @property
+    def step_inputs(self) -> int | Fraction:
+        """Elements of an average time step and image."""
+        return self.inputs if self.runs_a_step == 1 else self.inputs * self.runs_a_step
+
+    @property
     def neurons(self) -> int:
         """Neurons that its outputs feed."""
         if not self.fires:
@@ -146,7 +177,7 @@ def norm_name(operation: str) -> str:
     return operation.replace("_conv", "_bn").replace("_linear", "_bn")
 
 
-def _stem(shape: NetworkShape, subnet: Subnet) -> Iterator[Operation]:
+def _stem(shape: NetworkShape, subnet: OperationGenes) -> Iterator[Operation]:
     names = (*stem_names(), "patch_embed.rpe_conv")
     widths = (*shape.stem_widths(subnet.embed_dim), subnet.embed_dim)
     inputs = shape.in_channels
@@ -214,7 +245,7 @@ def _attention(prefix: str, tokens: int, dim: int, heads: int, order: Order) -> 
         )
 
 
-def operations(shape: NetworkShape, subnet: Subnet, order: Order = "qk_v") -> list[Operation]:
+def operations(shape: NetworkShape, subnet: OperationGenes, order: Order = "qk_v") -> list[Operation]:
     """All operations of a subnet in execution order, the head last. Names are those of Spikformer's state dict."""
     dim, tokens = subnet.embed_dim, shape.num_tokens
     if shape.network == "transformer":

@@ -51,6 +51,7 @@ _HDF5_FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 _HEADER = ("schema_version", "kind", "aspk_version")
 _MIN_COMPRESSED_BYTES = 512
+_WIDTHS = (np.int8, np.int16, np.int32, np.int64)
 
 
 def aspk_version() -> str:
@@ -142,6 +143,14 @@ def put(group: h5py.Group, name: str, array: Array, *, compress: bool = False) -
     dataset = group.create_dataset(name, data=array, **filters)
     dataset.attrs["sha256"] = array_hash(array)
     return str(dataset.attrs["sha256"])
+
+
+def put_integers(group: h5py.Group, name: str, values: Array | Sequence[int]) -> None:
+    """Store a column of whole numbers in the narrowest signed type that holds them: it is read in less time."""
+    array = np.asarray(values, np.int64)
+    ends = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    kind = next(kind for kind in _WIDTHS if np.iinfo(kind).min <= ends[0] and ends[1] <= np.iinfo(kind).max)
+    put(group, name, array.astype(kind), compress=True)
 
 
 def get(group: h5py.Group, name: str) -> Array:

@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
+from autospikformer_cli.measurement import NO_VALUES, Candidate, Provenance, StoredObjective
 from autospikformer_cli.space import is_subnet_text
 from autospikformer_cli.store.files import (
     as_dataclass,
@@ -38,6 +38,7 @@ from autospikformer_cli.store.files import (
     open_h5,
     put,
     put_header,
+    put_integers,
     put_json,
     put_text,
     put_texts,
@@ -260,7 +261,7 @@ def _put_candidates(group: h5py.Group, candidates: Sequence[Candidate], objectiv
     put_measured(group, [MeasuredSubnet(candidate.subnet, candidate.measurement) for candidate in candidates])
     table = group["candidates"]
     put_texts(table, "id", [candidate.id for candidate in candidates])
-    put(table, "generation", np.array([candidate.generation for candidate in candidates], np.int64), compress=True)
+    put_integers(table, "generation", [candidate.generation for candidate in candidates])
     for name in (objective.name for objective in objectives):
         values = np.array([candidate.plugin_values[name] for candidate in candidates], np.float64)
         put(group.require_group("objectives"), name, values, compress=True)
@@ -270,9 +271,10 @@ def _get_candidates(group: h5py.Group, objectives: Sequence[StoredObjective]) ->
     table = get_group(group, "candidates")
     ids, generations = get_texts(table, "id"), get(table, "generation").tolist()
     values = {each.name: get(get_group(group, "objectives"), each.name).tolist() for each in objectives}
+    rows = zip(*values.values(), strict=True) if values else [()] * len(ids)
     return [
         Candidate(
-            id_, row.subnet, generation, row.measurement, {name: column[place] for name, column in values.items()}
+            id_, row.subnet, generation, row.measurement, dict(zip(values, own, strict=True)) if own else NO_VALUES
         )
-        for place, (id_, generation, row) in enumerate(zip(ids, generations, get_measured(group), strict=True))
+        for id_, generation, row, own in zip(ids, generations, get_measured(group), rows, strict=True)
     ]

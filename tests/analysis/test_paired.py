@@ -12,6 +12,7 @@ from autospikformer_cli.analysis.paired import (
     least_probability,
     mcnemar,
     mcnemar_of,
+    mcnemar_with_each,
     wilcoxon,
 )
 
@@ -90,3 +91,11 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
                 if low <= 100 * (second - first) <= high:
                     covered += multinomial.pmf([b, c, num - b - c], num, [first, second, 1 - first - second])
         assert 0.94 < covered <= 1.0
+
+
+def test_one_network_with_each_is_each_alone() -> None:
+    first, *others = (np.random.default_rng(number).bytes(3) for number in range(40))
+    assert mcnemar_with_each(first, others * 2) == [mcnemar_of(first, other) for other in others] * 2
+    assert mcnemar_with_each(first, []) == []
+    with pytest.raises(ValueError, match="not of the same images"):
+        mcnemar_with_each(first, [first, b"1"])

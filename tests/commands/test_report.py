@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.population import load_population, save_population
 from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
@@ -322,3 +322,25 @@ def test_columns_that_are_none_are_as_unset(
     monkeypatch.setenv("COLUMNS", columns)
     assert aspk("report").stdout == expected
     assert "Pareto front" in expected
+
+
+@pytest.mark.parametrize("has_baseline", [True, False])
+@pytest.mark.parametrize("num", [0, 1])
+def test_a_search_with_no_and_with_one_candidate(aspk: Aspk, searched: Path, num: int, has_baseline: bool) -> None:
+    """As one that was stopped early: every form of the report is there."""
+    found = load_population(searched)
+    state = {**found.state, "generation": num, "finished": False}
+    baseline = found.baseline if has_baseline else None
+    save_population(searched, replace(found, candidates=found.candidates[:num], baseline=baseline, state=state))
+    done = aspk("report")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert f"Pareto front: {num} of {num} candidate{'s' * (num != 1)}" in done.stdout
+    document = aspk("report", "--json").document
+    ids = [each.id for each in found.candidates[:num]]
+    assert ([each["id"] for each in document["candidates"]], document["pareto"]) == (ids, ids)
+    assert (document["best"], document["kendall_tau"], document["ranking_noise"]) == (next(iter(ids), None), None, None)
+    assert (document["baseline"] is None, document["hypervolume"] is None) == (not has_baseline, not has_baseline)
+    sweep = aspk("report", "--alpha-sweep", "--json").document
+    assert {each["id"] for each in sweep["alpha_sweep"]} == set(ids)
+    for words in (("--alpha-sweep",), ("--best", "3"), ("--methods",), ("--verbose",)):
+        assert aspk("report", *words).exit_code == 0, words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
@@ -319,6 +320,29 @@ def test_a_run_without_a_search_gives_its_training(aspk: Aspk, trained: Path) ->
     assert (refused.exit_code, "runs/tiny has no search" in refused.stderr) == (2, True)
 
 
+def size_mm(path: Path) -> tuple[float, ...]:
+    """Width and height that a file says it has."""
+    content = path.read_bytes()
+    if path.suffix == ".png":
+        density = struct.unpack(">I", content[content.index(b"pHYs") + 4 :][:4])[0]  # pixels a metre
+        return tuple(1000 * side / density for side in struct.unpack(">II", content[16:24]))
+    of_points = (
+        rb"MediaBox \[ 0 0 ([0-9.]+) ([0-9.]+)"
+        if path.suffix == ".pdf"
+        else rb'width="([0-9.]+)pt" height="([0-9.]+)pt"'
+    )
+    found = re.search(of_points, content)
+    assert found is not None
+    return tuple(25.4 / 72 * float(side) for side in found.groups())
+
+
+def has_its_letters(path: Path) -> bool:
+    """Whether a PDF embeds every font that it names, as TrueType (Type 42)."""
+    content = path.read_bytes()
+    fonts, embedded = content.count(b"/Subtype /CIDFontType2"), content.count(b"/FontFile2")
+    return fonts == embedded > 0 and b"/Subtype /Type1" not in content
+
+
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_a_figure_has_the_same_bytes_every_time(aspk: Aspk, searched: Path, suffix: str) -> None:
     import matplotlib as mpl
@@ -326,7 +350,12 @@ def test_a_figure_has_the_same_bytes_every_time(aspk: Aspk, searched: Path, suff
     assert aspk("analyze", "channels", "--images", "4").exit_code == 0
     for name in NAMES:
         first, second = Path(f"first-{name}{suffix}"), Path(f"second-{name}{suffix}")
-        assert aspk("report", "--figure", name, "--to", first).exit_code == 0
+        done = aspk("report", "--figure", name, "--to", first, "--json")
+        assert done.exit_code == 0, done.stderr
+        (written,) = done.document["figures"]
+        assert size_mm(first) == pytest.approx((written["width_mm"], written["height_mm"]), abs=0.1), name
+        if suffix == ".pdf":
+            assert has_its_letters(first), name
         with mpl.rc_context({"axes.facecolor": "black", "svg.fonttype": "path", "font.size": 20}):
             assert aspk("report", "--figure", name, "--to", second).exit_code == 0
         assert first.read_bytes() == second.read_bytes(), name

@@ -1,6 +1,7 @@
 """Non-dominated sorting, crowding and hypervolume, against pymoo on random fronts with ties."""
 
 import warnings
+from dataclasses import replace
 from math import inf
 from random import Random
 
@@ -169,3 +170,7 @@ def test_a_share_after_each_evaluation_is_that_of_all_until_then(
     expected = [box.share([values for values in kept[:end] if values]) for end in range(1, 81)]
     assert len(set(expected)) > 5
     assert shares_by_evaluation(problem, box, found) == pytest.approx(expected, rel=1e-12)
+    grown = [replace(each, generation=place) for place, each in enumerate(found)]
+    assert shares_by_generation(problem, box, grown[::-1], range(80)) == pytest.approx(expected, rel=1e-12)
+    if len(objectives) == 2:
+        assert shares_by_evaluation(problem, box, found) == expected, "to the last bit"

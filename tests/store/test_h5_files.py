@@ -61,6 +61,21 @@ def test_an_array_comes_back_with_its_dtype_and_shape(tmp_path: Path, array: fil
     assert read.tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([], "|i1"), ([-1, 127], "|i1"), ([128], "<i2"), ([-32769], "<i4"), ([2**31], "<i8"), ([2**63 - 1, -1], "<i8")],
+)
+def test_whole_numbers_are_as_wide_as_the_widest(tmp_path: Path, values: list[int], kind: str) -> None:
+    def fill(file: h5py.File) -> None:
+        files.put_header(file, "frames", "")
+        files.put_integers(file, "column", values)
+
+    files.write_h5(tmp_path / "a.h5", fill)
+    with files.open_h5(tmp_path / "a.h5", "frames") as file:
+        found = files.get(file, "column")
+    assert (found.tolist(), found.dtype.str) == (values, kind)
+
+
 def test_texts_and_structures_come_back(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     structure = {"ä": [1, 2.5, None, True, {"deep": "ü" * 100_000}], "loss": float("inf")}

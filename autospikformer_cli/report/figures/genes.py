@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.analysis.gene_shares import gene_choices, gene_shares
@@ -53,10 +54,15 @@ def draw_genes(subject: FigureSubject) -> Figure:
 
 def _best_by_generation(subject: FigureSubject, best: int) -> tuple[list[int], list[list[Subnet]]]:
     """The generations, from 1 on, and the best subnets of all up to each. Bounds of the fitness are the archive's."""
-    ranked = subject.results.scores.ranked
-    numbers = range(max(scored.candidate.generation for scored in ranked) + 1)
-    so_far = ([each.subnet for each in ranked if each.candidate.generation <= number][:best] for number in numbers)
-    return [number + 1 for number in numbers], list(so_far)
+    found: dict[int, list[tuple[int, Subnet]]] = {}
+    for rank, scored in enumerate(subject.results.scores.ranked):
+        found.setdefault(scored.candidate.generation, []).append((rank, scored.subnet))
+    so_far: list[tuple[int, Subnet]] = []
+    winners = []
+    for number in range(max(found) + 1):
+        so_far = sorted([*so_far, *found.get(number, ())], key=itemgetter(0))[:best]
+        winners.append([subnet for _, subnet in so_far])
+    return list(range(1, len(winners) + 1)), winners
 
 
 def _panel(axes: Axes, gene: str, values: Sequence[Number], percent: object, generations: list[int]) -> object:

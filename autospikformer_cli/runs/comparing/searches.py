@@ -10,11 +10,11 @@ from pathlib import Path
 from autospikformer_cli.analysis.correlation import kendall_tau, tau_interval
 from autospikformer_cli.recipe import Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, rescored
-from autospikformer_cli.runs.selection import counts_of, prices_of, recipe_problem
+from autospikformer_cli.runs.prices import Prices, prices_of
+from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored
 from autospikformer_cli.search.hypervolume import Reference, reference_of
-from autospikformer_cli.search.limits import PriceOf
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.search.sorting import non_dominated
 from autospikformer_cli.store.population import Population, load_population
@@ -68,7 +68,7 @@ def read_searches(found: Sequence[tuple[Path, str]], overrides: Overrides) -> li
         for each in scored
     ]
     seeds: dict[Path, int] = {}
-    prices: dict[Path, PriceOf] = {}
+    prices: dict[Path, Prices] = {}
     for (path, _), recipe in zip(populations, priced, strict=True):
         if path not in seeds:
             training = read_training(path)
