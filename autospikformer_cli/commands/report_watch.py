@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.commands.watch_output import Show, display, rests
+from autospikformer_cli.commands.watch_output import ShowSight, display, rests
 from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class WatchWish:
         return self.watch
 
     def follow(self, session: Session, run: Path | None, given: Sequence[str | Override], search: str | None) -> None:
-        """Show a search until it has ended, then its report. given: what decides scores. Raises UserError."""
+        """ShowSight a search until it has ended, then its report. given: what decides scores. Raises UserError."""
         from autospikformer_cli.runs.watching import Watch, sights, watched_run
 
         watch = Watch(watched_run(run, search), given, search, self.best)
         with display(session) as (show, tick):
-            shows: list[Show] = [show]  # a page that is kept up to date (--html FILE) is one more function here
+            shows: list[ShowSight] = [show]  # a page that is kept up to date (--html FILE) is one more function here
             for sight in sights(watch, rests(tick)):
                 for each in shows:
                     each(sight)

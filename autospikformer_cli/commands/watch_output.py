@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 """Seconds between two looks at the files' dates."""
-SHARE_OF_TIME = 0.1
+SHARE_OF_READING = 0.1
 """Largest share of the time that reading and showing may take: the processor is the search's."""
 
-Show = Callable[["Sight"], None]
+ShowSight = Callable[["Sight"], None]
 """Called with each sight."""
 
 
@@ -33,7 +33,7 @@ def rests(
 
     def rest() -> None:
         took = clock() - began[-1] if began else 0.0
-        end = clock() + max(POLL_S, took * (1 / SHARE_OF_TIME - 1))
+        end = clock() + max(POLL_S, took * (1 / SHARE_OF_READING - 1))
         while (left := end - clock()) > 0:
             sleep(min(POLL_S, left))
             tick()
@@ -43,7 +43,7 @@ def rests(
 
 
 @contextmanager
-def display(session: Session) -> Iterator[tuple[Show, Callable[[], None]]]:
+def display(session: Session) -> Iterator[tuple[ShowSight, Callable[[], None]]]:
     """A function that shows a sight, and one to call while it stays the same."""
     from autospikformer_cli.report.watch_view import watch_line
 
@@ -73,7 +73,7 @@ def display(session: Session) -> Iterator[tuple[Show, Callable[[], None]]]:
 
 
 @contextmanager
-def _view(session: Session) -> Iterator[tuple[Show, Callable[[], None]]]:
+def _view(session: Session) -> Iterator[tuple[ShowSight, Callable[[], None]]]:
     """A view in place, which gives way to the report at the end and stays after Ctrl-C."""
     from rich.live import Live
 

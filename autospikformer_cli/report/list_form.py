@@ -31,7 +31,7 @@ def is_cut(table: Table, shown: str, width: int) -> bool:
     return any(_found(pattern, those) - _found(pattern, [shown]) for pattern, those in parts)
 
 
-def listed(table: Table) -> Iterator[Text]:
+def listed_values(table: Table) -> Iterator[Text]:
     """Each row's values, a line each after the head of its column; title first, caption last."""
     if table.title:
         yield _folded(table.title)

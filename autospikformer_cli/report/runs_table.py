@@ -17,14 +17,14 @@ from autospikformer_cli.runs.listing import RunSummary, SearchSummary, Unusable
 from autospikformer_cli.units import ABSENT
 
 PRESENT_MARK = "*"
-MEASURED = "Measured"
+MEASURED_HEAD = "Measured"
 
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
     table = WideTable()
     for name in ("run", "recipe", "state", "searches", "last written", "best top-1"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "last written")  # a date stays whole
     for run in runs:
         others = [file for file in run.damaged if file not in run.state]
         state = f"{run.state}, damaged: {', '.join(others)}" if others else run.state
@@ -48,7 +48,7 @@ class SearchesTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render as a table if that fits, else as pairs of lines."""
         rows = [_cells(search, self._kinds) for search in self.searches]
-        heads = [head for head in rows[0] if head != MEASURED or len(self._kinds) > 1]
+        heads = [head for head in rows[0] if head != MEASURED_HEAD or len(self._kinds) > 1]
         table = plain_table(self.title)
         for head in heads:
             table.add_column(head, no_wrap=True)
@@ -94,7 +94,7 @@ def _cells(search: SearchSummary, kinds: Sequence[str]) -> dict[str, str]:
         "Candidates": f"{search.candidates}{rejected}",
         "Best": search.best or ABSENT,
         "Top-1": ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %",
-        MEASURED: f"({kinds.index(_conditions_text(search)) + 1})" if search.provenance else ABSENT,
+        MEASURED_HEAD: f"({kinds.index(_conditions_text(search)) + 1})" if search.provenance else ABSENT,
     }
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.measurement import SILENT_RATE
-from autospikformer_cli.report.list_form import is_cut, listed
+from autospikformer_cli.report.list_form import is_cut, listed_values
 from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.space import Subnet
@@ -45,7 +45,7 @@ class PageTable(Table):
         parts = list(super().__rich_console__(console, options))
         segments = [part for part in parts if isinstance(part, Segment)]
         if is_cut(self, "".join(segment.text for segment in segments), options.max_width):
-            yield from listed(self)
+            yield from listed_values(self)
         else:
             yield from parts
 

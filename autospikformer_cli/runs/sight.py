@@ -12,7 +12,7 @@ from autospikformer_cli.store.supernet import Training
 from autospikformer_cli.units import is_count
 
 
-class Stage(StrEnum):
+class WatchStage(StrEnum):
     """What a watched run is at. After the last two, there is nothing more to see."""
 
     WAITING = "waiting"
@@ -32,7 +32,7 @@ class Sight:
     """
 
     run: Path
-    stage: Stage
+    stage: WatchStage
     says: str
     search: str | None = None
     results: SearchResults | None = None
@@ -43,7 +43,7 @@ class Sight:
     @property
     def is_last(self) -> bool:
         """Whether nothing more will be seen."""
-        return self.stage in (Stage.FINISHED, Stage.STOPPED)
+        return self.stage in (WatchStage.FINISHED, WatchStage.STOPPED)
 
     @property
     def num_generations(self) -> tuple[int, int] | None:
@@ -64,11 +64,11 @@ class Sight:
 
         A search's rest may be shorter: a subnet that another search has measured takes no time.
         """
-        if self.stage is Stage.TRAINING and self.training is not None and self.training.state.history:
-            state, recipe = self.training.state, recipe_of(self.training)
+        if self.stage is WatchStage.TRAINING and self.training is not None and self.training.state.history:
+            state, recipe = self.training.state, trained_recipe(self.training)
             mean_s = sum(record.seconds for record in state.history) / len(state.history)
             return max(0.0, mean_s * (recipe.train.total_epochs - state.epoch) - state.seconds)
-        if self.stage is not Stage.SEARCHING or self.results is None or self.total is None:
+        if self.stage is not WatchStage.SEARCHING or self.results is None or self.total is None:
             return None
         timing, measured = self.results.population.timing, len(self.results.population.candidates)
         if timing is None or not timing.subnets:
@@ -78,7 +78,7 @@ class Sight:
     def to_document(self) -> dict[str, object]:
         """As JSON. The last one has the whole report."""
         results, generations = self.results, self.num_generations
-        state, recipe = (None, None) if self.training is None else (self.training.state, recipe_of(self.training))
+        state, recipe = (None, None) if self.training is None else (self.training.state, trained_recipe(self.training))
         ranked = results.scores.ranked if results else ()
         shares = results.hypervolume.shares if results and results.hypervolume else ()
         return {
@@ -101,6 +101,6 @@ class Sight:
         }
 
 
-def recipe_of(training: Training) -> Recipe:
+def trained_recipe(training: Training) -> Recipe:
     """The recipe of a stored training."""
     return recipe_from_toml(training.recipe_toml, training.recipe_name)

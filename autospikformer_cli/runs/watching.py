@@ -15,7 +15,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import rescored
 from autospikformer_cli.runs.results import SearchResults, score_population
-from autospikformer_cli.runs.sight import Sight, Stage, recipe_of
+from autospikformer_cli.runs.sight import Sight, WatchStage, trained_recipe
 from autospikformer_cli.store.holder import Holder, read_holder
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
@@ -92,21 +92,21 @@ class Watch:
         if signs.supernet is None:
             if signs.worker is None:
                 raise UserError(f"{self.run} is not a run, it has no {SUPERNET_FILE}", "--run", "list them: aspk runs")
-            return Sight(self.run, Stage.TRAINING, f"{signs.worker} has saved no epoch yet", self.name)
+            return Sight(self.run, WatchStage.TRAINING, f"{signs.worker} has saved no epoch yet", self.name)
         training, written_s = read_training(self.run), signs.supernet.written_ns / 1e9
         if _is_training(signs, training):
             says = f"training, {_epochs_text(training)}"
             self._rescored(training.recipe_toml, training.recipe_name)
-            return Sight(self.run, Stage.TRAINING, says, self.name, None, training, None, written_s)
+            return Sight(self.run, WatchStage.TRAINING, says, self.name, None, training, None, written_s)
         if signs.search is None or signs.file is None:
             self._rescored(training.recipe_toml, training.recipe_name)
             says = self._waits_for(training, signs.worker)
-            return Sight(self.run, Stage.WAITING, says, self.name, None, training)
+            return Sight(self.run, WatchStage.WAITING, says, self.name, None, training)
         results, written_s = self._results(signs.search, signs.file), signs.file.written_ns / 1e9
         stage, says = _stage_of(signs, bool(results.population.state["finished"]), self.name is not None)
-        if stage is Stage.WAITING:
+        if stage is WatchStage.WAITING:
             return Sight(self.run, stage, says, signs.search, None, training)
-        resume = _resume_command(self.run, results) if stage is Stage.STOPPED else None
+        resume = _resume_command(self.run, results) if stage is WatchStage.STOPPED else None
         return Sight(self.run, stage, says, signs.search, results, training, resume, written_s)
 
     def _results(self, search: str, file: Stamp) -> SearchResults:
@@ -194,7 +194,7 @@ def _holders(folder: Path) -> Iterator[tuple[Path, Holder]]:
 
 
 def _epochs_text(training: Training) -> str:
-    return f"{training.state.epoch} of {recipe_of(training).train.total_epochs} epochs done"
+    return f"{training.state.epoch} of {trained_recipe(training).train.total_epochs} epochs done"
 
 
 def _has_ended(training: Training) -> bool:
@@ -208,22 +208,22 @@ def _is_training(signs: Signs, training: Training) -> bool:
     return signs.file is None or signs.file.written_ns < signs.worker.since_ns
 
 
-def _stage_of(signs: Signs, finished: bool, is_named: bool) -> tuple[Stage, str]:
+def _stage_of(signs: Signs, finished: bool, is_named: bool) -> tuple[WatchStage, str]:
     """Where a search is, and what is said of it. is_named: whether no other search would be watched."""
     worker = signs.worker if signs.worker is None or signs.worker.command not in SEARCHES_NOT else None
     if finished and (is_named or worker is None):
-        return Stage.FINISHED, "finished"
+        return WatchStage.FINISHED, "finished"
     if worker is None:
         killed = signs.left if signs.left and signs.left.command not in SEARCHES_NOT else None
-        return Stage.STOPPED, f"{killed} has ended without finishing it" if killed else "stopped before its end"
+        return WatchStage.STOPPED, f"{killed} has ended without finishing it" if killed else "stopped before its end"
     if finished:
-        return Stage.WAITING, f"{signs.search} is finished; waiting for the next search of {worker}, or its end"
+        return WatchStage.WAITING, f"{signs.search} is finished; waiting for the next search of {worker}, or its end"
     if not signs.holds:
-        return Stage.WAITING, f"{worker} no longer writes to it; waiting for its end"
+        return WatchStage.WAITING, f"{worker} no longer writes to it; waiting for its end"
     if signs.file is not None and signs.file.written_ns < worker.since_ns:
-        return Stage.WAITING, f"{worker} has saved nothing new of {signs.search} yet"
+        return WatchStage.WAITING, f"{worker} has saved nothing new of {signs.search} yet"
     unseen = "" if worker.is_here else f"; whether {worker} still runs cannot be seen from here"
-    return Stage.SEARCHING, f"searching{unseen}"
+    return WatchStage.SEARCHING, f"searching{unseen}"
 
 
 def _resume_command(run: Path, results: SearchResults) -> str:

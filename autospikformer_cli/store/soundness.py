@@ -17,7 +17,7 @@ from autospikformer_cli.store.measurements import COUNTS
 from autospikformer_cli.store.supernet import EpochRecord
 
 PLACE = ("candidate", "layer", "step")
-MEASURED = {
+MEASURED_COLUMNS = {
     "candidates": ("subnet", *COUNTS),
     "layers": (*PLACE, "input_sum", "input_nonzeros", "input_size", "macs"),
     "spikes": (*PLACE, "spikes", "neurons"),
@@ -37,7 +37,7 @@ MEMBERS = {
 }
 """Kind of file -> what every file of it has besides its recipe and the tables of `measurements`."""
 
-COLUMNS = {
+COLUMNS_OF_KIND = {
     "population": ("id", "generation"),
     "evaluations": ("split", "date", "recipe", "provenance", "finetuned"),
 }
@@ -53,9 +53,9 @@ def require_sound(path: Path, kind: str, *, whole: bool = False) -> None:
             for group in ("weights", "optimizer"):
                 require_members(get_group(file, group), get_texts(file, f"{group}_names"))
         for measured in _measured_groups(file, kind):
-            require_members(measured, ("layer_names", *MEASURED))
-            require_members(get_group(measured, "candidates"), COLUMNS[kind])
-            for group, columns in (MEASURED | LATER).items():
+            require_members(measured, ("layer_names", *MEASURED_COLUMNS))
+            require_members(get_group(measured, "candidates"), COLUMNS_OF_KIND[kind])
+            for group, columns in (MEASURED_COLUMNS | LATER).items():
                 if group in measured:
                     require_members(get_group(measured, group), columns)
         if whole:

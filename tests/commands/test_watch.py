@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autospikformer_cli.commands.watch_output import POLL_S, SHARE_OF_TIME, rests
+from autospikformer_cli.commands.watch_output import POLL_S, SHARE_OF_READING, rests
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.watch_view import WatchView, watch_line
 from autospikformer_cli.runs.sight import Sight
@@ -292,7 +292,7 @@ def test_reading_takes_a_small_share_of_the_time() -> None:
     assert slept[0] == 2 * POLL_S
     now[0] += 2.0
     rest()
-    assert slept[0] == pytest.approx(2 * POLL_S + 2.0 * (1 / SHARE_OF_TIME - 1))
+    assert slept[0] == pytest.approx(2 * POLL_S + 2.0 * (1 / SHARE_OF_READING - 1))
     assert len(ticks) - 1 == 2 + 18
 
 

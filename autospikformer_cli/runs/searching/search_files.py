@@ -13,7 +13,7 @@ from autospikformer_cli.runs.conditions import Conditions, other_search_keys
 from autospikformer_cli.runs.searching.naming import free_name, made_name
 from autospikformer_cli.runs.selection import is_emptied
 from autospikformer_cli.say import Say
-from autospikformer_cli.store.population import load_population, read_search
+from autospikformer_cli.store.population import load_population, read_search, save_population
 from autospikformer_cli.store.searches import (
     is_search_name,
     make_present,
@@ -112,6 +112,7 @@ class SearchFiles:
             before = recipe_from_toml(emptied.recipe_toml, emptied.recipe_name)
             other = free_name(self.path, made_name(before, trained))
             rename_search(self.path, self.wanted, other)
+            save_population(self.path, load_population(self.path, other))
             self.say.remark(f"limits left no candidate to the search {self.wanted}: it is called {other} now")
         return self.wanted
 
