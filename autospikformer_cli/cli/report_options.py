@@ -24,6 +24,12 @@ AlphaSweepOption = Annotated[
         help="Show the best subnet for each alpha, 0 to 1, of all that the run's searches measured.",
     ),
 ]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write one page with figures and tables, which a browser shows offline."
+    ),
+]
 FigureOption = Annotated[
     str | None,
     typer.Option("--figure", metavar="NAME", help="Draw a figure into --to FILE.", autocompletion=complete_figure),

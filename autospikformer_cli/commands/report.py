@@ -1,4 +1,4 @@
-"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a table or a text for a paper."""
+"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a page, or a table or text for a paper."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
+from autospikformer_cli.commands.report_page import PageWish
+from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
 
 
@@ -25,6 +27,7 @@ def report(
     best: BestOption = None,
     top: own.TopOption = None,
     alpha_sweep: own.AlphaSweepOption = False,
+    html: own.HtmlOption = None,
     figure: own.FigureOption = None,
     to: own.ToOption = None,
     figures: own.FiguresOption = None,
@@ -47,53 +50,36 @@ def report(
 
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
-    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured.
+    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured. --html writes a page
+    for a browser, which ranks and prices anew without a network.
 
     Example: aspk report --alpha 0.3 --convention strict
     """
-    from autospikformer_cli.api import read_alpha_sweep, read_results
-    from autospikformer_cli.report.alpha_sweep import alpha_sweep_report
+    from autospikformer_cli.api import read_results
     from autospikformer_cli.report.asked_table import only_run
     from autospikformer_cli.report.paper import paper_table_for
     from autospikformer_cli.report.search_report import search_report
 
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
-    asked = TableWish(table, methods, format, literature, to, top, best)
-    makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
-    wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
-    draws = wish.is_given({"--top": top is not None, **others})
-    _require_no_other_choice(alpha_sweep, alpha, best, top, overrides)
+    pictures = {"--figure": figure is not None, "--figures": figures is not None}
+    page, asked = PageWish(html, best, verbose), TableWish(table, methods, format, literature, to, top, best)
+    drawn = FigureWish(figure, figures, to, against, intervals, best, width, subnet)
+    sweep = SweepWish(alpha_sweep, alpha, best, top, tuple(overrides), verbose)
+    writes_page = page.is_given(asked, drawn, sweep)
+    makes_table = not writes_page and asked.is_given({**others, **pictures})
+    draws = not writes_page and drawn.is_given({"--top": top is not None, **others}, makes_table)
+    sweeps = sweep.is_given()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
-    if makes_table:
+    if writes_page:
+        page.write(session, only_run(run), given, search)
+    elif makes_table:
         asked.show(session, run, given, search)
-        return
-    if draws:
-        wish.draw(session, only_run(run), given, search)
-        return
-    if alpha_sweep:
-        sweep = read_alpha_sweep(only_run(run), given, search=search, say=session)
-        session.console.print(alpha_sweep_report(sweep, verbose))
-        session.emit(sweep.to_document())
-        return
-    results = read_results(only_run(run), given, search=search, best=best)
-    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top or own.TOP, verbose))
-    session.emit(results.to_document())
-
-
-def _require_no_other_choice(
-    sweeps: bool, alpha: float | None, best: int | None, top: int | None, overrides: list[str]
-) -> None:
-    """Raises UserError for what a sweep of alpha would drop."""
-    from autospikformer_cli.errors import UserError
-    from autospikformer_cli.recipe.load import named_keys
-
-    if not sweeps:
-        return
-    if alpha is not None or "search.alpha" in named_keys(overrides):
-        option = "--alpha" if alpha is not None else "--set search.alpha"
-        raise UserError("a sweep has every alpha", option, f"leave out {option} or --alpha-sweep")
-    if best is not None:
-        raise UserError("a sweep is of all candidates", "--best", "leave out --best or --alpha-sweep")
-    if top is not None:
-        raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")
+    elif draws:
+        drawn.draw(session, only_run(run), given, search)
+    elif sweeps:
+        sweep.show(session, only_run(run), given, search)
+    else:
+        results = read_results(only_run(run), given, search=search, best=best)
+        paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
+        session.console.print(search_report(results, paper, top or own.TOP, verbose))
+        session.emit(results.to_document())

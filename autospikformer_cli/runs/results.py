@@ -15,7 +15,15 @@ from autospikformer_cli.recipe import Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
-from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
+from autospikformer_cli.runs.selection import (
+    PricesOf,
+    best_candidate,
+    counts_of,
+    newly_broken,
+    own_prices,
+    prices_of,
+    recipe_problem,
+)
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
@@ -243,14 +251,23 @@ class AlphaSweep:
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
+    origin = read_training(path).origin
+    found = score_priced(path, population, recipe, prices_of)
+    return replace(found, best=best_candidate(path, population), imported_from=origin.file if origin else "")
+
+
+def score_priced(path: Path, population: Population, recipe: Recipe, prices: PricesOf) -> SearchResults:
+    """As `score_population`, with prices that were made already; without what no price changes, which needs the run.
+
+    prices: makes the prices of a recipe.
+    """
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    problem = recipe_problem(recipe, searched, population.objectives)
+    problem = recipe_problem(recipe, searched, population.objectives, prices=prices)
     with counts_of(path):
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
         hypervolume = _hypervolumes(problem, valued)
-        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked])
-    origin = read_training(path).origin
+        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked], prices)
     return SearchResults(
         path=path,
         population=valued,
@@ -259,8 +276,6 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         baseline=problem.fitness.of_outsider(valued.baseline, scores) if valued.baseline else None,
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
-        imported_from=origin.file if origin else "",
-        best=best_candidate(path, population),
         price_remarks=tuple(
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()

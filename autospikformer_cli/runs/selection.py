@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import nan
 from pathlib import Path
@@ -26,6 +26,8 @@ from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import find_search, search_names
 from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
 
+PricesOf = Callable[[Recipe], PriceOf]
+"""The prices that a recipe asks for."""
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
 
@@ -156,16 +158,18 @@ def _own_problem(population: Population) -> Problem:
     return recipe_problem(recipe, stored=population.objectives)
 
 
-def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate]) -> dict[str, int]:
+def newly_broken(
+    searched: Recipe, recipe: Recipe, candidates: Sequence[Candidate], prices: PricesOf | None = None
+) -> dict[str, int]:
     """The limits that candidates break under a recipe's prices and keep under their search's: how many break each.
 
-    None if one of the two prices is not known here.
+    None if one of the two prices is not known here. prices: makes the prices of a recipe; by default `prices_of`.
     """
     if searched.energy.unknown or recipe.energy.unknown:
         return {}
     if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
         return {}
-    before, now = recipe_problem(searched).limits, recipe_problem(recipe).limits
+    before, now = (recipe_problem(each, prices=prices).limits for each in (searched, recipe))
     broken: dict[str, int] = {}
     for candidate in candidates:
         kept = now.excesses(candidate).keys() - before.excesses(candidate).keys()
@@ -247,16 +251,19 @@ def recipe_problem(
     searched: Recipe | None = None,
     stored: Sequence[StoredObjective] = (),
     price_of: PriceOf | None = None,
+    prices: PricesOf | None = None,
 ) -> Problem:
     """What a recipe's search is for: its space, its limits, its objectives, and F_AEB as it asks for it.
 
     searched: the recipe of a search whose candidates are scored again. If the limits are still its own, they hold under
-    its own prices. stored: as `make_problem` takes it. price_of: its prices, if they are made already: `prices_of`.
+    its own prices. stored: as `make_problem` takes it. price_of: its prices, if they are made already. prices:
+    makes those of a recipe; by default `prices_of`.
     """
+    prices = prices or prices_of
     own_limits = searched is not None and searched.search.limits == recipe.search.limits
     limited_by = searched if searched is not None and own_limits else recipe
-    price_of = price_of or prices_of(recipe)
-    limit_price_of = price_of if limited_by is recipe else prices_of(limited_by)
+    price_of = price_of or prices(recipe)
+    limit_price_of = price_of if limited_by is recipe else prices(limited_by)
     space, shape = recipe.space.search_space(), network_shape(recipe)
     unpriced = _unpriced(recipe, limited_by)
     return make_problem(recipe.search, space, shape, price_of, limit_price_of, recipe.given_by, stored, unpriced)
