@@ -70,6 +70,7 @@ class ManySubnets:
         self._shape = shape
         self._subnets = subnets
         self._counts = [OperationCounts.of(measurement) for measurement in measurements]
+        self._known_means: dict[tuple[Order, bool], list[InputRate | None]] = {}
         self._grown: dict[Order, tuple[list[_Member], list[list[Operation]]]] = {}
 
     def under(self, convention: Convention, hardware: HardwareProfile) -> ManyPriced:
@@ -114,11 +115,13 @@ class ManySubnets:
         """Of each subnet, the mean over all its inputs, if the convention takes that."""
         if convention.rate != "mean":
             return None
-        heads = convention.head
-        return [
-            counts.mean(each for each in own if heads or each.kind != "head")
-            for counts, own in zip(self._counts, listed, strict=True)
-        ]
+        key = (convention.order, convention.head)
+        if key not in self._known_means:
+            self._known_means[key] = [
+                counts.mean(each for each in own if convention.head or each.kind != "head")
+                for counts, own in zip(self._counts, listed, strict=True)
+            ]
+        return self._known_means[key]
 
     @cached_property
     def _columns(self) -> tuple[Mapping[str, InputRate], Mapping[str, SynapticWork]]:
@@ -142,7 +145,9 @@ class ManySubnets:
             return OperationCounts(dict.fromkeys((operation.reads,), mean), {})
         own_rates, own_work = {}, {}
         if operation.reads in rates:
-            own_rates[operation.reads] = _rate_at(rates[operation.reads], rows)
+            rate = _rate_at(rates[operation.reads], rows)
+            if not np.isnan(rate.mean).any():
+                own_rates[operation.reads] = rate
         if operation.name in work:
             events, passes = (cast("Column", each)[rows] for each in work[operation.name])
             if not np.isnan(events).any():

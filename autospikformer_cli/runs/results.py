@@ -262,8 +262,8 @@ def score_priced(path: Path, population: Population, recipe: Recipe, prices: Pri
     prices: makes the prices of a recipe.
     """
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    problem = recipe_problem(recipe, searched, population.objectives, prices=prices)
     with counts_of(path):
+        problem = recipe_problem(recipe, searched, population.objectives, prices=prices)
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
         hypervolume = _hypervolumes(problem, valued)

@@ -14,14 +14,16 @@ function showLayers(archive, view, row, drawsFigures) {
   const total = view.scoring.energy[row];
   const largest = [...layers].sort((a, b) => b.energy - a.energy).slice(0, 3);
   const shares = largest.map(({ name, energy }) => `${name} ${fixed((100 * energy) / total, 1)} %`);
-  text.textContent = `${archive.candidates.ids[row]}: ${withUnit(total, view.unit)} in ${plural(layers.length, "layer")}. `
-    + `The most: ${shares.join(", ")}.`;
+  const whose = `${archive.candidates.ids[row]}: ${withUnit(total, view.unit)} in ${plural(layers.length, "layer")}.`;
+  text.textContent = `${whose} The most: ${shares.join(", ")}.`;
   if (drawsFigures) drawLayers(layers, total);
 }
 
 function drawLayers(layers, total) {
   const unit = energyUnit(layers.map(({ energy }) => energy));
-  const kinds = { convolution: "#0072b2", attention: "#e69f00", linear: "#009e73", head: "#cc79a7", batchnorm: "#56b4e9" };
+  const kinds = {
+    convolution: "#0072b2", attention: "#e69f00", linear: "#009e73", head: "#cc79a7", batchnorm: "#56b4e9",
+  };
   document.getElementById("layers").style.height = `${90 + 17 * layers.length}px`;
   const traces = Object.entries(kinds).map(([kind, fill]) => {
     const own = layers.filter((layer) => layer.kind === kind);
@@ -29,11 +31,12 @@ function drawLayers(layers, total) {
       type: "bar", orientation: "h", name: kind, visible: own.length > 0,
       y: own.map(({ name }) => shownAsIs(name)), x: own.map(({ energy }) => energy / unit.joules),
       customdata: own.map(({ energy }) => (100 * energy) / total),
-      hovertemplate: `<b>%{y}</b><br>%{x:.4~g} ${unit.symbol}, %{customdata:.1f} %<extra></extra>`, marker: { color: fill },
+      hovertemplate: `<b>%{y}</b><br>%{x:.4~g} ${unit.symbol}, %{customdata:.1f} %<extra></extra>`,
+      marker: { color: fill },
     };
   });
   draw("layers", traces, {
-    barmode: "stack", bargap: 0.25,
+    barmode: "stack", bargap: 0.25, legend: { ...layoutOf({}).legend, traceorder: "normal" },
     xaxis: { title: { text: `Energy of one image (${unit.symbol})` } },
     yaxis: {
       categoryorder: "array", categoryarray: layers.map(({ name }) => shownAsIs(name)), autorange: "reversed",
@@ -48,21 +51,25 @@ function layersTable(layers, view, row) {
   table.replaceChildren();
   if (!layers.length) return;
   const total = view.scoring.energy[row];
+  const percent = (energy) => fixed((100 * energy) / total, 2);
   const digits = { ...view.unit, decimals: view.unit.decimals + 2 };
   const head = ["Layer", "Kind", "Synaptic operations", `Energy (${view.unit.symbol})`, "Share (%)"];
   table.createTHead().append(rowOf(head.map((text, place) => cellOf("th", text, { scope: "col", number: place > 1 }))));
   const body = table.createTBody();
   for (const { name, kind, sops, energy } of layers) {
-    const numbers = [Number.isNaN(sops) ? ABSENT : formatCount(sops), inUnit(energy, digits), fixed((100 * energy) / total, 2)];
-    body.append(rowOf([cellOf("th", name, { scope: "row" }), cellOf("td", kind),
-      ...numbers.map((text) => cellOf("td", text, { number: true }))]));
+    const counted = Number.isNaN(sops) ? ABSENT : formatCount(sops);
+    body.append(layerLine([name, kind], [counted, inUnit(energy, digits), percent(energy)]));
   }
   const sum = layers.reduce((found, { energy }) => found + energy, 0);
-  table.createTFoot().append(rowOf([cellOf("th", "sum", { scope: "row" }), cellOf("td", ""), cellOf("td", ""),
-    cellOf("td", inUnit(sum, view.unit), { number: true }), cellOf("td", fixed((100 * sum) / total, 2), { number: true })]));
+  table.createTFoot().append(layerLine(["sum", ""], ["", inUnit(sum, view.unit), percent(sum)]));
 }
 
-/** The best F_AEB after each evaluation, under bounds that hold for all: those of each generation cannot be compared. */
+function layerLine([name, kind], numbers) {
+  const cells = numbers.map((text) => cellOf("td", text, { number: true }));
+  return rowOf([cellOf("th", name, { scope: "row" }), cellOf("td", kind), ...cells]);
+}
+
+/** The best F_AEB after each evaluation, under bounds that hold for all: each generation's own cannot be compared. */
 function courseOfFitness(archive, view) {
   const { candidates } = archive;
   const { scoring } = view;
@@ -95,6 +102,13 @@ function courseOfHypervolume(archive, scoring) {
   return { x: ends, y: shares };
 }
 
+function courseText(archive, { bounds, hypervolume_text: text }, { x, y }) {
+  const volume = text.join(" ") || "No hypervolume: no usable baseline says what it is of.";
+  if (!y.length) return volume;
+  const scale = bounds ? "" : ", scaled by the extremes of all candidates instead of each generation's";
+  return `Best F_AEB${scale}: ${repr(y.at(-1))}, first reached after ${plural(x.at(-2), "evaluation")}. ${volume}`;
+}
+
 /** Hypervolume and the best fitness by evaluations. */
 function showCourse(archive, view, drawsFigures) {
   const text = document.getElementById("course-text");
@@ -107,20 +121,23 @@ function showCourse(archive, view, drawsFigures) {
     text.textContent = "Neither a hypervolume nor a fitness is known.";
     return;
   }
-  const last = fitness.y.length ? `F_AEB of the best: ${repr(fitness.y.at(-1))}, first reached after ${plural(fitness.x.at(-2), "evaluation")}. ` : "";
-  text.textContent = last + (scoring.hypervolume_text.join(" ") || "No hypervolume: no usable baseline says what it is of.");
+  text.textContent = courseText(archive, scoring, fitness);
   if (!drawsFigures) return;
   draw("course", [
     {
-      type: "scatter", mode: "lines+markers", name: "hypervolume", ...volume, line: { color: colour("series1"), width: 2 },
-      marker: { size: 4 }, hovertemplate: "%{x} evaluations<br>share of the box %{y:.4f}<extra></extra>",
-      visible: volume.x.length > 0,
+      type: "scatter", mode: "lines+markers", name: "hypervolume", ...volume, visible: volume.x.length > 0,
+      line: { color: colour("series1"), width: 2 }, marker: { size: 4 },
+      hovertemplate: "%{x} evaluations<br>share of the box %{y:.4f}<extra></extra>",
     },
     {
-      type: "scatter", mode: "lines", name: "best F_AEB", ...fitness, line: { color: colour("series2"), width: 2, dash: "dash", shape: "hv" },
-      hovertemplate: "%{x} evaluations<br>best F_AEB %{y:.4f}<extra></extra>", visible: fitness.x.length > 0,
+      type: "scatter", mode: "lines", name: "best F_AEB", ...fitness, visible: fitness.x.length > 0,
+      line: { color: colour("series2"), width: 2, dash: "dash", shape: "hv" },
+      hovertemplate: "%{x} evaluations<br>best F_AEB %{y:.4f}<extra></extra>",
     },
-  ], { xaxis: { title: { text: "Evaluations (subnets)" }, rangemode: "tozero" }, yaxis: { title: { text: "Share of the box; F_AEB" } } });
+  ], {
+    xaxis: { title: { text: "Evaluations (subnets)" }, rangemode: "tozero" },
+    yaxis: { title: { text: "Share of the box; F_AEB" } },
+  });
 }
 
 /** Loss, and accuracies of the largest and the smallest subnet, one above the other. */
@@ -133,11 +150,19 @@ function showTraining(archive, drawsFigures) {
     text.textContent = "This run has no training of its own, or no epoch of it is finished.";
     return;
   }
-  const last = training.at(-1);
-  const accuracy = last.val_top1_largest === null ? ""
-    : ` Validation accuracy: largest subnet ${fixed(last.val_top1_largest, 2)} %, smallest ${fixed(last.val_top1_smallest ?? NaN, 2)} %.`;
-  text.textContent = `${plural(last.epoch, "epoch")}; the loss went from ${general(training[0].loss)} to ${general(last.loss)}.${accuracy}`;
-  if (!drawsFigures) return;
+  text.textContent = trainingText(training);
+  if (drawsFigures) drawTraining(training);
+}
+
+function trainingText(training) {
+  const [first, last] = [training[0], training.at(-1)];
+  const loss = `${plural(last.epoch, "epoch")}; the loss went from ${general(first.loss)} to ${general(last.loss)}.`;
+  if (last.val_top1_largest === null) return loss;
+  const [largest, smallest] = [last.val_top1_largest, last.val_top1_smallest ?? NaN].map((top1) => fixed(top1, 2));
+  return `${loss} Validation accuracy: largest subnet ${largest} %, smallest ${smallest} %.`;
+}
+
+function drawTraining(training) {
   const x = training.map(({ epoch }) => epoch);
   const line = (name, key, place, dash, extra) => ({
     type: "scatter", mode: "lines", name, x, y: training.map((record) => record[key]), connectgaps: true,
@@ -151,7 +176,7 @@ function showTraining(archive, drawsFigures) {
   ], {
     xaxis: { title: { text: "Epoch" } },
     yaxis: { title: { text: "Training loss" }, domain: measured ? [0, 0.46] : [0, 1], rangemode: "tozero" },
-    ...(measured ? { yaxis2: { title: { text: "Accuracy (%)" }, domain: [0.54, 1], automargin: true, gridcolor: colour("line"), zerolinecolor: colour("line") } } : {}),
+    ...(measured ? { yaxis2: { ...layoutOf({}).yaxis, title: { text: "Accuracy (%)" }, domain: [0.54, 1] } } : {}),
     hovermode: "x unified",
   });
 }

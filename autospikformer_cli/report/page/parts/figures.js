@@ -24,7 +24,8 @@ const isStill = () => window.matchMedia("(prefers-reduced-motion: reduce)").matc
 
 /** The layout that all figures share, with what is special to one. */
 function layoutOf(special) {
-  const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), linecolor: colour("faint"), automargin: true };
+  const [line, faint] = [colour("line"), colour("faint")];
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: faint, automargin: true };
   const { xaxis, yaxis, ...rest } = special;
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -52,10 +53,10 @@ function hasWebGL() {
   return context !== null;
 }
 
-const NAMES = { candidates: "candidates", rejected: "rejected", front: "Pareto front", baseline: "baseline", selected: "selected" };
+const NAMES = { candidates: "candidates", rejected: "rejected", front: "Pareto front", baseline: "baseline" };
 
 /** The traces of the front's figure. Each point has its row, which a click selects. */
-function frontTraces(archive, view, selected, kind) {
+function frontTraces(archive, view, kind) {
   const { candidates, baseline } = archive;
   const { scoring, unit } = view;
   const energies = (rows) => rows.map((row) => scoring.energy[row] / unit.joules);
@@ -85,15 +86,17 @@ function frontTraces(archive, view, selected, kind) {
       hovertemplate: `<b>baseline %{text}</b><br>%{x:.4~f} ${unit.symbol}, %{y:.2f} %<extra></extra>`,
       marker: { symbol: "star", size: 14, color: "#d55e00", line: { width: 1, color: colour("ink") } },
     },
-    selectedTrace(points, selected),
   ];
 }
 
-function selectedTrace(points, selected) {
-  return points(selected === null ? [] : [selected], {
-    type: "scatter", mode: "markers", name: NAMES.selected, visible: selected !== null, hoverinfo: "skip",
-    hovertemplate: null, marker: { symbol: "circle-open", size: 17, color: colour("accent"), line: { width: 3 } },
-  });
+/** The ring around the selected candidate: a shape of the layout, which is moved without drawing the points anew. */
+function ringsAround(archive, view, row) {
+  if (row === null || !Number.isFinite(view.scoring.energy[row])) return [];
+  return [{
+    type: "circle", xsizemode: "pixel", ysizemode: "pixel", x0: -9, x1: 9, y0: -9, y1: 9,
+    xanchor: view.scoring.energy[row] / view.unit.joules, yanchor: archive.candidates.top1[row],
+    line: { color: colour("accent"), width: 3 },
+  }];
 }
 
 function candidateMarker(view) {
@@ -126,10 +129,11 @@ class FrontFigure {
     if (before && before.scoring === view.scoring && before.best === null && view.best === null) {
       return this.recolour(view);
     }
-    const done = draw("front", frontTraces(this.archive, view, selected, this.kind), {
+    const done = draw("front", frontTraces(this.archive, view, this.kind), {
       xaxis: { title: { text: `Energy of one image (${view.unit.symbol})` } },
       yaxis: { title: { text: "Top-1 accuracy (%)" } },
       hovermode: "closest",
+      shapes: ringsAround(this.archive, view, selected),
     });
     if (!before) this.div.on("plotly_click", ({ points }) => this.take(points));
     return done;
@@ -156,11 +160,7 @@ class FrontFigure {
   }
 
   select(row) {
-    if (!this.view) return;
-    const { energy } = this.view.scoring;
-    const x = row === null ? [] : [energy[row] / this.view.unit.joules];
-    const y = row === null ? [] : [this.archive.candidates.top1[row]];
-    Plotly.restyle(this.div, { x: [x], y: [y], visible: row !== null }, [4]);
+    if (this.view) Plotly.relayout(this.div, { shapes: ringsAround(this.archive, this.view, row) });
   }
 }
 
@@ -170,11 +170,13 @@ function frontText(archive, view) {
   const { energy, baseline_j: baselineEnergy, priced } = view.scoring;
   if (!view.taken.length) return "No candidate to draw.";
   if (!priced) return "Energies are not known under these prices, so there is no front. More accuracy ranks first.";
-  const say = (row) => `${fixed(top1[row], 2)} % at ${withUnit(energy[row], view.unit)} (${archive.candidates.ids[row]})`;
+  const at = (accuracy, joules) => `${fixed(accuracy, 2)} % at ${withUnit(joules, view.unit)}`;
+  const say = (row) => `${at(top1[row], energy[row])} (${archive.candidates.ids[row]})`;
   const { front } = view;
-  const among = `${plural(front.length, "candidate")} of ${whole(view.taken.length)} ${front.length === 1 ? "is" : "are"}`;
+  const verb = front.length === 1 ? "is" : "are";
+  const among = `${plural(front.length, "candidate")} of ${whole(view.taken.length)} ${verb} on the Pareto front`;
   const range = front.length > 1 ? `from ${say(front[0])} to ${say(front.at(-1))}` : say(front[0]);
   const baseline = baselineEnergy === null || !archive.baseline ? ""
-    : ` The baseline has ${fixed(archive.baseline.top1, 2)} % at ${withUnit(baselineEnergy, view.unit)}.`;
-  return `${among} on the Pareto front: ${range}.${baseline} The table below has every point; show "Pareto front" there.`;
+    : ` The baseline has ${at(archive.baseline.top1, baselineEnergy)}.`;
+  return `${among}: ${range}.${baseline} The table below has every point; show "Pareto front" there.`;
 }

@@ -1,5 +1,7 @@
 // The page's state, and what changes it: choices, clicks, keys.
 
+const REST_MS = 40;
+
 class Page {
   constructor(archive) {
     this.archive = archive;
@@ -17,11 +19,13 @@ class Page {
 
   fillChoices() {
     const { conventions, profiles } = this.archive;
-    const options = (id, items, missing) => document.getElementById(id).replaceChildren(...items.map(({ name }, place) => {
-      const option = new Option(missing(place) ? `${name} (not available)` : name, place);
-      option.disabled = missing(place);
+    const optionOf = (name, place, missing) => {
+      const option = new Option(missing ? `${name} (not available)` : name, place);
+      option.disabled = missing;
       return option;
-    }));
+    };
+    const options = (id, items, missing) => document.getElementById(id).replaceChildren(
+      ...items.map(({ name }, place) => optionOf(name, place, missing(place))));
     const own = profiles.findIndex(({ name }) => name === this.archive.opening.profile);
     options("convention", conventions, (place) => Boolean(this.archive.scorings[place][own].missing));
     options("profile", profiles, () => false);
@@ -51,7 +55,9 @@ class Page {
     on("choices", "submit", () => {});
     document.getElementById("choices").addEventListener("submit", (event) => event.preventDefault());
     on("alpha", "input", ({ value }) => this.setAlpha(Number(value)));
-    on("alpha-number", "input", ({ value, validity }) => { if (value !== "" && validity.valid) this.setAlpha(Number(value), false); });
+    on("alpha-number", "input", ({ value, validity }) => {
+      if (value !== "" && validity.valid) this.setAlpha(Number(value), false);
+    });
     on("alpha-number", "change", () => this.showChoices());
     on("convention", "change", ({ value }) => { this.convention = Number(value); this.update(); });
     on("profile", "change", ({ value }) => { this.profile = Number(value); this.update(); });
@@ -61,7 +67,11 @@ class Page {
     });
     on("reset", "click", () => { this.setChoices(); this.update(); });
     on("shown", "change", ({ value }) => this.grid.show(this.view, false, (this.grid.shown = value)));
-    on("find", "input", ({ value }) => { this.grid.find = value.trim(); this.grid.page = 0; this.grid.show(this.view); });
+    on("find", "input", ({ value }) => {
+      this.grid.find = value.trim();
+      this.grid.page = 0;
+      this.grid.show(this.view);
+    });
     on("page-size", "change", ({ value }) => { this.grid.pageSize = Number(value); this.grid.show(this.view, true); });
     on("all-digits", "change", ({ checked }) => { this.grid.allDigits = checked; this.grid.show(this.view); });
     on("save-csv", "click", () => this.saveCsv());
@@ -98,10 +108,28 @@ class Page {
     showRemarks(archive, this.view);
     showProvenance(archive, this.view);
     document.getElementById("front-text").textContent = frontText(archive, this.view);
-    showCourse(archive, this.view, this.drawsFigures);
-    if (!before || before.scoring !== scoring) showLayers(archive, this.view, this.selected, this.drawsFigures);
-    if (this.drawsFigures) this.showFront();
+    showCourse(archive, this.view, false);
+    if (!before || before.scoring !== scoring) this.showSelectedLayers();
+    this.drawSoon();
     if (says) this.sayBest();
+  }
+
+  /** Draw once the slider rests for a moment: numbers follow it at once, pictures of thousands of points cannot. */
+  drawSoon() {
+    if (!this.drawsFigures) return;
+    clearTimeout(this.drawing);
+    this.drawing = setTimeout(() => {
+      this.showFront();
+      showCourse(this.archive, this.view, true);
+    }, REST_MS);
+  }
+
+  /** The layers of the selected candidate: in words at once, as a picture after the table is on the screen. */
+  showSelectedLayers() {
+    showLayers(this.archive, this.view, this.selected, false);
+    if (!this.drawsFigures) return;
+    clearTimeout(this.drawingLayers);
+    this.drawingLayers = setTimeout(() => showLayers(this.archive, this.view, this.selected, true), REST_MS);
   }
 
   showFront() {
@@ -130,7 +158,7 @@ class Page {
     this.selected = row;
     this.grid.select(row);
     showSelected(this.archive, this.view, row);
-    showLayers(this.archive, this.view, row, this.drawsFigures);
+    this.showSelectedLayers();
     if (this.drawsFigures) this.front.select(row);
     if (says && row !== null) this.say(`Selected ${this.inWords(row)}`);
   }
@@ -139,9 +167,12 @@ class Page {
     const { candidates } = this.archive;
     const { view } = this;
     const refused = view.scoring.refused[row];
-    const place = refused ? `rejected, ${view.scoring.reasons[refused - 1]}` : `rank ${whole(view.rank[row])} of ${whole(view.order.length)}`;
+    const rank = `rank ${whole(view.rank[row])} of ${whole(view.order.length)}`;
+    const place = refused ? `rejected, ${view.scoring.reasons[refused - 1]}` : rank;
+    const energy = withUnit(view.scoring.energy[row], view.unit);
     const fitness = Number.isFinite(view.fitness[row]) ? `, F_AEB ${fixed(view.fitness[row], 3)}` : "";
-    return `${candidates.ids[row]}: ${place}, accuracy ${fixed(candidates.top1[row], 2)} %, energy ${withUnit(view.scoring.energy[row], view.unit)}${fitness}.`;
+    const accuracy = fixed(candidates.top1[row], 2);
+    return `${candidates.ids[row]}: ${place}, accuracy ${accuracy} %, energy ${energy}${fitness}.`;
   }
 
   /** After a choice: the best now. A moving slider says it once it rests. */
@@ -166,15 +197,17 @@ class Page {
 
   /** On paper there are neither hidden tables nor dark colours. */
   forPrint(begins) {
-    const root = document.documentElement;
-    if (begins) {
-      this.beforePrint = [root.dataset.theme ?? "", [...document.querySelectorAll("details")].map(({ open }) => open)];
-      root.dataset.theme = "light";
-    } else if (this.beforePrint) {
-      [root.dataset.theme] = this.beforePrint;
-    }
-    const wasOpen = this.beforePrint?.[1] ?? [];
-    document.querySelectorAll("details").forEach((each, place) => { each.open = begins || wasOpen[place]; });
+    const { dataset } = document.documentElement;
+    const hidden = [...document.querySelectorAll("details")];
+    if (begins && !this.beforePrint) {
+      this.beforePrint = { theme: dataset.theme ?? "", opened: hidden.map(({ open }) => open) };
+      dataset.theme = "light";
+      for (const each of hidden) each.open = true;
+    } else if (!begins && this.beforePrint) {
+      dataset.theme = this.beforePrint.theme;
+      hidden.forEach((each, place) => { each.open = this.beforePrint.opened[place]; });
+      this.beforePrint = null;
+    } else return;
     this.redraw();
   }
 }
@@ -195,7 +228,7 @@ async function startPlotly() {
 
 async function start() {
   if (typeof DecompressionStream === "undefined") {
-    trouble("This browser is too old for this page: it cannot unpack gzip. Firefox 113, Chrome 80, Safari 16.4 and later can.");
+    trouble("This browser is too old: it cannot unpack gzip. Firefox 113, Chrome 80, Safari 16.4 and later can.");
     return;
   }
   const page = new Page(await readArchive());

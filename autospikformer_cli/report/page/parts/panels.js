@@ -14,8 +14,10 @@ function genesOf(text) {
   const numbers = text.slice(1, -1).split(", ");
   const depth = Number(numbers[0]);
   const block = (place) => numbers.slice(1 + place * depth, 1 + (place + 1) * depth).join(", ");
-  return [["depth", numbers[0]], ["MLP ratio", block(0)], ["heads", block(1)], ["threshold", block(2)], ["tau", block(3)],
-    ["time steps", numbers.at(-2)], ["embedding", numbers.at(-1)]];
+  return [
+    ["depth", numbers[0]], ["MLP ratio", block(0)], ["heads", block(1)], ["threshold", block(2)], ["tau", block(3)],
+    ["time steps", numbers.at(-2)], ["embedding", numbers.at(-1)],
+  ];
 }
 
 /** Everything that is known of the selected candidate, numbers with all their digits. */
@@ -28,27 +30,35 @@ function showSelected(archive, view, row) {
   const { candidates } = archive;
   const { scoring } = view;
   const exact = (value, unit) => (Number.isFinite(value) ? `${repr(value)} ${unit}`.trim() : "not known");
-  const group = view.groups.find((rows) => rows.includes(row)) ?? [row];
-  const interval = `${fixed(candidates.low[row], 2)} to ${fixed(candidates.high[row], 2)} %`;
+  const refused = scoring.refused[row];
+  const rank = `${whole(view.rank[row])} of ${whole(view.order.length)}`;
+  const answers = `${whole(candidates.correct[row])} of ${plural(candidates.images[row], "image")}`;
+  const energy = `${withUnit(scoring.energy[row], view.unit)}, ${exact(scoring.energy[row], "J")}`;
   const list = document.createElement("dl");
   list.append(...described([
     ["Id", candidates.ids[row] + (candidates.ids[row] === archive.best ? ", the search's own choice" : "")],
     ["Candidate", candidates.subnets[row]],
-    ["Rank", scoring.refused[row] ? `rejected: ${scoring.reasons[scoring.refused[row] - 1]}` : `${whole(view.rank[row])} of ${whole(view.order.length)}`],
-    ["F_AEB", scoring.refused[row] ? "" : exact(view.fitness[row], "")],
-    ["Accuracy", `${exact(candidates.top1[row], "%")}, ${whole(candidates.correct[row])} of ${plural(candidates.images[row], "image")}`],
-    ["95 % interval", interval],
-    ["Energy", scoring.priced ? `${withUnit(scoring.energy[row], view.unit)}, ${exact(scoring.energy[row], "J")}` : "not known under these prices"],
+    ["Rank", refused ? `rejected: ${scoring.reasons[refused - 1]}` : rank],
+    ["F_AEB", refused ? "" : exact(view.fitness[row], "")],
+    ["Accuracy", `${exact(candidates.top1[row], "%")}, ${answers}`],
+    ["95 % interval", `${fixed(candidates.low[row], 2)} to ${fixed(candidates.high[row], 2)} %`],
+    ["Energy", Number.isFinite(scoring.energy[row]) ? energy : "not known under these prices"],
     ["Against the baseline", againstBaseline(archive, view, row)],
     ...archive.objectives.map(({ label, unit }, place) => [label, exact(scoring.objectives[place][row], unit)]),
     ["Parameters", whole(candidates.params[row])],
     ["Firing rate", candidates.spikes ? exact(candidates.firing_rate[row], "") : ""],
     ["Silent", silentText(candidates, row)],
-    ["Equal to", group.length > 1 ? group.filter((each) => each !== row).map((each) => candidates.ids[each]).join(", ") : ""],
+    ["Equal to", equalsOf(view, row).map((each) => candidates.ids[each]).join(", ")],
     ["Generation", String(candidates.generation[row] + 1)],
     ...genesOf(candidates.subnets[row]),
   ]));
   panel.replaceChildren(list);
+}
+
+/** The other rows that agree with one in every measured number. */
+function equalsOf(view, row) {
+  const group = view.groups.find((rows) => rows.includes(row)) ?? [];
+  return group.filter((each) => each !== row);
 }
 
 function silentText(candidates, row) {
@@ -64,7 +74,8 @@ function againstBaseline(archive, { scoring }, row) {
   const share = fixed((100 * scoring.energy[row]) / scoring.baseline_j, 1);
   const points = fixed(candidates.top1[row] - baseline.top1, 2);
   const chance = candidates.chance[row];
-  const tested = Number.isNaN(chance) ? "not tested: answers by image are not stored" : `McNemar's exact test: p = ${general(chance)}`;
+  const tested = Number.isNaN(chance) ? "not tested: answers by image are not stored"
+    : `McNemar's exact test: p = ${general(chance)}`;
   return `${share} % of its energy, ${points.startsWith("-") ? "" : "+"}${points} points of accuracy; ${tested}`;
 }
 
@@ -73,21 +84,29 @@ function silenceRemark(archive, view) {
   const blocks = archive.candidates.silent_blocks;
   const rows = [...new Set([...view.order.slice(0, 1), ...view.front])].filter((row) => blocks[row]);
   if (!rows.length) return [];
-  const named = rows.slice(0, 5).map((row) => `${archive.candidates.ids[row]} (block ${blocks[row].join(", ")})`).join(", ");
+  const nameOf = (row) => `${archive.candidates.ids[row]} (block ${blocks[row].join(", ")})`;
+  const named = rows.slice(0, 5).map(nameOf).join(", ");
   const rest = rows.length > 5 ? ` and ${whole(rows.length - 5)} more` : "";
   const rate = archive.silent_rate;
   return [`! silent blocks, with less than ${rate} spikes a neuron and step: ${named}${rest}; `
     + `--set search.limits.min_block_rate=${rate} excludes such networks`];
 }
 
-/** The report's remarks. Those on the best n hold for the alpha and the n that the page was written with. */
+/** Tau and noise are of the best n, which alpha decides; they were computed for those of the first choice. */
+function remarkOnTheBest(archive, view) {
+  const same = view.best === archive.best_num && (view.best === null || view.alpha === archive.alpha);
+  if (same) return [];
+  const first = archive.best_num === null ? "all candidates" : `the best ${archive.best_num} at alpha ${archive.alpha}`;
+  const now = `aspk report --alpha ${view.alpha}${view.best === null ? "" : ` --best ${view.best}`}`;
+  return [`! Tau and noise below are those of ${first}; for the candidates shown: ${now}`];
+}
+
+/** The report's remarks. */
 function showRemarks(archive, view) {
-  const moved = view.best !== archive.best_num || (view.best !== null && view.alpha !== archive.alpha);
-  const aside = moved
-    ? [`Tau and noise are those of ${archive.best_num === null ? "all candidates" : `the best ${archive.best_num} at alpha ${archive.alpha}`}; `
-      + `for the candidates shown: aspk report --alpha ${view.alpha}${view.best === null ? "" : ` --best ${view.best}`}`]
-    : [];
-  const remarks = [...aside, ...view.scoring.remarks, ...silenceRemark(archive, view), ...legendOf(archive, view)];
+  const { remarks: own } = view.scoring;
+  const remarks = [
+    ...remarkOnTheBest(archive, view), ...own, ...silenceRemark(archive, view), ...legendOf(archive, view),
+  ];
   document.getElementById("remarks").replaceChildren(...remarks.map((text) => {
     const item = document.createElement("li");
     item.textContent = text.replace(/^! /, "");
@@ -98,8 +117,11 @@ function showRemarks(archive, view) {
 
 function legendOf(archive, { scoring }) {
   if (!archive.baseline || !scoring.priced) return [];
-  return [`Better +: less energy than the baseline; accuracy equal, or higher by more than chance (McNemar's exact test, p < ${archive.significance}). `
-    + "Better ~: accuracy higher, but within chance, or not tested."];
+  const test = `McNemar's exact test, p < ${archive.significance}`;
+  return [
+    `Better +: less energy than the baseline; accuracy equal, or higher by more than chance (${test}). `
+    + "Better ~: accuracy higher, but within chance, or not tested.",
+  ];
 }
 
 function showProvenance(archive, view) {

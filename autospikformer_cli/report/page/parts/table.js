@@ -15,37 +15,54 @@ function rowOf(cells) {
   return row;
 }
 
-/** The columns of a table: key, head, the value that it is sorted by, and the text of a row. */
+/** The columns of a table: key, head, the value that it is sorted by, and the text of a row. absent: left out. */
 function columnsOf(archive, view, shown, allDigits) {
-  const { candidates } = archive;
+  const { candidates, objectives, baseline } = archive;
   const { scoring, unit } = view;
   const rejected = shown === "rejected";
-  const digits = (value, text, exact) => (allDigits && Number.isFinite(value) ? exact ?? repr(value) : text);
-  const interval = (row) => ` (${fixed(candidates.low[row], 1)}–${fixed(candidates.high[row], 1)})`;
-  const accuracy = (row) => digits(candidates.top1[row], fixed(candidates.top1[row], 2) + interval(row));
-  const energy = (row) => digits(scoring.energy[row], inUnit(scoring.energy[row], unit));
-  const number = { number: true };
-  const some = (values) => values.some((value) => value > 0);
-  const columns = [
-    ...(rejected ? [] : [{ key: "rank", head: "Rank", value: (row) => view.rank[row], text: (row) => digits(0, whole(view.rank[row]), String(view.rank[row])), ...number }]),
+  const digits = (value, text) => (allDigits && Number.isFinite(value) ? repr(value) : text);
+  /** A column of numbers, as all their digits or as `format` writes them. */
+  const numbers = (key, head, column, format, absent = false) => ({
+    key, head, absent, number: true, value: (row) => column[row],
+    text: (row) => digits(column[row], format(column[row], row)),
+  });
+  const interval = (row) => `(${fixed(candidates.low[row], 1)}–${fixed(candidates.high[row], 1)})`;
+  const rank = (row) => view.rank[row];
+  const mark = (row) => markOf(archive, scoring, row);
+  const silent = (row) => `${candidates.silent_layers[row]}, ${candidates.silent_channels[row]}`;
+  return [
+    {
+      key: "rank", head: "Rank", value: rank, number: true, absent: rejected,
+      text: (row) => (allDigits ? String(rank(row)) : whole(rank(row))),
+    },
     { key: "id", head: "Id", value: (row) => row, text: (row) => candidates.ids[row] },
-    { key: "mark", head: "Better", value: (row) => -["", "~", "+"].indexOf(markOf(archive, scoring, row)), text: (row) => markOf(archive, scoring, row), left: !archive.baseline || !scoring.priced },
-    { key: "genes", head: "Candidate", value: (row) => candidates.genes[row], text: (row) => candidates.subnets[row], genes: true },
-    { key: "rate", head: "Firing rate", value: (row) => candidates.firing_rate[row], text: (row) => digits(candidates.firing_rate[row], fixed(candidates.firing_rate[row], 3)), ...number, left: !candidates.spikes },
-    { key: "energy", head: allDigits ? "Energy (J)" : `Energy (${unit.symbol})`, value: (row) => scoring.energy[row], text: energy, ...number },
-    { key: "top1", head: "Accuracy (%)", value: (row) => candidates.top1[row], text: accuracy, ...number },
-    ...archive.objectives.map(({ name, label, unit: of }, place) => ({
-      key: `objective-${name}`, head: of ? `${label} (${of})` : label, value: (row) => scoring.objectives[place][row],
-      text: (row) => digits(scoring.objectives[place][row], formatObjective(scoring.objectives[place][row])), ...number,
-    })),
-    { key: "params", head: "Parameters", value: (row) => candidates.params[row], text: (row) => digits(candidates.params[row], formatCount(candidates.params[row])), ...number },
-    { key: "silent", head: "Silent", value: (row) => candidates.silent_layers[row], text: (row) => `${candidates.silent_layers[row]}, ${candidates.silent_channels[row]}`, ...number, left: !some(candidates.silent_layers) },
-    rejected
-      ? { key: "reason", head: "Why it is rejected", value: (row) => scoring.refused[row], text: (row) => scoring.reasons[scoring.refused[row] - 1] }
-      : { key: "fitness", head: "F_AEB", value: (row) => view.fitness[row], text: (row) => digits(view.fitness[row], fixed(view.fitness[row], 3)), ...number, left: !scoring.priced },
-  ];
-  return columns.filter(({ left }) => !left);
+    {
+      key: "mark", head: "Better", value: (row) => -["", "~", "+"].indexOf(mark(row)), text: mark,
+      absent: !baseline || !scoring.priced,
+    },
+    {
+      key: "genes", head: "Candidate", value: (row) => candidates.genes[row], genes: true,
+      text: (row) => candidates.subnets[row],
+    },
+    numbers("rate", "Firing rate", candidates.firing_rate, (rate) => fixed(rate, 3), !candidates.spikes),
+    numbers("energy", `Energy (${allDigits ? "J" : unit.symbol})`, scoring.energy, (energy) => inUnit(energy, unit)),
+    numbers("top1", "Accuracy (%)", candidates.top1, (top1, row) => `${fixed(top1, 2)} ${interval(row)}`),
+    ...objectives.map(({ name, label, unit: of }, place) =>
+      numbers(`objective-${name}`, of ? `${label} (${of})` : label, scoring.objectives[place], formatObjective)),
+    numbers("params", "Parameters", candidates.params, formatCount),
+    {
+      key: "silent", head: "Silent", value: (row) => candidates.silent_layers[row], text: silent, number: true,
+      absent: !candidates.silent_layers.some((number) => number > 0),
+    },
+    numbers("fitness", "F_AEB", view.fitness, (fitness) => fixed(fitness, 3), rejected || !scoring.priced),
+    {
+      key: "reason", head: "Why it is rejected", value: (row) => scoring.refused[row], absent: !rejected,
+      text: (row) => scoring.reasons[scoring.refused[row] - 1],
+    },
+  ].filter(({ absent }) => !absent);
 }
+
+const LISTS = { ranked: "ranked candidates", front: "candidates on the front", rejected: "rejected candidates" };
 
 class CandidateGrid {
   constructor(archive, onSelect) {
@@ -53,7 +70,9 @@ class CandidateGrid {
     this.onSelect = onSelect;
     this.table = document.getElementById("table");
     this.shown = "ranked";
-    this.sort = { key: "rank", down: false };
+    this.sorts = { // each list has its own order
+      ranked: { key: "rank", down: false }, front: { key: "energy", down: false }, rejected: { key: "id", down: false },
+    };
     this.page = 0;
     this.pageSize = 25;
     this.find = "";
@@ -71,7 +90,7 @@ class CandidateGrid {
   show(view, seesSelected = false) {
     this.view = view;
     this.columns = columnsOf(this.archive, view, this.shown, this.allDigits);
-    if (!this.columns.some(({ key }) => key === this.sort.key)) this.sort = { key: this.columns[0].key, down: false };
+    if (!this.columns.some(({ key }) => key === this.sort.key)) this.sorts[this.shown] = { key: this.columns[0].key, down: false };
     this.rows = this.sorted();
     if (seesSelected) this.turnTo(this.selected);
     this.render();
@@ -81,12 +100,17 @@ class CandidateGrid {
     const { ids, subnets } = this.archive.candidates;
     const lists = { ranked: this.view.taken, front: this.view.front, rejected: this.view.rejected };
     const wanted = this.find.toLowerCase();
-    const rows = lists[this.shown].filter((row) => !wanted || ids[row].toLowerCase().includes(wanted) || subnets[row].includes(wanted));
+    const matches = (row) => ids[row].toLowerCase().includes(wanted) || subnets[row].includes(wanted);
+    const rows = wanted ? lists[this.shown].filter(matches) : lists[this.shown];
     const { value } = this.columns.find(({ key }) => key === this.sort.key);
     const turn = this.sort.down ? -1 : 1;
     const keys = new Map(rows.map((row) => [row, value(row)]));
     const absent = (row) => (Number.isNaN(keys.get(row)) ? 1 : 0);
     return [...rows].sort((a, b) => absent(a) - absent(b) || (absent(a) ? 0 : turn * (keys.get(a) - keys.get(b))));
+  }
+
+  get sort() {
+    return this.sorts[this.shown];
   }
 
   get numPages() {
@@ -173,7 +197,7 @@ class CandidateGrid {
     };
     const had = document.activeElement?.dataset?.step;
     const label = document.createElement("span");
-    const noun = { ranked: "ranked candidates", front: "candidates on the front", rejected: "rejected candidates" }[this.shown];
+    const noun = LISTS[this.shown];
     label.textContent = this.rows.length
       ? `${whole(first + 1)} to ${whole(first + num)} of ${whole(this.rows.length)} ${noun}` : `no ${noun}`;
     nav.replaceChildren(step("Previous", -1, this.page === 0), label, step("Next", 1, this.page >= this.numPages - 1));
@@ -184,7 +208,7 @@ class CandidateGrid {
     const button = target.closest("button[data-sort]");
     if (button) {
       const { sort } = button.dataset;
-      this.sort = { key: sort, down: this.sort.key === sort && !this.sort.down };
+      this.sorts[this.shown] = { key: sort, down: this.sort.key === sort && !this.sort.down };
       this.page = 0;
       this.show(this.view);
       return;
@@ -225,6 +249,7 @@ class CandidateGrid {
     const columns = columnsOf(this.archive, this.view, this.shown, true);
     const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const line = (texts) => `${texts.map(quoted).join(",")}\n`;
-    return line(columns.map(({ head }) => head)) + this.rows.map((row) => line(columns.map(({ text }) => text(row)))).join("");
+    const lines = this.rows.map((row) => line(columns.map(({ text }) => text(row))));
+    return line(columns.map(({ head }) => head)) + lines.join("");
   }
 }
