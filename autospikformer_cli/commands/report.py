@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.options import (
@@ -19,6 +22,9 @@ from autospikformer_cli.commands.report_figures import FigureWish
 from autospikformer_cli.commands.report_page import PageWish
 from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
+
+if TYPE_CHECKING:
+    from autospikformer_cli.recipe import Override
 
 
 def report(
@@ -55,10 +61,7 @@ def report(
 
     Example: aspk report --alpha 0.3 --convention strict
     """
-    from autospikformer_cli.api import read_results
     from autospikformer_cli.report.asked_table import only_run
-    from autospikformer_cli.report.paper import paper_table_for
-    from autospikformer_cli.report.search_report import search_report
 
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
     pictures = {"--figure": figure is not None, "--figures": figures is not None}
@@ -68,7 +71,6 @@ def report(
     writes_page = page.is_given(asked, drawn, sweep)
     makes_table = not writes_page and asked.is_given({**others, **pictures})
     draws = not writes_page and drawn.is_given({"--top": top is not None, **others}, makes_table)
-    sweeps = sweep.is_given()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
     if writes_page:
         page.write(session, only_run(run), given, search)
@@ -76,10 +78,21 @@ def report(
         asked.show(session, run, given, search)
     elif draws:
         drawn.draw(session, only_run(run), given, search)
-    elif sweeps:
+    elif sweep.is_given():
         sweep.show(session, only_run(run), given, search)
     else:
-        results = read_results(only_run(run), given, search=search, best=best)
-        paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-        session.console.print(search_report(results, paper, top or own.TOP, verbose))
-        session.emit(results.to_document())
+        _show_tables(session, only_run(run), given, search, best, top or own.TOP, verbose)
+
+
+def _show_tables(
+    session: Session, run: Path | None, given: list[str | Override], search: str | None, best: int | None, top: int,
+    verbose: bool,
+) -> None:  # fmt: skip
+    from autospikformer_cli.api import read_results
+    from autospikformer_cli.report.paper import paper_table_for
+    from autospikformer_cli.report.search_report import search_report
+
+    results = read_results(run, given, search=search, best=best)
+    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
+    session.console.print(search_report(results, paper, top, verbose))
+    session.emit(results.to_document())

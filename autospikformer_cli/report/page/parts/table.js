@@ -30,7 +30,7 @@ function columnsOf(archive, view, shown, allDigits) {
   const rank = (row) => view.rank[row];
   const mark = (row) => markOf(archive, scoring, row);
   const silent = (row) => `${candidates.silent_layers[row]}, ${candidates.silent_channels[row]}`;
-  return [
+  const columns = [
     {
       key: "rank", head: "Rank", value: rank, number: true, absent: rejected,
       text: (row) => (allDigits ? String(rank(row)) : whole(rank(row))),
@@ -60,6 +60,8 @@ function columnsOf(archive, view, shown, allDigits) {
       text: (row) => scoring.reasons[scoring.refused[row] - 1],
     },
   ].filter(({ absent }) => !absent);
+  if (!isNarrow()) return columns;
+  return [...columns.filter(({ genes }) => !genes), ...columns.filter(({ genes }) => genes)]; // numbers are seen first
 }
 
 const LISTS = { ranked: "ranked candidates", front: "candidates on the front", rejected: "rejected candidates" };
