@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
 from autospikformer_cli.cli.options import (
@@ -19,12 +16,10 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
+from autospikformer_cli.commands.report_output import show_report
 from autospikformer_cli.commands.report_page import PageWish
 from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
-
-if TYPE_CHECKING:
-    from autospikformer_cli.recipe import Override
 
 
 def report(
@@ -81,18 +76,4 @@ def report(
     elif sweep.is_given():
         sweep.show(session, only_run(run), given, search)
     else:
-        _show_tables(session, only_run(run), given, search, best, top or own.TOP, verbose)
-
-
-def _show_tables(
-    session: Session, run: Path | None, given: list[str | Override], search: str | None, best: int | None, top: int,
-    verbose: bool,
-) -> None:  # fmt: skip
-    from autospikformer_cli.api import read_results
-    from autospikformer_cli.report.paper import paper_table_for
-    from autospikformer_cli.report.search_report import search_report
-
-    results = read_results(run, given, search=search, best=best)
-    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top, verbose))
-    session.emit(results.to_document())
+        show_report(session, only_run(run), given, search, best, top or own.TOP, verbose)
