@@ -131,6 +131,21 @@ def test_a_search_without_candidates_has_a_page(invented_run: InventedRun, own_f
     assert found["baseline"]["top1"] > 0
 
 
+@pytest.mark.parametrize(
+    ("recipe", "overrides"),
+    [("quickstart-events", {}), ("quickstart", {"model.network": "transformer"}), ("nmnist", {})],
+    ids=["events", "transformer", "nmnist"],
+)
+def test_other_networks_have_their_page(
+    invented_run: InventedRun, own_folder: Path, recipe: str, overrides: dict[str, Any]
+) -> None:
+    run = invented_run(Path("run"), 8, recipe, overrides).path
+    found = facts(written(run))
+    energies = {scored.energy_j for scored in read_results(run).scores.ranked}
+    assert len(energies) > 5
+    assert [[bool(each["layers"]) for each in profiles] for profiles in found["scorings"]] == [[True] * 3] * 6
+
+
 def test_prices_that_are_not_known_open_the_page_without_energies(invented_run: InventedRun, own_folder: Path) -> None:
     run = invented_run(Path("run"), 6, changes={'profile = "cmos45"': 'profile = "cmos2"'}).path
     found = facts(written(run))

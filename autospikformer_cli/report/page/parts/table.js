@@ -92,7 +92,8 @@ class CandidateGrid {
   show(view, seesSelected = false) {
     this.view = view;
     this.columns = columnsOf(this.archive, view, this.shown, this.allDigits);
-    if (!this.columns.some(({ key }) => key === this.sort.key)) this.sorts[this.shown] = { key: this.columns[0].key, down: false };
+    const isThere = this.columns.some(({ key }) => key === this.sort.key); // not after other prices, perhaps
+    if (!isThere) this.sorts[this.shown] = { key: this.columns[0].key, down: false };
     this.rows = this.sorted();
     if (seesSelected) this.turnTo(this.selected);
     this.render();
