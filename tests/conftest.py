@@ -121,6 +121,12 @@ def numpy_spikformer() -> Any:
 
 
 @pytest.fixture(scope="session")
+def invented_run() -> Any:
+    """invented_run(path, num) of tests/reference/invented_run.py: a run with a search that nobody made."""
+    return _module(REPOSITORY / "tests" / "reference" / "invented_run.py").invented_run
+
+
+@pytest.fixture(scope="session")
 def leaf_counter() -> Any:
     """The module tests/reference/leaf_counter.py: counts of other authors' networks, without this package."""
     return _module(REPOSITORY / "tests" / "reference" / "leaf_counter.py")

@@ -1545,6 +1545,21 @@ class FiguresDocument(Document):
     """With --figures: those that the run has not the data of."""
 
 
+class PageDocument(Document):
+    """A page that was written."""
+
+    run: str
+    """The run's folder."""
+    search: str
+    """The search's name."""
+    page: str
+    """The file."""
+    bytes: int
+    """Its size."""
+    num_candidates: int
+    """Measured candidates in it."""
+
+
 DOCUMENTS: dict[str, type[Document]] = {
     "train": TrainDocument,
     "train --dry-run": TrainPlanDocument,
@@ -1565,6 +1580,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "report --table": TableDocument,
     "report --methods": MethodsDocument,
     "report --figure": FiguresDocument,
+    "report --html": PageDocument,
     "compare": CompareDocument,
     "import": ImportDocument,
     "export": ExportDocument,

@@ -30,6 +30,12 @@ WatchOption = Annotated[
         "--watch", help="Show a search while another process runs it, until it ends. --json: a document a change."
     ),
 ]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write one page with figures and tables, which a browser shows offline."
+    ),
+]
 FigureOption = Annotated[
     str | None,
     typer.Option("--figure", metavar="NAME", help="Draw a figure into --to FILE.", autocompletion=complete_figure),

@@ -1,8 +1,6 @@
-"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a table or a text for a paper."""
+"""Show a run's Pareto tables, next to the paper's, draw its figures, or make a page, or a table or text for a paper."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli import report_options as own
 from autospikformer_cli.cli import table_options as tables
@@ -19,12 +17,11 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.commands.report_figures import FigureWish
+from autospikformer_cli.commands.report_output import show_report
+from autospikformer_cli.commands.report_page import PageWish
 from autospikformer_cli.commands.report_sweep import SweepWish
 from autospikformer_cli.commands.report_tables import TableWish
 from autospikformer_cli.commands.report_watch import WatchWish
-
-if TYPE_CHECKING:
-    from autospikformer_cli.runs.results import SearchResults
 
 
 def report(
@@ -34,6 +31,7 @@ def report(
     top: own.TopOption = None,
     alpha_sweep: own.AlphaSweepOption = False,
     watch: own.WatchOption = False,
+    html: own.HtmlOption = None,
     figure: own.FigureOption = None,
     to: own.ToOption = None,
     figures: own.FiguresOption = None,
@@ -56,42 +54,35 @@ def report(
 
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
     --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
-    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured.
-    --watch shows a search while another process runs it, and prints the report at its end: aspk report --watch
+    --figure draws a figure of a paper, --table makes a table, --methods says how it was measured. --html writes a page
+    for a browser, which ranks and prices anew without a network. --watch shows a search while another process runs it.
 
     Example: aspk report --alpha 0.3 --convention strict
     """
-    from autospikformer_cli.api import read_results
     from autospikformer_cli.report.asked_table import only_run
 
     collect_rarely()
     others = {"--alpha-sweep": alpha_sweep, "--verbose": verbose}
-    made = {"--figure": figure, "--figures": figures, "--table": table, "--methods": methods}
-    live = WatchWish(watch, top or own.TOP, best, verbose)
-    watches = live.is_given({**made, "--alpha-sweep": alpha_sweep})
-    asked = TableWish(table, methods, format, literature, to, top, best)
-    makes_table = asked.is_given({**others, "--figure": figure is not None, "--figures": figures is not None})
-    wish = FigureWish(figure, figures, None if makes_table else to, against, intervals, best, width, subnet)
-    draws = wish.is_given({"--top": top is not None, **others})
+    pictures = {"--figure": figure is not None, "--figures": figures is not None}
+    live = WatchWish(watch, top or own.TOP, best, verbose, html)
+    watches = live.is_given({**pictures, "--table": table, "--methods": methods, "--alpha-sweep": alpha_sweep})
+    page, asked = PageWish(html, best, verbose), TableWish(table, methods, format, literature, to, top, best)
+    drawn = FigureWish(figure, figures, to, against, intervals, best, width, subnet)
     sweep = SweepWish(alpha_sweep, alpha, best, top, tuple(overrides), verbose)
+    writes_page = not watches and page.is_given(asked, drawn, sweep)
+    makes_table = not writes_page and asked.is_given({**others, **pictures})
+    draws = not writes_page and drawn.is_given({"--top": top is not None, **others}, makes_table)
     sweeps = sweep.is_given()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
     if watches:
         live.follow(session, only_run(run), given, search)
+    elif writes_page:
+        page.write(session, only_run(run), given, search)
     elif makes_table:
         asked.show(session, run, given, search)
     elif draws:
-        wish.draw(session, only_run(run), given, search)
+        drawn.draw(session, only_run(run), given, search)
     elif sweeps:
         sweep.show(session, only_run(run), given, search)
     else:
-        _show(session, read_results(only_run(run), given, search=search, best=best), top or own.TOP, verbose)
-
-
-def _show(session: Session, results: SearchResults, top: int, verbose: bool) -> None:
-    from autospikformer_cli.report.paper import paper_table_for
-    from autospikformer_cli.report.search_report import search_report
-
-    paper = paper_table_for(results.recipe.space.search_space(), results.recipe.data.dataset)
-    session.console.print(search_report(results, paper, top, verbose))
-    session.emit(results.to_document)
+        show_report(session, only_run(run), given, search, best, top or own.TOP, verbose)

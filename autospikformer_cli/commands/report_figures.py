@@ -30,13 +30,15 @@ class FigureWish:
     width: str | None = None
     subnet: str | None = None
 
-    def is_given(self, others: Mapping[str, bool]) -> bool:
+    def is_given(self, others: Mapping[str, bool], makes_table: bool = False) -> bool:
         """Whether anything is to be drawn. others: options of tables, and whether they are given.
 
-        Raises UserError for options that do not fit together.
+        makes_table: whether a table is asked for, which has --to as well. Raises UserError for options that do not fit
+        together.
         """
         if self.figure is None and self.figures is None:
-            option = next((name for name in OF_FIGURES if getattr(self, name)), None)
+            acting = [name for name in OF_FIGURES if getattr(self, name) and not (makes_table and name == "to")]
+            option = next(iter(acting), None)
             if option is not None:
                 fix = "add --figure NAME" if option == "to" else "add --figure NAME --to FILE"
                 raise UserError("it acts on figures only", f"--{option}", fix)

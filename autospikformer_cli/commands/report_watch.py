@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WatchWish:
-    """What the user asked for. top, best, verbose: as the report takes them."""
+    """What the user asked for. top, best, verbose: as the report takes them. html: a page that is kept up to date."""
 
     watch: bool
     top: int
     best: int | None = None
     verbose: bool = False
+    html: Path | None = None
 
     def is_given(self, others: Mapping[str, object]) -> bool:
         """Whether a search is to be watched. others: what is made besides the report, and whether it is asked for.
@@ -37,15 +38,24 @@ class WatchWish:
 
     def follow(self, session: Session, run: Path | None, given: Sequence[str | Override], search: str | None) -> None:
         """ShowSight a search until it has ended, then its report. given: what decides scores. Raises UserError."""
+        from autospikformer_cli.report.page.writing import require_page
         from autospikformer_cli.runs.watching import Watch, sights, watched_run
 
+        if self.html is not None:
+            require_page(self.html)
         watch = Watch(watched_run(run, search), given, search, self.best)
         with display(session) as (show, tick):
-            shows: list[ShowSight] = [show]  # a page that is kept up to date (--html FILE) is one more function here
+            shows: list[ShowSight] = [show, self._refresh_page]
             for sight in sights(watch, rests(tick)):
                 for each in shows:
                     each(sight)
         self._conclude(session, sight)
+
+    def _refresh_page(self, sight: Sight) -> None:
+        from autospikformer_cli.report.page.writing import write_page
+
+        if self.html is not None and sight.results is not None:
+            write_page(sight.results, self.html, self.verbose)
 
     def _conclude(self, session: Session, sight: Sight) -> None:
         from autospikformer_cli.report.paper import paper_table_for

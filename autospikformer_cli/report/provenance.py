@@ -102,7 +102,8 @@ def batchnorm_text(
     return f"{batchnorm} on {calibration_images} training images" if calibration_images else batchnorm
 
 
-def _fitness_text(alpha: float | None, normalise: str) -> str:
+def fitness_text(alpha: float | None, normalise: str) -> str:
+    """Equation 6 as it was computed. alpha: None for any."""
     weights = ("alpha", "(1 - alpha)") if alpha is None else (f"alpha {alpha:g}", f"{1 - alpha:g}")
     return f"{weights[0]} (1 - energy) + {weights[1]} accuracy, min-max scaled ({normalise})"
 
@@ -117,12 +118,15 @@ def provenance_panel(
     grid = PageTable.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)
-    for name, value in _lines(results, unit, sweep, verbose):
+    for name, value in provenance_lines(results, unit, sweep, verbose):
         grid.add_row(Text(name, style="bold"), Text(value))
     return Panel(grid, title="How these numbers were obtained", title_align="left", expand=False)
 
 
-def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool, verbose: bool) -> list[tuple[str, str]]:
+def provenance_lines(
+    results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False, verbose: bool = False
+) -> list[tuple[str, str]]:
+    """The lines of the panel: of each fact its name and its text."""
     p, recipe = results.provenance, results.recipe
     switches = recipe.resolved_switches()
     pricing = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
@@ -132,7 +136,7 @@ def _lines(results: SearchResults, unit: EnergyUnit | None, sweep: bool, verbose
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, switches, p.calibration_images or None)),
         ("energy", f"joules an image, {pricing}" if results.is_priced else f"not known: {pricing}"),
         ("fidelity", fidelity_text(p.fidelity, recipe.switches())),
-        ("F_AEB", _fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
+        ("F_AEB", fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
         *([("bounds", _bounds_text(results.scores.bounds, unit))] if results.is_priced else []),
         ("search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"),
         *([("limits", ", ".join(results.limits))] if results.limits else []),

@@ -14,6 +14,7 @@ from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_a
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
+from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit
@@ -84,6 +85,18 @@ def _shown(objective: Objective, value: float) -> str:
 
 
 def _remarks(results: SearchResults) -> Iterator[str]:
+    yield from search_remarks(results)
+    yield from silence_notes((scored.id, scored.candidate.measurement) for scored in shown_first(results))
+    yield from rejection_remarks(results)
+
+
+def shown_first(results: SearchResults) -> list[Scored]:
+    """The candidates whose silent blocks a report warns of: the best by F_AEB, and the front."""
+    return [*results.scores.ranked[:1], *results.front]
+
+
+def search_remarks(results: SearchResults) -> Iterator[str]:
+    """What a reader of the tables must know of the search: what is not known, tau, noise, its own choice, prices."""
     scores, tau = results.scores, results.kendall_tau
     shown = "undefined" if tau is None else f"{tau:.2f}"
     num, taken, ranked = len(results.different), len(results.taken), len(scores.ranked)
@@ -98,8 +111,11 @@ def _remarks(results: SearchResults) -> Iterator[str]:
     if results.best_num is not None and results.best_num > ranked:
         yield f"fewer candidates than the best {results.best_num} that are asked for: all {ranked} are taken"
     yield from results.price_remarks
-    chosen = [*results.scores.ranked[:1], *results.front]
-    yield from silence_notes((scored.id, scored.candidate.measurement) for scored in chosen)
+
+
+def rejection_remarks(results: SearchResults) -> Iterator[str]:
+    """How many candidates have no fitness, for each reason."""
+    scores = results.scores
     reasons = Counter(rejected.reason for rejected in scores.rejected)
     for reason, count in sorted(reasons.items()):
         named = [rejected.candidate.id for rejected in scores.rejected if rejected.reason == reason]

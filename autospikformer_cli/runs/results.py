@@ -16,7 +16,13 @@ from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, 
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.searching.archive import whole_archive
-from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
+from autospikformer_cli.runs.selection import (
+    best_candidate,
+    counts_of,
+    newly_broken,
+    own_prices,
+    recipe_problem,
+)
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
@@ -244,15 +250,28 @@ class AlphaSweep:
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
+    origin = read_training(path).origin
+    found = _scored(path, population, recipe)
+    best = found.best or best_candidate(path, population)
+    return replace(found, best=best, imported_from=origin.file if origin else "")
+
+
+def score_again(results: SearchResults, recipe: Recipe) -> SearchResults:
+    """The same results under another recipe's fitness and energy rules. The choice of the search stays."""
+    found = _scored(results.path, results.population, recipe)
+    return replace(found, best=results.best, imported_from=results.imported_from, best_num=results.best_num)
+
+
+def _scored(path: Path, population: Population, recipe: Recipe) -> SearchResults:
+    """What the prices decide. best: if they are those of the search."""
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    problem = recipe_problem(recipe, searched, population.objectives)
     with counts_of(path):
+        problem = recipe_problem(recipe, searched, population.objectives)
         problem.price_all(population.candidates)
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
         hypervolume = _hypervolumes(problem, valued)
-        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked])
-    origin = read_training(path).origin
+        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked], prices)
     return SearchResults(
         path=path,
         population=valued,
@@ -261,8 +280,7 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
         baseline=problem.fitness.of_outsider(valued.baseline, scores) if valued.baseline else None,
         hypervolume=hypervolume,
         limits=tuple(map(str, problem.limits.limits)),
-        imported_from=origin.file if origin else "",
-        best=_own_best(problem, scores) if _scores_alike(recipe, searched) else best_candidate(path, population),
+        best=_own_best(problem, scores) if _scores_alike(recipe, searched) else None,
         price_remarks=tuple(
             f"under these prices {count} of {len(scores.ranked)} candidates break {limit}; {own_prices(searched)}"
             for limit, count in broken.items()

@@ -171,7 +171,10 @@ def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidat
         return {}
     if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
         return {}
-    before, now = recipe_problem(searched).limits, recipe_problem(recipe).limits
+    problems = recipe_problem(searched), recipe_problem(recipe)
+    for problem in problems:
+        problem.price_all(candidates)
+    before, now = (problem.limits for problem in problems)
     broken: dict[str, int] = {}
     for candidate in candidates:
         kept = now.excesses(candidate).keys() - before.excesses(candidate).keys()

@@ -34,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report --table": ("front",),
     "report --methods": (),
     "report --figure": ("front", "--to", "front.svg"),
+    "report --html": ("page.html",),
     "compare": ("--best", "5"),
     "import": ("best.safetensors", "--recipe", "tiny.toml", "--set", "model.calibration_images=16"),
     "export": ("--to", "out.safetensors"),
