@@ -77,7 +77,7 @@ class ManySubnets:
 
     @cached_property
     def _groups(self) -> list[tuple[Places, SubnetColumns, OperationCounts]]:
-        """Subnets with the same layers: their places, genes and counts. The deepest come first: they have all layers."""
+        """Subnets with the same layers: places, genes and counts. The deepest come first, as they have all layers."""
         depths = [subnet.depth for subnet in self._subnets]
         found = [
             (places, SubnetColumns.of([self._subnets[place] for place in places.tolist()]), counts)
@@ -97,7 +97,7 @@ class _Rows:
         self._prices: dict[tuple[float, float], int] = {}
 
     def add(self, places: Places, layer: LayerEnergy, each_j: float | Column, besides_j: float | Column) -> None:
-        """The layer as the subnets at some places have it. each_j: joules of a synaptic operation. besides_j: others."""
+        """The layer of the subnets at some places. each_j: joules of a synaptic operation. besides_j: all others."""
         self._kind = layer.kind
         self._energies[places] = layer.energy_j
         pairs = np.stack(np.broadcast_arrays(each_j, besides_j, self._energies[places])[:2], axis=1)

@@ -271,7 +271,7 @@ def _scored(path: Path, population: Population, recipe: Recipe) -> SearchResults
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
         hypervolume = _hypervolumes(problem, valued)
-        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked], prices)
+        broken = newly_broken(searched, recipe, [scored.candidate for scored in scores.ranked])
     return SearchResults(
         path=path,
         population=valued,
