@@ -94,7 +94,8 @@ def test_every_number_is_that_of_an_independent_reference(aspk: Aspk, four: Path
         assert found["hypervolume"] == pytest.approx(float(share))
         assert found["num_taken"] == len(taken[name]) == (best or len(points[name]))
         if found["num_different"] == found["num_taken"]:
-            assert found["kendall_tau"] == pytest.approx(kendalltau(*zip(*taken[name], strict=True)).statistic)
+            tau = kendalltau(*zip(*taken[name], strict=True)).statistic
+            assert found["kendall_tau"] == (None if np.isnan(tau) else pytest.approx(tau))
             assert len(found["pareto"]) == len(front_of(taken[name]))
     fronts = [front_of(taken[name]) for name in NAMES]
     expected = [[covered(by, of) for of in fronts] for by in fronts]
