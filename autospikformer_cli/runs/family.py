@@ -43,7 +43,7 @@ def spikformer_family(results: SearchResults) -> list[FamilyMember]:
     baseline = population.baseline
     if baseline is not None and baseline.subnet not in subnets:
         subnets.append(baseline.subnet)
-    fitness = recipe_problem(results.recipe, recipe_of(population), population.objectives).fitness
+    fitness = recipe_problem(results.recipe, recipe_of(population), population.objectives, results.prices).fitness
     known = _measured(results)
     return [
         FamilyMember(

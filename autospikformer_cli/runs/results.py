@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
@@ -15,6 +15,7 @@ from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.prices import Prices, prices_of
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import (
     best_candidate,
@@ -46,7 +47,8 @@ class SearchResults:
     unknown: what of its recipe is not known here, and why, in words; what it would decide is left out. stand_ins: the
     objectives whose plugin is not there, and whose stored values stand in, in words. objectives: those of plugins, in
     which candidates have their `plugin_values`.
-    best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all.
+    best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all. prices: the recipe's, of
+    what is priced already.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class SearchResults:
     stand_ins: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
     best_num: int | None = None
+    prices: Prices | None = field(default=None, compare=False, repr=False)
 
     @property
     def provenance(self) -> Provenance:
@@ -265,8 +268,9 @@ def score_again(results: SearchResults, recipe: Recipe) -> SearchResults:
 def _scored(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """What the prices decide. best: if they are those of the search."""
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    prices = prices_of(recipe)
     with counts_of(path):
-        problem = recipe_problem(recipe, searched, population.objectives)
+        problem = recipe_problem(recipe, searched, population.objectives, prices)
         problem.price_all(population.candidates)
         valued = _valued(problem, population)
         scores = problem.fitness.score(valued.candidates)
@@ -288,6 +292,7 @@ def _scored(path: Path, population: Population, recipe: Recipe) -> SearchResults
         unknown=unknown_parts(problem, recipe),
         stand_ins=stand_ins(problem, repriced=recipe.energy != searched.energy),
         objectives=problem.plugins,
+        prices=prices,
     )
 
 

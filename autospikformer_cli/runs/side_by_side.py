@@ -64,7 +64,7 @@ def _conditions(population: Population) -> Conditions:
 
 def _problem(results: SearchResults) -> Problem:
     population = results.population
-    return recipe_problem(results.recipe, recipe_of(population), population.objectives)
+    return recipe_problem(results.recipe, recipe_of(population), population.objectives, results.prices)
 
 
 @dataclass(frozen=True)
