@@ -176,6 +176,7 @@ def found(once_opened: OpenPage) -> OpenPage:
     once_opened.tab.click("#reset")
     once_opened.tab.fill("#find", "")
     once_opened.tab.select_option("#shown", "ranked")
+    once_opened.tab.evaluate("() => window.scrollTo(0, 0)")
     return once_opened
 
 
@@ -295,7 +296,9 @@ def test_layers_add_up_to_the_energy_of_the_candidate(found: OpenPage, run: Path
             assert sum(map(float, parts)) == pytest.approx(float(shown), rel=1e-3)
 
 
-def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(found: OpenPage, run: Path) -> None:
+def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(
+    found: OpenPage, run: Path, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
     results = read_results(run)
     point = results.front[-1]
     place = found.tab.evaluate(
@@ -306,8 +309,15 @@ def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(found: OpenPage,
         }""",
         point.energy_j,
     )
-    found.tab.mouse.move(*place)
-    found.tab.wait_for_selector("#front .hoverlayer .hovertext")
+
+    def hovers() -> bool:
+        """A figure that is still being drawn sees no mouse."""
+        found.tab.mouse.move(place[0] + 40, place[1])
+        found.tab.mouse.move(*place)
+        found.tab.wait_for_timeout(50)
+        return bool(found.tab.locator("#front .hoverlayer .hovertext").count())
+
+    wait_until(hovers)
     hover = found.text("#front .hoverlayer")
     assert str(point.subnet) in hover
     found.tab.mouse.click(*place)
