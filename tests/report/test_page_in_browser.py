@@ -75,12 +75,21 @@ class OpenPage:
         return self.tab.text_content(selector) or ""
 
     def table(self, shown: str = "ranked") -> list[dict[str, str]]:
-        """All rows of a list, with all their digits: what "Save as CSV" gives."""
+        """All rows of a list, with all their digits."""
         self.tab.select_option("#shown", shown)
+        self.tab.select_option("#page-size", "500")
+        self.tab.check("#all-digits")
+        cells = "row => [...row.cells].map(cell => cell.textContent)"
+        heads, *rows = self.tab.evaluate(f"() => [...document.getElementById('table').rows].map({cells})")
+        self.tab.uncheck("#all-digits")
+        self.tab.select_option("#page-size", "25")
+        return [dict(zip(heads, row, strict=True)) for row in rows]
+
+    def saved(self) -> list[dict[str, str]]:
+        """The rows that "Save as CSV" gives."""
         with self.tab.expect_download() as download:
             self.tab.click("#save-csv")
-        path = Path(download.value.path())
-        with path.open(encoding="utf-8", newline="") as file:
+        with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
     def column(self, name: str) -> list[str]:
@@ -167,6 +176,7 @@ def found(once_opened: OpenPage) -> OpenPage:
     once_opened.tab.click("#reset")
     once_opened.tab.fill("#find", "")
     once_opened.tab.select_option("#shown", "ranked")
+    once_opened.tab.evaluate("() => window.scrollTo(0, 0)")
     return once_opened
 
 
@@ -286,7 +296,9 @@ def test_layers_add_up_to_the_energy_of_the_candidate(found: OpenPage, run: Path
             assert sum(map(float, parts)) == pytest.approx(float(shown), rel=1e-3)
 
 
-def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(found: OpenPage, run: Path) -> None:
+def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(
+    found: OpenPage, run: Path, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
     results = read_results(run)
     point = results.front[-1]
     place = found.tab.evaluate(
@@ -297,8 +309,15 @@ def test_a_click_on_a_point_selects_its_row_and_a_row_its_point(found: OpenPage,
         }""",
         point.energy_j,
     )
-    found.tab.mouse.move(*place)
-    found.tab.wait_for_selector("#front .hoverlayer .hovertext")
+
+    def hovers() -> bool:
+        """A figure that is still being drawn sees no mouse."""
+        found.tab.mouse.move(place[0] + 40, place[1])
+        found.tab.mouse.move(*place)
+        found.tab.wait_for_timeout(50)
+        return bool(found.tab.locator("#front .hoverlayer .hovertext").count())
+
+    wait_until(hovers)
     hover = found.text("#front .hoverlayer")
     assert str(point.subnet) in hover
     found.tab.mouse.click(*place)
@@ -415,6 +434,12 @@ def test_the_recipe_is_copied(found: OpenPage, run: Path) -> None:
     found.tab.click("#copy-recipe")
     found.tab.wait_for_function("() => document.getElementById('said').textContent === 'The recipe is copied.'")
     assert found.tab.evaluate("() => navigator.clipboard.readText()") == read_results(run).recipe.to_toml()
+
+
+def test_the_list_is_saved_with_all_its_digits(found: OpenPage) -> None:
+    rows = found.table("front")
+    assert len(rows) > 2
+    assert found.saved() == rows
 
 
 def test_candidates_that_are_equal_are_named(found: OpenPage, run: Path) -> None:
