@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autospikformer_cli.energy.columns import SubnetColumns
+from autospikformer_cli.energy.columns import Floats, SubnetColumns
 from autospikformer_cli.energy.counts import OperationCounts, count_columns
 from autospikformer_cli.energy.pricing import EnergyModel, LayerEnergy, Pricing
 from autospikformer_cli.measurement import Measurement
@@ -20,7 +20,6 @@ from autospikformer_cli.spiking.layout import NetworkShape, Operation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Column = NDArray[np.float64]
     Places = NDArray[np.int64]
 
 _MANY_SOPS = 1e9
@@ -37,10 +36,10 @@ class LayerPrices:
 
     name: str
     kind: str
-    sops: Column | None
+    sops: Floats | None
     which: Places
     prices: tuple[tuple[float, float], ...]
-    energy_j: Column
+    energy_j: Floats
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,12 @@ class _Rows:
 
     def __init__(self, num: int) -> None:
         self._kind = ""
-        self._sops: Column | None = None
+        self._sops: Floats | None = None
         self._energies = np.full(num, np.nan)
         self._which = np.full(num, -1, np.int64)
         self._prices: dict[tuple[float, float], int] = {}
 
-    def add(self, places: Places, layer: LayerEnergy, each_j: float | Column, besides_j: float | Column) -> None:
+    def add(self, places: Places, layer: LayerEnergy, each_j: float | Floats, besides_j: float | Floats) -> None:
         """The layer of the subnets at some places. each_j: joules of a synaptic operation. besides_j: all others."""
         self._kind = layer.kind
         self._energies[places] = layer.energy_j
@@ -114,7 +113,7 @@ class _Rows:
         return LayerPrices(name, self._kind, self._sops, self._which, tuple(self._prices), self._energies)
 
 
-def _prices(pricing: Pricing, operation: Operation | None, layer: LayerEnergy) -> tuple[float | Column, float | Column]:
+def _prices(pricing: Pricing, operation: Operation | None, layer: LayerEnergy) -> tuple[float | Floats, float | Floats]:
     """Joules of one of its synaptic operations, and joules besides: energy is linear in what a layer executes."""
     if layer.sops is None or operation is None:
         return 0.0, layer.energy_j
