@@ -18,7 +18,7 @@ def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
     table = WideTable()
     for name in ("run", "recipe", "state", "searches", "last written", "best top-1"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "last written")  # a date stays whole
     for run in runs:
         others = [file for file in run.damaged if file not in run.state]
         state = f"{run.state}, damaged: {', '.join(others)}" if others else run.state
