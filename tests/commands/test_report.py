@@ -310,7 +310,7 @@ def test_a_narrow_console_cuts_no_number(
         assert re.search(rf"(?<![\d.]){candidate['energy_j'] * 1e6:.4f}(?!\d)", words)
     runs = re.sub(r"\s+", " ", aspk("runs").stdout)
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", runs)
-    assert f"{max(each['top1'] for each in searched_once[1]['candidates']):.2f} %" in runs
+    assert f"{max(each['top1'] for each in searched_once[1]['candidates']):.2f}" in runs
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "wide", ""])
