@@ -91,7 +91,7 @@ ScoreSetOption = Annotated[
         "--set",
         callback=require_distinct,
         metavar="KEY=VALUE",
-        help="A key that decides scores, such as search.bounds.",
+        help="A key that decides scores: search.alpha, normalise, bounds, percentile, limits, objectives; energy.*.",
         show_default=False,
         autocompletion=complete_key,
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,7 +34,7 @@ LiteratureOption = Annotated[
     bool, typer.Option("--literature", help="With --table: the paper's rows alone; no run is needed.")
 ]
 RunsOption = Annotated[
-    list[Path],
+    list[str],
     typer.Option(
         "--run",
         metavar="RUN",

@@ -53,7 +53,6 @@ def report(
     """Show what a run's search found. Nothing is measured again.
 
     --alpha, --profile, --convention and --set change scores and energies, which are computed from the stored counts.
-    --set takes search.alpha, normalise, bounds, percentile, limits, objectives, and energy.*.
     --figure draws a figure of a paper, --table makes a table, --methods says how it was measured. --html writes a page
     for a browser, which ranks and prices anew without a network. --watch shows a search while another process runs it.
 
@@ -72,7 +71,6 @@ def report(
     writes_page = not watches and page.is_given(asked, drawn, sweep)
     makes_table = not writes_page and asked.is_given({**others, **pictures})
     draws = not writes_page and drawn.is_given({"--top": top is not None, **others}, makes_table)
-    sweeps = sweep.is_given()
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention, "search.alpha": alpha})
     if watches:
         live.follow(session, only_run(run), given, search)
@@ -82,7 +80,7 @@ def report(
         asked.show(session, run, given, search)
     elif draws:
         drawn.draw(session, only_run(run), given, search)
-    elif sweeps:
+    elif sweep.is_given():
         sweep.show(session, only_run(run), given, search)
     else:
         show_report(session, only_run(run), given, search, best, top or own.TOP, verbose)

@@ -55,7 +55,7 @@ class FigureWish:
             raise UserError("a figure needs a file", "--figure", f"add --to {self.figure}.pdf, .svg or .png")
         return True
 
-    def draw(self, session: Session, run: Path | None, given: list[str | Override], search: str | None) -> None:
+    def draw(self, session: Session, run: str | None, given: list[str | Override], search: str | None) -> None:
         """Draw, and say what was written and what could not be drawn. given: what decides scores."""
         from autospikformer_cli.report.figures.catalogue import require_effect, write_all_figures, write_figure
         from autospikformer_cli.report.figures.style import width_named

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_report(
-    session: Session, run: Path | None, given: list[str | Override], search: str | None, best: int | None, top: int,
+    session: Session, run: str | None, given: list[str | Override], search: str | None, best: int | None, top: int,
     verbose: bool,
 ) -> None:  # fmt: skip
     """Print it, or emit its document. given: what decides scores. top: rows of top accuracy. Raises UserError."""

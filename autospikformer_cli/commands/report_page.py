@@ -42,7 +42,7 @@ class PageWish:
                 raise UserError("it does nothing to the page of --html", option, f"leave out {option} or --html")
         return True
 
-    def write(self, session: Session, run: Path | None, given: list[str | Override], search: str | None) -> None:
+    def write(self, session: Session, run: str | None, given: list[str | Override], search: str | None) -> None:
         """Write it, and say what was written. given: what decides scores. Raises UserError."""
         from autospikformer_cli.api import read_results
         from autospikformer_cli.report.page.writing import require_page, write_page

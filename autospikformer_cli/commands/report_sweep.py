@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
@@ -39,7 +38,7 @@ class SweepWish:
             raise UserError("a sweep lists no top accuracy", "--top", "leave out --top or --alpha-sweep")
         return True
 
-    def show(self, session: Session, run: Path | None, given: list[str | Override], search: str | None) -> None:
+    def show(self, session: Session, run: str | None, given: list[str | Override], search: str | None) -> None:
         """Print it. given: what decides scores. Raises UserError."""
         from autospikformer_cli.api import read_alpha_sweep
         from autospikformer_cli.report.alpha_sweep import alpha_sweep_report

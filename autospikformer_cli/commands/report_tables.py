@@ -47,7 +47,7 @@ class TableWish:
             raise UserError(f"it does nothing with {chosen}", other, f"leave out {other} or {chosen}")
         return True
 
-    def show(self, session: Session, runs: Sequence[Path], given: list[str | Override], search: str | None) -> None:
+    def show(self, session: Session, runs: Sequence[str], given: list[str | Override], search: str | None) -> None:
         """Print it, or write it. given: what decides scores. Raises UserError."""
         from autospikformer_cli.report.asked_table import AskedTable
         from autospikformer_cli.report.methods import METHODS_FORMATS

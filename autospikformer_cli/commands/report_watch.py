@@ -36,7 +36,7 @@ class WatchWish:
             raise UserError(f"it shows the report alone, and not {other}", "--watch", f"leave out --watch or {other}")
         return self.watch
 
-    def follow(self, session: Session, run: Path | None, given: Sequence[str | Override], search: str | None) -> None:
+    def follow(self, session: Session, run: str | None, given: Sequence[str | Override], search: str | None) -> None:
         """ShowSight a search until it has ended, then its report. given: what decides scores. Raises UserError."""
         from autospikformer_cli.report.page.writing import require_page
         from autospikformer_cli.runs.watching import Watch, sights, watched_run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from autospikformer_cli.api import read_results
 from autospikformer_cli.errors import UserError
@@ -21,7 +20,7 @@ MOST_ACCURATE = 10
 """Rows of the most accurate subnets, if nothing else is asked for."""
 
 
-def only_run(runs: Sequence[Path]) -> Path | None:
+def only_run(runs: Sequence[str]) -> str | None:
     """The run that --run names; None without one. Raises UserError if it names several."""
     if len(runs) > 1:
         fix = "name one; several stand in --table table4 and --table table5"
@@ -34,7 +33,7 @@ class AskedTable:
     """What the options of a table say. given: what decides scores."""
 
     name: str
-    runs: Sequence[Path]
+    runs: Sequence[str]
     given: Overrides
     search: str | None
     literature: bool = False

@@ -18,13 +18,15 @@ from autospikformer_cli.units import ABSENT
 
 PRESENT_MARK = "*"
 MEASURED_HEAD = "Measured"
+_LEAST = {"best top-1": len("100.00 %")}
+"""Columns of text in which a number and its unit stay together."""
 
 
 def runs_table(runs: Sequence[RunSummary]) -> Table:
     """A run a line, in the order given."""
     table = WideTable()
     for name in ("run", "recipe", "state", "searches", "last written", "best top-1"):
-        table.add_column(name, overflow="fold", no_wrap=name == "last written")  # a date stays whole
+        table.add_column(name, overflow="fold", no_wrap=name == "last written", min_width=_LEAST.get(name))
     for run in runs:
         others = [file for file in run.damaged if file not in run.state]
         state = f"{run.state}, damaged: {', '.join(others)}" if others else run.state

@@ -18,7 +18,7 @@ from autospikformer_cli.runs.results import SearchResults, score_population
 from autospikformer_cli.runs.sight import Sight, WatchStage, trained_recipe
 from autospikformer_cli.store.holder import Holder, read_holder
 from autospikformer_cli.store.population import load_population
-from autospikformer_cli.store.runs import is_run, named_run, resolve_run, runs_folder
+from autospikformer_cli.store.runs import RunPath, is_run, named_run, resolve_run, runs_folder
 from autospikformer_cli.store.searches import is_search_name, present_search, search_file, search_names
 from autospikformer_cli.store.supernet import SUPERNET_FILE, Training, read_training
 from autospikformer_cli.wording import did_you_mean, nearest_names
@@ -163,7 +163,7 @@ def sights(watch: Watch, pause: Callable[[], None]) -> Iterator[Sight]:
         pause()
 
 
-def watched_run(run: Path | None, search: str | None) -> Path:
+def watched_run(run: RunPath, search: str | None) -> Path:
     """The run to watch: as `resolve_run` has it, or one whose training has not saved anything yet.
 
     Without `run`, it is the one that a command began to write to last, if any still does. Raises UserError.
@@ -174,12 +174,12 @@ def watched_run(run: Path | None, search: str | None) -> Path:
     return path
 
 
-def _found(run: Path | None) -> Path:
+def _found(run: RunPath) -> Path:
     if run is None:
         busy = [(holder.since_ns, path) for path, holder in _holders(runs_folder()) if holder.lives]
         return max(busy)[1] if busy else resolve_run(None)
     if not is_run(named_run(run)):
-        begun = ((path, read_holder(path)) for path in (run, runs_folder() / run))
+        begun = ((path, read_holder(path)) for path in (Path(run), runs_folder() / run))
         found = next((path for path, holder in begun if holder is not None and holder.lives), None)
         if found is not None:
             return found

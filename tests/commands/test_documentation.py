@@ -42,7 +42,7 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        return shlex.split(self.line.partition(" > ")[0], comments=True)
+        return shlex.split(re.split(r" [>|] ", self.line)[0], comments=True)
 
     @property
     def written_to(self) -> Path | None:
