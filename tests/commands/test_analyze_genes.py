@@ -240,12 +240,13 @@ def test_of_many_values_the_most_telling_are_shown(balanced: Path) -> None:
     assert min(far[value] for value in shown) >= max(far[value] for value in far.keys() - set(shown))
 
 
-@pytest.mark.parametrize(("width", "size"), [("single", (85, 135)), ("double", (174, 51))])
+@pytest.mark.parametrize(("width", "size"), [("single", (85, 143)), ("double", (174, 59))])
 def test_the_picture(width: str, size: tuple[int, int], aspk: Aspk, balanced: Path) -> None:
     done = aspk(*COMMAND, "--figure", "effects.svg", "--width", width)
     assert done.stdout.endswith(f"figure: effects.svg, {size[0]} x {size[1]} mm\n")
     texts = re.findall(r">([^<>\n]+)</text>", Path("effects.svg").read_text())
-    assert {"Depth (blocks)", "Heads", "Standardised effect, with its 95 % interval"} <= set(texts)
+    named = {"Depth (blocks)", "Heads", "Standardised effect, with its 95 % interval", "small effect: below 0.1"}
+    assert named <= set(texts)
     assert sum(text.startswith(("Firing rate (R² ", "Energy (R² ", "Accuracy (R² ")) for text in texts) == 3
     assert "not to be told" not in texts
     assert aspk(*COMMAND, "--figure", "effects.png").exit_code == 0

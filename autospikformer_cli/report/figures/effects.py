@@ -11,6 +11,7 @@ from autospikformer_cli.report.figures.genes import GENE_NAMES
 from autospikformer_cli.runs.genes import GeneStudy
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -23,14 +24,28 @@ def draw_effects(study: GeneStudy, width_mm: float) -> Figure:
     """A panel for each outcome, a line for each gene. The grey band is where an effect is small."""
     fits, is_wide = study.effects.outcomes, width_mm > style.WIDTHS_MM["single"]
     lines_mm = _LINE_MM * len(GENES)
-    figure = style.blank_figure(width_mm, 16.0 + lines_mm if is_wide else 12.0 + len(fits) * (lines_mm + 6.0))
+    figure = style.blank_figure(width_mm, 24.0 + lines_mm if is_wide else 20.0 + len(fits) * (lines_mm + 6.0))
     panels = figure.subplots(*((1, len(fits)) if is_wide else (len(fits), 1)), sharey=True, sharex=True)
     for axes, fit in zip(panels, fits, strict=True):
         _panel(axes, study.effects, fit)
     panels[0].set_yticks(range(len(GENES)), [GENE_NAMES[gene] for gene in GENES])
     panels[0].set_ylim(len(GENES) - 0.4, -0.6)  # the first gene on top
     figure.supxlabel("Standardised effect, with its 95 % interval", fontsize=style.TEXT_PT)
+    style.legend_above(figure, _keys(study.effects), columns=3 if is_wide else 1)
     return figure
+
+
+def _keys(effects: GeneEffects) -> list[Artist]:
+    """Entries of the legend: what a hollow point is, if there is one, and the grey band."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    keys: list[Artist] = [Patch(color="0.9", label=f"small effect: below {SMALL:g}")]
+    if any(effect.is_curved for effect in effects.effects.values()):
+        hollow = Line2D([], [], color=style.BLUE, marker="o", markersize=4.5, linestyle="none", markerfacecolor="white")
+        hollow.set_label("the mean trend of a curve")
+        keys.append(hollow)
+    return keys
 
 
 def _panel(axes: Axes, effects: GeneEffects, fit: OutcomeFit) -> None:
