@@ -88,6 +88,14 @@ def test_lines_and_marks_differ_without_any_colour() -> None:
     assert len(set(style.MARKERS)) == len(style.MARKERS) > len(style.SERIES)
 
 
+def test_no_two_lines_of_a_picture_are_the_same() -> None:
+    from autospikformer_cli.report.figures.courses import MOST_LINES
+
+    lines = [tuple(style.line_of(number).values()) for number in range(MOST_LINES)]
+    assert len(set(lines)) == MOST_LINES
+    assert [colour for colour, _ in lines[:3]] == list(style.SERIES)
+
+
 def test_a_heat_map_grows_lighter_and_its_letters_can_be_read() -> None:
     import matplotlib as mpl
 

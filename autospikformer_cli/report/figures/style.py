@@ -132,6 +132,12 @@ def _columns(names: list[str], columns: int) -> list[list[str]]:
     return [names[at : at + rows] for at in range(0, len(names), rows)]
 
 
+def line_of(number: int) -> dict[str, str]:
+    """Colour and dash of a line in one picture, numbered from 0: no two of the first 12 are the same."""
+    turn, place = divmod(number, len(SERIES))
+    return {"color": SERIES[place], "linestyle": DASHES[(place + turn) % len(DASHES)]}
+
+
 def labelled(axes: Axes) -> list[Artist]:
     """What was drawn with a label, for a legend."""
     return list(axes.get_legend_handles_labels()[0])

@@ -150,8 +150,8 @@ def _of_the_images(searches: Sequence[ComparedSearch]) -> Iterator[str]:
     low, high = binomial_interval(best.correct, best.images)
     split = searches[0].stored.population.provenance.split
     yield (
-        f"The searches selected by these {best.images:,} {split} images, which flatter the best. "
-        f"{best.top1:.2f} % is {low:.1f} to {high:.1f} % on others like them."
+        f"The searches selected by these {best.images:,} {split} images, which flatters the best. The interval of "
+        f"{best.top1:.2f} %, {low:.1f} to {high:.1f} %, does not know that: aspk evaluate measures on test images."
     )
 
 
