@@ -42,7 +42,7 @@ def own_notes(
     )
     told = (fact.removeprefix("! ") for fact in facts if fact)
     lines = [*_columns(results, rows, baseline, unit), *(f"{each[:1].upper()}{each[1:]}" for each in told)]
-    return [*_marks(rows, baseline), *(Footnote("", f"{line}.") for line in lines)]
+    return [*mark_notes(rows, baseline), *(Footnote("", f"{line}.") for line in lines)]
 
 
 def advice_on(results: SearchResults) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def fitness_facts(results: SearchResults, unit: EnergyUnit | None = None) -> str
     return f"alpha (1 - E) + (1 - alpha) A, with alpha {search.alpha:g}, and energy E and accuracy A {scaled}{shown}"
 
 
-def _marks(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> Iterator[Footnote]:
+def mark_notes(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> Iterator[Footnote]:
     """What the marks of these rows say, and no more."""
     if baseline is None:
         return
