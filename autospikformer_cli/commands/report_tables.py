@@ -60,7 +60,7 @@ class TableWish:
         self._put(session, asked.methods() if self.methods else asked.sheet(), chosen)
 
     def _put(self, session: Session, made: Sheet | Methods, chosen: str) -> None:
-        """On the console, or into --to FILE; with --json, as a document, too."""
+        """On the console, or into --to FILE; with --json, as a document, too. Remarks have what the format lacks."""
         from autospikformer_cli.atomic_files import explaining_refusal, write_whole
         from autospikformer_cli.report.methods import Methods
         from autospikformer_cli.report.table_formats import table_document, text_table, written_table
@@ -84,4 +84,8 @@ class TableWish:
             session.console.print(text_table(made, session.console.width))
         else:
             session.console.print(text.removesuffix("\n"), markup=False, soft_wrap=chosen != "text")
+        if not isinstance(made, Methods):
+            apart = [note.text for note in made.notes if not note.mark] if chosen == "csv" else []
+            for line in (*apart, *made.advice):
+                session.remark(line)
         session.emit(document)

@@ -7,6 +7,7 @@ from typing import Any
 
 from autospikformer_cli.report.paper import paper_document
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, SheetColumn, SheetRow
+from autospikformer_cli.report.table_notes import CANDIDATE, FIRING_RATE, TIME_STEPS
 
 _SOURCE = SheetColumn("source", "Source")
 _ENERGY = SheetColumn("energy", "Energy", "mJ", is_number=True)
@@ -41,6 +42,13 @@ LITERATURE_COLUMNS: Mapping[str, Sequence[SheetColumn]] = {
 TABLE_PARTS: Mapping[str, Mapping[str, str]] = {"table2": {"neurons": ""}, "table3": {"small": "A", "large": "B"}}
 """The parts of a table of candidates in `paper_tables.toml`, with the letter that the paper gives each."""
 GROUP_NAMES = {"pareto": "Pareto", "top": "top", "baseline": "baseline"}
+_LEGEND: Mapping[str, Sequence[str]] = {
+    "table2": ("Threshold, Tau (in time steps): of the neurons of each block", TIME_STEPS, FIRING_RATE),
+    "table3": (CANDIDATE,),
+    "table4": (TIME_STEPS,),
+    "table5": (TIME_STEPS,),
+}
+"""What columns are whose heads do not say it."""
 AUGMENTED = Footnote("*", "with data augmentation")
 
 
@@ -73,8 +81,9 @@ def literature_notes(name: str) -> list[Footnote]:
         for letter, table in tables:
             for note in (*table["notes"], *table["cifar100_notes"]):
                 lines.setdefault(note, []).append(letter)
-        return [Footnote("", text if len(of) == len(tables) else f"part {of[0]}: {text}") for text, of in lines.items()]
-    notes = [Footnote("", text) for text in document[name]["notes"]]
+        texts = [text if len(of) == len(tables) else f"part {of[0]}: {text}" for text, of in lines.items()]
+        return [Footnote("", text) for text in (*_LEGEND[name], *texts)]
+    notes = [Footnote("", text) for text in (*_LEGEND[name], *document[name]["notes"])]
     return [*notes, *([AUGMENTED] if name == "table5" else [])]
 
 

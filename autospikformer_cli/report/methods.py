@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.recipe.energy.models import HardwareProfile
+from autospikformer_cli.recipe.sections import EVENT_DATASETS
+from autospikformer_cli.registry import DISTRIBUTION
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
+from autospikformer_cli.report.table_notes import fitness_facts
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.store.evaluations import Evaluation, load_evaluations
@@ -19,6 +23,11 @@ METHODS_FORMATS = ("text", "markdown", "latex", "json")
 SHOWN_DIGITS = 16
 """Hexadecimal digits of a hash that are printed; JSON has all."""
 _ENGINES = {"event_driven": "event by event, with exact counts of synaptic events", "dense": "densely, in torch"}
+_READINGS = {
+    "sound": "the reading that aspk calls sound",
+    "paper": "its text as printed",
+    "authors": "the code that its authors published",
+}
 _SAMPLINGS = {
     "single": "Each step trained one subnet, drawn uniformly from the search space.",
     "sandwich": "Each step trained the largest subnet, the smallest, and others that were drawn uniformly.",
@@ -67,27 +76,47 @@ def methods_of(results: SearchResults) -> Methods:
 
 
 def _on_training(results: SearchResults, training: Training, trained: Recipe) -> Iterator[str]:
-    dataset, known = trained.data.dataset, f"SHA-256 {_short(results.provenance.weights_hash)}"
+    dataset = trained.data.dataset
     if training.origin is not None:
         origin = training.origin
-        yield f"The supernet for {dataset} was imported from {origin.file} (SHA-256 {_short(origin.sha256)})."
+        yield f"The supernet for {dataset} was imported from {origin.file} ({_digest(origin.sha256)})."
         return
     train, environment = trained.train, training.environment
-    few = trained.data.train_images
-    on = f"{few:,} training images of {dataset}" if few else f"the training images of {dataset}"
-    share = f", {100 * trained.data.validation:g} % of them held out for validation" if trained.data.validation else ""
     begun = "" if training.state.finished else f" of {train.total_epochs}, which have not ended,"
+    mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
+    augmented = "no augmentation" if trained.data.augment == "none" else f"augmentation {trained.data.augment}"
+    yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
-        f"One supernet was trained on {on}{share}, for {counted(training.state.epoch, 'epoch')}{begun} with AdamW: "
+        f"It was trained for {counted(training.state.epoch, 'epoch')}{begun} with AdamW and seed {trained.seed}: "
         f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
-        f"mixup {train.mixup:g}, augmentation {trained.data.augment}."
+        f"{mixup}, {augmented}."
     )
     yield _SAMPLINGS[train.sampling]
     yield (
-        f"It was trained with seed {trained.seed}, in {environment.get('precision', 'float32')} on "
-        f"{environment.get('device', 'cpu')}; its weights have {known}."
+        f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')} "
+        f"({_digest(results.provenance.weights_hash, 'the weights')})."
     )
+
+
+def _trained_on(training: Training, trained: Recipe) -> str:
+    """Its images, and what became of the others. A folder may have validation images of its own."""
+    data, num = trained.data, _num_trained(training)
+    images = f"{counted(num, 'training image')} of {data.dataset}" if num else f"training images of {data.dataset}"
+    held_out = ""
+    if data.validation and data.dataset != "folder":
+        held_out = f"{100 * data.validation:g} % of the training images had been held out for validation"
+    if data.train_images and held_out:
+        return f"{images}, chosen with equal shares of the classes after {held_out}"
+    if data.train_images:
+        return f"{images}, chosen with equal shares of the classes"
+    return f"{images}, after {held_out}" if held_out else images
+
+
+def _num_trained(training: Training) -> int | None:
+    """Images of an epoch; None before the first has ended, and for imported weights."""
+    history = training.state.history
+    return history[-1].images if history else None
 
 
 def _on_the_search(results: SearchResults) -> Iterator[str]:
@@ -107,10 +136,7 @@ def _on_the_search(results: SearchResults) -> Iterator[str]:
     )
     if results.limits:
         yield f"Subnets had to keep to {', '.join(results.limits)}."
-    yield (
-        f"Subnets are ranked by F_AEB = {search.alpha:g} (1 - E) + {1 - search.alpha:g} A, with energy E and "
-        f"accuracy A min-max scaled ({search.normalise})."
-    )
+    yield f"Subnets are ranked by F_AEB = {fitness_facts(results)}."
 
 
 def _on_measuring(results: SearchResults) -> Iterator[str]:
@@ -119,14 +145,14 @@ def _on_measuring(results: SearchResults) -> Iterator[str]:
         yield f"Recordings of events became {results.events}."
     yield (
         f"Each subnet inherited its weights from the supernet and was not retrained; its accuracy is top-1 on "
-        f"{measured.images:,} {measured.split} images (SHA-256 {_short(measured.split_hash)}), with Wilson's 95 % "
+        f"{measured.images:,} {measured.split} images ({_digest(measured.split_hash)}), with Wilson's 95 % "
         f"interval."
     )
     yield from (f"{note.removeprefix('! ').capitalize()}." for note in selection_notes(measured.split))
     if measured.batchnorm == "recalibrate":
         yield (
             f"Statistics of BatchNorm were measured anew for each subnet, on {measured.calibration_images:,} training "
-            f"images without augmentation (SHA-256 {_short(measured.calibration_hash)})."
+            f"images without augmentation ({_digest(measured.calibration_hash)})."
         )
     elif measured.batchnorm == "running":
         yield "Statistics of BatchNorm are the supernet's running ones."
@@ -145,17 +171,53 @@ def _on_energy(recipe: Recipe) -> Iterator[str]:
         yield f"Energies are not known: {'; '.join(fault.what for fault in energy.unknown.values())}."
         return
     hardware, changed = energy.hardware, changed_rules(recipe)
-    mac = "no figure" if hardware.mac is None else f"{hardware.mac:g} {hardware.unit}"
-    update = f", {hardware.neuron_update:g} {hardware.unit} an update of a neuron" if hardware.neuron_update else ""
-    memory = ", and what moving bits costs" if hardware.memory else ""
-    named = f"the convention {energy.named_convention.name} ({energy.named_convention.about})"
-    but = f" with {', '.join(changed)}" if changed else ""
-    yield f"Energies are those of one image, from the counted operations under {named}{but}."
+    but = f", with {' and '.join(changed)}" if changed else ""
     yield (
-        f"They are priced by the hardware profile {hardware.name} ({hardware.title}; {hardware.process}): {mac} a "
-        f"multiply-accumulate, {hardware.ac:g} {hardware.unit} an accumulate{update}{memory}."
+        f"Energies are those of the inference of one image, from counted operations under the convention "
+        f"{energy.convention_name}{but}: {'; '.join(_counted_as(recipe))}."
     )
+    unit, figures = hardware.unit, [] if hardware.mac is None else [(hardware.mac, "a multiply-accumulate")]
+    figures.append((hardware.ac, "an accumulate"))
+    if hardware.neuron_update:
+        figures.append((hardware.neuron_update, "an update of a neuron"))
+    if hardware.memory:
+        figures += [(hardware.memory.read, "a bit that is read"), (hardware.memory.write, "a bit that is written")]
+    costs = ", ".join(f"{figure:g} {unit} for {of}" for figure, of in figures)
+    unpriced = "; multiply-accumulates have no price and are left out" if hardware.mac is None else ""
+    yield f"They are priced by the hardware profile {hardware.name} ({_hardware_text(hardware)}): {costs}{unpriced}."
     yield f"Source of these figures: {' '.join(hardware.source.split()).rstrip('.')}."
+
+
+def _counted_as(recipe: Recipe) -> Iterator[str]:
+    """The rules of counting in force, in words; those on events for data sets of events only."""
+    rules = recipe.energy.rules
+    head = f"the classifier is {'counted' if rules.head else 'not counted'}"
+    folded = "is folded into the weights" if rules.batchnorm_folded else "costs a multiply-accumulate for each output"
+    if recipe.model.network == "transformer":
+        yield from ("all operations are multiply-accumulates", f"BatchNorm {folded}", head)
+        return
+    steps = {"once": "once for each image", "every": "at every time step"}[rules.first_layer_steps]
+    costs = {"ac": "n accumulates", "mac": "one multiply-accumulate"}
+    if recipe.data.dataset in EVENT_DATASETS:
+        yield f"a pixel of n events costs {costs[rules.event_input]}"
+    else:
+        yield f"the first layer multiplies the pixels {steps}"
+    yield f"a whole number n, which a residual sum of spikes can be, costs {costs[rules.residual]}"
+    yield f"attention is counted as {'(q k) v' if rules.order == 'qk_v' else 'q (k v)'}"
+    rate = {"layer": "the firing rate of its own input", "mean": "the mean firing rate of all inputs"}[rules.rate]
+    if rules.border == "exact":
+        yield "a spike counts for the outputs that it reaches, and in attention if both factors of a product are spikes"
+    else:
+        yield f"the accumulates of a layer are its multiply-accumulates times the time steps and {rate}"
+    yield from (f"BatchNorm {folded}", head)
+
+
+def _hardware_text(hardware: HardwareProfile) -> str:
+    """Its title and its process, the process once."""
+    node = hardware.process.partition(" at ")[0]
+    if hardware.title.startswith(node):
+        return f"{hardware.process}{hardware.title.removeprefix(node)}"
+    return f"{hardware.title}, {hardware.process}"
 
 
 def _on_tests(evaluations: list[Evaluation]) -> Iterator[str]:
@@ -165,18 +227,23 @@ def _on_tests(evaluations: list[Evaluation]) -> Iterator[str]:
         groups[measured] = groups.get(measured, 0) + 1
     for (images, digest), num in groups.items():
         yield (
-            f"{counted(num, 'evaluation')} of single subnets used {counted(images, 'test image')} "
-            f"(SHA-256 {_short(digest)})."
+            f"{counted(num, 'evaluation')} of single subnets used {counted(images, 'test image')} ({_digest(digest)})."
         )
 
 
 def _on_software(measured: Provenance, recipe: Recipe) -> Iterator[str]:
     switches = recipe.switches()
-    but = f", with {', '.join(switches)}" if switches else ""
-    yield f"Where the paper of Auto-Spikformer can be read in several ways, fidelity {recipe.fidelity} decides{but}."
-    versions = [f"{name} {version}" for name, version in measured.computed_with.items() if name != "threads"]
-    if versions:
-        yield f"Subnets were measured with {', '.join(versions)}."
+    exceptions = "one exception" if len(switches) == 1 else "exceptions"
+    but = f", with {exceptions} in the recipe: {', '.join(switches)}" if switches else ""
+    followed = _READINGS.get(recipe.fidelity, f"the reading {recipe.fidelity}")
+    yield (
+        f"Where the article on Auto-Spikformer (Che et al., 2024) can be read in several ways, or differs from its "
+        f"published code, {followed} was followed{but}."
+    )
+    versions = {name: version for name, version in measured.computed_with.items() if name != "threads"}
+    own = versions.pop(DISTRIBUTION, None)
+    tool = f"aspk ({DISTRIBUTION} {own})" if own else f"aspk ({DISTRIBUTION})"
+    yield f"Subnets were measured by {', '.join([tool, *(f'{name} {version}' for name, version in versions.items())])}."
 
 
 def _facts(
@@ -196,6 +263,7 @@ def _facts(
         "weights_sha256": measured.weights_hash,
         "imported_from": origin.file if origin else None,
         "imported_sha256": origin.sha256 if origin else None,
+        "training_images": _num_trained(training),
         "epochs": training.state.epoch,
         "training_seed": trained.seed,
         "engine": measured.engine,
@@ -220,5 +288,6 @@ def _epochs(number: float) -> str:
     return f"{number:g} epoch{'s' * (number != 1)}"
 
 
-def _short(digest: str) -> str:
-    return digest[:SHOWN_DIGITS]
+def _digest(digest: str, of: str = "") -> str:
+    """What identifies files or images: the beginning of their hash."""
+    return f"first {SHOWN_DIGITS} digits of the SHA-256{of and f' of {of}'}: {digest[:SHOWN_DIGITS]}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor, isfinite, log10
 
-from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.report.literature import (
     AUGMENTED,
@@ -21,13 +19,13 @@ from autospikformer_cli.report.literature import (
     literature_title,
 )
 from autospikformer_cli.report.paper import MILLIJOULE, paper_table, paper_table_for
-from autospikformer_cli.report.provenance import changed_rules
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.search_report import candidates_text
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, Sheet, SheetColumn, SheetRow
+from autospikformer_cli.report.table_notes import advice_on, own_notes, priced
 from autospikformer_cli.runs.measured_networks import MeasuredNetwork, NetworksOfRun
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import noise_notes, selection_notes, unknown_notes
+from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.space import plain
 from autospikformer_cli.units import EnergyUnit, energy_unit
 
@@ -40,11 +38,6 @@ PRINTED_IN: Mapping[str, Mapping[str, str]] = {
     "table5": {"cifar10dvs": "cifar10dvs_top1", "dvs128-gesture": "dvs128_top1"},
 }
 """By table, the data sets that it has, with the column of the accuracy on each."""
-_LESS = "less energy than the baseline; accuracy"
-_MARKS = {
-    WIN: f"{_LESS} equal, or higher by more than chance (McNemar's exact test, p < {SIGNIFICANCE:g})",
-    WITHIN_CHANCE: f"{_LESS} higher, but within chance, or not tested: answers by image are not stored",
-}
 
 
 def literature_sheet(name: str) -> Sheet:
@@ -60,24 +53,14 @@ def results_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
     baseline = None if results.baseline is None else candidate_row(results.baseline, "baseline")
     every = [*rows, *([baseline] if baseline else [])]
     unit = energy_unit(row.energy_j for row in every)
-    lines = [
-        f"{results.provenance.images:,} {results.provenance.split} images of {results.recipe.data.dataset}",
-        _priced(results.recipe),
-        *unknown_notes(results.unknown, results.stand_ins),
-        *noise_notes(results.ranking_noise, results.provenance.split, results.recipe),
-        *selection_notes(results.provenance.split),
-    ]
-    marks = {row.mark(baseline) for row in rows}
-    notes = [*(Footnote(mark, text) for mark, text in _MARKS.items() if mark in marks)]
-    if any(row.num_alike > 1 for row in rows):
-        lines.append("x2: two candidates that agree in every measured number")
     what = "Pareto front" if front else "Top accuracy"
     return Sheet(
         name,
         f"{what} of {results.title}: {len(rows)} of {candidates_text(results)}",
         _result_columns(results, unit),
         [_result_row(row, baseline, unit) for row in every],
-        [*notes, *(Footnote("", line) for line in lines)],
+        own_notes(results, rows, baseline, unit),
+        advice=advice_on(results),
     )
 
 
@@ -97,8 +80,9 @@ def candidate_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
     if results.baseline is not None:
         rows.append(_candidate_row(name, part, candidate_row(results.baseline, "baseline"), ["baseline"]))
     measured = results.provenance
-    note = f"yours: {results.title}, {measured.images:,} {measured.split} images, {_priced(results.recipe)}"
-    return _sheet(name, FootnoteMarks(), rows, [note, *selection_notes(measured.split)])
+    note = f"yours: {results.title}, {measured.images:,} {measured.split} images, {priced(results.recipe)}"
+    facts = (each.removeprefix("! ") for each in selection_notes(measured.split))
+    return _sheet(name, FootnoteMarks(), rows, [note, *facts])
 
 
 def network_sheet(name: str, runs: Sequence[NetworksOfRun]) -> Sheet:
@@ -118,7 +102,7 @@ def network_sheet(name: str, runs: Sequence[NetworksOfRun]) -> Sheet:
     make = _table4_row if name == "table4" else _table5_row
     paper = literature_rows(name, marks)
     own = [make(networks, columns, marks) for networks in joined.values()]
-    lines = [f"yours: {_priced(runs[0].recipe)}"]
+    lines = [f"yours: {priced(runs[0].recipe)}"]
     lines += [f"{run.path}: evaluations under other keys are left out: {run.left_out}" for run in runs if run.left_out]
     return _sheet(name, marks, own, lines, paper)
 
@@ -199,7 +183,7 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
         if run is not first and run.path.resolve() == first.path.resolve():
             raise UserError("it is named twice", f"--run {run.path}", "name each run once")
         if _prices(run) != _prices(first):
-            what = f"{_priced(run.recipe)}; those of {first.path} {_priced(first.recipe).removeprefix('energies ')}"
+            what = f"{priced(run.recipe)}; those of {first.path} {priced(first.recipe).removeprefix('energies ')}"
             raise UserError(what, str(run.path), "give one --profile and one --convention for all runs")
     hashes: dict[tuple[str, int], MeasuredNetwork] = {}
     for each in (network for run in runs for network in run.networks if network.provenance.split == "test"):
@@ -211,12 +195,6 @@ def _require_one_table(name: str, runs: Sequence[NetworksOfRun]) -> None:
 
 def _prices(run: NetworksOfRun) -> tuple[Convention, HardwareProfile]:
     return run.recipe.energy.rules.model_copy(update={"name": "", "about": ""}), run.recipe.energy.hardware
-
-
-def _priced(recipe: Recipe) -> str:
-    """What energies are under, in words."""
-    named = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
-    return f"energies under {', '.join([named, *changed_rules(recipe)])}"
 
 
 def _table4_row(networks: Sequence[MeasuredNetwork], columns: Mapping[str, str], marks: FootnoteMarks) -> SheetRow:

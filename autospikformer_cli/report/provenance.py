@@ -137,7 +137,7 @@ def provenance_lines(
         ("energy", f"joules an image, {pricing}" if results.is_priced else f"not known: {pricing}"),
         ("fidelity", fidelity_text(p.fidelity, recipe.switches())),
         ("F_AEB", fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
-        *([("bounds", _bounds_text(results.scores.bounds, unit))] if results.is_priced else []),
+        *([("bounds", bounds_text(results.scores.bounds, unit))] if results.is_priced else []),
         ("search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"),
         *([("limits", ", ".join(results.limits))] if results.limits else []),
         ("engine", p.engine),
@@ -161,7 +161,8 @@ def _weights_text(results: SearchResults) -> str:
     return f"inherited from a supernet of {trained}{on}, not retrained"
 
 
-def _bounds_text(bounds: Bounds | None, unit: EnergyUnit | None) -> str:
+def bounds_text(bounds: Bounds | None, unit: EnergyUnit | None) -> str:
+    """The values that are scaled to 0 and 1. unit: of the energies; by default, that of the bounds."""
     if bounds is None:
         return "each generation's own"
     unit = unit or energy_unit(bounds.energy_j)

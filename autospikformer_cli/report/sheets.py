@@ -63,7 +63,10 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table. cite: where the paper's rows are from; "" without such rows."""
+    """A table. cite: where the paper's rows are from; "" without such rows.
+
+    advice: what the user may do about the table's weaknesses; no format has it.
+    """
 
     name: str
     title: str
@@ -71,6 +74,7 @@ class Sheet:
     rows: Sequence[SheetRow]
     notes: Sequence[Footnote] = ()
     cite: str = ""
+    advice: Sequence[str] = ()
 
     def notes_of(self, row: SheetRow) -> list[str]:
         """The texts of a row's footnotes. One of a column of numbers names the column."""

@@ -202,23 +202,31 @@ def selection_notes(split: str) -> tuple[str, ...]:
 
 
 def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple[str, ...]:
-    """A warning if the order of a search's candidates by accuracy is mostly chance; none if it is not.
+    """A warning, with advice, if the order of a search's candidates by accuracy is mostly chance; none if it is not.
 
     noise: of the ranked candidates. split, recipe: those of the search.
     """
-    if noise is None or not noise.mostly_chance:
+    fact = "" if noise is None else noise_fact(noise, split)
+    if noise is None or not fact:
         return ()
-    told = f"on {noise.images:,} {split} images the widest 95 % interval spans {noise.widest:.1f} points"
-    told += f", and the {noise.networks:,} candidates lie within {noise.spread:.1f}"
-    if noise.num_apart is not None:
-        apart = f"{noise.num_apart or 'none'} of them differ{'s' * (noise.num_apart == 1)} from the most accurate"
-        told += f"; {apart} (McNemar's exact test, p < {SIGNIFICANCE:g})"
     fix = ""
     if noise.images == recipe.search.images:
         fix = "; measure on more images: search.images"
     elif split == "validation":
         fix = f"; {_more_validation_images(recipe.data)}"
-    return (f"! the order by accuracy is mostly chance: {told}{fix}",)
+    return (f"! {fact}{fix}",)
+
+
+def noise_fact(noise: RankingNoise | None, split: str) -> str:
+    """How far the order of a search's candidates by accuracy is chance; "" if it is not mostly chance."""
+    if noise is None or not noise.mostly_chance:
+        return ""
+    told = f"on {noise.images:,} {split} images the widest 95 % interval spans {noise.widest:.1f} points"
+    told += f", and the {noise.networks:,} candidates lie within {noise.spread:.1f}"
+    if noise.num_apart is not None:
+        apart = f"{noise.num_apart or 'none'} of them differ{'s' * (noise.num_apart == 1)} from the most accurate"
+        told += f"; {apart} (McNemar's exact test, p < {SIGNIFICANCE:g})"
+    return f"the order by accuracy is mostly chance: {told}"
 
 
 def _more_validation_images(data: DataConfig) -> str:

@@ -53,6 +53,11 @@ class EpochRecord:
     val_top1_smallest: float | None
     seconds: float
 
+    @property
+    def images(self) -> int:
+        """Images that it trained on, each once."""
+        return round(self.images_per_second * self.seconds)
+
 
 @dataclass(frozen=True)
 class TrainState:

@@ -22,6 +22,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.literature import LITERATURE_COLUMNS
 from autospikformer_cli.report.own_tables import literature_sheet
 from autospikformer_cli.report.paper import paper_document
+from autospikformer_cli.report.rows import CandidateRow
 from autospikformer_cli.report.sheets import Footnote, Sheet, SheetColumn, SheetRow
 from autospikformer_cli.report.table_formats import (
     TABLE_FORMATS,
@@ -33,6 +34,8 @@ from autospikformer_cli.report.table_formats import (
     text_table,
     written_table,
 )
+from autospikformer_cli.report.table_notes import mark_notes
+from autospikformer_cli.space import parse_subnet
 
 SHARED = Path(os.environ.get("ASPK_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 FIGURES = SHARED / "paper" / "tables.toml"
@@ -230,3 +233,46 @@ def test_a_file_says_its_format() -> None:
         chosen_format("latx", None)
     with pytest.raises(UserError, match="does not say a format"):
         chosen_format(None, Path("a.docx"))
+
+
+SUBNET = parse_subnet("(1, 2, 2, 1, 2, 2, 32)")
+# answers: a bit for each of 20 images
+BASELINE = CandidateRow("baseline", SUBNET, 2.0, 50.0, answers=b"\xaa\xaa\xa0")
+EQUAL = CandidateRow("c1", SUBNET, 1.0, 50.0, answers=b"\x55\x55\x50")
+BY_CHANCE = CandidateRow("c2", SUBNET, 1.0, 55.0, answers=b"\xaa\xaa\xb0")
+FAR_BETTER = CandidateRow("c3", SUBNET, 1.0, 100.0, answers=b"\xff\xff\xf0")
+UNTESTED = CandidateRow("c4", SUBNET, 1.0, 55.0)
+WORSE = CandidateRow("c5", SUBNET, 1.0, 45.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([WORSE], {}),
+        ([EQUAL], {"+": "equal"}),
+        ([FAR_BETTER], {"+": "higher by more than chance (McNemar's exact test, p < 0.05)"}),
+        ([EQUAL, FAR_BETTER], {"+": "equal, or higher by more than chance (McNemar's exact test, p < 0.05)"}),
+        ([BY_CHANCE], {"~": "higher, but within chance (McNemar's exact test: p is not below 0.05)"}),
+        ([UNTESTED], {"~": "higher, not tested, as answers by image are not stored"}),
+        (
+            [BY_CHANCE, UNTESTED],
+            {
+                "~": "higher, but within chance (McNemar's exact test: p is not below 0.05); not tested, as answers by "
+                "image are not stored: c4"
+            },
+        ),
+    ],
+)
+def test_marks_say_what_applies_to_the_rows_at_hand(rows: list[CandidateRow], said: dict[str, str]) -> None:
+    expected = [Footnote(mark, f"less energy than the baseline; accuracy {text}") for mark, text in said.items()]
+    assert list(mark_notes(rows, BASELINE)) == expected
+    assert not list(mark_notes(rows, None))
+
+
+def test_the_papers_symbols_are_explained() -> None:
+    texts = {name: [note.text for note in literature_sheet(name).notes] for name in NAMES}
+    assert (
+        "Fr: mean firing rate, in spikes a neuron and time step, over all layers of spiking neurons" in texts["table2"]
+    )
+    assert any(text.startswith("Candidate: (depth, MLP ratios,") for text in texts["table3"])
+    assert all("T: number of time steps" in texts[name] for name in ("table2", "table4", "table5"))
