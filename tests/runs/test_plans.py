@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from dataclasses import replace
+from itertools import chain, count, product
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute
-from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.runs.data_plan import data_plan
-from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
+from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images, stored_pace
 from autospikformer_cli.runs.plans import search_plan, training_plan
+from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
 
@@ -141,6 +143,27 @@ def test_measured_steps(own_folder: Path) -> None:
     events = random_images(describe(load_recipe("quickstart-events").data), 3)
     assert events.images.shape[0] == len(events.labels) == 3
     assert events.images.ndim == 5
+
+
+def test_the_first_step_which_compiles_is_not_measured(own_folder: Path) -> None:
+    """By this clock it takes 1,000 s, and each step after it 0.5 s."""
+    times = chain([0.0, 1000.0], count(1000.5, 0.5))
+    recipe = load_recipe("quickstart", ["train.batch=8"])
+    pace = measured_pace(recipe, make_compute(threads=1), 1000, clock=lambda: next(times))
+    assert pace == TimePerUnit(0.5, "5 steps of random images measured, without validation")
+
+
+def test_a_stored_pace_leaves_out_the_epochs_with_a_warm_up(aspk: Aspk, trained: Path) -> None:
+    """The first epoch compiled: by its record it took an hour. Each step of the others took 0.5 s."""
+    checkpoint = load_checkpoint(trained)
+    history = [replace(each, seconds=0.5 * each.steps) for each in checkpoint.state.history]
+    history[0] = replace(history[0], seconds=3600.0)
+    save_checkpoint(trained, replace(checkpoint, state=replace(checkpoint.state, history=tuple(history))))
+    recipe = recipe_from_toml(checkpoint.recipe_toml, checkpoint.recipe_name)
+    used = checkpoint.environment
+    computes = make_compute(device=used["device"], precision=used["precision"])
+    found = stored_pace(recipe, computes, None, trained)
+    assert found == TimePerUnit(0.5, f"as {trained} took, without validation")
 
 
 @pytest.mark.parametrize("large", ["space.embed_dim=[1000000]", "space.time_step=[100000]", "data.image_size=100000"])
