@@ -22,7 +22,15 @@ from autospikformer_cli.report.literature import (
 )
 from autospikformer_cli.report.paper import MILLIJOULE, paper_table, paper_table_for
 from autospikformer_cli.report.provenance import changed_rules
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.rows import (
+    WIN,
+    WITHIN_CHANCE,
+    CandidateRow,
+    candidate_row,
+    equal_looking_notes,
+    row_of_alike,
+    top_accuracy,
+)
 from autospikformer_cli.report.search_report import candidates_text
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, Sheet, SheetColumn, SheetRow
 from autospikformer_cli.runs.measured_networks import MeasuredNetwork, NetworksOfRun
@@ -71,6 +79,7 @@ def results_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
     notes = [*(Footnote(mark, text) for mark, text in _MARKS.items() if mark in marks)]
     if any(row.num_alike > 1 for row in rows):
         lines.append("x2: two candidates that agree in every measured number")
+    lines += equal_looking_notes(rows)
     what = "Pareto front" if front else "Top accuracy"
     return Sheet(
         name,

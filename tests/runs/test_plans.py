@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import chain, count, product
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import pytest
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute
-from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.data_plan import data_plan
-from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images, stored_pace
+from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
 from autospikformer_cli.runs.plans import search_plan, training_plan
-from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
 
@@ -151,19 +149,6 @@ def test_the_first_step_which_compiles_is_not_measured(own_folder: Path) -> None
     recipe = load_recipe("quickstart", ["train.batch=8"])
     pace = measured_pace(recipe, make_compute(threads=1), 1000, clock=lambda: next(times))
     assert pace == TimePerUnit(0.5, "5 steps of random images measured, without validation")
-
-
-def test_a_stored_pace_leaves_out_the_epochs_with_a_warm_up(aspk: Aspk, trained: Path) -> None:
-    """The first epoch compiled: by its record it took an hour. Each step of the others took 0.5 s."""
-    checkpoint = load_checkpoint(trained)
-    history = [replace(each, seconds=0.5 * each.steps) for each in checkpoint.state.history]
-    history[0] = replace(history[0], seconds=3600.0)
-    save_checkpoint(trained, replace(checkpoint, state=replace(checkpoint.state, history=tuple(history))))
-    recipe = recipe_from_toml(checkpoint.recipe_toml, checkpoint.recipe_name)
-    used = checkpoint.environment
-    computes = make_compute(device=used["device"], precision=used["precision"])
-    found = stored_pace(recipe, computes, None, trained)
-    assert found == TimePerUnit(0.5, f"as {trained} took, without validation")
 
 
 @pytest.mark.parametrize("large", ["space.embed_dim=[1000000]", "space.time_step=[100000]", "data.image_size=100000"])
