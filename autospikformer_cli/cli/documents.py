@@ -420,7 +420,7 @@ class AlphaSweepDocument(Document):
     bounds: BoundsDocument | None
     """Bounds of the fitness."""
     provenance: ProvenanceDocument
-    """What the numbers rest on."""
+    """What the numbers rest on, without the switches by which each search selected."""
 
 
 class TableColumnDocument(Part):
@@ -503,7 +503,7 @@ class ComparedDocument(Part):
     search: str
     """The search's name."""
     setting: str
-    """What distinguishes it, its seed aside, from the others."""
+    """The name of it and of those that differ from it in the seed alone, as findings have it."""
     alpha: float
     """Its weight of energy, by which its best are taken."""
     seed: int
