@@ -288,12 +288,12 @@ class ProvenanceDocument(FidelityFields):
     """Name of the hardware profile."""
     energy_convention: str
     """Name of the convention."""
-    algorithm: str
-    """Name of the search algorithm."""
+    algorithm: str | None
+    """Name of the search algorithm; null for a sweep of alpha, where each search has its own."""
     normalise: str
     """search.normalise."""
-    seed: int
-    """The recipe's seed."""
+    seed: int | None
+    """The recipe's seed; null for a sweep of alpha, where each search has its own."""
     epochs: int
     """Epochs of the supernet."""
     engine: str
@@ -420,7 +420,7 @@ class AlphaSweepDocument(Document):
     bounds: BoundsDocument | None
     """Bounds of the fitness."""
     provenance: ProvenanceDocument
-    """What the numbers rest on."""
+    """What the numbers rest on, without the switches by which each search selected."""
 
 
 class TableColumnDocument(Part):
@@ -503,7 +503,7 @@ class ComparedDocument(Part):
     search: str
     """The search's name."""
     setting: str
-    """What distinguishes it, its seed aside, from the others."""
+    """The name of it and of those that differ from it in the seed alone, as findings have it."""
     alpha: float
     """Its weight of energy, by which its best are taken."""
     seed: int
@@ -1469,6 +1469,8 @@ class SearchLineDocument(Part):
     """Those that the search rejects; null if that is not known."""
     best: str | None
     """Id of the candidate that it chose; null for none."""
+    chosen_top1: float | None
+    """The accuracy of this candidate, in percent."""
     best_top1: float | None
     """The highest accuracy of those that are not rejected, in percent."""
     written_as: str | None

@@ -44,7 +44,10 @@ def show_progress(
 
 
 class Pace:
-    """Counts items, and knows how fast they come and how long the rest takes at the mean rate so far."""
+    """Counts items, and knows how fast they come and how long the rest takes at the mean rate so far.
+
+    The first items may wait for loops that compile, or for a worker that starts. So the rate is of those after them.
+    """
 
     def __init__(self, total: int, unit: str, start: int, clock: Callable[[], float]) -> None:
         self.total = total
@@ -53,17 +56,23 @@ class Pace:
         self._start = start
         self._clock = clock
         self._began = clock()
+        self._warm: tuple[float, int] | None = None
+        """Seconds until the first items were done, and how many items were done then."""
         self._shown: dict[str, Shown] = {}
 
     def advance(self, n: int, shown: dict[str, Shown]) -> None:
         """n more items are done."""
         self.done += n
         self._shown |= shown
+        if n > 0 and self._warm is None:
+            self._warm = self.seconds, self.done
 
     def skip(self, n: int) -> None:
         """n more items need not be done."""
         self.done += n
         self._start += n
+        if self._warm is not None:
+            self._warm = self._warm[0], self._warm[1] + n
 
     @property
     def seconds(self) -> float:
@@ -71,13 +80,18 @@ class Pace:
         return self._clock() - self._began
 
     def rate_and_time(self) -> str:
-        """'12.5/s, 0:24 left', at the end '12.5/s, 0:30 in all', nothing before anything is done."""
-        new = self.done - self._start
-        if new <= 0 or self.seconds <= 0:
+        """'12.5/s, 0:24 left', at the end '12.5/s, 0:30 in all', nothing before anything is done after the first items.
+
+        At the end, the rate is that of all.
+        """
+        seconds, ended = self.seconds, self.done >= self.total
+        warm_seconds, warm_done = (0.0, self._start) if ended or self._warm is None else self._warm
+        new, taken = self.done - warm_done, seconds - warm_seconds
+        if self._warm is None or new <= 0 or taken <= 0:
             return ""
-        rate = new / self.seconds
-        if self.done >= self.total:
-            return f"{rate:.3g}/s, {duration(self.seconds)} in all"
+        rate = new / taken
+        if ended:
+            return f"{rate:.3g}/s, {duration(seconds)} in all"
         return f"{rate:.3g}/s, {duration((self.total - self.done) / rate)} left"
 
     def count(self, with_unit: bool = True) -> str:

@@ -125,7 +125,7 @@ def _percent(energy_j: float, whole_j: float) -> str:
 
 
 def _findings(found: BlockAblations) -> Iterator[str]:
-    """A sentence for each part that can be left out, and for those that cannot."""
+    """A sentence for each part without which no loss is measured, and for those with one."""
     num_images = len(found.images)
     least = least_significant(num_images)
     if least is None:
@@ -133,7 +133,7 @@ def _findings(found: BlockAblations) -> Iterator[str]:
         return
     gladly = left_out_gladly(found.ablations)
     for each in gladly:
-        yield _can_be_left_out(each, found)
+        yield _without(each, found)
     by_finding = {
         kind: [each.part.name for each in found.ablations if each.change.finding == kind]
         for kind in ("lower", "undecided")
@@ -151,17 +151,17 @@ def _findings(found: BlockAblations) -> Iterator[str]:
         )
 
 
-def _can_be_left_out(ablation: Ablation, found: BlockAblations) -> str:
+def _without(ablation: Ablation, found: BlockAblations) -> str:
     part, change = ablation.part, ablation.change
     higher = change.finding == "higher"
     says = "accuracy is measurably higher" if higher else "accuracy is not measurably lower"
     verb = "falls" if ablation.energy_j <= found.whole_j else "rises"
     percent = abs(100.0 * (ablation.energy_j / found.whole_j - 1.0))
-    text = f"{part.name[0].upper()}{part.name[1:]} can be left out: {says} ({_change_text(change)}); energy {verb} by "
-    text += f"{percent:.1f} %."
-    is_last = part.half is None and part.block == found.subnet.depth - 1
-    shallower = found.shallower if is_last else None
-    return text if shallower is None else f"{text} What is left is the subnet {shallower}."
+    text = f"Without {part.name}, {says} ({_change_text(change)}); energy {verb} by {percent:.1f} %."
+    if part.half is not None or part.block < found.subnet.depth - 1:
+        return text
+    left = "stem and head" if found.subnet.depth == 1 else found.shallower and f"the subnet {found.shallower}"
+    return f"{text} What is left is {left}." if left else text
 
 
 def _change_text(change: AccuracyChange) -> str:

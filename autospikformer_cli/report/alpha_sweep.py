@@ -32,7 +32,7 @@ def alpha_sweep_report(sweep: AlphaSweep, verbose: bool = False) -> RenderableTy
         Text(f"{results.path}, searches {', '.join(sweep.searches)}", style="bold"),
         _best_table(sweep, unit, notes),
         CandidateTable(shown, front, ours, unit, notes, None, results.objectives),
-        provenance_panel(results, unit, sweep=True, verbose=verbose),
+        provenance_panel(results, unit, sweep.searches, verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
 

@@ -147,9 +147,16 @@ def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:
         yield CandidateTable("The best by F_AEB of each search", rows, notes=notes, lead=("Search", numbers))
 
 
-def _coverage_table(comparison: SearchComparison) -> Iterator[Group]:
+def _coverage_table(comparison: SearchComparison) -> Iterator[RenderableType]:
+    """The shares in the form that findings and differences have them in, too."""
     searches = comparison.searches
-    if len(searches) > MOST_IN_A_MATRIX or not any(each.front for each in searches):
+    if not any(each.front for each in searches):
+        return
+    if len(searches) > MOST_IN_A_MATRIX:
+        yield Text(
+            f"Coverage of each front by each other one: left out, since {len(searches)} searches are too many for a "
+            f"table (more than {MOST_IN_A_MATRIX}); --json has it as coverage"
+        )
         return
     table = plain_table()
     table.add_column("", justify="right")
@@ -157,8 +164,8 @@ def _coverage_table(comparison: SearchComparison) -> Iterator[Group]:
         table.add_column(str(number), justify="right")
     for number, by in enumerate(searches, 1):
         shares = (None if by is of else comparison.coverage(by, of) for of in searches)
-        table.add_row(str(number), *(ABSENT if share is None else f"{100 * share:.0f}" for share in shares))
-    title = "Coverage: the share (%) of a column's front that a row's front covers"
+        table.add_row(str(number), *(_number(share) for share in shares))
+    title = "Coverage: the share of a column's front that a row's front covers"
     how = "covers: equal or better in every objective (Zitzler's C); equal points count both ways"
     yield _titled(title, table, how)
 

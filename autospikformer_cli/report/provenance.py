@@ -13,7 +13,7 @@ from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import default_switches
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
-from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.runs.results import SearchResults, of_all_searches
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.fitness import Bounds
 from autospikformer_cli.units import EnergyUnit, energy_unit, format_energy
@@ -109,11 +109,11 @@ def fitness_text(alpha: float | None, normalise: str) -> str:
 
 
 def provenance_panel(
-    results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False, verbose: bool = False
+    results: SearchResults, unit: EnergyUnit | None = None, sweep: Sequence[str] = (), verbose: bool = False
 ) -> Panel:
     """The panel 'How these numbers were obtained', one fact a line.
 
-    sweep: whether alpha has several values. verbose: list every switch.
+    sweep: names of the searches that a sweep of alpha is of; none for one search. verbose: list every switch.
     """
     grid = PageTable.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
@@ -124,21 +124,23 @@ def provenance_panel(
 
 
 def provenance_lines(
-    results: SearchResults, unit: EnergyUnit | None = None, sweep: bool = False, verbose: bool = False
+    results: SearchResults, unit: EnergyUnit | None = None, sweep: Sequence[str] = (), verbose: bool = False
 ) -> list[tuple[str, str]]:
     """The lines of the panel: of each fact its name and its text."""
     p, recipe = results.provenance, results.recipe
-    switches = recipe.resolved_switches()
+    switches, changed = recipe.resolved_switches(), list(recipe.switches())
+    if sweep:
+        switches, changed = {key: switches[key] for key in of_all_searches(list(switches))}, of_all_searches(changed)
     pricing = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
     lines = [
         *([("events", results.events)] if results.events else []),
         ("accuracy", f"{p.images} {p.split} images of {recipe.data.dataset}; interval: 95 %, binomial (Wilson)"),
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, switches, p.calibration_images or None)),
         ("energy", f"joules an image, {pricing}" if results.is_priced else f"not known: {pricing}"),
-        ("fidelity", fidelity_text(p.fidelity, recipe.switches())),
+        ("fidelity", fidelity_text(p.fidelity, changed)),
         ("F_AEB", fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
         *([("bounds", bounds_text(results.scores.bounds, unit))] if results.is_priced else []),
-        ("search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"),
+        _search_line(results, sweep),
         *([("limits", ", ".join(results.limits))] if results.limits else []),
         ("engine", p.engine),
         ("weights", _weights_text(results)),
@@ -146,6 +148,13 @@ def provenance_lines(
     ]
     notes = ("" if sweep else results.note, *selection_notes(p.split))
     return lines + [("note", note) for note in notes if note]
+
+
+def _search_line(results: SearchResults, sweep: Sequence[str]) -> tuple[str, str]:
+    recipe = results.recipe
+    if sweep:
+        return "searches", f"{', '.join(sweep)}; each with an algorithm, a seed and an alpha of its own"
+    return "search", f"{results.population.state.get('algorithm', recipe.search.algorithm)}, seed {recipe.seed}"
 
 
 def _weights_text(results: SearchResults) -> str:

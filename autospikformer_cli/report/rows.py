@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autospikformer_cli.analysis.correlation import binomial_interval
@@ -76,6 +76,24 @@ def candidate_row(scored: Scored, label: str | None = None, num_alike: int = 1) 
         num_alike=num_alike,
         plugin_values=scored.candidate.plugin_values,
     )
+
+
+def equal_looking_notes(rows: Sequence[CandidateRow]) -> list[str]:
+    """For rows of different subnets with equal numbers: why they are not one row. They differ in a count.
+
+    Few counts are priced. For example, the convention `sound` prices attention by its mean input rate, and not by its
+    events, in which two numbers of heads differ.
+    """
+    groups: dict[object, list[CandidateRow]] = {}
+    for row in rows:
+        if row.answers is not None:
+            numbers = (row.energy_j, row.top1, row.answers, row.params, row.firing_rate, row.silent)
+            groups.setdefault(numbers, []).append(row)
+    found = [group for group in groups.values() if len({row.subnet for row in group}) > 1]
+    return [
+        f"{', '.join(row.label for row in group)}: equal numbers, but other counts, which other rules may price"
+        for group in found
+    ]
 
 
 def row_of_alike(alike: Alike) -> CandidateRow:

@@ -77,7 +77,7 @@ class SearchesTable:
     def _notes(self) -> Iterator[str]:
         if any(search.present for search in self.searches):
             yield f"{PRESENT_MARK} the present search, which commands take without --search"
-        yield "best: what the search chose; top-1: of its most accurate candidate"
+        yield "chosen: by the search, with its top-1; highest top-1: of its most accurate candidate, often another one"
         kinds = self._kinds
         for number, kind in enumerate(kinds, 1):
             yield f"measured{f' ({number})' if len(kinds) > 1 else ''}: {kind}"
@@ -94,10 +94,15 @@ def _cells(search: SearchSummary, kinds: Sequence[str]) -> dict[str, str]:
         "Search": f"{search.name} {PRESENT_MARK}" if search.present else search.name,
         "State": search.state,
         "Candidates": f"{search.candidates}{rejected}",
-        "Best": search.best or ABSENT,
-        "Top-1": ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %",
+        "Chosen": _chosen_text(search),
+        "Highest top-1": ABSENT if search.best_top1 is None else f"{search.best_top1:.2f} %",
         MEASURED_HEAD: f"({kinds.index(_conditions_text(search)) + 1})" if search.provenance else ABSENT,
     }
+
+
+def _chosen_text(search: SearchSummary) -> str:
+    top1 = "" if search.chosen_top1 is None else f" ({search.chosen_top1:.2f} %)"
+    return f"{search.best or ABSENT}{top1}"
 
 
 def unusable_text(file: Unusable) -> str:

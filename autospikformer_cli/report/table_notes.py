@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.report.provenance import bounds_text, changed_rules
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
+from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, equal_looking_notes
 from autospikformer_cli.report.sheets import Footnote
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_fact, noise_notes, selection_notes, unknown_notes
@@ -97,6 +97,7 @@ def _columns(
     yield f"Id: a subnet's number among those that the search measured{compared}"
     if any(row.num_alike > 1 for row in rows):
         yield "x2: two candidates that agree in every measured number"
+    yield from equal_looking_notes(rows)
     yield CANDIDATE
     if any(row.firing_rate is not None for row in every):
         yield FIRING_RATE

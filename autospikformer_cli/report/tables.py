@@ -21,7 +21,7 @@ from rich.text import Text
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.measurement import SILENT_RATE
 from autospikformer_cli.report.list_form import is_cut, listed_values
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow
+from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, equal_looking_notes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
@@ -277,6 +277,7 @@ def _legend(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> list
             lines.append(f"{WITHIN_CHANCE} less energy; accuracy higher, {why}: {within} {of}")
     if any(row.num_alike > 1 for row in rows):
         lines.append("x2: two candidates that agree in every measured number; --json lists them")
+    lines += equal_looking_notes(rows)
     if any(row.silent is not None and row.silent[0] for row in rows):
         lines.append(f"Silent: layers with a firing rate below {SILENT_RATE:g}, and channels without variance")
     return lines

@@ -23,10 +23,11 @@ from autospikformer_cli.store.supernet import SUPERNET_FILE, Training, read_trai
 class SearchSummary:
     """A search in one line.
 
-    state: how far it is. candidates: number of measured ones. rejected: how many of them the search rejects; None if
-    that is not known. best_top1: of the most accurate of the others, in percent; None if there is none. best: id of the
-    candidate that the search chose; None without one, or if it was not asked for. provenance: None if the file is
-    damaged. present: whether commands take it if none is named. written_as: its name before a user renamed its file.
+    state: how far it is. candidates: number of measured ones. rejected: how many of them the search rejects; None
+    if that is not known. best_top1: of the most accurate of the others, in percent; None if there is none. best: id
+    of the candidate that the search chose, chosen_top1: its accuracy; None without one, or if it was not asked for.
+    provenance: None if the file is damaged. present: whether commands take it if none is named. written_as: its
+    name before a user renamed its file.
     """
 
     name: str
@@ -38,6 +39,7 @@ class SearchSummary:
     best_top1: float | None = None
     provenance: Provenance | None = None
     best: str | None = None
+    chosen_top1: float | None = None
     written_as: str | None = None
 
     @property
@@ -57,6 +59,7 @@ class SearchSummary:
             "candidates": self.candidates,
             "rejected": self.rejected,
             "best": self.best,
+            "chosen_top1": self.chosen_top1,
             "best_top1": self.best_top1,
             "written_as": self.written_as,
             **{each: None if measured is None else getattr(measured, each) for each in conditions},
@@ -160,7 +163,7 @@ def _with_best(run: Path, search: SearchSummary) -> SearchSummary:
         best = best_candidate(run, population)
     except UserError:
         return search
-    return replace(search, best=None if best is None else best.id)
+    return search if best is None else replace(search, best=best.id, chosen_top1=best.measurement.top1)
 
 
 def _run_summary(run: Path) -> RunSummary:

@@ -6,8 +6,10 @@ Dimension legend: B images, F frames, H W rows and columns, C channels.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from autospikformer_cli.data.description import DataDescription, describe
@@ -77,7 +79,8 @@ def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Pa
         wanted["threads"] = str(threads)
     if not same or not history or any(used.get(key) != value for key, value in wanted.items()):
         return None
-    seconds = sum(record.seconds for record in history) / sum(record.steps for record in history)
+    # The median leaves out epochs with a warm-up: the first one compiles, and so does each in which it was resumed.
+    seconds = median(record.seconds / record.steps for record in history)
     return TimePerUnit(seconds, f"as {run} took, without validation")
 
 
@@ -91,8 +94,13 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> TimePerUnit:
-    """The pace of a few steps of a new network on random images, measured here. num_images: training images."""
+def measured_pace(
+    recipe: Recipe, compute: Compute, num_images: int, clock: Callable[[], float] = time.perf_counter
+) -> TimePerUnit:
+    """The pace of a few steps of a new network on random images, measured here.
+
+    The first step, which compiles, does not count. num_images: training images. clock: seconds.
+    """
     from autospikformer_cli.runs.training import START
     from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData, make_optimizer
     from autospikformer_cli.training.paths import sampled_paths
@@ -108,11 +116,11 @@ def measured_pace(recipe: Recipe, compute: Compute, num_images: int) -> TimePerU
         TrainingData(images, description, recipe.data.augment), recipe.train.model_copy(update={"batch": batch}),
         paths=sampled_paths(space, recipe.seed, recipe.train.sampling), seed=recipe.seed,
     )  # fmt: skip
-    times = [time.perf_counter()]
+    times = [clock()]
     trainer.run(
         START,
         Recorder(
-            step=lambda report: times.append(time.perf_counter()),
+            step=lambda report: times.append(clock()),
             between=lambda state: None,
             epoch=lambda state: None,
             stop=lambda: len(times) > 1 + MEASURED_STEPS or (len(times) > 2 and times[-1] - times[1] > PATIENCE),

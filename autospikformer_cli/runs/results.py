@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite
@@ -233,6 +234,19 @@ class AlphaSweep:
         """Ids of the distinct subnets that some alpha finds."""
         return list(dict.fromkeys(scored.id for _, scored in self.best))
 
+    def provenance_document(self) -> dict[str, object]:
+        """What the numbers rest on, as JSON. What each search has of its own is null or left out."""
+        recipe = self.results.recipe
+        resolved = recipe.resolved_switches()
+        return {
+            **self.results.provenance_document(),
+            "algorithm": None,
+            "seed": None,
+            "note": "",
+            "switches": of_all_searches(recipe.switches()),
+            "resolved": {key: resolved[key] for key in of_all_searches(list(resolved))},
+        }
+
     def to_document(self) -> dict[str, object]:
         """The best subnet of each alpha, the front that they are chosen from, and what they rest on."""
         baseline = self.results.baseline
@@ -247,8 +261,18 @@ class AlphaSweep:
             "ranking_noise": None if self.results.ranking_noise is None else self.results.ranking_noise.to_document(),
             "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
-            "provenance": {**self.results.provenance_document(), "note": ""},
+            "provenance": self.provenance_document(),
         }
+
+
+def of_all_searches(switches: Sequence[str]) -> list[str]:
+    """The switches that hold for all searches of a sweep: without those by which each one selected.
+
+    >>> of_all_searches(["model.decay_input = false", "search.alpha = 0.3", 'search.split = "test"'])
+    ['model.decay_input = false', 'search.split = "test"']
+    """
+    kept = ("search.split", "search.normalise")
+    return [switch for switch in switches if not switch.startswith("search.") or switch.startswith(kept)]
 
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:

@@ -11,6 +11,7 @@ from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, setting_values
 from autospikformer_cli.runs.results import SearchResults, score_population
 from autospikformer_cli.runs.searching.archive import measured_alike
+from autospikformer_cli.runs.searching.naming import without_seed
 from autospikformer_cli.runs.searching.search_files import WORDS
 from autospikformer_cli.runs.selection import recipe_problem
 from autospikformer_cli.say import Say
@@ -140,8 +141,7 @@ class CourseBand:
         name = self.courses[0].search
         if len(self.courses) == 1:
             return name
-        seed = f"-seed{self.courses[0].recipe.seed}"
-        return f"{name.replace(seed, '')}, median and range of {len(self.courses)} seeds"
+        return f"{without_seed(name, self.courses[0].recipe.seed)}, median and range of {len(self.courses)} seeds"
 
     def over_seeds(self, function: Callable[[Sequence[float]], float]) -> list[tuple[int, float]]:
         """The number of evaluations, and a function of all courses' values there; from where all have one."""

@@ -40,23 +40,47 @@ def test_lines_are_few(capsys) -> None:
 def test_what_was_done_before_does_not_count_as_fast(capsys) -> None:
     clock = Clock()
     with show_progress(Console(stderr=True), "search", 100, start=90, clock=clock) as progress:
+        progress.advance(1)
         clock.now += 10.0
         progress.advance(5)
-    assert capsys.readouterr().err.splitlines() == ["search: 90/100", "search: 95/100, 0.5/s, 0:10 left"]
+    assert capsys.readouterr().err.splitlines() == ["search: 90/100", "search: 96/100, 0.5/s, 0:08 left"]
+
+
+def test_the_warm_up_does_not_count_as_slow(capsys) -> None:
+    """The first step takes a minute, as it compiles, and all others a second."""
+    clock = Clock()
+    with show_progress(Console(stderr=True), "training", 20, clock=clock) as progress:
+        clock.now += 60.0
+        progress.advance()
+        for _ in range(19):
+            clock.now += 1.0
+            progress.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 0/20",
+        "training: 1/20",
+        "training: 6/20, 1/s, 0:14 left",
+        "training: 11/20, 1/s, 0:09 left",
+        "training: 16/20, 1/s, 0:04 left",
+        "training: 20/20, 0.253/s, 1:19 in all",
+    ]
 
 
 def test_what_need_not_be_done_does_not_count_as_fast(capsys) -> None:
     clock = Clock()
     with show_progress(Console(stderr=True), "search", 100, clock=clock) as progress:
-        progress.skip(40)
+        progress.skip(20)
+        clock.now += 5.0
+        progress.advance(10)
+        progress.skip(10)
         clock.now += 10.0
         progress.advance(20)
         clock.now += 10.0
         progress.skip(40)
     assert capsys.readouterr().err.splitlines() == [
         "search: 0/100",
+        "search: 30/100",
         "search: 60/100, 2/s, 0:20 left",
-        "search: 100/100, 1/s, 0:20 in all",
+        "search: 100/100, 1.2/s, 0:25 in all",
     ]
 
 
@@ -66,12 +90,14 @@ def test_the_last_line_comes_in_spite_of_an_error(capsys) -> None:
     def interrupted() -> None:
         with show_progress(Console(stderr=True), "search", 4, clock=clock) as progress:
             clock.now += 2.0
+            progress.advance()
+            clock.now += 2.0
             progress.advance(note="[odd] :smile:")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert capsys.readouterr().err.splitlines() == ["search: 0/4", "search: 1/4, 0.5/s, 0:06 left, note=[odd] :smile:"]
+    assert capsys.readouterr().err.splitlines() == ["search: 0/4", "search: 2/4, 0.5/s, 0:04 left, note=[odd] :smile:"]
 
 
 def test_a_terminal_has_a_live_bar_with_rate_and_time_left() -> None:
@@ -94,7 +120,8 @@ def test_a_narrow_terminal_cuts_nothing() -> None:
     clock = count(step=2.0)
     console = Console(file=terminal, force_terminal=True, width=40, color_system=None)
     with show_progress(console, "searching", 320, unit="subnets", clock=lambda: float(next(clock))) as progress:
-        progress.advance(120, generation="3/8", front=7, best="c0117, 98.33 %, 0.7133 µJ", hypervolume="0.9115")
+        progress.advance(20)
+        progress.advance(100, generation="3/8", front=7, best="c0117, 98.33 %, 0.7133 µJ", hypervolume="0.9115")
     lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
     assert any("searching" in line and "120/320" in line and line.endswith("left") for line in lines)
     text = " ".join(lines)

@@ -17,6 +17,7 @@ from scipy.stats import kendalltau, wilcoxon
 from autospikformer_cli import compare_searches
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.report import comparison_report
 from autospikformer_cli.store.population import load_population, save_population
 
 with warnings.catch_warnings():
@@ -26,6 +27,7 @@ with warnings.catch_warnings():
 Aspk = Callable[..., Any]
 FIRST = "evolution-alpha0.5-seed0"
 NAMES = (FIRST, "evolution-alpha0.5-seed1", "random-alpha0.5-seed0", "random-alpha0.5-seed1")
+EVOLUTION, RANDOM = "evolution-alpha0.5", "random-alpha0.5"
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +114,9 @@ def test_the_hypervolume_of_one_run_is_that_of_its_report(aspk: Aspk, four: Path
 def test_searches_that_differ_in_the_seed_are_paired(aspk: Aspk, four: Path) -> None:
     document = aspk("compare", "--json").document
     found = {each["search"]: each for each in document["searches"]}
-    assert [found[name]["setting"] for name in NAMES] == ["evolution", "evolution", "random", "random"]
+    assert [found[name]["setting"] for name in NAMES] == [EVOLUTION, EVOLUTION, RANDOM, RANDOM]
     (contrast,) = document["differences"]
-    assert (contrast["first"], contrast["second"], contrast["seeds"]) == ("evolution", "random", [0, 1])
+    assert (contrast["first"], contrast["second"], contrast["seeds"]) == (EVOLUTION, RANDOM, [0, 1])
     assert contrast["least_p"] == 0.5
     columns = {each["measure"]: each for each in contrast["measures"]}
     values = [found[name]["hypervolume"] for name in NAMES]
@@ -140,7 +142,7 @@ def test_the_text_begins_with_what_was_found_and_ends_with_what_is_not_shown(asp
     text = " ".join(done.stdout.split())
     assert text.startswith(f"4 searches of runs/tiny {'! ' * ('disagree' in document['findings'][0])}")
     places = [text.index(part) for part in (document["findings"][0], "All 18 candidates of each search", "The best by")]
-    places += [text.index(part) for part in ("Coverage:", "evolution against random: 2 pairs, seeds 0, 1")]
+    places += [text.index(part) for part in ("Coverage:", f"{EVOLUTION} against {RANDOM}: 2 pairs, seeds 0, 1")]
     assert [*places, text.index("What these numbers do not show")] == sorted(
         [*places, text.index("What these numbers do not show")]
     )
@@ -200,6 +202,43 @@ def test_other_alphas_are_scored_by_each(aspk: Aspk, searched: Path) -> None:
     assert [each["alpha"] for each in one["searches"]] == [0.2, 0.2]
 
 
+def test_a_coverage_is_one_number_in_all_places(aspk: Aspk, four: Path) -> None:
+    """In the matrix, in the differences, and in --json, it is the same share."""
+    document = aspk("compare", f":{FIRST}", ":random-alpha0.5-seed0", "--json").document
+    lines = aspk("compare", f":{FIRST}", ":random-alpha0.5-seed0").stdout.splitlines()
+    place = lines.index("Coverage: the share of a column's front that a row's front covers")
+    rows = [line.split() for line in lines[place + 3 : place + 5]]
+    shares = document["coverage"]
+    assert rows == [["1", "–", f"{shares[0][1]:.4f}"], ["2", f"{shares[1][0]:.4f}", "–"]]
+    (contrast,) = document["differences"]
+    (measure,) = (each for each in contrast["measures"] if each["measure"] == "coverage of the other's front")
+    assert (measure["first"], measure["second"]) == ([shares[0][1]], [shares[1][0]])
+
+
+def test_a_search_has_one_name_in_tables_and_findings(aspk: Aspk, searched: Path) -> None:
+    assert aspk("search", "--alpha", "0.2", "--set", "search.generations=1", "--name", "mine").exit_code == 0
+    done = aspk("compare")
+    document = aspk("compare", "--json").document
+    assert [each["setting"] for each in document["searches"]] == [each["search"] for each in document["searches"]]
+    (contrast,) = document["differences"]
+    assert {contrast["first"], contrast["second"]} == {FIRST, "mine"}
+    assert "limits none" not in done.stdout
+    assert FIRST in contrast["finding"]
+
+
+def test_a_coverage_that_has_no_room_is_said_to_be_left_out(
+    aspk: Aspk, four: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison_report, "MOST_IN_A_MATRIX", 3)
+    text = " ".join(aspk("compare").stdout.split())
+    assert (
+        "Coverage of each front by each other one: left out, since 4 searches are too many for a table (more than 3); "
+        "--json has it as coverage"
+    ) in text
+    assert "covers: equal or better" not in text
+    assert len(aspk("compare", "--json").document["coverage"]) == 4
+
+
 def test_a_reader_is_warned(aspk: Aspk, searched: Path, trained_once: tuple[Path, Any]) -> None:
     assert aspk("search", "--convention", "strict", "--max-params", "20k", "--name", "cheap").exit_code == 0
     assert aspk("search", "--set", "search.images=50", "--set", "search.generations=1", "--name", "few").exit_code == 0
@@ -238,9 +277,7 @@ def test_two_supernets_are_a_warning_and_pair_by_seed(aspk: Aspk, four: Path) ->
     assert (contrast["seeds"], contrast["trained_seeds"]) == ([0], [0])
     assert " (" in contrast["finding"]
     assert " against " in contrast["finding"], "one pair: its values, not how many pairs"
-    assert [each["setting"] for each in document["searches"]] == [
-        "epochs 5, warmup_epochs 1", "epochs 1, warmup_epochs 0"
-    ]  # fmt: skip
+    assert [each["setting"] for each in document["searches"]] == [f"runs/{name}:{FIRST}" for name in ("tiny", "other")]
 
 
 def refusal(aspk: Aspk, *words: str) -> str:

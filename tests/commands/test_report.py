@@ -167,6 +167,26 @@ def test_what_was_measured_cannot_be_changed(aspk: Aspk, searched: Path) -> None
     )
 
 
+def test_a_sweep_rests_on_all_its_searches_and_on_no_single_alpha(aspk: Aspk, searched: Path) -> None:
+    words = ("--alpha", "0.1", "--set", "search.generations=1", "--set", "search.parents=2", "--set", "seed=3")
+    assert aspk("search", *words, "--name", "other").exit_code == 0
+    document = aspk("report", "--alpha-sweep", "--json").document
+    name = "evolution-alpha0.5-seed0"
+    assert sorted(document["searches"]) == sorted([name, "other"])
+    found = document["provenance"]
+    assert (found["algorithm"], found["seed"]) == (None, None)
+    own = ("search.alpha", "search.parents", "search.mutation", "search.p_depth", "search.p_mutation")
+    assert not set(own) & set(found["resolved"])
+    assert not any(switch.startswith(own) for switch in found["switches"])
+    assert found["resolved"]["search.split"] == "validation"
+    for verbose in ((), ("--verbose",)):
+        text = aspk("report", "--alpha-sweep", *verbose).stdout
+        box = " ".join(text[text.index("How these numbers were obtained") :].replace("│", " ").split())
+        listed = ", ".join(document["searches"])
+        assert f"searches {listed}; each with an algorithm, a seed and an alpha of its own" in box
+        assert all(each not in box for each in ("alpha 0", "alpha = ", "seed 0", "seed 3", "parents"))
+
+
 def test_a_sweep_of_alpha_is_what_each_alpha_finds(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     before = (searched / FIRST).read_bytes()
     document = aspk("report", "--alpha-sweep", "--json").document

@@ -157,9 +157,29 @@ def test_a_dry_run_refuses_what_the_search_does(
     assert aspk("search", *words, "--quiet").stderr == dry.stderr
 
 
+FINISHED = (
+    "search evolution-alpha0.5-seed0 (the last one, with the same keys) is finished: nothing is measured; to search "
+    "anew: --fresh, or another seed, such as --set seed=1\n"
+)
+
+
+def test_a_finished_search_says_so_and_how_it_was_found(aspk: Aspk, searched: Path) -> None:
+    """Once, on standard error. Where it would have been measured changes nothing."""
+    done = aspk("search", "--executor", "processes", "--workers", "2")
+    assert done.exit_code == 0
+    assert done.stderr.count("is finished") == 1
+    assert FINISHED in done.stderr
+    assert aspk("search", "--alpha", "0.9", "--set", "search.generations=1").stderr.count("is finished") == 0
+    assert (
+        "search evolution-alpha0.5-seed0 (found by its keys) is finished: " in aspk("search", "--alpha", "0.5").stderr
+    )
+    named = aspk("search", "--name", "evolution-alpha0.5-seed0").stderr
+    assert "search evolution-alpha0.5-seed0 (found by its name) is finished: nothing is measured; " in named
+
+
 def test_a_dry_run_of_a_finished_search_says_so(aspk: Aspk, searched: Path) -> None:
     said = aspk("search", "--dry-run").stderr
-    assert said == "this search is finished, it is called evolution-alpha0.5-seed0: it would measure nothing\n"
+    assert said == FINISHED
     assert "finished" not in aspk("search", "--dry-run", "--alpha", "0.9").stderr
 
 

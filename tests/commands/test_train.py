@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import pytest
 
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
-from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.engine.compute import make_compute
+from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.recipe.sections import KnownImages
+from autospikformer_cli.runs.pace import TimePerUnit, stored_pace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
 
@@ -261,7 +264,7 @@ def test_a_dry_run_of_a_missing_folder_needs_it(aspk: Aspk, own_folder: Path) ->
 
 def test_a_dry_run_takes_the_time_of_a_run_of_the_same_shape(aspk: Aspk, trained: Path) -> None:
     history = load_checkpoint(trained).state.history
-    step = sum(record.seconds for record in history) / sum(record.steps for record in history)
+    step = median(record.seconds / record.steps for record in history)
     for epochs in (2, 7):
         words = ("train", "tiny.toml", "--run", "other", "--dry-run", "--set", f"train.epochs={epochs}", "--json")
         plan = aspk(*words).document
@@ -376,3 +379,16 @@ def test_interrupted_in_an_epoch_and_resumed(aspk: Aspk, background: Aspk, train
 def test_the_same_seed_gives_the_same_weights(aspk: Aspk, trained_once: tuple[Path, Any]) -> None:
     assert aspk("train", "tiny.toml", "--quiet").exit_code == 0
     assert weights_hash(load_weights(Path("runs/tiny"))) == weights_hash(load_weights(trained_once[0]))
+
+
+def test_a_stored_pace_leaves_out_the_epochs_with_a_warm_up(aspk: Aspk, trained: Path) -> None:
+    """The first epoch compiled: by its record it took an hour. Each step of the others took 0.5 s."""
+    checkpoint = load_checkpoint(trained)
+    history = [replace(each, seconds=0.5 * each.steps) for each in checkpoint.state.history]
+    history[0] = replace(history[0], seconds=3600.0)
+    save_checkpoint(trained, replace(checkpoint, state=replace(checkpoint.state, history=tuple(history))))
+    recipe = recipe_from_toml(checkpoint.recipe_toml, checkpoint.recipe_name)
+    used = checkpoint.environment
+    computes = make_compute(device=used["device"], precision=used["precision"])
+    found = stored_pace(recipe, computes, None, trained)
+    assert found == TimePerUnit(0.5, f"as {trained} took, without validation")

@@ -15,7 +15,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.ablation_table import ablation_report
 from autospikformer_cli.runs.ablation import Ablation, BlockAblations, parts_of
-from autospikformer_cli.space import Subnet
+from autospikformer_cli.space import Subnet, parse_subnet
 
 Render = Callable[[RenderableType, int], list[str]]
 RECIPE = load_recipe("quickstart")
@@ -83,11 +83,11 @@ def test_sentences_say_what_the_tests_do(render: Render) -> None:
     """Block 1 costs nothing, so its halves are not listed again."""
     text = " ".join(" ".join(render(ablation_report(found(LOSSES)), 100)).split())
     assert (
-        "Block 1 can be left out: accuracy is not measurably lower (+0.00 points, 95 % interval -1.4 to +1.4, p = 1); "
+        "Without block 1, accuracy is not measurably lower (+0.00 points, 95 % interval -1.4 to +1.4, p = 1); "
         "energy falls by 20.0 %. What is left is the subnet (1, 4, 4, 1, 2, 4, 48)."
     ) in text
     assert "Accuracy is measurably lower without block 0, the attention of block 0 or the MLP of block 0." in text
-    assert text.count("can be left out") == 1
+    assert text.count("Without block") == 1
     assert "on 200 images, one below 3 points is never significant" in text
     assert "Holm: adjusted for 6 parts" in text
 
@@ -103,13 +103,22 @@ def test_a_loss_that_only_one_test_sees_is_undecided(render: Render) -> None:
 
 def test_a_part_that_harms_is_said_to(render: Render) -> None:
     text = " ".join(render(ablation_report(found([range(60), range(0), *[range(60)] * 4])), 100))
-    assert "The attention of block 0 can be left out: accuracy is measurably higher (+5.00 points" in text
+    assert "Without the attention of block 0, accuracy is measurably higher (+5.00 points" in text
+
+
+def test_without_its_only_block_stem_and_head_are_left(render: Render) -> None:
+    shallow = parse_subnet("(1, 4, 4, 1, 2, 4, 48)")
+    text = " ".join(" ".join(render(ablation_report(found([range(10)] * 3, subnet=shallow)), 100)).split())
+    assert (
+        "Without block 0, accuracy is not measurably lower (+0.00 points, 95 % interval -1.4 to +1.4, p = 1); "
+        "energy falls by 20.0 %. What is left is stem and head."
+    ) in text
 
 
 def test_too_few_images_for_any_finding(render: Render) -> None:
     text = " ".join(render(ablation_report(found([range(5)] * 6, num=5)), 100))
     assert "! 5 images cannot show any loss: p is never below 0.05. Take more." in text
-    assert "can be left out" not in text
+    assert "Without block" not in text
 
 
 @pytest.mark.parametrize(

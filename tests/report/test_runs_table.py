@@ -19,7 +19,7 @@ LONG = "evolution-alpha0.5-seed0-params20000-energy1e_06-mutation_one_gene-p_mu-
 
 def summary(name: str, images: int = 359, present: bool = False) -> SearchSummary:
     measured = Provenance("validation", "0", images, "0", 128, "recalibrate", "sound", "0", "float32", "cpu", 30)
-    return SearchSummary(name, present, "searched", NOON, 320, 3, 98.333, measured, "c0117")
+    return SearchSummary(name, present, "searched", NOON, 320, 3, 98.333, measured, "c0198", 97.772)
 
 
 def damaged(name: str) -> SearchSummary:
@@ -30,11 +30,19 @@ def test_how_they_were_measured_is_said_once(render: Render) -> None:
     lines = render(SearchesTable("Searches of x", [summary("first", present=True), summary("other")]), 80)
     rows = [line.split() for line in lines[3:5]]
     assert rows == [
-        ["first", "*", "searched", "320", "(3", "rejected)", "c0117", "98.33", "%"],
-        ["other", "searched", "320", "(3", "rejected)", "c0117", "98.33", "%"],
+        ["first", "*", "searched", "320", "(3", "rejected)", "c0198", "(97.77", "%)", "98.33", "%"],
+        ["other", "searched", "320", "(3", "rejected)", "c0198", "(97.77", "%)", "98.33", "%"],
     ]
     told = [line for line in lines if line.startswith("measured")]
     assert told == ["measured: 359 validation images, BatchNorm recalibrate, dense, float32, cpu"]
+
+
+def test_no_accuracy_looks_like_that_of_another_candidate(render: Render) -> None:
+    """The chosen one has its own accuracy next to it, and the heads say whose the other one is."""
+    lines = render(SearchesTable("Searches of x", [summary("first")]), 80)
+    assert lines[1].split() == ["Search", "State", "Candidates", "Chosen", "Highest", "top-1"]
+    note = "chosen: by the search, with its top-1; highest top-1: of its most accurate candidate, often another one"
+    assert note in " ".join(lines)
 
 
 def test_searches_that_were_measured_otherwise_are_numbered(render: Render) -> None:
@@ -51,7 +59,10 @@ def test_a_name_is_not_broken(render: Render, width: int) -> None:
     lines = render(SearchesTable("Searches of x", [summary(LONG, present=True), summary("x"), damaged("torn")]), width)
     assert {LONG, "x", "torn"} < set(lines)
     text = " ".join(" ".join(lines).split())
-    assert f"{LONG} * searched, candidates 320 (3 rejected), best c0117, top-1 98.33 % x searched" in text
+    assert (
+        f"{LONG} * searched, candidates 320 (3 rejected), chosen c0198 (97.77 %), highest top-1 98.33 % x searched"
+        in text
+    )
     assert "torn damaged (searches/torn.h5), candidates 0" in text
 
 

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from autospikformer_cli.analysis.channel_order import channel_order
 from autospikformer_cli.data.images import ImageSet
-from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount, StoredObjective
+from autospikformer_cli.measurement import Candidate, Measurement, Provenance, SpikeCount, StoredObjective, SynapseCount
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.evaluation_table import evaluation_table
 from autospikformer_cli.report.redundancy_table import redundancy_table
@@ -22,7 +22,7 @@ from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.evaluation import EvaluationResult
 from autospikformer_cli.runs.redundancy import Redundancy
 from autospikformer_cli.search.alike import different
-from autospikformer_cli.search.fitness import Fitness
+from autospikformer_cli.search.fitness import Fitness, Scored
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.objectives import stand_in
 from autospikformer_cli.space import parse_subnet
@@ -165,6 +165,26 @@ def test_equal_candidates_are_one_line(
     lines = render(CandidateTable("Candidates", [row_of_alike(alike) for alike in found], baseline_row), 100)
     assert [line.split("(")[0].strip() for line in lines if line.startswith("c")] == ["c0 x2 ~", "c1", "c2"]
     assert "x2: two candidates that agree in every measured number; --json lists them" in lines
+
+
+def test_candidates_that_only_look_equal_stay_two_lines_and_are_told(archive: list[Candidate], render: Render) -> None:
+    """With 2 and with 4 heads, all is equal but the events of attention, which are not priced."""
+    measured = replace(archive[0].measurement, answers=b"\xff")
+    events = [SynapseCount("block.0.attn.(q@k)@v", (each,), (each,)) for each in (846, 670)]
+    subnets = [parse_subnet(f"(1, 2, {heads}, 1.4, 5, 2, 40)") for heads in (2, 4)]
+    found = [
+        Scored(Candidate(name, subnet, 0, replace(measured, synapses=(each,))), 97.21, 3.9e-7, 0.5)
+        for name, subnet, each in zip(("c0734", "c0685"), subnets, events, strict=True)
+    ]
+    alike = different(found)
+    assert [each.ids for each in alike] == [("c0734",), ("c0685",)]
+    text = " ".join(" ".join(render(CandidateTable("T", [row_of_alike(each) for each in alike]), 100)).split())
+    assert "c0734, c0685: equal numbers, but other counts, which other rules may price" in text
+    one = different(
+        [found[0], replace(found[1], candidate=replace(found[1].candidate, measurement=found[0].candidate.measurement))]
+    )
+    assert [each.ids for each in one] == [("c0734", "c0685")]
+    assert "other counts" not in " ".join(render(CandidateTable("T", [row_of_alike(each) for each in one]), 100))
 
 
 def test_no_table_is_wider_than_100_columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autospikformer_cli.runs.comparing.contrasts import Contrast, Measure, SearchSetting, shown
+from autospikformer_cli.runs.comparing.contrasts import Contrast, Measure, SearchSetting
 
 EVOLUTION, RANDOM = SearchSetting("evolution", 0.5, {}), SearchSetting("random", 0.5, {})
 
@@ -44,12 +44,6 @@ def test_a_single_pair_is_told_by_its_values(pairs: int) -> None:
         "The measures disagree: random leads in hypervolume (0.9500 against 0.9000), evolution in best F_AEB "
         "(0.8000 against 0.7000)."
     )
-
-
-def test_limits_are_told_in_words() -> None:
-    assert shown("search.limits", {}) == "limits none"
-    assert shown("search.limits", {"params": 50000.0, "energy": 1e-6}) == "limits params 50000 and energy 1e-06"
-    assert shown("search.mutation", "one_gene") == "mutation one_gene"
 
 
 def test_seeds_of_several_trainings_are_told_apart() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import chain, count, product
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,14 @@ def test_measured_steps(own_folder: Path) -> None:
     events = random_images(describe(load_recipe("quickstart-events").data), 3)
     assert events.images.shape[0] == len(events.labels) == 3
     assert events.images.ndim == 5
+
+
+def test_the_first_step_which_compiles_is_not_measured(own_folder: Path) -> None:
+    """By this clock it takes 1,000 s, and each step after it 0.5 s."""
+    times = chain([0.0, 1000.0], count(1000.5, 0.5))
+    recipe = load_recipe("quickstart", ["train.batch=8"])
+    pace = measured_pace(recipe, make_compute(threads=1), 1000, clock=lambda: next(times))
+    assert pace == TimePerUnit(0.5, "5 steps of random images measured, without validation")
 
 
 @pytest.mark.parametrize("large", ["space.embed_dim=[1000000]", "space.time_step=[100000]", "data.image_size=100000"])

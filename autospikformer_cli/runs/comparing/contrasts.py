@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
 from autospikformer_cli.analysis.paired import least_probability, wilcoxon
-from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.runs.comparing.searches import ComparedSearch
 from autospikformer_cli.runs.conditions import setting_values
+from autospikformer_cli.runs.searching.naming import without_seed
 from autospikformer_cli.search.sorting import coverage
 
 Seeds = tuple[int, int]
 """The seed of the training, and that of the search."""
 HYPERVOLUME = "hypervolume"
 COVERAGE = "coverage of the other's front"
-MOST_KEYS_OF_A_LABEL = 3
 
 
 @dataclass(frozen=True)
 class SearchSetting:
-    """Searches that differ in their seeds alone. label: what distinguishes it from the other settings."""
+    """Searches that differ in their seeds alone. label: their names, as tables have them."""
 
     label: str
     alpha: float
@@ -73,32 +72,23 @@ def _grouped(searches: Sequence[ComparedSearch], key: Callable[[ComparedSearch],
 
 
 def _labels(groups: Sequence[Sequence[ComparedSearch]]) -> list[str]:
-    """What distinguishes each setting: the keys in which they differ, else the run, else the search's name."""
-    values = [setting_values(group[0].stored.searched) for group in groups]
-    keys = [key for key in values[0] if len({repr(each[key]) for each in values}) > 1]
-    if 0 < len(keys) <= MOST_KEYS_OF_A_LABEL:
-        labels = [", ".join(shown(key, each[key]) for key in keys) for each in values]
+    """The names of the searches, without the seed if there are several of one setting; with their runs if need be."""
+    named = [_listed_once(_short_name(each, len(group)) for each in group) for group in groups]
+    runs = [_listed_once(str(each.stored.path) for each in group) for group in groups]
+    for labels in (named, [f"{run}:{name}" for run, name in zip(runs, named, strict=True)]):
         if len(set(labels)) == len(labels):
             return labels
-    runs = [group[0].stored.path.name for group in groups]
-    names = [group[0].stored.population.name for group in groups]
-    if len(set(runs)) == len(groups):
-        return runs
-    return names if len(set(names)) == len(groups) else [group[0].stored.asked for group in groups]
+    return [_listed_once(each.stored.asked for each in group) for group in groups]
 
 
-def shown(key: str, value: object) -> str:
-    """A key and its value as a label has them."""
-    if key == "search.algorithm":
-        return str(value)
-    if isinstance(value, Mapping):
-        bounds = " and ".join(f"{name} {bound:g}" for name, bound in value.items())
-        return f"{key.rpartition('.')[2]} {bounds or 'none'}"
-    named = getattr(value, "name", value)
-    if isinstance(named, float):
-        named = f"{named:g}"
-    text = toml_value(named).strip('"') if isinstance(named, str | int | float | bool) else str(named)
-    return f"{key.rpartition('.')[2]} {text}"
+def _short_name(search: ComparedSearch, num_searches: int) -> str:
+    """A search's name, which is made with its seed; of several searches that differ in the seed alone, without it."""
+    name = search.stored.population.name
+    return name if num_searches == 1 else without_seed(name, search.stored.searched.seed)
+
+
+def _listed_once(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,15 @@ def made_name(recipe: Recipe, trained: Recipe) -> str:
     return _cut("-".join(parts), LONGEST_NAME)
 
 
+def without_seed(name: str, seed: int) -> str:
+    """A search's name without the seed that it was made with, for several searches that differ in nothing else.
+
+    >>> without_seed("evolution-alpha0.5-seed1", 1), without_seed("mine-seed10", 1)
+    ('evolution-alpha0.5', 'mine-seed10')
+    """
+    return re.sub(rf"-seed{seed}(?!\d)", "", name, count=1)
+
+
 def free_name(run: Path, name: str) -> str:
     """The name, or NAME-2, NAME-3 and so on, if a search of the run has it: one that was measured otherwise."""
     taken = search_names(run)

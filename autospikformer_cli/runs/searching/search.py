@@ -66,9 +66,10 @@ class SearchRun:
         recipe, say = self.run.recipe, self.run.say
         require_executor(self.executor, self.options)
         self._say_what_to_know()
+        last = present_search(self.run.path)
         done = None if fresh else self._finished()
         if done is not None:
-            return self._checked(done)
+            return self._told_finished(done, last)
         images = self.run.searched_images()
         measured_as = self.run.provenance(images)
         conditions = Conditions.of(measured_as, recipe)
@@ -76,7 +77,7 @@ class SearchRun:
         begun = self._begun(files, fresh)
         if begun is not None and begun.state["finished"]:
             files.bring_forward(begun.name, begun=True)
-            return self._checked(begun)
+            return self._told_finished(begun, last)
         problem = recipe_problem(recipe)
         algorithm = self._startable(problem, begun, conditions)
         executor = make_executor(self.executor, self.run.workload(images), self.options)
@@ -104,8 +105,7 @@ class SearchRun:
         if begun is None:
             self._startable(recipe_problem(self.run.recipe), None, None)
         elif begun.state["finished"]:
-            self._checked(begun)
-            self.run.say.remark(f"this search is finished, it is called {begun.name}: it would measure nothing")
+            self._told_finished(begun, present_search(self.run.path))
         else:
             now = self.run.conditions_on_images_of(begun.provenance)
             self._startable(recipe_problem(self.run.recipe), begun, now)
@@ -146,6 +146,18 @@ class SearchRun:
                 str(search_file(self.run.path, begun.name)),
                 f"restore it from a copy, or search anew: aspk search --run {self.run.path} --fresh",
             ) from error
+
+    def _told_finished(self, done: Population, last: str | None) -> Population:
+        """A finished search, and how it was found. last: the present search before. Raises as `_checked`."""
+        found = "found by its keys"
+        if self.name is not None:
+            found = "found by its name"
+        elif done.name == last:
+            found = "the last one, with the same keys"
+        self._checked(done)
+        anew = f"--fresh, or another seed, such as --set seed={self.run.recipe.seed + 1}"
+        self.run.say.remark(f"search {done.name} ({found}) is finished: nothing is measured; to search anew: {anew}")
+        return done
 
     def _checked(self, done: Population) -> Population:
         """A finished search. Raises UserError if its best is not known here, or if no candidate keeps its limits."""
