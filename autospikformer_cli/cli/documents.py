@@ -323,6 +323,8 @@ class SearchFields(Part):
     """Id of the candidate that the search chose; null for none."""
     price_remarks: list[str]
     """Limits that candidates break under these prices alone, in words."""
+    weights_remark: str
+    """That the run's supernet has been trained on since these candidates were measured; else empty."""
     objectives: list[ObjectiveDocument]
     """The objectives of plugins."""
     candidates: list[RankedDocument]

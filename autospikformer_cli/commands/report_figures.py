@@ -40,8 +40,10 @@ class FigureWish:
             acting = [name for name in OF_FIGURES if getattr(self, name) and not (makes_table and name == "to")]
             option = next(iter(acting), None)
             if option is not None:
-                fix = "add --figure NAME" if option == "to" else "add --figure NAME --to FILE"
-                raise UserError("it acts on figures only", f"--{option}", fix)
+                if option == "to":
+                    fix = "add --figure NAME, --table NAME or --methods"
+                    raise UserError("nothing is asked for that has a file", "--to", fix)
+                raise UserError("it acts on figures only", f"--{option}", "add --figure NAME --to FILE")
             return False
         chosen = "--figures" if self.figure is None else "--figure"
         other = next((name for name, given in others.items() if given), None)
@@ -76,7 +78,8 @@ class FigureWish:
             for each in done.written
         ]
         lines += [
-            f"no {name}: {'; '.join(filter(None, (error.what, error.fix)))}" for name, error in done.missing.items()
+            f"no {name}: {': '.join(filter(None, (error.where, error.what)))}{error.fix and f'; {error.fix}'}"
+            for name, error in done.missing.items()
         ]
         session.console.print("\n".join(lines), markup=False, soft_wrap=True)
         session.emit(done.to_document())

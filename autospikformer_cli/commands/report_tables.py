@@ -52,10 +52,13 @@ class TableWish:
         from autospikformer_cli.report.asked_table import AskedTable
         from autospikformer_cli.report.methods import METHODS_FORMATS
         from autospikformer_cli.report.table_formats import TABLE_FORMATS, chosen_format
+        from autospikformer_cli.store.targets import require_target
 
         chosen = chosen_format(self.format, self.to, METHODS_FORMATS if self.methods else TABLE_FORMATS)
         if session.json and self.to is None and self.format not in (None, "json"):
             raise UserError(f"--json prints JSON, not {chosen}", "--format", "leave one of them out, or add --to FILE")
+        if self.to is not None:
+            require_target(self.to)
         asked = AskedTable(str(self.table), runs, given, search, self.literature, self.top, self.best)
         self._put(session, asked.methods() if self.methods else asked.sheet(), chosen)
 

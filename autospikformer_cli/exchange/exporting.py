@@ -22,6 +22,7 @@ from autospikformer_cli.runs.selection import select, silence_notes
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
+from autospikformer_cli.store.targets import require_parent
 from autospikformer_cli.units import format_count
 
 if TYPE_CHECKING:
@@ -277,6 +278,5 @@ def _require_place(file: Path, overwrite: bool) -> None:
             raise UserError(f"{file} is a folder", "--to", "name a file in it")
         if file.exists() and not overwrite:
             raise UserError(f"{file} exists", "--to", "name another file, or add --overwrite")
-        if not file.parent.is_dir():
-            raise UserError(f"there is no folder {file.parent}", "--to", f"make it first: mkdir -p {file.parent}")
+        require_parent(file, "--to")
         try_writing(file)

@@ -82,12 +82,13 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
         yield f"The supernet for {dataset} was imported from {origin.file} ({_digest(origin.sha256)})."
         return
     train, environment = trained.train, training.environment
-    begun = "" if training.state.finished else f" of {train.total_epochs}, which have not ended,"
+    epochs = results.provenance.epochs
+    begun = "" if epochs >= train.total_epochs else f" of {train.total_epochs}, which had not ended,"
     mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
     augmented = "no augmentation" if trained.data.augment == "none" else f"augmentation {trained.data.augment}"
     yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
-        f"It was trained for {counted(training.state.epoch, 'epoch')}{begun} with AdamW and seed {trained.seed}: "
+        f"It was trained for {counted(epochs, 'epoch')}{begun} with AdamW and seed {trained.seed}: "
         f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
         f"{mixup}, {augmented}."
@@ -264,7 +265,7 @@ def _facts(
         "imported_from": origin.file if origin else None,
         "imported_sha256": origin.sha256 if origin else None,
         "training_images": _num_trained(training),
-        "epochs": training.state.epoch,
+        "epochs": measured.epochs,
         "training_seed": trained.seed,
         "engine": measured.engine,
         "precision": measured.precision,

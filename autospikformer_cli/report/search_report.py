@@ -103,6 +103,8 @@ def search_remarks(results: SearchResults) -> Iterator[str]:
     of = f"over {num} {'' if num == taken else 'different '}candidate{'s' * (num != 1)}"
     if taken < ranked:
         of = f"over {'' if num == taken else f'{num} different of '}the best {taken} by F_AEB"
+    if results.weights_remark:
+        yield f"! {results.weights_remark}"
     yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
     yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)

@@ -34,6 +34,7 @@ from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.wording import counted
 
 ALPHAS = tuple(step / 10 for step in range(11))
 
@@ -49,7 +50,7 @@ class SearchResults:
     objectives whose plugin is not there, and whose stored values stand in, in words. objectives: those of plugins, in
     which candidates have their `plugin_values`.
     best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all. prices: the recipe's, of
-    what is priced already.
+    what is priced already. weights_remark: that the run's supernet has been trained on since, or "".
     """
 
     path: Path
@@ -66,6 +67,7 @@ class SearchResults:
     stand_ins: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
     best_num: int | None = None
+    weights_remark: str = ""
     prices: Prices | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -167,6 +169,7 @@ class SearchResults:
             "search": self.population.name,
             "best": None if self.best is None else self.best.id,
             "price_remarks": list(self.price_remarks),
+            "weights_remark": self.weights_remark,
             "objectives": self.objectives_document(),
             "candidates": [self.ranked_document(scored) for scored in self.taken],
             "best_num": self.best_num,
@@ -277,16 +280,29 @@ def of_all_searches(switches: Sequence[str]) -> list[str]:
 
 def score_population(path: Path, population: Population, recipe: Recipe) -> SearchResults:
     """Results of a stored population under a recipe's fitness and energy rules. Nothing is measured again."""
-    origin = read_training(path).origin
+    training = read_training(path)
     found = _scored(path, population, recipe)
     best = found.best or best_candidate(path, population)
-    return replace(found, best=best, imported_from=origin.file if origin else "")
+    then, now = population.provenance.epochs, training.state.epoch
+    trained_on = f"measured with weights after {counted(then, 'epoch')}; the run's supernet has {now} now"
+    return replace(
+        found,
+        best=best,
+        imported_from=training.origin.file if training.origin else "",
+        weights_remark=trained_on if then != now else "",
+    )
 
 
 def score_again(results: SearchResults, recipe: Recipe) -> SearchResults:
     """The same results under another recipe's fitness and energy rules. The choice of the search stays."""
     found = _scored(results.path, results.population, recipe)
-    return replace(found, best=results.best, imported_from=results.imported_from, best_num=results.best_num)
+    return replace(
+        found,
+        best=results.best,
+        imported_from=results.imported_from,
+        best_num=results.best_num,
+        weights_remark=results.weights_remark,
+    )
 
 
 def _scored(path: Path, population: Population, recipe: Recipe) -> SearchResults:

@@ -131,7 +131,7 @@ class Watch:
         if _has_ended(training):
             return f"{self._nothing_yet()}; search: aspk search --run {run}"
         stopped = f"the training has stopped, {_epochs_text(training)}"
-        return f"{stopped}; go on with it: aspk train RECIPE --run {run}"
+        return f"{stopped}; go on with it: aspk train --run {run}"
 
     def _nothing_yet(self) -> str:
         names = search_names(self.run)

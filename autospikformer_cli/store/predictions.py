@@ -28,6 +28,7 @@ import numpy as np
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import Array, open_h5, put, put_header, put_texts, write_h5
+from autospikformer_cli.store.targets import require_parent
 
 _OPTION = "--predictions"
 _FIRST_COLUMNS = ("index", "label", "predicted")
@@ -154,8 +155,7 @@ def require_predictions_writable(path: Path) -> None:
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         fix = "install it: pip install pyarrow, or choose .csv or .h5"
         raise UserError("Parquet is written by pyarrow, which is not installed", f"{_OPTION} {path}", fix)
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}", _OPTION, f"make it first: mkdir -p {path.parent}")
+    require_parent(path, _OPTION)
     if path.exists() and not _holds_predictions(path):
         raise UserError(f"{path} exists, and holds no predictions", _OPTION, "name another file")
 

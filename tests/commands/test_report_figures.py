@@ -309,7 +309,7 @@ def test_all_figures_are_written_and_what_is_missing_is_said(aspk: Aspk, searche
     assert files == sorted(f"{name}{suffix}" for name in NAMES if name != "similarity" for suffix in (".pdf", ".png"))
     shown = aspk("report", "--figures", "new/pictures").stdout
     assert "front: new/pictures/front.pdf, new/pictures/front.png, 85 x 72 mm" in shown
-    assert "no similarity: no similarity of channels is stored; measure it: aspk analyze channels" in shown
+    assert "no similarity of channels is stored; measure it: aspk analyze channels" in shown
 
 
 def test_a_run_without_a_search_gives_its_training(aspk: Aspk, trained: Path) -> None:
@@ -411,7 +411,7 @@ def test_no_legend_lies_over_data(searched: Path) -> None:
 WRONG: list[tuple[tuple[str, ...], str, str]] = [
     (("--figure", "frnt", "--to", "a.png"), "--figure: 'frnt' is no figure", "did you mean front?"),
     (("--figure", "front"), "--figure: a figure needs a file", "add --to front.pdf, .svg or .png"),
-    (("--to", "a.png"), "--to: it acts on figures only", "add --figure NAME"),
+    (("--to", "a.png"), "--to: nothing is asked for that has a file", "add --figure NAME, --table NAME or --methods"),
     (("--figure", "front", "--to", "a.gif"), "a.gif: a picture is written as .png, .svg or .pdf", "write a.png, a.svg"),
     (("--figure", "front", "--to", "no/a.png"), "no/a.png: there is no folder no", "mkdir -p no"),
     (("--figure", "training", "--to", "a.png", "--intervals"), "nothing to the figure training", "it acts on front"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autospikformer_cli.atomic_files import explaining_refusal, try_writing, write_whole
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.targets import require_parent
 from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
@@ -189,8 +190,7 @@ def require_picture(path: Path) -> None:
         named = path if path.name.strip(".") else path / "picture"
         written = [str(named.with_suffix(suffix)) for suffix in PICTURE_SUFFIXES]
         raise UserError(what, str(path), f"write {', '.join(written[:-1])} or {written[-1]}")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}", str(path), f"make it first: mkdir -p {path.parent}")
+    require_parent(path, str(path))
     if path.is_dir():
         raise UserError("a folder of this name is there", str(path), "name another file")
     with explaining_refusal(path, _REMEDY):

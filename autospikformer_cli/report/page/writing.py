@@ -18,11 +18,12 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from autospikformer_cli.atomic_files import explaining_refusal, try_writing, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.page.columns import packed
 from autospikformer_cli.report.page.facts import page_facts
 from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.store.targets import require_target
 from autospikformer_cli.wording import counted
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -62,15 +63,10 @@ class WrittenPage:
 
 def require_page(path: Path) -> None:
     """Raises UserError for a path that no page can be written to."""
+    require_target(path)
     if path.suffix.lower() not in PAGE_SUFFIXES:
         what = f"a page is written as .html or .htm, not as {path.suffix or 'a file without a suffix'}"
         raise UserError(what, str(path), f"write {path.with_suffix('.html')}")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}", str(path), f"make it first: mkdir -p {path.parent}")
-    if path.is_dir():
-        raise UserError("this is a folder", str(path), "name a file")
-    with explaining_refusal(path, "choose another file, in a folder that may be written"):
-        try_writing(path)
 
 
 def write_page(results: SearchResults, path: Path, verbose: bool = False) -> WrittenPage:
