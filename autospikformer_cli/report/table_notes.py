@@ -96,7 +96,7 @@ def _columns(
     compared = "" if baseline is None else "; baseline: the network that they are compared with, no part of the search"
     yield f"Id: a subnet's number among those that the search measured{compared}"
     if any(row.num_alike > 1 for row in rows):
-        yield "x2: two candidates that agree in every measured number"
+        yield "xN: N candidates that agree in every measured number"
     yield from equal_looking_notes(rows)
     yield CANDIDATE
     if any(row.firing_rate is not None for row in every):

@@ -19,6 +19,7 @@ from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, append_evalua
 from autospikformer_cli.store.population import load_population, save_population
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
+from autospikformer_cli.wording import counted
 
 Aspk = Callable[..., Any]
 CIFAR100_SMALL = {
@@ -400,3 +401,40 @@ def test_pandas_reads_the_csv_of_a_run_with_its_units(name: str, aspk: Aspk, sea
         if column["key"] in ("energy", "top1", "top1_low", "top1_high", "params"):
             assert frame[head].dtype.kind in "if"
             assert frame[head].tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_store_is_never_replaced_by_a_table_or_a_text(aspk: Aspk, searched: Path) -> None:
+    present = searched / "searches" / "present"
+    stores = [searched / "supernet.h5", present, *sorted((searched / "searches").glob("*.h5"))]
+    before = {path: path.read_bytes() for path in stores}
+    for path in stores:
+        for words in (("--table", "front", "--format", "csv"), ("--methods", "--format", "text")):
+            done = aspk("report", *words, "--to", str(path))
+            assert done.exit_code == 2
+            assert done.stderr == f"error: {path}: this file holds results of a run\n  name another file\n"
+    assert {path: path.read_bytes() for path in stores} == before
+
+
+@pytest.mark.parametrize("words", [
+    ("--html", "."), ("--html", ""), ("--html", ".."), ("--table", "front", "--format", "csv", "--to", "."),
+])  # fmt: skip
+def test_a_folder_is_no_file(words: tuple[str, ...], aspk: Aspk, searched: Path) -> None:
+    done = aspk("report", *words)
+    assert (done.exit_code, done.stderr.splitlines()[1]) == (2, "  name a file in it")
+
+
+def test_a_supernet_that_was_trained_on_is_told_everywhere(aspk: Aspk, searched: Path) -> None:
+    """Epochs are those of the weights that were measured."""
+    checkpoint = load_checkpoint(searched)
+    epochs = checkpoint.state.epoch
+    assert "weights_remark" in aspk("report", "--json").document
+    assert aspk("report", "--json").document["weights_remark"] == ""
+    save_checkpoint(searched, replace(checkpoint, state=replace(checkpoint.state, epoch=epochs + 7)))
+    remark = f"measured with weights after {counted(epochs, 'epoch')}; the run's supernet has {epochs + 7} now"
+    assert f"! {remark}" in " ".join(aspk("report").stdout.split())
+    assert aspk("report", "--json").document["weights_remark"] == remark
+    methods = aspk("report", "--methods", "--json").document
+    assert methods["facts"]["epochs"] == epochs
+    assert f"It was trained for {counted(epochs, 'epoch')}" in aspk("report", "--methods").stdout
+    assert aspk("report", "--html", "page.html").exit_code == 0
+    assert remark in Path("page.html").read_text(encoding="utf-8")

@@ -144,7 +144,7 @@ def test_a_training_is_shown_and_its_end_is_waited_for(trained: Path) -> None:
     third = next(looks)
     assert (third.stage, third.says, third.remaining_s) == ("training", "training, 3 of 5 epochs done", 36.0)
     lock.__exit__(None, None, None)
-    stopped = "the training has stopped, 3 of 5 epochs done; go on with it: aspk train RECIPE --run runs/tiny"
+    stopped = "the training has stopped, 3 of 5 epochs done; go on with it: aspk train --run runs/tiny"
     assert (next(looks).says) == stopped
     save(5)
     assert next(looks).says == "runs/tiny has no search yet; search: aspk search --run runs/tiny"
