@@ -7,7 +7,7 @@ from typing import Any
 
 from autospikformer_cli.report.paper import paper_document
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, SheetColumn, SheetRow
-from autospikformer_cli.report.table_notes import CANDIDATE, FIRING_RATE, TIME_STEPS
+from autospikformer_cli.report.table_notes import CANDIDATE, FIRING_RATE_NOTE, TIME_STEPS
 
 _SOURCE = SheetColumn("source", "Source")
 _ENERGY = SheetColumn("energy", "Energy", "mJ", is_number=True)
@@ -43,7 +43,7 @@ TABLE_PARTS: Mapping[str, Mapping[str, str]] = {"table2": {"neurons": ""}, "tabl
 """The parts of a table of candidates in `paper_tables.toml`, with the letter that the paper gives each."""
 GROUP_NAMES = {"pareto": "Pareto", "top": "top", "baseline": "baseline"}
 _LEGEND: Mapping[str, Sequence[str]] = {
-    "table2": ("Threshold, Tau (in time steps): of the neurons of each block", TIME_STEPS, FIRING_RATE),
+    "table2": ("Threshold, Tau (in time steps): of the neurons of each block", TIME_STEPS, FIRING_RATE_NOTE),
     "table3": (CANDIDATE,),
     "table4": (TIME_STEPS,),
     "table5": (TIME_STEPS,),

@@ -19,7 +19,7 @@ CANDIDATE = (
     "of blocks; each block has a ratio, a number of heads, a threshold and a tau. Thresholds and taus (in time steps) "
     "are those of its neurons. T is the number of time steps"
 )
-FIRING_RATE = "Fr: mean firing rate, in spikes a neuron and time step, over all layers of spiking neurons"
+FIRING_RATE_NOTE = "Fr: mean firing rate, in spikes a neuron and time step, over all layers of spiking neurons"
 TIME_STEPS = "T: number of time steps"
 SCALED_OVER = {
     "archive": "between the least and the most of all ranked subnets",
@@ -100,7 +100,7 @@ def _columns(
     yield from equal_looking_notes(rows)
     yield CANDIDATE
     if any(row.firing_rate is not None for row in every):
-        yield FIRING_RATE
+        yield FIRING_RATE_NOTE
     if results.is_priced:
         prices = _prices(recipe, "hardware profile", "counting convention")
         yield f"Energy: of the inference of one image, under {prices}"

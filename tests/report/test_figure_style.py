@@ -91,7 +91,7 @@ def test_lines_and_marks_differ_without_any_colour() -> None:
 def test_no_two_lines_of_a_picture_are_the_same() -> None:
     from autospikformer_cli.report.figures.courses import MOST_LINES
 
-    lines = [tuple(style.line_of(number).values()) for number in range(MOST_LINES)]
+    lines = [style.line_of(number) for number in range(MOST_LINES)]
     assert len(set(lines)) == MOST_LINES
     assert [colour for colour, _ in lines[:3]] == list(style.SERIES)
 

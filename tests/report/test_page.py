@@ -198,7 +198,7 @@ def test_options_that_do_nothing_to_a_page_are_refused(aspk: Aspk, own_folder: P
     [
         ("page.pdf", "error: page.pdf: a page is written as .html or .htm, not as .pdf\n  write page.html\n"),
         ("absent/page.html", "error: absent/page.html: there is no folder absent\n  make it first: mkdir -p absent\n"),
-        ("folder.html", "error: folder.html: this is a folder\n  name a file\n"),
+        ("folder.html", "error: folder.html: this is a folder\n  name a file in it\n"),
         ("runs/page.html", "error: runs has no run"),
     ],
 )

@@ -62,13 +62,13 @@ def _draw(subject: FigureSubject, courses: list[Course], label: str) -> Figure:
 
 def _draw_band(axes: Axes, band: CourseBand, number: int) -> None:
     """The line of a search; or of several seeds the median, and the range as a band."""
-    line = style.line_of(number)
+    colour, dash = style.line_of(number)
     middle = band.over_seeds(median)
     numbers, values = zip(*middle, strict=True)
     marker = "o" if len(numbers) == 1 else None
     axes.plot(
-        numbers, values, **line, label=band.label, marker=marker, drawstyle="steps-post",
+        numbers, values, color=colour, linestyle=dash, label=band.label, marker=marker, drawstyle="steps-post",
     )  # fmt: skip
     if len(band.courses) > 1:
         least, most = ([value for _, value in band.over_seeds(function)] for function in (min, max))
-        axes.fill_between(numbers, least, most, step="post", color=line["color"], alpha=0.2, linewidth=0)
+        axes.fill_between(numbers, least, most, step="post", color=colour, alpha=0.2, linewidth=0)

@@ -133,10 +133,10 @@ def _columns(names: list[str], columns: int) -> list[list[str]]:
     return [names[at : at + rows] for at in range(0, len(names), rows)]
 
 
-def line_of(number: int) -> dict[str, str]:
+def line_of(number: int) -> tuple[str, str]:
     """Colour and dash of a line in one picture, numbered from 0: no two of the first 12 are the same."""
     turn, place = divmod(number, len(SERIES))
-    return {"color": SERIES[place], "linestyle": DASHES[(place + turn) % len(DASHES)]}
+    return SERIES[place], DASHES[(place + turn) % len(DASHES)]
 
 
 def labelled(axes: Axes) -> list[Artist]:
