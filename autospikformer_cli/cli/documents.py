@@ -1126,6 +1126,8 @@ class GenesDocument(Document, FidelityFields):
     """The run's folder."""
     searches: list[AlgorithmDocument]
     """The searches that measured the candidates alike."""
+    unreadable: list[str]
+    """Searches of the run that cannot be read, and are left out."""
     num_fitted: int
     """Candidates that effects are of."""
     num_ranked: int

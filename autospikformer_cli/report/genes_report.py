@@ -163,6 +163,8 @@ def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
     by_algorithm = Counter(study.algorithms.values())
     numbers = ", ".join(f"{num} {algorithm}" for algorithm, num in by_algorithm.items())
     yield f"searches: {numbers} ({shortened(study.algorithms, most=6)})"
+    if study.unreadable:
+        yield f"! left out, as they cannot be read: {', '.join(study.unreadable)}"
     for reason, num in study.left_out.items():
         told = "no F_AEB, but fitted" if reason.startswith("breaks ") else "left out"
         yield f"{told}: {counted(num, 'candidate')}, {reason}"

@@ -38,7 +38,8 @@ class GeneStudy:
 
     algorithms: of each search, by name. ranked: the candidates with a fitness, best first. left_out: how many others
     have none, by the reason. effects: over all whose values are finite, also those that break a limit. num_best: how
-    many of the ranked are the best. shares: of each value among these and among all ranked.
+    many of the ranked are the best. shares: of each value among these and among all ranked. unreadable: searches of the
+    run that cannot be read.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class GeneStudy:
     claims: tuple[JudgedClaim, ...]
     unknown: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @cached_property
     def selecting(self) -> tuple[str, ...]:
@@ -65,6 +67,7 @@ class GeneStudy:
         return {
             "run": str(self.path),
             "searches": [{"name": name, "algorithm": each} for name, each in self.algorithms.items()],
+            "unreadable": list(self.unreadable),
             "num_fitted": effects.num_candidates,
             "num_ranked": len(self.ranked),
             "left_out": [{"reason": reason, "num": num} for reason, num in self.left_out.items()],
@@ -117,6 +120,7 @@ def study_genes(
     stored = tuple(each for each in archive.objectives if archive.has_values(each.name))
     problem = recipe_problem(recipe, searched, stored)
     with counts_of(path):
+        problem.price_all(archive.candidates)
         candidates = tuple(map(problem.valued, archive.candidates))
         scores = problem.fitness.score(candidates)
         every = replace(problem.fitness, refuses=lambda candidate: None).score(candidates).ranked
@@ -143,6 +147,7 @@ def study_genes(
         claims=ClaimedOf(effects, space, ranked, num_best, recipe.baseline()).judged(),
         unknown=unknown_parts(problem, recipe),
         stand_ins=stand_ins(problem, repriced=recipe.energy != searched.energy),
+        unreadable=archive.unreadable,
     )
 
 

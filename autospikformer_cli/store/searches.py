@@ -111,12 +111,29 @@ def find_search(run: Path, name: str | None = None, where: str = "--search") -> 
         present = present_search(run)
         if present is None:
             raise UserError(f"{run} has no search", fix=how_to_search(run))
+        _require_known_present(run, names)
         return present
     if name not in names:
         listed = f"its searches: {', '.join(names)}" if names else how_to_search(run)
         fix = _renamed(run, name, names) or did_you_mean(nearest_names(name, names)) or listed
         raise UserError(f"{run} has no search {name}", where, fix)
     return name
+
+
+def _require_known_present(run: Path, names: Sequence[str]) -> None:
+    """Raises UserError if what says which search is the present one names none. Another one would be taken unseen."""
+    file = run / SEARCHES_FOLDER / PRESENT_FILE
+    try:
+        said = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:  # as in a run of an older aspk
+        return
+    except (OSError, UnicodeDecodeError):
+        said = ""
+    if said not in names:
+        what = f"the present search {said} is not there" if said else "it does not say which search is the present one"
+        now = None if not said else _renamed(run, said, names)
+        listed = f"name one with --search: {', '.join(names)}; aspk search --name NAME makes one the present one"
+        raise UserError(what, str(file), now or listed)
 
 
 def _renamed(run: Path, name: str, names: Sequence[str]) -> str | None:

@@ -279,3 +279,11 @@ def test_a_run_without_a_search(aspk: Aspk, trained: Path) -> None:
     done = aspk(*COMMAND)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "aspk search" in done.stderr
+
+
+def test_a_search_that_cannot_be_read_is_named(aspk: Aspk, balanced: Path) -> None:
+    other = balanced / "searches" / "other.h5"
+    other.write_bytes(b"no HDF5")
+    done = aspk(*COMMAND, "--json", "--quiet")
+    assert (done.exit_code, done.document["unreadable"]) == (0, ["other"])
+    assert "left out, as they cannot be read: other" in " ".join(aspk(*COMMAND, "--quiet").stdout.split())

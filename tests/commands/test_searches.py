@@ -295,3 +295,20 @@ def test_more_images_than_there_are_in_a_recipe_are_said(aspk: Aspk, searched: P
     done = aspk("search", "--set", "search.images=99999", "--set", "search.generations=1", *dry)
     assert done.exit_code == 0
     assert "search.images: the validation split has 359 images, not 99,999: all are taken\n" in done.stderr
+
+
+@pytest.mark.parametrize("said", ["gone", "", "folder"])
+def test_another_search_is_not_shown_in_place_of_the_present_one(aspk: Aspk, searched: Path, said: str) -> None:
+    present = searched / "searches" / "present"
+    present.unlink()
+    if said == "folder":
+        present.mkdir()
+    else:
+        present.write_text(said)
+    done = aspk("report")
+    assert done.exit_code == 2
+    what = (
+        "the present search gone is not there" if said == "gone" else "it does not say which search is the present one"
+    )
+    assert done.stderr.startswith(f"error: {present}: {what}\n  name one with --search: ")
+    assert aspk("report", "--search", "evolution-alpha0.5-seed0").exit_code == 0

@@ -18,25 +18,32 @@ from autospikformer_cli.store.population import Population, SearchProgress, load
 from autospikformer_cli.store.searches import search_file, search_names
 
 
-def measured_alike(run: Path, conditions: Conditions, say: Say) -> Iterator[Population]:
-    """A run's searches under given conditions, in the order of `search_names`. Remarks on those that cannot be read."""
-    for head in _heads(run, say):
+def measured_alike(
+    run: Path, conditions: Conditions, say: Say, unreadable: list[str] | None = None
+) -> Iterator[Population]:
+    """A run's searches under given conditions, in the order of `search_names`. Remarks on those that cannot be read.
+
+    unreadable: gets their names.
+    """
+    for head in _heads(run, say, unreadable):
         try:
             if Conditions.of(head.provenance, _recipe_of(head)) == conditions:
                 yield load_population(run, head.name)
         except UserError as error:
-            _leave_out(run, head.name, error, say)
+            _leave_out(run, head.name, error, say, unreadable)
 
 
-def _heads(run: Path, say: Say) -> Iterator[SearchProgress]:
+def _heads(run: Path, say: Say, unreadable: list[str] | None = None) -> Iterator[SearchProgress]:
     for name in search_names(run):
         try:
             yield read_search(run, name)
         except UserError as error:
-            _leave_out(run, name, error, say)
+            _leave_out(run, name, error, say, unreadable)
 
 
-def _leave_out(run: Path, name: str, error: UserError, say: Say) -> None:
+def _leave_out(run: Path, name: str, error: UserError, say: Say, unreadable: list[str] | None) -> None:
+    if unreadable is not None:
+        unreadable.append(name)
     say.remark(f"{search_file(run, name)} is left out: {error.what}")
 
 
@@ -78,12 +85,14 @@ class Archive(NamedTuple):
     """Every candidate of some searches, each subnet once, with all values that they know.
 
     searches: their names. algorithms: the algorithm of each. objectives: those of plugins that some search names.
+    unreadable: the run's searches that cannot be read.
     """
 
     candidates: tuple[Candidate, ...]
     searches: tuple[str, ...]
     algorithms: tuple[str, ...] = ()
     objectives: tuple[StoredObjective, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def has_values(self, objective: str) -> bool:
         """Whether every candidate has its stored value in an objective."""
@@ -95,7 +104,8 @@ def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
     found: dict[Subnet, Candidate] = {}
     objectives: dict[str, StoredObjective] = {}
     names, algorithms = [], []
-    for population in measured_alike(run, conditions, say):
+    unreadable: list[str] = []
+    for population in measured_alike(run, conditions, say, unreadable):
         names.append(population.name)
         algorithms.append(str(population.state.get("algorithm") or _recipe_of(population).search.algorithm))
         objectives = {each.name: each for each in population.objectives} | objectives
@@ -103,7 +113,9 @@ def whole_archive(run: Path, conditions: Conditions, say: Say) -> Archive:
             first = found.setdefault(candidate.subnet, candidate)
             values = {**candidate.plugin_values, **first.plugin_values}
             found[candidate.subnet] = replace(first, plugin_values=values)
-    return Archive(tuple(found.values()), tuple(names), tuple(algorithms), tuple(objectives.values()))
+    return Archive(
+        tuple(found.values()), tuple(names), tuple(algorithms), tuple(objectives.values()), tuple(unreadable)
+    )
 
 
 def _recipe_of(search: Population | SearchProgress) -> Recipe:

@@ -20,11 +20,10 @@ function columnsOf(archive, view, shown, allDigits) {
   const { candidates, objectives, baseline } = archive;
   const { scoring, unit } = view;
   const rejected = shown === "rejected";
-  const digits = (value, text) => (allDigits && Number.isFinite(value) ? repr(value) : text);
-  /** A column of numbers, as all their digits or as `format` writes them. */
-  const numbers = (key, head, column, format, absent = false) => ({
+  /** A column of numbers, as all their digits, which `exact` writes, or as `format` writes them. */
+  const numbers = (key, head, column, format, absent = false, exact = repr) => ({
     key, head, absent, number: true, value: (row) => column[row],
-    text: (row) => digits(column[row], format(column[row], row)),
+    text: (row) => (allDigits && Number.isFinite(column[row]) ? exact(column[row]) : format(column[row], row)),
   });
   const interval = (row) => `(${fixed(candidates.low[row], 1)}–${fixed(candidates.high[row], 1)})`;
   const rank = (row) => view.rank[row];
@@ -49,7 +48,7 @@ function columnsOf(archive, view, shown, allDigits) {
     numbers("top1", "Accuracy (%)", candidates.top1, (top1, row) => `${fixed(top1, 2)} ${interval(row)}`),
     ...objectives.map(({ name, label, unit: of }, place) =>
       numbers(`objective-${name}`, of ? `${label} (${of})` : label, scoring.objectives[place], formatObjective)),
-    numbers("params", "Parameters", candidates.params, formatCount),
+    numbers("params", "Parameters", candidates.params, formatCount, false, String),
     {
       key: "silent", head: "Silent", value: (row) => candidates.silent_layers[row], text: silent, number: true,
       absent: !candidates.silent_layers.some((number) => number > 0),
