@@ -311,9 +311,13 @@ def as_now(document: Any) -> Any:
 
 
 def with_fields_of(before: Any, document: Any) -> Any:
-    """What a document has in the fields that an earlier one had: later ones have more. Dates are those of files."""
+    """What a document has in the fields that an earlier one had: later ones have more.
+
+    Dates are those of files. A profile's source is a citation, which may be worded anew.
+    """
     if isinstance(before, dict):
-        return {key: value if key == "date" else with_fields_of(value, document[key]) for key, value in before.items()}
+        apart = ("date", "source")
+        return {key: value if key in apart else with_fields_of(value, document[key]) for key, value in before.items()}
     if isinstance(before, list) and len(before) == len(document):
         return [with_fields_of(*pair) for pair in zip(before, document, strict=True)]
     return document
