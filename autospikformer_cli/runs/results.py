@@ -18,13 +18,7 @@ from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.prices import Prices, prices_of
 from autospikformer_cli.runs.searching.archive import whole_archive
-from autospikformer_cli.runs.selection import (
-    best_candidate,
-    counts_of,
-    newly_broken,
-    own_prices,
-    recipe_problem,
-)
+from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores
