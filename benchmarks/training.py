@@ -17,7 +17,7 @@ from autospikformer_cli.engine.compute import Compute, own_process
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.spiking import firing
-from autospikformer_cli.training.loop import make_optimizer
+from autospikformer_cli.training.optimizers import make_optimizer
 
 ROUNDS = 5
 
@@ -27,7 +27,7 @@ def make_step(name: str, compute: Compute) -> tuple[Callable[[], None], str, int
     recipe = load_recipe(name)
     description, subnet = describe(recipe.data), recipe.space.search_space().largest()
     supernet = make_supernet(recipe, compute)
-    optimizer = make_optimizer(supernet, recipe.train.weight_decay)
+    optimizer = make_optimizer(supernet, recipe.train)
     size, batch = description.image_size, recipe.train.batch
     frames = torch.randn(1, batch, size, size, description.in_channels)
     labels = torch.randint(description.num_classes, (batch,))

@@ -284,7 +284,7 @@ class SpaceConfig(Keys):
 
 
 class TrainConfig(Keys):
-    """The supernet's training: AdamW, warm-up, cosine, cool-down."""
+    """The supernet's training: its steps, its optimizer, and its learning rate."""
 
     prefix = "train."
 
@@ -294,6 +294,13 @@ class TrainConfig(Keys):
     """Images a step."""
     sampling: Annotated[Literal["single", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
+    optimizer: Annotated[Literal["adamw", "muon"], TRAINING] = "adamw"
+    """AdamW for all weights; or Muon for the matrices, and AdamW for the rest. Matrices are the weights of convolutions
+    and linear layers, but the classifier's."""
+    matrix_lr: Annotated[PositiveReal, TRAINING] = 0.05
+    """Muon's learning rate after the warm-up. It follows the schedule of lr in proportion."""
+    matrix_weight_decay: Annotated[RealFromZero, TRAINING] = 0.006
+    """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
     schedule: Annotated[Literal["after_warmup", "timm"], TRAINING] = "after_warmup"
     """The cosine begins after the warm-up, and epochs include the cool-down; or, as in timm and the published scripts,
     it begins at epoch 0 under the warm-up, the cool-down follows after epochs, and a rate holds for an epoch."""
@@ -308,7 +315,7 @@ class TrainConfig(Keys):
     cooldown_epochs: Annotated[RealFromZero, TRAINING] = 10.0
     """Epochs at lr_end, the last ones; with schedule = "timm" a whole number."""
     weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
-    """AdamW's weight decay."""
+    """AdamW's weight decay, of weights that are matrices."""
     label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
     mixup: Annotated[RealFromZero, TRAINING] = 0.5

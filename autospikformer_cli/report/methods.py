@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autospikformer_cli.measurement import Provenance
-from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.recipe import Recipe, TrainConfig, recipe_from_toml
 from autospikformer_cli.recipe.energy.models import HardwareProfile
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.registry import DISTRIBUTION
@@ -88,7 +88,8 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     augmented = "no augmentation" if trained.data.augment == "none" else f"augmentation {trained.data.augment}"
     yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
-        f"It was trained for {counted(epochs, 'epoch')}{begun} with AdamW and seed {trained.seed}: "
+        f"It was trained for {counted(epochs, 'epoch')}{begun} with {_optimizer(train)} and seed "
+        f"{trained.seed}: "
         f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
         f"{mixup}, {augmented}."
@@ -97,6 +98,15 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     yield (
         f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')} "
         f"({_digest(results.provenance.weights_hash, 'the weights')})."
+    )
+
+
+def _optimizer(train: TrainConfig) -> str:
+    if train.optimizer == "adamw":
+        return "AdamW"
+    return (
+        f"Muon for matrices (learning rate {train.matrix_lr:g}, weight decay {train.matrix_weight_decay:g}), AdamW for "
+        "the rest,"
     )
 
 

@@ -90,7 +90,7 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
     frames = describe(recipe.data).num_frames
     return (
         network_shape(recipe), recipe.space, model.neuron, model.surrogate, frames, recipe.data.augment, train.batch,
-        train.sampling,
+        train.sampling, train.optimizer,
     )  # fmt: skip
 
 
@@ -102,7 +102,8 @@ def measured_pace(
     The first step, which compiles, does not count. num_images: training images. clock: seconds.
     """
     from autospikformer_cli.runs.training import START
-    from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData, make_optimizer
+    from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData
+    from autospikformer_cli.training.optimizers import make_optimizer
     from autospikformer_cli.training.paths import sampled_paths
 
     description, space = describe(recipe.data), recipe.space.search_space()
@@ -112,7 +113,7 @@ def measured_pace(
     images = random_images(description, batch * (1 + MEASURED_STEPS))
     supernet = make_supernet(recipe, compute)
     trainer = Trainer(
-        supernet, make_optimizer(supernet, recipe.train.weight_decay),
+        supernet, make_optimizer(supernet, recipe.train),
         TrainingData(images, description, recipe.data.augment), recipe.train.model_copy(update={"batch": batch}),
         paths=sampled_paths(space, recipe.seed, recipe.train.sampling), seed=recipe.seed,
     )  # fmt: skip

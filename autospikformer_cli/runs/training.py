@@ -98,11 +98,12 @@ class TrainingRun:
 
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
-        from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
+        from autospikformer_cli.training.loop import Trainer, TrainingData
+        from autospikformer_cli.training.optimizers import make_optimizer, restore_optimizer
 
         begun = self._begun(path)
         supernet = make_supernet(self.recipe, self.compute)
-        optimizer = make_optimizer(supernet, self.recipe.train.weight_decay)
+        optimizer = make_optimizer(supernet, self.recipe.train)
         state = START
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
@@ -198,7 +199,7 @@ class TrainingRun:
         return largest, smallest
 
     def _save(self, path: Path, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
-        from autospikformer_cli.training.loop import optimizer_arrays
+        from autospikformer_cli.training.optimizers import optimizer_arrays
 
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,10 +19,9 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
+from autospikformer_cli.training.optimizers import Optimizers
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
-
-BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +61,11 @@ class Recorder:
     accuracy: Callable[[], tuple[float | None, float | None]]
 
 
-def make_optimizer(supernet: Supernet, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW. Biases and BatchNorm's parameters do not decay (timm's rule, which Spikformer uses)."""
-    decayed = [p for p in supernet.parameters() if p.ndim > 1]
-    others = [p for p in supernet.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=BETAS, fused=True)
-
-
-def optimizer_arrays(supernet: Supernet, optimizer: torch.optim.AdamW) -> dict[str, np.ndarray]:
-    """The optimizer's state, as NAME/KEY -> array. NAME is a parameter, KEY is exp_avg and so on."""
-    return {
-        f"{name}/{key}": value.detach().cpu().numpy()
-        for name, parameter in supernet.named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-    }
-
-
-def restore_optimizer(supernet: Supernet, optimizer: torch.optim.AdamW, arrays: dict[str, np.ndarray]) -> None:
-    """Restore the state that `optimizer_arrays` returned."""
-    parameters = dict(supernet.named_parameters())
-    for path, array in arrays.items():
-        name, _, key = path.rpartition("/")
-        parameter = parameters[name]
-        optimizer.state[parameter][key] = torch.from_numpy(array.copy()).to(parameter.device)
-
-
 class Trainer:
     """Trains subnets of one supernet, from any state, to the end or until asked to stop."""
 
     def __init__(
-        self, supernet: Supernet, optimizer: torch.optim.AdamW, data: TrainingData, config: TrainConfig, *,
+        self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
         paths: PathSampler, seed: int,
     ) -> None:  # fmt: skip
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
@@ -122,11 +93,7 @@ class Trainer:
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
             loss = self._step(state.epoch, step, rows)
             if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss is not finite in epoch {state.epoch + 1}, step {step + 1}",
-                    "train.lr",
-                    f"train anew with less than {self.config.lr:g}; what was saved before is kept",
-                )
+                raise self._diverged(state.epoch, step)
             state = replace(
                 state,
                 step=step + 1,
@@ -151,10 +118,16 @@ class Trainer:
         finished = epoch >= self.config.total_epochs
         return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
 
+    def _diverged(self, epoch: int, step: int) -> UserError:
+        what = f"the loss is not finite in epoch {epoch + 1}, step {step + 1}"
+        less = f"train anew with less than {self.config.lr:g}"
+        if self.config.optimizer == "muon":
+            less += f", or with less train.matrix_lr than {self.config.matrix_lr:g}"
+        return UserError(what, "train.lr", f"{less}; what was saved before is kept")
+
     def _step(self, epoch: int, step: int, rows: Tensor) -> float:
         frames, targets = self._batch(epoch, step, rows)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, epoch + step / self.steps)
+        self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
         self.optimizer.zero_grad()
         subnets = self.paths(epoch * self.steps + step)
         losses = []

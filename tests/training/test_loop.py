@@ -27,13 +27,10 @@ from autospikformer_cli.training.loop import (
     StepReport,
     Trainer,
     TrainingData,
-    make_optimizer,
-    num_steps,
-    optimizer_arrays,
-    restore_optimizer,
 )
+from autospikformer_cli.training.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import one_path, sampled_paths
-from autospikformer_cli.training.schedule import learning_rate
+from autospikformer_cli.training.schedule import learning_rate, num_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -92,7 +89,7 @@ def trainer(supernet: Supernet, images: ImageSet, augmentation: str = "spikforme
     config = TrainConfig(**given)
     return Trainer(
         supernet,
-        make_optimizer(supernet, config.weight_decay),
+        make_optimizer(supernet, config),
         TrainingData(images, DESCRIPTION, augmentation),
         config,
         paths=sampled_paths(SPACE, SEED, config.sampling),
@@ -123,23 +120,27 @@ def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
 # Stopping and going on
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 5])
-def test_stopped_anywhere_and_resumed_it_ends_alike(tmp_path: Path, stop_after: int) -> None:
+STOPS: list[tuple[int, dict[str, Any]]] = [(steps, {}) for steps in (1, 2, 3, 4, 5)]
+STOPS += [(steps, {"optimizer": "muon"}) for steps in (1, 4)]
+
+
+@pytest.mark.parametrize(("stop_after", "keys"), STOPS)
+def test_stopped_anywhere_and_resumed_it_ends_alike(tmp_path: Path, stop_after: int, keys: dict[str, Any]) -> None:
     """Two epochs of three steps, the last batch smaller, through a checkpoint file."""
     images = textures(40)
-    whole, log = trainer(network(), images), Log()
+    whole, log = trainer(network(), images, **keys), Log()
     end = whole.run(START, log.recorder())
     assert end.finished
     assert [report.images for report in log.steps] == [16, 16, 8] * 2
 
-    first, stopped = trainer(network(), images), Log(stop_after)
+    first, stopped = trainer(network(), images, **keys), Log(stop_after)
     state = first.run(START, stopped.recorder())
     assert (state.epoch, state.step, state.finished) == (stop_after // 3, stop_after % 3, False)
     assert state.images == sum(report.images for report in stopped.steps[state.epoch * 3 :])
     save_checkpoint(tmp_path, checkpoint(first, state))
 
     stored = load_checkpoint(tmp_path)
-    again, rest = trainer(network(seed=9), images), Log()
+    again, rest = trainer(network(seed=9), images, **keys), Log()
     again.supernet.load_state_dict({name: torch.from_numpy(array) for name, array in stored.weights.items()})
     restore_optimizer(again.supernet, again.optimizer, stored.optimizer)
     resumed_end = again.run(stored.state, rest.recorder())
@@ -174,7 +175,9 @@ def test_timms_cool_down_follows_after_the_epochs() -> None:
         Log(),
     )
     rates = []
-    training.optimizer.register_step_post_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    training.optimizer.parts[0].register_step_post_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
+    )
     end = training.run(START, log.recorder())
     assert (end.epoch, end.finished, len(log.steps)) == (3, True, 6)
     assert [state.finished for state in log.epochs] == [False, False, True]
@@ -249,9 +252,11 @@ def test_steps_by_hand(sampling: Any) -> None:
         np.testing.assert_allclose(array, by_hand[name], rtol=0, atol=1e-7, err_msg=name)
 
 
-def test_loss_falls_on_what_can_be_learnt() -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_loss_falls_on_what_can_be_learnt(optimizer: str) -> None:
     training = trainer(
-        network(), textures(96), augmentation="none", epochs=10, batch=8, lr=1e-2, mixup=0, label_smoothing=0
+        network(), textures(96), augmentation="none", epochs=10, batch=8, lr=1e-2, mixup=0, label_smoothing=0,
+        optimizer=optimizer,
     )  # fmt: skip
     end = training.run(START, Log().recorder())
     losses = [record.loss for record in end.history]
@@ -295,7 +300,7 @@ def test_steps_of_an_epoch() -> None:
 
 def test_only_matrices_decay() -> None:
     supernet = network()
-    optimizer = make_optimizer(supernet, 0.06)
+    optimizer = make_optimizer(supernet, TrainConfig(epochs=1, weight_decay=0.06))
     names = {parameter: name for name, parameter in supernet.named_parameters()}
     decays = {names[p]: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decays.keys() == set(names.values())
@@ -303,6 +308,34 @@ def test_only_matrices_decay() -> None:
         matrix = name.endswith("weight") and "_bn" not in name
         assert decay == (0.06 if matrix else 0.0), name
     assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.999)}
+
+
+def test_muon_moves_all_matrices_but_the_classifiers() -> None:
+    supernet = network()
+    config = TrainConfig(epochs=1, optimizer="muon", lr=2e-3, matrix_lr=0.05, matrix_weight_decay=0.01)
+    optimizer = make_optimizer(supernet, config)
+    adamw, muon = optimizer.parts
+    names = {parameter: name for name, parameter in supernet.named_parameters()}
+    moved = {names[p] for group in muon.param_groups for p in group["params"]}
+    assert moved == {name for name, p in supernet.named_parameters() if p.ndim > 1 and name != "head.weight"}
+    assert {names[p] for group in adamw.param_groups for p in group["params"]} == set(names.values()) - moved
+    optimizer.set_rate(1e-3)
+    assert [group["lr"] for group in adamw.param_groups] == [1e-3, 1e-3]
+    assert [(group["lr"], group["weight_decay"]) for group in muon.param_groups] == [(pytest.approx(0.025), 0.01)]
+
+
+def test_muon_leaves_what_no_subnet_used_alone() -> None:
+    supernet = network()
+    training = trainer(supernet, textures(32), epochs=1, optimizer="muon", matrix_weight_decay=0)
+    training.paths = one_path(SPACE.smallest())
+    before = weights(supernet)
+    training.run(START, Log().recorder())
+    after = weights(supernet)
+    assert all(np.array_equal(after[name], before[name]) for name in before if name.startswith("block.1"))
+    name = "block.0.attn.q_linear.weight"
+    assert not np.array_equal(after[name][:8, :8], before[name][:8, :8])
+    assert np.array_equal(after[name][8:], before[name][8:])
+    assert np.array_equal(after[name][:, 8:], before[name][:, 8:])
 
 
 def test_the_optimizers_arrays_are_named_by_parameter() -> None:
