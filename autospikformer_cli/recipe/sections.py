@@ -301,6 +301,8 @@ class TrainConfig(Keys):
     """Muon's learning rate after the warm-up. It follows the schedule of lr in proportion."""
     matrix_weight_decay: Annotated[RealFromZero, TRAINING] = 0.006
     """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
+    norm_bias_lr_factor: Annotated[PositiveReal, TRAINING] = 1.0
+    """Factor of the learning rate of BatchNorm's biases, which shift what neurons receive against their threshold."""
     schedule: Annotated[Literal["after_warmup", "timm"], TRAINING] = "after_warmup"
     """The cosine begins after the warm-up, and epochs include the cool-down; or, as in timm and the published scripts,
     it begins at epoch 0 under the warm-up, the cool-down follows after epochs, and a rate holds for an epoch."""

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autospikformer_cli.measurement import Provenance
-from autospikformer_cli.recipe import Recipe, TrainConfig, recipe_from_toml
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.energy.models import HardwareProfile
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.registry import DISTRIBUTION
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.report.table_notes import fitness_facts
+from autospikformer_cli.report.training_methods import optimizer_of, training_sentences
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.store.evaluations import Evaluation, load_evaluations
@@ -27,10 +28,6 @@ _READINGS = {
     "sound": "the reading that aspk calls sound",
     "paper": "its text as printed",
     "authors": "the code that its authors published",
-}
-_SAMPLINGS = {
-    "single": "Each step trained one subnet, drawn uniformly from the search space.",
-    "sandwich": "Each step trained the largest subnet, the smallest, and others that were drawn uniformly.",
 }
 
 
@@ -88,25 +85,16 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     augmented = "no augmentation" if trained.data.augment == "none" else f"augmentation {trained.data.augment}"
     yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
-        f"It was trained for {counted(epochs, 'epoch')}{begun} with {_optimizer(train)} and seed "
+        f"It was trained for {counted(epochs, 'epoch')}{begun} with {optimizer_of(train)} and seed "
         f"{trained.seed}: "
         f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
         f"{mixup}, {augmented}."
     )
-    yield _SAMPLINGS[train.sampling]
+    yield from training_sentences(trained)
     yield (
         f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')} "
         f"({_digest(results.provenance.weights_hash, 'the weights')})."
-    )
-
-
-def _optimizer(train: TrainConfig) -> str:
-    if train.optimizer == "adamw":
-        return "AdamW"
-    return (
-        f"Muon for matrices (learning rate {train.matrix_lr:g}, weight decay {train.matrix_weight_decay:g}), AdamW for "
-        "the rest,"
     )
 
 

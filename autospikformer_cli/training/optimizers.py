@@ -13,6 +13,7 @@ from torch.optim.optimizer import Optimizer
 
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
+from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.training.muon import Muon
 
@@ -56,14 +57,17 @@ class Optimizers:
 def make_optimizer(supernet: Supernet, config: TrainConfig) -> Optimizers:
     """AdamW, or by config.optimizer Muon for all matrices but the classifier's, and AdamW for the rest.
 
-    Biases and BatchNorm's parameters do not decay (timm's rule, which Spikformer uses).
+    Biases and BatchNorm's parameters do not decay (timm's rule, which Spikformer uses). BatchNorm's biases have a
+    learning rate of their own.
     """
     matrices = list(_hidden_matrices(supernet)) if config.optimizer == "muon" else []
-    by_muon = set(matrices)
-    others = [parameter for parameter in supernet.parameters() if parameter not in by_muon]
+    shifts = [module.bias for module in supernet.modules() if isinstance(module, ElasticBatchNorm)]
+    apart = {*matrices, *shifts}
+    others = [parameter for parameter in supernet.parameters() if parameter not in apart]
     groups = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": config.weight_decay, "lr_factor": 1.0},
         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "lr_factor": 1.0},
+        {"params": shifts, "weight_decay": 0.0, "lr_factor": config.norm_bias_lr_factor},
     ]
     adamw = torch.optim.AdamW(groups, betas=BETAS, fused=True)
     if not matrices:

@@ -324,6 +324,32 @@ def test_muon_moves_all_matrices_but_the_classifiers() -> None:
     assert [(group["lr"], group["weight_decay"]) for group in muon.param_groups] == [(pytest.approx(0.025), 0.01)]
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_biases_of_batchnorm_have_a_rate_of_their_own(optimizer: Any) -> None:
+    supernet = network()
+    config = TrainConfig(epochs=1, optimizer=optimizer, norm_bias_lr_factor=4)
+    made = make_optimizer(supernet, config)
+    made.set_rate(1e-3)
+    rates = {parameter: group["lr"] for group in made.param_groups for parameter in group["params"]}
+    assert rates.keys() == set(supernet.parameters())
+    for name, parameter in supernet.named_parameters():
+        if parameter.ndim == 1:
+            assert rates[parameter] == (4e-3 if "_bn" in name and name.endswith("bias") else 1e-3), name
+
+
+def test_a_factor_of_the_rate_acts_on_the_biases_first_step_alone() -> None:
+    """AdamW's first step is by the learning rate, so a factor moves by as many times that."""
+    once, ahead = network(), network()
+    start = weights(once)
+    for supernet, factor in ((once, 1.0), (ahead, 4.0)):
+        training = trainer(supernet, textures(16), epochs=1, warmup_epochs=0, norm_bias_lr_factor=factor)
+        training.run(START, Log().recorder())
+    one, four = weights(once), weights(ahead)
+    for name in dict(once.named_parameters()):
+        factor = 4 if "_bn" in name and name.endswith("bias") else 1
+        np.testing.assert_allclose(four[name] - start[name], factor * (one[name] - start[name]), rtol=0, atol=1e-6)
+
+
 def test_muon_leaves_what_no_subnet_used_alone() -> None:
     supernet = network()
     training = trainer(supernet, textures(32), epochs=1, optimizer="muon", matrix_weight_decay=0)

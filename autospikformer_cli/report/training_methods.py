@@ -1,0 +1,28 @@
+"""How a supernet was trained, in sentences for a methods section: the optimizer, and what is not the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from autospikformer_cli.recipe import Recipe, TrainConfig
+
+_SAMPLINGS = {
+    "single": "Each step trained one subnet, drawn uniformly from the search space.",
+    "sandwich": "Each step trained the largest subnet, the smallest, and others that were drawn uniformly.",
+}
+
+
+def optimizer_of(train: TrainConfig) -> str:
+    """The optimizers' names, and Muon's settings."""
+    if train.optimizer == "adamw":
+        return "AdamW"
+    rates = f"learning rate {train.matrix_lr:g}, weight decay {train.matrix_weight_decay:g}"
+    return f"Muon for matrices ({rates}), AdamW for the rest,"
+
+
+def training_sentences(trained: Recipe) -> Iterator[str]:
+    """The subnets of a step, and every setting that a reader would not expect."""
+    train = trained.train
+    yield _SAMPLINGS[train.sampling]
+    if train.norm_bias_lr_factor != 1:
+        yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."

@@ -1,0 +1,34 @@
+"""What a methods section says of a training: all that is not the default, and nothing that was not done."""
+
+from __future__ import annotations
+
+import pytest
+
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.report.training_methods import optimizer_of, training_sentences
+
+UNIFORM = "Each step trained one subnet, drawn uniformly from the search space."
+
+
+def said(**keys: object) -> list[str]:
+    return list(training_sentences(load_recipe("quickstart", {f"train.{key}": value for key, value in keys.items()})))
+
+
+def test_a_training_by_default_has_no_more_to_say() -> None:
+    assert said() == [UNIFORM]
+
+
+def test_the_optimizers_are_named() -> None:
+    assert optimizer_of(load_recipe("quickstart").train) == "AdamW"
+    muon = load_recipe("quickstart", {"train.optimizer": "muon", "train.matrix_lr": 0.02}).train
+    assert optimizer_of(muon) == "Muon for matrices (learning rate 0.02, weight decay 0.006), AdamW for the rest,"
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"norm_bias_lr_factor": 4}, "Biases of BatchNorm had 4 times that learning rate."),
+    ],
+)
+def test_what_is_not_the_default_is_said(keys: dict[str, object], sentence: str) -> None:
+    assert sentence in said(**keys)
