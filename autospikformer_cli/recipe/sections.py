@@ -303,15 +303,16 @@ class TrainConfig(Keys):
     """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
     norm_bias_lr_factor: Annotated[PositiveReal, TRAINING] = 1.0
     """Factor of the learning rate of BatchNorm's biases, which shift what neurons receive against their threshold."""
-    schedule: Annotated[Literal["after_warmup", "timm"], TRAINING] = "after_warmup"
-    """The cosine begins after the warm-up, and epochs include the cool-down; or, as in timm and the published scripts,
-    it begins at epoch 0 under the warm-up, the cool-down follows after epochs, and a rate holds for an epoch."""
+    schedule: Annotated[Literal["after_warmup", "linear", "timm"], TRAINING] = "after_warmup"
+    """The cosine begins after the warm-up, and epochs include the cool-down; "linear": the same with a straight line
+    for the cosine; or, as in timm and the published scripts, the cosine begins at epoch 0 under the warm-up, the
+    cool-down follows after epochs, and a rate holds for an epoch."""
     lr: Annotated[PositiveReal, TRAINING] = 5e-4
     """Learning rate after the warm-up."""
     lr_start: Annotated[RealFromZero, TRAINING] = 1e-5
     """Learning rate at the start of the warm-up."""
     lr_end: Annotated[RealFromZero, TRAINING] = 1e-5
-    """Learning rate at the cosine's end and while cooling down."""
+    """Learning rate at the end of the cosine or the line, and while cooling down."""
     warmup_epochs: Annotated[RealFromZero, TRAINING] = 20.0
     """Epochs of linear warm-up."""
     cooldown_epochs: Annotated[RealFromZero, TRAINING] = 10.0

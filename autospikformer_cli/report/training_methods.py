@@ -24,5 +24,7 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
     """The subnets of a step, and every setting that a reader would not expect."""
     train = trained.train
     yield _SAMPLINGS[train.sampling]
+    if train.schedule == "linear":
+        yield f"After the warm-up, the learning rate fell along a straight line to {train.lr_end:g}."
     if train.norm_bias_lr_factor != 1:
         yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."

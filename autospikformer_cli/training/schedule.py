@@ -21,13 +21,14 @@ def uses_mixup(config: TrainConfig, epoch: int) -> bool:
 def _after_warmup(config: TrainConfig, epoch: float) -> float:
     """Ours: from lr_start to lr over warmup_epochs, along a cosine to lr_end, and there for cooldown_epochs.
 
-    The three together are `epochs`. The rate changes at every step.
+    The three together are `epochs`. The rate changes at every step. "linear": along a straight line.
     """
     if epoch < config.warmup_epochs:
         return config.lr_start + (config.lr - config.lr_start) * epoch / config.warmup_epochs
     span = config.epochs - config.warmup_epochs - config.cooldown_epochs
     share = min((epoch - config.warmup_epochs) / span, 1.0) if span > 0 else 1.0
-    return config.lr_end + (config.lr - config.lr_end) * (1 + math.cos(math.pi * share)) / 2
+    left = 1 - share if config.schedule == "linear" else (1 + math.cos(math.pi * share)) / 2
+    return config.lr_end + (config.lr - config.lr_end) * left
 
 
 def _timm(config: TrainConfig, epoch: float) -> float:

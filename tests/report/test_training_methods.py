@@ -27,6 +27,10 @@ def test_the_optimizers_are_named() -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
+        (
+            {"schedule": "linear", "lr_end": 0},
+            "After the warm-up, the learning rate fell along a straight line to 0.",
+        ),
         ({"norm_bias_lr_factor": 4}, "Biases of BatchNorm had 4 times that learning rate."),
     ],
 )

@@ -63,6 +63,17 @@ def test_phases_may_be_empty() -> None:
     assert learning_rate(constant, 0.7) == pytest.approx(0.1)
 
 
+def test_a_straight_line_may_end_at_zero() -> None:
+    config = TrainConfig(
+        epochs=10, warmup_epochs=2, cooldown_epochs=0, lr=0.8, lr_start=0.0, lr_end=0.0, schedule="linear"
+    )
+    rates = [learning_rate(config, epoch) for epoch in (0, 1, 2, 3, 6, 9.9, 10)]
+    assert rates == pytest.approx([0, 0.4, 0.8, 0.7, 0.4, 0.01, 0], abs=1e-15)
+    rest = config.model_copy(update={"cooldown_epochs": 4.0, "lr_end": 0.4})
+    assert [learning_rate(rest, epoch) for epoch in (2, 4, 6, 8)] == pytest.approx([0.8, 0.6, 0.4, 0.4])
+    assert config.total_epochs == 10
+
+
 def rates_of_the_published_script(
     epochs: int, warmup: int, cooldown: int, lr: float, low: float, first: float
 ) -> list[float]:
