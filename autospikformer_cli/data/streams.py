@@ -17,6 +17,7 @@ class Purpose(IntEnum):
     MAGNITUDE = 2
     MIXUP = 3
     EVENT_AUGMENTATION = 4
+    INITIAL_WEIGHTS = 5
 
 
 def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.Generator:

@@ -160,6 +160,11 @@ def _augmentation_fits(augment: str, dataset: str) -> Finding:
         )
 
 
+def _whitening_has_images(whitened: bool, dataset: str) -> Finding:
+    if whitened and dataset in EVENT_DATASETS:
+        yield f"train.whitened_stem needs images, {dataset} has events", "write whitened_stem = false in [train]"
+
+
 def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, border: Border | None) -> Finding:
     if isinstance(convention, str) and convention not in shipped_names("conventions"):
         return  # a store's, which this aspk lacks
@@ -181,5 +186,6 @@ RULES_BETWEEN_KEYS = (
     Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
     Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
     Rule(("data.augment", "data.dataset"), _augmentation_fits),
+    Rule(("train.whitened_stem", "data.dataset"), _whitening_has_images),
     Rule(("energy.convention", "energy.rate", "energy.border"), _exact_counts_have_no_mean),
 )

@@ -294,6 +294,12 @@ class TrainConfig(Keys):
     """Images a step."""
     sampling: Annotated[Literal["single", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
+    initial_weights: Annotated[Literal["spikformer", "fan_in"], TRAINING] = "spikformer"
+    """First weights of linear layers: normal with deviation 0.02, as Spikformer's; or, of all but the classifier, with
+    1 over the root of their inputs. Retraining from inherited weights has none."""
+    whitened_stem: Annotated[Flag, TRAINING] = False
+    """Whether the first convolution's filters start as whitening directions of 3 x 3 patches of the training images,
+    and as their negatives. For images only."""
     optimizer: Annotated[Literal["adamw", "muon"], TRAINING] = "adamw"
     """AdamW for all weights; or Muon for the matrices, and AdamW for the rest. Matrices are the weights of convolutions
     and linear layers, but the classifier's."""

@@ -24,6 +24,10 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
     """The subnets of a step, and every setting that a reader would not expect."""
     train = trained.train
     yield _SAMPLINGS[train.sampling]
+    if train.initial_weights == "fan_in":
+        yield "First weights of linear layers were normal, with deviation 1/sqrt(inputs)."
+    if train.whitened_stem:
+        yield "Filters of the first convolution started as whitening directions of patches of training images."
     if train.schedule == "linear":
         yield f"After the warm-up, the learning rate fell along a straight line to {train.lr_end:g}."
     if train.norm_bias_lr_factor != 1:

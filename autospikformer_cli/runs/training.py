@@ -70,8 +70,8 @@ class TrainingResult:
 class TrainingRun:
     """A training, stored in the folder that it runs in. paths: each step's subnets. shown: two subnets to follow.
 
-    interruptible: asked after each step. first_weights: what a new training starts from; None for the seed's.
-    split_seed: what cuts the data set; None for the recipe's seed.
+    interruptible: asked after each step. first_weights: what a new training starts from; None for the
+    recipe's (`set_first_weights`). split_seed: what cuts the data set; None for the recipe's seed.
     """
 
     recipe: Recipe
@@ -98,6 +98,7 @@ class TrainingRun:
 
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
+        from autospikformer_cli.training.first_weights import set_first_weights
         from autospikformer_cli.training.loop import Trainer, TrainingData
         from autospikformer_cli.training.optimizers import make_optimizer, restore_optimizer
 
@@ -111,6 +112,8 @@ class TrainingRun:
             state = begun.state
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
+        else:
+            set_first_weights(supernet, self.recipe.train, self.images["train"], self.description, self.recipe.seed)
         if state.finished:
             return supernet, state
         if begun is not None:

@@ -28,6 +28,14 @@ def test_the_optimizers_are_named() -> None:
     ("keys", "sentence"),
     [
         (
+            {"initial_weights": "fan_in"},
+            "First weights of linear layers were normal, with deviation 1/sqrt(inputs).",
+        ),
+        (
+            {"whitened_stem": True},
+            "Filters of the first convolution started as whitening directions of patches of training images.",
+        ),
+        (
             {"schedule": "linear", "lr_end": 0},
             "After the warm-up, the learning rate fell along a straight line to 0.",
         ),
