@@ -10,8 +10,9 @@ from torch.nn.functional import grid_sample
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.plan import ImageOp, Plan, event_plan_for, plan_for
+from autospikformer_cli.data.translation import translate_and_flip
 
-IMAGE_KINDS = ("spikformer", "flip", "none")
+IMAGE_KINDS = ("spikformer", "translate", "flip", "none")
 EVENT_KINDS = ("events", "flip", "none")
 LEVELS = 256
 """Number of values of a pixel."""
@@ -27,10 +28,12 @@ def augment(
     description: DataDescription,
     device: torch.device | str,
     dtype: torch.dtype,
+    translation: int = 0,
 ) -> torch.Tensor:
     """Augmented frames, in the form of `to_frames`. An image's augmentation is a function of (seed, epoch, its index).
 
-    kind "none": `to_frames` only. "flip": mirror with probability 1/2.
+    kind "none": `to_frames` only. "flip": mirror with probability 1/2. "translate", for images: `translate_and_flip`,
+    by up to `translation` pixels.
 
     kind "spikformer", for images, has the settings of Spikformer's published training (timm's rand-m9-n1-mstd0.4,
     reprob 0.25, remode const). First, "flip". Then, with probability 1/2, one of equalize, rotate (30 degrees), shear-x
@@ -55,6 +58,9 @@ def augment(
     images = images.to(device)
     if kind == "none":
         return to_frames(images, description, device, dtype)
+    if kind == "translate":
+        moved_images = translate_and_flip(images, index.cpu().numpy(), most=translation, seed=seed, epoch=epoch)
+        return to_frames(moved_images, description, device, dtype)
     height, width = images.shape[-3:-1]
     plan = (event_plan_for if is_events else plan_for)(index.cpu().numpy(), seed, epoch, height, width)
     if kind == "spikformer":

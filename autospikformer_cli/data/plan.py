@@ -30,7 +30,7 @@ MAX_EVENT_TRANSLATION = 5 / 128
 CUTOUT_AREA = (0.001, 0.11)
 
 LEAST_ROWS = 1024
-"""Rows of a plan, at least (see `_num_rows`)."""
+"""Rows of a plan, at least (see `num_rows`)."""
 
 
 class ImageOp(IntEnum):
@@ -75,15 +75,15 @@ class Plan:
 
 def plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
     """The plan of the images at these positions in the data set."""
-    return _image_plan(_num_rows(index), seed, epoch, height, width).rows(index)
+    return _image_plan(num_rows(index), seed, epoch, height, width).rows(index)
 
 
 def event_plan_for(index: NDArray[np.int64], seed: int, epoch: int, height: int, width: int) -> Plan:
     """The plan of the recordings of events at these positions in the data set."""
-    return _event_plan(_num_rows(index), seed, epoch, height, width).rows(index)
+    return _event_plan(num_rows(index), seed, epoch, height, width).rows(index)
 
 
-def _num_rows(index: NDArray[np.int64]) -> int:
+def num_rows(index: NDArray[np.int64]) -> int:
     """Number of rows to draw, so that they include these indices.
 
     Streams are read row by row, so a row does not depend on the number of rows. It is a power of two of at least 1024:

@@ -18,6 +18,8 @@ class Purpose(IntEnum):
     MIXUP = 3
     EVENT_AUGMENTATION = 4
     INITIAL_WEIGHTS = 5
+    TRANSLATION = 6
+    ALTERNATION = 7
 
 
 def stream(purpose: Purpose, seed: int, epoch: int, step: int = 0) -> np.random.Generator:

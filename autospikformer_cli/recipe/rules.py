@@ -151,12 +151,13 @@ def _frames_suffice(time_steps: tuple[int, ...], frames: int, dataset: str) -> F
 def _augmentation_fits(augment: str, dataset: str) -> Finding:
     if dataset not in DATASETS:
         return  # a store's, which this aspk lacks
-    suited = {"events"} if dataset in EVENT_DATASETS else {"spikformer"}
-    if augment in {"events", "spikformer"} - suited:
-        kind = "events" if dataset in EVENT_DATASETS else "images"
+    of_images, of_events = ("spikformer", "translate"), ("events",)
+    is_events = dataset in EVENT_DATASETS
+    if augment in (of_images if is_events else of_events):
+        suited = ", ".join(f'"{kind}"' for kind in (*(of_events if is_events else of_images), "flip"))
         yield (
-            f'data.augment = "{augment}" does not fit {dataset}, which has {kind}',
-            f'write augment = "{suited.pop()}", "flip" or "none"',
+            f'data.augment = "{augment}" does not fit {dataset}, which has {"events" if is_events else "images"}',
+            f'write augment = {suited} or "none"',
         )
 
 

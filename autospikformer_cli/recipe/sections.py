@@ -56,6 +56,7 @@ from autospikformer_cli.recipe.values import (
     ShareBetween,
     ShareOrNumber,
     Text,
+    Whole,
     broken_rule,
 )
 from autospikformer_cli.registry import Registry
@@ -175,9 +176,12 @@ class DataConfig(Keys):
     train_images: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Training images that are used, as many of each class as of any other; "none": all. Validation and test images do
     not depend on it. A larger number contains a smaller one."""
-    augment: Annotated[Literal["spikformer", "events", "flip", "none"], TRAINING] = "spikformer"
+    augment: Annotated[Literal["spikformer", "events", "translate", "flip", "none"], TRAINING] = "spikformer"
     """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,
-    and one of shear, translation, rotation, cutout, none), horizontal flips only, or none."""
+    and one of shear, translation, rotation, cutout, none); translation with a reflected border, and a horizontal flip
+    in every other epoch; random horizontal flips only; or none."""
+    translation: Annotated[Whole, TRAINING] = 2
+    """Pixels by which augment = "translate" moves an image at most, either way along each axis."""
     frames: Annotated[int, Field(strict=True, ge=1, le=MOST_FRAMES), NETWORK] = 10
     """Frames that a recording of events is cut into; a subnet with fewer time steps takes some of them, evenly."""
     split_by: Annotated[Literal["count", "time"], NETWORK] = "count"

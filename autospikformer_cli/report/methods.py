@@ -13,7 +13,7 @@ from autospikformer_cli.registry import DISTRIBUTION
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.report.table_notes import fitness_facts
-from autospikformer_cli.report.training_methods import optimizer_of, training_sentences
+from autospikformer_cli.report.training_methods import augmentation_of, optimizer_of, training_sentences
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.store.evaluations import Evaluation, load_evaluations
@@ -82,14 +82,13 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     epochs = results.provenance.epochs
     begun = "" if epochs >= train.total_epochs else f" of {train.total_epochs}, which had not ended,"
     mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
-    augmented = "no augmentation" if trained.data.augment == "none" else f"augmentation {trained.data.augment}"
     yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
         f"It was trained for {counted(epochs, 'epoch')}{begun} with {optimizer_of(train)} and seed "
         f"{trained.seed}: "
         f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
-        f"{mixup}, {augmented}."
+        f"{mixup}, {augmentation_of(trained.data)}."
     )
     yield from training_sentences(trained)
     yield (

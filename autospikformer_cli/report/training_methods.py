@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autospikformer_cli.recipe import Recipe, TrainConfig
+from autospikformer_cli.recipe import DataConfig, Recipe, TrainConfig
+from autospikformer_cli.wording import counted
 
 _SAMPLINGS = {
     "single": "Each step trained one subnet, drawn uniformly from the search space.",
@@ -18,6 +19,14 @@ def optimizer_of(train: TrainConfig) -> str:
         return "AdamW"
     rates = f"learning rate {train.matrix_lr:g}, weight decay {train.matrix_weight_decay:g}"
     return f"Muon for matrices ({rates}), AdamW for the rest,"
+
+
+def augmentation_of(data: DataConfig) -> str:
+    """The augmentation's name, and how far images are moved."""
+    if data.augment == "none":
+        return "no augmentation"
+    far = f" by up to {counted(data.translation, 'pixel')}" if data.augment == "translate" else ""
+    return f"augmentation {data.augment}{far}"
 
 
 def training_sentences(trained: Recipe) -> Iterator[str]:

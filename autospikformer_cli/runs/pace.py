@@ -111,11 +111,11 @@ def measured_pace(
     needed = training_bytes(network_shape(recipe), space.largest(), whole, ITEM_BYTES[compute.precision])
     batch = max(1, min(whole, whole * MOST_BYTES // needed))
     images = random_images(description, batch * (1 + MEASURED_STEPS))
-    supernet = make_supernet(recipe, compute)
+    supernet, train, data = make_supernet(recipe, compute), recipe.train, recipe.data
     trainer = Trainer(
-        supernet, make_optimizer(supernet, recipe.train),
-        TrainingData(images, description, recipe.data.augment), recipe.train.model_copy(update={"batch": batch}),
-        paths=sampled_paths(space, recipe.seed, recipe.train.sampling), seed=recipe.seed,
+        supernet, make_optimizer(supernet, train),
+        TrainingData(images, description, data.augment, data.translation), train.model_copy(update={"batch": batch}),
+        paths=sampled_paths(space, recipe.seed, train.sampling), seed=recipe.seed,
     )  # fmt: skip
     times = [clock()]
     trainer.run(

@@ -119,7 +119,8 @@ class TrainingRun:
         if begun is not None:
             for images in self.images.values():
                 require_same_images(path, begun.splits, images)
-        data = TrainingData(self.images["train"], self.description, self.recipe.data.augment)
+        preparation = self.recipe.data
+        data = TrainingData(self.images["train"], self.description, preparation.augment, preparation.translation)
         trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
         return supernet, self._train(path, label, trainer, state)
 

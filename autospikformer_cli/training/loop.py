@@ -26,11 +26,12 @@ from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The images to train on, and their preparation."""
+    """The images to train on, and their preparation. translation: pixels, of the augmentation "translate"."""
 
     images: ImageSet
     description: DataDescription
     augmentation: str
+    translation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Trainer:
         parameter = next(self.supernet.parameters())
         frames = augment(
             images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
-            description=description, device=parameter.device, dtype=parameter.dtype,
+            description=description, device=parameter.device, dtype=parameter.dtype, translation=self.data.translation,
         )  # fmt: skip
         mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
         return mixup(

@@ -238,7 +238,7 @@ def test_flip_and_none() -> None:
 
 @pytest.mark.parametrize("kind", ["crop", "events"])
 def test_another_kind_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"^augmentation '{kind}' is not one of spikformer, flip, none$"):
+    with pytest.raises(ValueError, match=f"^augmentation '{kind}' is not one of spikformer, translate, flip, none$"):
         run(noise(1, 32, 32, 3), torch.zeros(1, dtype=torch.int64), kind=kind)
 
 

@@ -34,7 +34,7 @@ def test_what_decides_nothing() -> None:
 
 
 def test_what_a_trained_run_has_for_ever() -> None:
-    movable = {"data.root", "data.download", "data.cache", "data.augment"}
+    movable = {"data.root", "data.download", "data.cache", "data.augment", "data.translation"}
     data = {key for key in effects() if key.startswith("data.")} - movable
     shape = {"model.network", "model.neuron", "model.stem_dim", "model.qkv_bias", "model.pooled_stages"}
     shape |= {"model.pool"}

@@ -168,13 +168,19 @@ DATA = [
     (
         'dataset = "digits"\naugment = "events"',
         'data.augment = "events" does not fit digits, which has images',
-        'write augment = "spikformer", "flip" or "none"',
+        'write augment = "spikformer", "translate", "flip" or "none"',
     ),
     (
         'dataset = "nmnist"\naugment = "spikformer"',
         'data.augment = "spikformer" does not fit nmnist, which has events',
         'write augment = "events", "flip" or "none"',
     ),
+    (
+        'dataset = "nmnist"\naugment = "translate"',
+        'data.augment = "translate" does not fit nmnist, which has events',
+        'write augment = "events", "flip" or "none"',
+    ),
+    ('dataset = "digits"\ntranslation = -1', "data.translation is -1, it must be at least 0", None),
     (
         'dataset = "nmnist"\naugment = "flip"\nnormalise = {mean = [0.5], std = [0.5]}',
         "data.normalise does not apply to nmnist: frames of events are counts, and stay so",
