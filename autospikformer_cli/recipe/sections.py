@@ -329,6 +329,9 @@ class TrainConfig(Keys):
     """Epochs at lr_end, the last ones; with schedule = "timm" a whole number."""
     weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
     """AdamW's weight decay, of weights that are matrices."""
+    ema_half_life: Annotated[ShareBelowOne, TRAINING] = 0.0
+    """Half-life of the moving average of the weights, as a share of the training; 0: no average. The average is what
+    is validated, stored and searched."""
     label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
     mixup: Annotated[RealFromZero, TRAINING] = 0.5

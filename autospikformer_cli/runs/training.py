@@ -21,7 +21,6 @@ from autospikformer_cli.runs.building import (
     make_supernet,
     stored_text,
     warm_engine,
-    weight_arrays,
 )
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.say import Interruptible, Say, uninterrupted
@@ -100,29 +99,27 @@ class TrainingRun:
         """
         from autospikformer_cli.training.first_weights import set_first_weights
         from autospikformer_cli.training.loop import Trainer, TrainingData
-        from autospikformer_cli.training.optimizers import make_optimizer, restore_optimizer
+        from autospikformer_cli.training.optimizers import make_optimizer
 
-        begun = self._begun(path)
-        supernet = make_supernet(self.recipe, self.compute)
-        optimizer = make_optimizer(supernet, self.recipe.train)
-        state = START
+        recipe, begun = self.recipe, self._begun(path)
+        supernet = make_supernet(recipe, self.compute)
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
-            restore_optimizer(supernet, optimizer, begun.optimizer)
-            state = begun.state
+            if begun.state.finished:
+                return supernet, begun.state
+            for images in self.images.values():
+                require_same_images(path, begun.splits, images)
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
         else:
-            set_first_weights(supernet, self.recipe.train, self.images["train"], self.description, self.recipe.seed)
-        if state.finished:
-            return supernet, state
-        if begun is not None:
-            for images in self.images.values():
-                require_same_images(path, begun.splits, images)
-        preparation = self.recipe.data
-        data = TrainingData(self.images["train"], self.description, preparation.augment, preparation.translation)
-        trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
-        return supernet, self._train(path, label, trainer, state)
+            set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
+        data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
+        optimizer = make_optimizer(supernet, recipe.train)
+        trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed)
+        if begun is None:
+            return supernet, self._train(path, label, trainer, START)
+        trainer.restore(begun.optimizer)
+        return supernet, self._train(path, label, trainer, begun.state)
 
     def _begun(self, path: Path) -> Checkpoint | None:
         if not (path / stored.SUPERNET_FILE).is_file():
@@ -203,15 +200,13 @@ class TrainingRun:
         return largest, smallest
 
     def _save(self, path: Path, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
-        from autospikformer_cli.training.optimizers import optimizer_arrays
-
         checkpoint = Checkpoint(
             recipe_name=self.recipe.name,
             recipe_toml=stored_text(self.recipe),
             state=state,
             splits=splits,
             environment=environment(self.compute),
-            weights=weight_arrays(trainer.supernet),
-            optimizer=optimizer_arrays(trainer.supernet, trainer.optimizer),
+            weights={name: value.detach().cpu().numpy() for name, value in trainer.weights().items()},
+            optimizer=trainer.arrays(),
         )
         stored.save_checkpoint(path, checkpoint)

@@ -1,6 +1,7 @@
 """supernet.h5: a run's weights, its optimizer, and the state of its training.
 
-weights/ and optimizer/ have one dataset for each array. history/ has one column for each field of EpochRecord, and one
+weights/ and optimizer/ have one dataset for each array. In optimizer/ there is also NAME/unaveraged, if weights/ has
+an average of a training's weights (train.ema_half_life). history/ has one column for each field of EpochRecord, and one
 row for each epoch. state, splits, environment and origin are JSON texts.
 """
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +21,8 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
-from autospikformer_cli.training.optimizers import Optimizers
+from autospikformer_cli.training.averaging import KEY, WeightAverage
+from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 
@@ -72,9 +75,30 @@ class Trainer:
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
+        half_life = config.ema_half_life * config.total_epochs * self.steps
+        self.average = WeightAverage(supernet, half_life) if half_life else None
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is validated and stored, by name: the average, if the recipe asks for one, or the network's weights."""
+        return self.average.values if self.average else self.supernet.state_dict()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a store needs next to `weights` to go on: the optimizers' state, and weights that are not averaged."""
+        own = self.average.arrays() if self.average else {}
+        return {**optimizer_arrays(self.supernet, self.optimizer), **own}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `arrays` returned, after the stored weights were loaded into the network."""
+        own = {path: array for path, array in arrays.items() if path.endswith(f"/{KEY}")}
+        restore_optimizer(self.supernet, self.optimizer, {p: each for p, each in arrays.items() if p not in own})
+        if self.average:
+            self.average.restore(own)
 
     def run(self, state: TrainState, recorder: Recorder) -> TrainState:
-        """Train from a state. Returns the state reached; it is `finished` if all epochs are done."""
+        """Train from a state. Returns the state reached; it is `finished` if all epochs are done.
+
+        Then the network has the weights that are stored.
+        """
         while state.epoch < self.config.total_epochs:
             state = self._epoch(state, recorder)
             if state.step:
@@ -82,6 +106,8 @@ class Trainer:
             recorder.epoch(state)
             if recorder.stop():
                 break
+        if state.finished and self.average:
+            self.average.settle()
         return state
 
     def _epoch(self, state: TrainState, recorder: Recorder) -> TrainState:
@@ -105,7 +131,8 @@ class Trainer:
             recorder.step(StepReport(state.epoch + 1, len(rows), loss))
             if state.step < self.steps:
                 recorder.between(state)
-        largest, smallest = recorder.accuracy()
+        with self.average.in_place() if self.average else nullcontext():
+            largest, smallest = recorder.accuracy()
         record = EpochRecord(
             epoch=state.epoch + 1,
             steps=self.steps,
@@ -137,6 +164,8 @@ class Trainer:
             (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
         self.optimizer.step()
+        if self.average:
+            self.average.update(epoch * self.steps + step + 1)
         return sum(losses) / len(losses)
 
     def _batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,10 @@ def test_the_augmentation_is_named() -> None:
             {"schedule": "linear", "lr_end": 0},
             "After the warm-up, the learning rate fell along a straight line to 0.",
         ),
+        (
+            {"ema_half_life": 0.02},
+            "The weights are an exponential moving average with a half-life of 2 % of the training.",
+        ),
         ({"norm_bias_lr_factor": 4}, "Biases of BatchNorm had 4 times that learning rate."),
     ],
 )

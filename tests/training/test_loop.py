@@ -28,7 +28,7 @@ from autospikformer_cli.training.loop import (
     Trainer,
     TrainingData,
 )
-from autospikformer_cli.training.optimizers import make_optimizer, optimizer_arrays, restore_optimizer
+from autospikformer_cli.training.optimizers import make_optimizer, optimizer_arrays
 from autospikformer_cli.training.paths import one_path, sampled_paths
 from autospikformer_cli.training.schedule import learning_rate, num_steps
 
@@ -112,8 +112,8 @@ def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
         state=state,
         splits={},
         environment={},
-        weights=weights(training.supernet),
-        optimizer=optimizer_arrays(training.supernet, training.optimizer),
+        weights={name: value.numpy() for name, value in training.weights().items()},
+        optimizer=training.arrays(),
     )
 
 
@@ -122,6 +122,7 @@ def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
 
 STOPS: list[tuple[int, dict[str, Any]]] = [(steps, {}) for steps in (1, 2, 3, 4, 5)]
 STOPS += [(steps, {"optimizer": "muon"}) for steps in (1, 4)]
+STOPS += [(steps, {"ema_half_life": 0.3}) for steps in (1, 3, 4)]
 
 
 @pytest.mark.parametrize(("stop_after", "keys"), STOPS)
@@ -142,12 +143,10 @@ def test_stopped_anywhere_and_resumed_it_ends_alike(tmp_path: Path, stop_after: 
     stored = load_checkpoint(tmp_path)
     again, rest = trainer(network(seed=9), images, **keys), Log()
     again.supernet.load_state_dict({name: torch.from_numpy(array) for name, array in stored.weights.items()})
-    restore_optimizer(again.supernet, again.optimizer, stored.optimizer)
+    again.restore(stored.optimizer)
     resumed_end = again.run(stored.state, rest.recorder())
     assert equal(weights(again.supernet), weights(whole.supernet))
-    assert equal(
-        optimizer_arrays(again.supernet, again.optimizer), optimizer_arrays(whole.supernet, whole.optimizer)
-    )  # fmt: skip
+    assert equal(again.arrays(), whole.arrays())
     assert stopped.steps + rest.steps == log.steps
     assert [replace(r, seconds=0, images_per_second=0, val_top1_largest=0, val_top1_smallest=0)
             for r in resumed_end.history] == [
@@ -295,6 +294,46 @@ def test_steps_of_an_epoch() -> None:
     assert [num_steps(config, images) for images in (1, 16, 17, 40)] == [1, 1, 2, 3]
 
 
+# The average of weights
+
+
+def test_the_average_by_hand() -> None:
+    """Weights after each step, of which those 2 steps older count half. Validation and the end have them."""
+    images, log = textures(40), Log()
+    plain = trainer(network(), images)
+    after: list[dict[str, np.ndarray]] = []
+    plain.run(START, replace(log.recorder(), step=lambda report: after.append(weights(plain.supernet))))
+
+    averaged = trainer(network(), images, ema_half_life=2 / 6)
+    validated: list[dict[str, np.ndarray]] = []
+
+    def accuracy() -> tuple[float, float]:
+        validated.append(weights(averaged.supernet))
+        return 50.0, 50.0
+
+    averaged.run(START, replace(Log().recorder(), accuracy=accuracy))
+    for steps, found in ((3, validated[0]), (6, validated[1]), (6, weights(averaged.supernet))):
+        shares = np.array([0.5 ** ((steps - step) / 2) for step in range(1, steps + 1)])
+        for name, array in found.items():
+            stack = np.stack([each[name] for each in after[:steps]]).astype(np.float64)
+            expected = np.tensordot(shares / shares.sum(), stack, 1)
+            np.testing.assert_allclose(array, expected, rtol=0, atol=2e-6, err_msg=name)
+    assert equal({name: value.numpy() for name, value in averaged.weights().items()}, weights(averaged.supernet))
+    own = {path.rpartition("/")[0]: array for path, array in averaged.arrays().items() if path.endswith("unaveraged")}
+    assert own.keys() == after[-1].keys()
+
+
+def test_an_average_does_not_change_what_is_trained() -> None:
+    plain, averaged = (trainer(network(), textures(40), ema_half_life=share) for share in (0, 0.5))
+    logs = []
+    for training in (plain, averaged):
+        logs.append(Log(stop_after=4))
+        training.run(START, logs[-1].recorder())
+    assert logs[0].steps == logs[1].steps
+    assert equal(weights(plain.supernet), weights(averaged.supernet))
+    assert not equal({name: value.numpy() for name, value in averaged.weights().items()}, weights(averaged.supernet))
+
+
 # The optimizer
 
 
@@ -320,7 +359,7 @@ def test_muon_moves_all_matrices_but_the_classifiers() -> None:
     assert moved == {name for name, p in supernet.named_parameters() if p.ndim > 1 and name != "head.weight"}
     assert {names[p] for group in adamw.param_groups for p in group["params"]} == set(names.values()) - moved
     optimizer.set_rate(1e-3)
-    assert [group["lr"] for group in adamw.param_groups] == [1e-3, 1e-3]
+    assert [group["lr"] for group in adamw.param_groups] == [1e-3] * 3
     assert [(group["lr"], group["weight_decay"]) for group in muon.param_groups] == [(pytest.approx(0.025), 0.01)]
 
 
