@@ -296,8 +296,9 @@ class TrainConfig(Keys):
     """Passes over the training images; with schedule = "timm", cooldown_epochs are added."""
     batch: Annotated[PositiveWhole, TRAINING] = 128
     """Images a step."""
-    sampling: Annotated[Literal["single", "sandwich"], TRAINING] = "single"
-    """Subnets a step: one drawn uniformly, or the largest, the smallest and drawn ones."""
+    sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
+    """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
+    the largest, the smallest and drawn ones."""
     initial_weights: Annotated[Literal["spikformer", "fan_in"], TRAINING] = "spikformer"
     """First weights of linear layers: normal with deviation 0.02, as Spikformer's; or, of all but the classifier, with
     1 over the root of their inputs. Retraining from inherited weights has none."""

@@ -9,6 +9,7 @@ from autospikformer_cli.wording import counted
 
 _SAMPLINGS = {
     "single": "Each step trained one subnet, drawn uniformly from the search space.",
+    "fair": "Each step trained one subnet, whose genes took each of their choices equally often, in random order.",
     "sandwich": "Each step trained the largest subnet, the smallest, and others that were drawn uniformly.",
 }
 

@@ -37,6 +37,10 @@ def test_the_augmentation_is_named() -> None:
     ("keys", "sentence"),
     [
         (
+            {"sampling": "fair"},
+            "Each step trained one subnet, whose genes took each of their choices equally often, in random order.",
+        ),
+        (
             {"initial_weights": "fan_in"},
             "First weights of linear layers were normal, with deviation 1/sqrt(inputs).",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -169,6 +170,35 @@ def test_a_sandwich_has_both_ends_and_two_drawn_ones() -> None:
         assert all(subnet in SPACE for subnet in drawn)
         assert paths(step)[2:] == drawn
     assert len({subnet for step in range(20) for subnet in paths(step)[2:]}) > 30
+
+
+def test_fair_paths_take_each_choice_once_in_a_cycle() -> None:
+    space = replace(
+        SPACE, depth=(3,), tau=(Decimal(1), Decimal(2), Decimal(3)), threshold=tuple(map(Decimal, range(1, 6)))
+    )
+    paths = sampled_paths(space, 5, "fair")
+    drawn = [paths(step)[0] for step in range(60)]
+    assert all(subnet in space for subnet in drawn)
+    for gene in ("mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim"):
+        choices = getattr(space, gene)
+        for block in range(3):
+            values = [getattr(subnet, gene) for subnet in drawn]
+            values = [value[block] if isinstance(value, tuple) else value for value in values]
+            cycles = [tuple(values[at : at + len(choices)]) for at in range(0, 60, len(choices))]
+            assert all(sorted(cycle) == list(choices) for cycle in cycles), gene
+            assert len(set(cycles)) > 1, gene
+
+
+def test_fair_paths_are_functions_of_seed_and_step_and_genes_are_independent() -> None:
+    paths, same, other = (sampled_paths(SPACE, seed, "fair") for seed in (5, 5, 6))
+    drawn = [paths(step) for step in range(48)]
+    assert [same(step) for step in reversed(range(48))] == drawn[::-1]
+    assert [other(step) for step in range(48)] != drawn
+    assert Counter(subnet.depth for (subnet,) in drawn) == {1: 16, 2: 16, 3: 16}
+    pairs = Counter((subnet.mlp_ratio[0], subnet.tau[0]) for step in range(2000) for subnet in paths(step))
+    assert all(abs(number - 500) < 5 * 500**0.5 for number in pairs.values())
+    blocks = Counter((s.tau[0], s.tau[1]) for step in range(3000) for s in paths(step) if s.depth > 1)
+    assert all(abs(number - 500) < 5 * 500**0.5 for number in blocks.values())
 
 
 def test_fine_tuning_has_one_path() -> None:
