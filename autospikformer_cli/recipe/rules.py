@@ -161,6 +161,12 @@ def _augmentation_fits(augment: str, dataset: str) -> Finding:
         )
 
 
+def _distillation_has_a_teacher(distillation: str, sampling: str) -> Finding:
+    if distillation != "none" and sampling != "sandwich":
+        what = f'train.distillation = "{distillation}" needs the largest subnet in each step'
+        yield f'{what}, train.sampling = "{sampling}" has it not', 'write sampling = "sandwich" in [train]'
+
+
 def _whitening_has_images(whitened: bool, dataset: str) -> Finding:
     if whitened and dataset in EVENT_DATASETS:
         yield f"train.whitened_stem needs images, {dataset} has events", "write whitened_stem = false in [train]"
@@ -187,6 +193,7 @@ RULES_BETWEEN_KEYS = (
     Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
     Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
     Rule(("data.augment", "data.dataset"), _augmentation_fits),
+    Rule(("train.distillation", "train.sampling"), _distillation_has_a_teacher),
     Rule(("train.whitened_stem", "data.dataset"), _whitening_has_images),
     Rule(("energy.convention", "energy.rate", "energy.border"), _exact_counts_have_no_mean),
 )

@@ -299,6 +299,9 @@ class TrainConfig(Keys):
     sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
     the largest, the smallest and drawn ones."""
+    distillation: Annotated[Literal["none", "soft_labels"], TRAINING] = "none"
+    """What the subnets of a sandwich learn from: the labels; or the largest from the labels, and the others from its
+    softmax."""
     initial_weights: Annotated[Literal["spikformer", "fan_in"], TRAINING] = "spikformer"
     """First weights of linear layers: normal with deviation 0.02, as Spikformer's; or, of all but the classifier, with
     1 over the root of their inputs. Retraining from inherited weights has none."""

@@ -34,6 +34,8 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
     """The subnets of a step, and every setting that a reader would not expect."""
     train = trained.train
     yield _SAMPLINGS[train.sampling]
+    if train.distillation == "soft_labels":
+        yield "The largest learned from the labels, and the others from its softmax."
     if train.initial_weights == "fan_in":
         yield "First weights of linear layers were normal, with deviation 1/sqrt(inputs)."
     if train.whitened_stem:

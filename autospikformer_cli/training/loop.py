@@ -154,15 +154,23 @@ class Trainer:
         return UserError(what, "train.lr", f"{less}; what was saved before is kept")
 
     def _step(self, epoch: int, step: int, rows: Tensor) -> float:
+        """Train the subnets of a step. Returns the mean of their losses.
+
+        With distillation, the first of them, the largest, learns from the labels, and the others from what it answers:
+        the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
+        """
         frames, targets = self._batch(epoch, step, rows)
         self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
         self.optimizer.zero_grad()
         subnets = self.paths(epoch * self.steps + step)
         losses = []
         for subnet in subnets:
-            loss = functional.cross_entropy(self.supernet(frames, subnet), targets)
+            logits = self.supernet(frames, subnet)
+            loss = functional.cross_entropy(logits, targets)
             (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
+            if self.config.distillation == "soft_labels" and subnet is subnets[0]:
+                targets = logits.detach().softmax(-1)
         self.optimizer.step()
         if self.average:
             self.average.update(epoch * self.steps + step + 1)

@@ -21,9 +21,10 @@ KEYS_OF_ENERGY = (
     "batchnorm_folded, head"
 )
 KEYS_OF_TRAIN = (
-    "[train] has the keys epochs, batch, sampling, initial_weights, whitened_stem, optimizer, matrix_lr, "
-    "matrix_weight_decay, norm_bias_lr_factor, schedule, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, "
-    "weight_decay, ema_half_life, label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
+    "[train] has the keys epochs, batch, sampling, distillation, initial_weights, whitened_stem, optimizer, "
+    "matrix_lr, matrix_weight_decay, norm_bias_lr_factor, schedule, lr, lr_start, lr_end, warmup_epochs, "
+    "cooldown_epochs, weight_decay, ema_half_life, label_smoothing, mixup, mixup_probability, mixup_epochs, "
+    "validation_images"
 )
 
 ONE_KEY = [
@@ -283,6 +284,14 @@ BETWEEN = [
         "train.epochs=3",
         "train.epochs is 3, less than warmup_epochs 20 + cooldown_epochs 10",
         "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+    ),
+    (
+        'train.distillation="soft_labels"',
+        (
+            'train.distillation = "soft_labels" needs the largest subnet in each step, train.sampling = "single" has '
+            "it not"
+        ),
+        'write sampling = "sandwich" in [train]',
     ),
     ("search.parents=60", "search.parents is 60, more than search.population 50", None),
     (

@@ -41,6 +41,10 @@ def test_the_augmentation_is_named() -> None:
             "Each step trained one subnet, whose genes took each of their choices equally often, in random order.",
         ),
         (
+            {"sampling": "sandwich", "distillation": "soft_labels"},
+            "The largest learned from the labels, and the others from its softmax.",
+        ),
+        (
             {"initial_weights": "fan_in"},
             "First weights of linear layers were normal, with deviation 1/sqrt(inputs).",
         ),

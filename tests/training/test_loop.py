@@ -206,11 +206,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
 # Steps
 
 
-@pytest.mark.parametrize("sampling", ["single", "sandwich"])
-def test_steps_by_hand(sampling: Any) -> None:
+@pytest.mark.parametrize(
+    ("sampling", "distillation"),
+    [("single", "none"), ("fair", "none"), ("sandwich", "none"), ("sandwich", "soft_labels")],
+)
+def test_steps_by_hand(sampling: Any, distillation: Any) -> None:
     """Into the second epoch: rows, augmentation, mixup, rate, the mean gradient of the paths, AdamW."""
     images = textures(40)
-    training, log = trainer(network(), images, sampling=sampling), Log(stop_after=4)
+    training, log = trainer(network(), images, sampling=sampling, distillation=distillation), Log(stop_after=4)
     training.run(START, log.recorder())
 
     supernet, config = network(), training.config
@@ -241,8 +244,13 @@ def test_steps_by_hand(sampling: Any) -> None:
             group["lr"] = learning_rate(config, number / 3)
         optimizer.zero_grad()
         losses = []
+        labels = targets
         for subnet in subnets:
-            losses.append(functional.cross_entropy(supernet(frames, subnet), targets))
+            logits = supernet(frames, subnet)
+            losses.append(functional.cross_entropy(logits, targets))
+            if distillation == "soft_labels" and targets is labels:
+                assert subnet == SPACE.largest()
+                targets = functional.softmax(logits.detach(), dim=1)
             (losses[-1] / len(subnets)).backward()
         optimizer.step()
         assert log.steps[number].loss == pytest.approx(sum(map(float, torch.stack(losses).detach())) / len(losses))
@@ -292,6 +300,16 @@ def test_mixup_in_the_first_epochs(share: float, epochs: int, mixed: int) -> Non
 def test_steps_of_an_epoch() -> None:
     config = TrainConfig(epochs=30, batch=16)
     assert [num_steps(config, images) for images in (1, 16, 17, 40)] == [1, 1, 2, 3]
+
+
+def test_one_subnet_has_nobody_to_learn_from() -> None:
+    ends = []
+    for distillation in ("none", "soft_labels"):
+        training = trainer(network(), textures(32), epochs=1, sampling="sandwich", distillation=distillation)
+        training.paths = one_path(SPACE.smallest())
+        training.run(START, Log().recorder())
+        ends.append(weights(training.supernet))
+    assert equal(*ends)
 
 
 # The average of weights
