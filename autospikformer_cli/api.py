@@ -61,7 +61,7 @@ def train_supernet(
     from autospikformer_cli.training.paths import sampled_paths
 
     space = recipe.space.search_space()
-    paths = sampled_paths(space, recipe.seed, recipe.train.sampling)
+    paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
     training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible)
     named = runs_folder() / recipe.name if run is None else run_to_write(run)

@@ -299,6 +299,12 @@ class TrainConfig(Keys):
     sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
     the largest, the smallest and drawn ones."""
+    neuron_curriculum: Annotated[Share, TRAINING] = 0.0
+    """The first share of the training, in which thresholds and taus widen from those nearest 1 and 2 to all, one choice
+    after the other; 0: all from the start."""
+    time_step_curriculum: Annotated[Share, TRAINING] = 0.0
+    """The first share of the training, in which time steps widen from the smallest to all, one choice after the other;
+    0: all from the start."""
     distillation: Annotated[Literal["none", "soft_labels"], TRAINING] = "none"
     """What the subnets of a sandwich learn from: the labels; or the largest from the labels, and the others from its
     softmax."""

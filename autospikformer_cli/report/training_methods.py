@@ -34,6 +34,12 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
     """The subnets of a step, and every setting that a reader would not expect."""
     train = trained.train
     yield _SAMPLINGS[train.sampling]
+    for share, genes in (
+        (train.neuron_curriculum, "thresholds and taus, those nearest 1 and 2 first"),
+        (train.time_step_curriculum, "time steps, the smallest first"),
+    ):
+        if share:
+            yield f"The first {100 * share:g} % of the training widened the choices of {genes}."
     if train.distillation == "soft_labels":
         yield "The largest learned from the labels, and the others from its softmax."
     if train.initial_weights == "fan_in":

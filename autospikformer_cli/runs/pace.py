@@ -90,7 +90,7 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
     frames = describe(recipe.data).num_frames
     return (
         network_shape(recipe), recipe.space, model.neuron, model.surrogate, frames, recipe.data.augment, train.batch,
-        train.sampling, train.optimizer,
+        train.sampling, train.optimizer, train.time_step_curriculum,
     )  # fmt: skip
 
 
@@ -111,11 +111,13 @@ def measured_pace(
     needed = training_bytes(network_shape(recipe), space.largest(), whole, ITEM_BYTES[compute.precision])
     batch = max(1, min(whole, whole * MOST_BYTES // needed))
     images = random_images(description, batch * (1 + MEASURED_STEPS))
-    supernet, train, data = make_supernet(recipe, compute), recipe.train, recipe.data
+    supernet, data = make_supernet(recipe, compute), recipe.data
+    usual = {"batch": batch, "time_step_curriculum": 0.0}  # its first steps are faster than the others
+    train = recipe.train.model_copy(update=usual)
     trainer = Trainer(
         supernet, make_optimizer(supernet, train),
-        TrainingData(images, description, data.augment, data.translation), train.model_copy(update={"batch": batch}),
-        paths=sampled_paths(space, recipe.seed, train.sampling), seed=recipe.seed,
+        TrainingData(images, description, data.augment, data.translation), train,
+        paths=sampled_paths(space, recipe.seed, train), seed=recipe.seed,
     )  # fmt: skip
     times = [clock()]
     trainer.run(

@@ -162,7 +162,8 @@ class Trainer:
         frames, targets = self._batch(epoch, step, rows)
         self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
         self.optimizer.zero_grad()
-        subnets = self.paths(epoch * self.steps + step)
+        number = epoch * self.steps + step
+        subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
         losses = []
         for subnet in subnets:
             logits = self.supernet(frames, subnet)
@@ -173,7 +174,7 @@ class Trainer:
                 targets = logits.detach().softmax(-1)
         self.optimizer.step()
         if self.average:
-            self.average.update(epoch * self.steps + step + 1)
+            self.average.update(number + 1)
         return sum(losses) / len(losses)
 
     def _batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:

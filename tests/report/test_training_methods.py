@@ -45,6 +45,14 @@ def test_the_augmentation_is_named() -> None:
             "The largest learned from the labels, and the others from its softmax.",
         ),
         (
+            {"neuron_curriculum": 0.5},
+            "The first 50 % of the training widened the choices of thresholds and taus, those nearest 1 and 2 first.",
+        ),
+        (
+            {"time_step_curriculum": 0.25},
+            "The first 25 % of the training widened the choices of time steps, the smallest first.",
+        ),
+        (
             {"initial_weights": "fan_in"},
             "First weights of linear layers were normal, with deviation 1/sqrt(inputs).",
         ),

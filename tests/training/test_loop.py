@@ -92,7 +92,7 @@ def trainer(supernet: Supernet, images: ImageSet, augmentation: str = "spikforme
         make_optimizer(supernet, config),
         TrainingData(images, DESCRIPTION, augmentation),
         config,
-        paths=sampled_paths(SPACE, SEED, config.sampling),
+        paths=sampled_paths(SPACE, SEED, config),
         seed=SEED,
     )
 
@@ -213,7 +213,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
 def test_steps_by_hand(sampling: Any, distillation: Any) -> None:
     """Into the second epoch: rows, augmentation, mixup, rate, the mean gradient of the paths, AdamW."""
     images = textures(40)
-    training, log = trainer(network(), images, sampling=sampling, distillation=distillation), Log(stop_after=4)
+    keys = {"sampling": sampling, "distillation": distillation, "neuron_curriculum": 0.9, "time_step_curriculum": 0.5}
+    training, log = trainer(network(), images, **keys), Log(stop_after=4)
     training.run(START, log.recorder())
 
     supernet, config = network(), training.config
@@ -239,7 +240,7 @@ def test_steps_by_hand(sampling: Any, distillation: Any) -> None:
             epoch=epoch,
             step=step,
         )
-        subnets = sampled_paths(SPACE, SEED, sampling)(number)
+        subnets = sampled_paths(SPACE, SEED, config)(number, number / 6)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, number / 3)
         optimizer.zero_grad()
@@ -249,7 +250,7 @@ def test_steps_by_hand(sampling: Any, distillation: Any) -> None:
             logits = supernet(frames, subnet)
             losses.append(functional.cross_entropy(logits, targets))
             if distillation == "soft_labels" and targets is labels:
-                assert subnet == SPACE.largest()
+                assert subnet.embed_dim == SPACE.largest().embed_dim
                 targets = functional.softmax(logits.detach(), dim=1)
             (losses[-1] / len(subnets)).backward()
         optimizer.step()

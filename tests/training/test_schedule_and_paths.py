@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from autospikformer_cli.recipe import TrainConfig
-from autospikformer_cli.space import SearchSpace
-from autospikformer_cli.training.paths import one_path, sampled_paths
+from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.training.paths import one_path, sampled_paths, space_at
 from autospikformer_cli.training.schedule import learning_rate, uses_mixup
 
 OURS = TrainConfig(epochs=300)
@@ -27,6 +29,12 @@ SPACE = SearchSpace(
     time_step=(2, 4),
     embed_dim=(8, 16),
 )
+
+
+def drawn_by(space: SearchSpace, seed: int, sampling: Any) -> Callable[[int], Sequence[Subnet]]:
+    """The subnets of each step, without a curriculum."""
+    paths = sampled_paths(space, seed, TrainConfig(epochs=1, sampling=sampling))
+    return lambda step: paths(step, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def test_timms_cool_down_is_no_share_of_mixup() -> None:
 
 
 def test_paths_are_functions_of_seed_and_step() -> None:
-    paths, same, other = (sampled_paths(SPACE, seed, "single") for seed in (5, 5, 6))
+    paths, same, other = (drawn_by(SPACE, seed, "single") for seed in (5, 5, 6))
     drawn = [paths(step) for step in range(50)]
     assert [same(step) for step in reversed(range(50))] == drawn[::-1]
     assert [other(step) for step in range(50)] != drawn
@@ -150,7 +158,7 @@ def test_paths_are_functions_of_seed_and_step() -> None:
 
 def test_paths_are_uniform() -> None:
     """Each choice as often as the others, within 5 deviations."""
-    paths = sampled_paths(SPACE, 0, "single")
+    paths = drawn_by(SPACE, 0, "single")
     drawn = [paths(step)[0] for step in range(3000)]
     for gene in ("depth", "time_step", "embed_dim"):
         ways = len(getattr(SPACE, gene))
@@ -162,7 +170,7 @@ def test_paths_are_uniform() -> None:
 
 
 def test_a_sandwich_has_both_ends_and_two_drawn_ones() -> None:
-    paths = sampled_paths(SPACE, 2, "sandwich")
+    paths = drawn_by(SPACE, 2, "sandwich")
     for step in range(20):
         largest, smallest, *drawn = paths(step)
         assert (largest, smallest) == (SPACE.largest(), SPACE.smallest())
@@ -176,7 +184,7 @@ def test_fair_paths_take_each_choice_once_in_a_cycle() -> None:
     space = replace(
         SPACE, depth=(3,), tau=(Decimal(1), Decimal(2), Decimal(3)), threshold=tuple(map(Decimal, range(1, 6)))
     )
-    paths = sampled_paths(space, 5, "fair")
+    paths = drawn_by(space, 5, "fair")
     drawn = [paths(step)[0] for step in range(60)]
     assert all(subnet in space for subnet in drawn)
     for gene in ("mlp_ratio", "num_heads", "threshold", "tau", "time_step", "embed_dim"):
@@ -190,7 +198,7 @@ def test_fair_paths_take_each_choice_once_in_a_cycle() -> None:
 
 
 def test_fair_paths_are_functions_of_seed_and_step_and_genes_are_independent() -> None:
-    paths, same, other = (sampled_paths(SPACE, seed, "fair") for seed in (5, 5, 6))
+    paths, same, other = (drawn_by(SPACE, seed, "fair") for seed in (5, 5, 6))
     drawn = [paths(step) for step in range(48)]
     assert [same(step) for step in reversed(range(48))] == drawn[::-1]
     assert [other(step) for step in range(48)] != drawn
@@ -203,4 +211,58 @@ def test_fair_paths_are_functions_of_seed_and_step_and_genes_are_independent() -
 
 def test_fine_tuning_has_one_path() -> None:
     subnet = SPACE.largest()
-    assert [one_path(subnet)(step) for step in (0, 7)] == [[subnet], [subnet]]
+    assert [one_path(subnet)(step, 0.5) for step in (0, 7)] == [[subnet], [subnet]]
+
+
+WIDE = SearchSpace(
+    depth=(1,),
+    mlp_ratio=(Decimal(3),),
+    num_heads=(2,),
+    threshold=tuple(Decimal(tenths) / 10 for tenths in (6, 8, 10, 12, 14)),
+    tau=tuple(map(Decimal, ("1.25", "1.5", "2", "3", "5"))),
+    time_step=(1, 2, 4),
+    embed_dim=(8,),
+)
+
+
+@pytest.mark.parametrize(
+    ("progress", "thresholds", "taus"),
+    [
+        (0, ["1"], ["2"]),
+        (0.0999, ["1"], ["2"]),
+        (0.1, ["0.8", "1"], ["1.5", "2"]),
+        (0.2, ["0.8", "1", "1.2"], ["1.25", "1.5", "2"]),
+        (0.3, ["0.6", "0.8", "1", "1.2"], ["1.25", "1.5", "2", "3"]),
+        (0.4, ["0.6", "0.8", "1", "1.2", "1.4"], ["1.25", "1.5", "2", "3", "5"]),
+        (0.9, ["0.6", "0.8", "1", "1.2", "1.4"], ["1.25", "1.5", "2", "3", "5"]),
+    ],
+)
+def test_neurons_widen_from_their_defaults(progress: float, thresholds: list[str], taus: list[str]) -> None:
+    at = space_at(WIDE, TrainConfig(epochs=1, neuron_curriculum=0.5), progress)
+    assert at.threshold == tuple(map(Decimal, thresholds))
+    assert at.tau == tuple(map(Decimal, taus))
+    assert at.time_step == WIDE.time_step
+
+
+@pytest.mark.parametrize(
+    ("progress", "steps"), [(0, (1,)), (0.29, (1,)), (0.3, (1, 2)), (0.59, (1, 2)), (0.6, (1, 2, 4)), (1, (1, 2, 4))]
+)
+def test_time_steps_widen_from_the_smallest(progress: float, steps: tuple[int, ...]) -> None:
+    at = space_at(WIDE, TrainConfig(epochs=1, time_step_curriculum=0.9), progress)
+    assert at == replace(WIDE, time_step=steps)
+
+
+def test_without_a_curriculum_all_choices_are_drawn_from_the_start() -> None:
+    assert space_at(WIDE, TrainConfig(epochs=1), 0) == WIDE
+
+
+@pytest.mark.parametrize("sampling", ["single", "fair", "sandwich"])
+def test_every_sampling_keeps_to_the_curricula(sampling: Any) -> None:
+    config = TrainConfig(epochs=1, sampling=sampling, neuron_curriculum=0.5, time_step_curriculum=0.9)
+    paths = sampled_paths(WIDE, 3, config)
+    for progress in (0.0, 0.15, 0.4, 1.0):
+        at = space_at(WIDE, config, progress)
+        drawn = [subnet for step in range(200) for subnet in paths(step, progress)]
+        assert all(subnet in at for subnet in drawn)
+        assert {subnet.tau[0] for subnet in drawn} == set(at.tau)
+        assert {subnet.time_step for subnet in drawn} == set(at.time_step)
