@@ -18,6 +18,7 @@ from autospikformer_cli.data.images import load_split
 from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.recipe import load_recipe, recipe_from_toml
 from autospikformer_cli.recipe.sections import KnownImages
+from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.runs.pace import TimePerUnit, stored_pace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
@@ -357,6 +358,32 @@ def test_killed_in_an_epoch_it_goes_on_from_its_last_save(
 
     assert aspk("train", "tiny.toml", "--json").document["steps"] == trained_once[1]["steps"]
     require_equal(load_checkpoint(run), load_checkpoint(trained_once[0]))
+
+
+SHORT_TRAINING = {
+    "data.augment": "translate", "train.sampling": "sandwich", "train.distillation": "soft_labels",
+    "train.neuron_curriculum": 0.5, "train.time_step_curriculum": 0.3, "train.optimizer": "muon",
+    "train.initial_weights": "fan_in", "train.whitened_stem": True, "train.norm_bias_lr_factor": 4,
+    "train.ema_half_life": 0.1, "train.schedule": "linear", "train.epochs": 2,
+}  # fmt: skip
+"""Every key that makes a short training better."""
+
+
+def test_with_every_key_of_short_trainings_a_killed_one_goes_on(aspk: Aspk, background: Aspk) -> None:
+    """The stored weights are the average, and the optimizers' arrays have what is not averaged."""
+    keys = [part for key, value in SHORT_TRAINING.items() for part in ("--set", f"{key}={toml_value(value)}")]
+    assert aspk("train", "tiny.toml", *keys, "--run", "whole", "--quiet").exit_code == 0
+    whole = load_checkpoint(Path("runs/whole"))
+    assert {path.rpartition("/")[2] for path in whole.optimizer} == {
+        "step", "exp_avg", "exp_avg_sq", "momentum", "unaveraged",
+    }  # fmt: skip
+    steps = whole.state.history[0].steps
+    background("train", "tiny.toml", *keys, "--quiet", at="supernet.h5", number=steps + 2, before=True).kill()
+    assert (load_checkpoint(Path("runs/tiny")).state.epoch, load_checkpoint(Path("runs/tiny")).state.step) == (1, 1)
+    again = aspk("train", "tiny.toml", *keys, "--json")
+    assert again.exit_code == 0
+    require_equal(load_checkpoint(Path("runs/tiny")), whole)
+    assert aspk("train", "tiny.toml", *keys, "--json").document == again.document
 
 
 def test_interrupted_in_an_epoch_and_resumed(aspk: Aspk, background: Aspk, trained_once: tuple[Path, Any]) -> None:
