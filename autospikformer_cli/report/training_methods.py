@@ -49,7 +49,7 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
     if train.schedule == "linear":
         yield f"After the warm-up, the learning rate fell along a straight line to {train.lr_end:g}."
     if train.ema_half_life:
-        share = f"{100 * train.ema_half_life:g} % of the training"
-        yield f"The weights are an exponential moving average with a half-life of {share}."
+        half_life = f"{100 * train.ema_half_life:g} % of the training"
+        yield f"The weights are an exponential moving average with a half-life of {half_life}."
     if train.norm_bias_lr_factor != 1:
         yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."

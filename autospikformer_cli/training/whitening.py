@@ -47,7 +47,7 @@ def whitening_filters(covariance_DD: Tensor) -> Tensor:
     Returns (D, D) with a filter in each row.
     """
     variances, directions_DD = torch.linalg.eigh(covariance_DD)
-    filters = (directions_DD / (variances.clamp(min=0) + EPS).sqrt()).T.flip(0)
+    filters: Tensor = (directions_DD / (variances.clamp(min=0) + EPS).sqrt()).T.flip(0)
     largest = filters.gather(1, filters.abs().argmax(1, keepdim=True))
     return filters * largest.sign()
 
