@@ -39,9 +39,9 @@ TaskIn = TypeVar("TaskIn", contravariant=True)
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What a worker says of a task that goes on: how far it came since the last time."""
+    """What a worker says of a task that goes on. done: how far it is. shown: values of now, for a reader."""
 
-    advanced: int
+    done: int
     shown: Mapping[str, float | int | str]
 
 

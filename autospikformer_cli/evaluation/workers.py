@@ -138,7 +138,9 @@ class WorkerPool(ABC, Generic[W]):
 
     def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
         """Yield a task with what a worker says of it. Raises UserError if all workers died, else a worker's error."""
-        return self._run(tasks, stop, False)
+        num = len(self.living())
+        in_turn = [task for first in range(num) for task in tasks[first::num]]  # so that those asked first begin first
+        return self._run(in_turn, stop, False)
 
     def _run(self, tasks: Sequence[Task], stop: Stop, backwards: bool) -> Iterator[tuple[Task, Any]]:
         deal = Deal(tasks, self.living(), backwards)

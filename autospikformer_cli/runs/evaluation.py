@@ -114,7 +114,7 @@ class Timing(NamedTuple):
     notes: Sequence[str]
 
 
-def _remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bool) -> None:
+def remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bool) -> None:
     """Say if earlier evaluations had other images. A run's training does not know its test images.
 
     is_whole: whether these are the whole split. Then more images are others; fewer may be its first ones.
@@ -152,7 +152,7 @@ class EvaluationRun:
         run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
         images = run.asked_images(named, first)
-        _remark_on_earlier_images(run, images, is_whole=first is None)
+        remark_on_earlier_images(run, images, is_whole=first is None)
         return cls(run, chosen, images, interruptible)
 
     @property

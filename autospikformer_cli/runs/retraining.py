@@ -129,7 +129,7 @@ def as_transformer(recipe: Recipe) -> Recipe:
 def _folder_name(run: TrainedRun, subnet: Subnet, recipe: Recipe, from_scratch: bool) -> str:
     """A retraining's folder: its genes, and a hash of everything that its result depends on."""
     start = "" if from_scratch else run.weights_hash
-    rests_on = "\n".join([str(subnet), start, run.compute.precision, *training_identity(recipe)])
+    rests_on = "\n".join([str(subnet), start, run.computes.precision, *training_identity(recipe)])
     genes = "_".join(str(subnet).strip("()").split(", "))[:LONGEST_GENES]
     digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
     return f"{genes}-{recipe.train.total_epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
