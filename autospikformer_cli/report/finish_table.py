@@ -9,39 +9,42 @@ from rich.panel import Panel
 from rich.text import Text
 
 from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_in_force
-from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, noted, plain_table
+from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, format_accuracy, noted, plain_table
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
+from autospikformer_cli.runs.finishing.statistics import Comparison
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
 from autospikformer_cli.wording import counted
 
+MORE_THAN_CHANCE = "*"
 _FRAME = len("│ BatchNorm  ") + len(" │")
 """Columns of the panel that are not its text."""
 
 
 def finish_report(found: FinishResults) -> RenderableType:
-    """The table, with what is more than chance, what diverged, and a panel that says how numbers were obtained."""
+    """The tables, with what is more than chance, what diverged, and a panel that says how numbers were obtained."""
+    parts: list[RenderableType] = [noted(_networks(found), list(_notes(found)))]
+    if found.flattery:
+        parts += ["", noted(_flattery(found), _flattery_notes(found))]
+    return Group(*parts, "", _panel(found))
+
+
+def _networks(found: FinishResults) -> PageTable:
     unit = energy_unit(row.energy_j for row in found.rows if row.energy_j is not None)
     table = plain_table(f"Finished: {found.title}")
     for name in ("Network", "Weights"):
         table.add_column(name, no_wrap=True)
-    for name in (
-        f"Acc (%)\n{counted(found.images, 'test image')}",
-        f"Energy\n({unit.symbol})",
-        "of\nbaseline",
-        "Params",
-        "T",
-    ):
+    for name in ("Acc (%)", f"Energy\n({unit.symbol})", "of\nbase", "Params", "T", "Acc - base (points)", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     before = None
-    for row in found.rows:
-        if before not in (None, row.network):
+    for row, comparison in zip(found.rows, found.comparisons, strict=True):
+        if before is not None and before != row.network:
             table.add_section()
-        table.add_row(*map(Text, _cells(row, found, unit)))
+        table.add_row(*map(Text, _cells(row, found, comparison, unit)))
         before = row.network
-    return Group(noted(table, list(_notes(found))), _panel(found))
+    return table
 
 
-def _cells(row: FinishRow, found: FinishResults, unit: EnergyUnit) -> Sequence[str]:
+def _cells(row: FinishRow, found: FinishResults, comparison: Comparison | None, unit: EnergyUnit) -> Sequence[str]:
     share = found.share_of_baseline(row)
     return (
         row.network.name,
@@ -51,25 +54,61 @@ def _cells(row: FinishRow, found: FinishResults, unit: EnergyUnit) -> Sequence[s
         ABSENT if share is None else f"{share:.2f}",
         ABSENT if row.params is None else format_count(row.params),
         str(row.time_step),
+        *(("", "") if comparison is None else _compared_cells(comparison)),
     )
+
+
+def _compared_cells(comparison: Comparison) -> tuple[str, str]:
+    difference, p = comparison.difference, comparison.p_holm
+    shown = "<.001" if p < 0.001 else f"{p:.3f}"
+    mark = MORE_THAN_CHANCE if comparison.is_more_than_chance else " "
+    return f"{difference.points:+.2f} ({difference.low:+.1f} to {difference.high:+.1f})", f"{shown}{mark}"
 
 
 def _accuracy(row: FinishRow) -> str:
     if row.top1 is None:
         return "diverged"
     mark = "!" if row.diverged else ""
-    return f"{row.top1:.2f}{mark}" if row.deviation is None else f"{row.top1:.2f} ± {row.deviation:.2f}{mark}"
+    return f"{row.top1:.2f}{mark}" if row.deviation is None else f"{row.top1:.2f}±{row.deviation:.2f}{mark}"
 
 
 def _notes(found: FinishResults) -> Iterator[str]:
-    seeds = counted(len(found.seeds), "seed")
     if len(found.seeds) > 1:
-        yield f"Acc ±: mean and standard deviation of the trainings with {seeds}; Energy: their mean"
+        yield f"Acc: mean ± standard deviation of the trainings with {counted(len(found.seeds), 'seed')}"
     yield "Weights: inherited from the supernet, retrained from these, or trained alone from scratch"
+    comparisons = [each for each in found.comparisons if each is not None]
+    if comparisons:
+        yield "base: the baseline with weights of the same kind, on the same images; in parentheses the 95 % interval"
+        yield from dict.fromkeys(f"  {each.difference.method.partition(' of ')[0]}" for each in comparisons)
+        yield f"p: adjusted for {counted(len(comparisons), 'comparison')} (Holm); {MORE_THAN_CHANCE} more than chance"
     for row in found.rows:
         for each in row.diverged:
             seed = "" if each.seed is None else f", seed {each.seed}"
             yield f"! {row.label}{seed}: {each.why}"
+
+
+def _flattery(found: FinishResults) -> PageTable:
+    split = found.results.provenance.split
+    table = plain_table("What choosing flatters, of inherited weights")
+    table.add_column("Network", no_wrap=True)
+    table.add_column("Candidate", overflow="fold")
+    for name in (f"{split.capitalize()}\nacc (%)", "Flattery\n(points)", "Corrected (%)", "Test\nacc (%)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    inherited = {row.network.name: row for row in found.rows if row.way == "inherited"}
+    for each in found.flattery:
+        row, accuracy = inherited[each.id], each.accuracy
+        corrected = format_accuracy(accuracy.corrected, (accuracy.low, accuracy.high))
+        shown = (f"{accuracy.top1:.2f}", f"{accuracy.flattery:.2f}", corrected, _accuracy(row))
+        table.add_row(*map(Text, (each.id, str(row.network.subnet), *shown)))
+    return table
+
+
+def _flattery_notes(found: FinishResults) -> list[str]:
+    measured, num = found.results.provenance, len(found.results.different)
+    rule = "best by F_AEB" if found.best is not None else "front"
+    others = f"on other images than the {measured.images:,} that chose it, with the 95 % interval"
+    how = "many halves of these images choose, the other halves judge"
+    return [f"Corrected: what the {rule} of {num:,} candidates has {others}; {how}"]
 
 
 def _panel(found: FinishResults) -> Panel:

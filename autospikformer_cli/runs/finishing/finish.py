@@ -46,12 +46,14 @@ SEEDS = 3
 class FinishRun:
     """A run with a finished search, and what is to be trained and tested.
 
-    results: of the search. epochs: of each training. seeds: of the order of images, their augmentation and first
-    weights. all_images: whether validation images are trained on, too.
+    results: of the search. best: how many of its best by F_AEB; None for the Pareto front. epochs: of each training.
+    seeds: of the order of images, their augmentation and first weights. all_images: whether validation images are
+    trained on, too.
     """
 
     run: TrainedRun
     results: SearchResults
+    best: int | None
     networks: tuple[FinishNetwork, ...]
     epochs: int
     seeds: tuple[int, ...]
@@ -68,11 +70,11 @@ class FinishRun:
         """
         results = _results(run)
         require_writable(run.path)
-        networks = tuple(networks_of(results, best))
         return cls(
             run,
             results,
-            networks,
+            best,
+            tuple(networks_of(results, best)),
             run.recipe.train.total_epochs if epochs is None else epochs,
             tuple((run.split_seed if first_seed is None else first_seed) + number for number in range(seeds)),
             not has_own_validation(run.recipe),
@@ -248,7 +250,7 @@ class FinishRun:
     def _results(self, images: ImageSet, known: Mapping[int, Evaluation], diverged: Mapping[int, str]) -> FinishResults:
         rows = tuple(FinishRow.of(network, way, tasks, known, diverged) for network, way, tasks in self.rows)
         return FinishResults(
-            self.run.path, self.run.recipe, self.results, rows, self.epochs, self.seeds, self.all_images,
+            self.run.path, self.run.recipe, self.results, self.best, rows, self.epochs, self.seeds, self.all_images,
             len(images), len(self._training_images["train"]),
         )  # fmt: skip
 

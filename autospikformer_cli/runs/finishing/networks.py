@@ -9,6 +9,7 @@ from typing import Literal
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.runs.family import spikformer_family
 from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.space import Subnet
 
 Way = Literal["inherited", "retrained", "from scratch"]
@@ -55,6 +56,11 @@ def networks_of(results: SearchResults, best: int | None) -> list[FinishNetwork]
         if each.subnet != baseline
     ]
     return [*found, own, *family, *_anns(results, own)]
+
+
+def chosen_of(results: SearchResults, best: int | None) -> list[Scored]:
+    """The candidates of the Pareto front, or the best by F_AEB. Candidates that agree in every number are one."""
+    return results.front if best is None else [alike.best for alike in results.different[:best]]
 
 
 def _anns(results: SearchResults, baseline: FinishNetwork) -> Iterator[FinishNetwork]:

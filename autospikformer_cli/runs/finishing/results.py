@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -11,7 +12,8 @@ from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way
+from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, chosen_of
+from autospikformer_cli.runs.finishing.statistics import Comparison, Flattery, compared, flattery_of
 from autospikformer_cli.runs.finishing.work import FinishTask
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.store.evaluations import Evaluation
@@ -63,6 +65,11 @@ class FinishRow:
                 continue
             tested.append(TestedSeed(seed, measured, energy.of(task.subnet, measured).energy_j))
         return cls(network, way, tuple(tested), tuple(failed))
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """Of each training."""
+        return [each.measurement for each in self.tested]
 
     @property
     def label(self) -> str:
@@ -143,11 +150,14 @@ class FinishRow:
 
 @dataclass(frozen=True)
 class FinishResults:
-    """All networks. results: of the search. images: test images. train_images: those of each training."""
+    """All networks. results: of the search. best: how many of its best by F_AEB; None for the Pareto front.
+    images: test images. train_images: those of each training.
+    """
 
     path: Path
     recipe: Recipe
     results: SearchResults
+    best: int | None
     rows: tuple[FinishRow, ...]
     epochs: int
     seeds: tuple[int, ...]
@@ -178,6 +188,23 @@ class FinishResults:
             return None
         return row.energy_j / baseline.energy_j
 
+    @cached_property
+    def comparisons(self) -> list[Comparison | None]:
+        """Of each row with the baseline that has weights of the same kind, over images and trainings; None for none."""
+        pairs: list[tuple[list[Measurement], list[Measurement]] | None] = []
+        for row in self.rows:
+            baseline = self.baseline_row(row.way)
+            compares = baseline is not None and baseline is not row and row.tested
+            pairs.append((row.measurements, baseline.measurements) if baseline and compares else None)
+        return compared(pairs)
+
+    @cached_property
+    def flattery(self) -> list[Flattery]:
+        """How far choosing flatters each candidate of the table on the images of the search."""
+        ids = [scored.id for scored in chosen_of(self.results, self.best)]
+        shown = {row.network.candidate.id for row in self.rows if row.network.candidate is not None}
+        return [each for each in flattery_of(self.results, ids, self.best) if each.id in shown]
+
     def to_document(self) -> dict[str, object]:
         """As JSON; top1 in percent, energy in joules an image."""
         energy = self.recipe.energy
@@ -192,6 +219,15 @@ class FinishResults:
             "seeds": list(self.seeds),
             "energy_profile": energy.profile_name,
             "energy_convention": energy.convention_name,
-            "rows": [row.to_document() for row in self.rows],
+            "best": self.best,
+            "rows": [
+                {
+                    **row.to_document(),
+                    "energy_of_baseline": self.share_of_baseline(row),
+                    "difference": None if comparison is None else comparison.to_document(),
+                }
+                for row, comparison in zip(self.rows, self.comparisons, strict=True)
+            ],
+            "flattery": [each.to_document() for each in self.flattery],
             **self.recipe.fidelity_document(),
         }
