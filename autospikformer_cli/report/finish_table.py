@@ -85,6 +85,8 @@ def _notes(found: FinishResults) -> Iterator[str]:
         for each in row.diverged:
             seed = "" if each.seed is None else f", seed {each.seed}"
             yield f"! {row.label}{seed}: {each.why}"
+    if found.has_diverged:
+        yield f"  less than train.lr = {found.recipe.train.lr:g} may help, and trains all anew: --set train.lr=NUMBER"
 
 
 def _flattery(found: FinishResults) -> PageTable:
