@@ -40,13 +40,16 @@ class FineTuning:
     """How a subnet was retrained.
 
     weights_hash: `supernet.weights_hash` of the retrained weights. all_images: whether the validation images were
-    trained on, too.
+    trained on, too. seed: of the order of images, of their augmentation and of first weights. folder: its name under
+    finetuned/, which stands for all that its weights depend on. None and "" in older files.
     """
 
     epochs: int
     from_scratch: bool
     weights_hash: str
     all_images: bool = False
+    seed: int | None = None
+    folder: str = ""
 
     @property
     def label(self) -> str:

@@ -27,6 +27,10 @@ from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 
 
+class Divergence(UserError):
+    """A training whose loss is not finite."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingData:
     """The images to train on, and their preparation. translation: pixels, of the augmentation "translate"."""
@@ -146,12 +150,12 @@ class Trainer:
         finished = epoch >= self.config.total_epochs
         return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
 
-    def _diverged(self, epoch: int, step: int) -> UserError:
+    def _diverged(self, epoch: int, step: int) -> Divergence:
         what = f"the loss is not finite in epoch {epoch + 1}, step {step + 1}"
         less = f"train anew with less than {self.config.lr:g}"
         if self.config.optimizer == "muon":
             less += f", or with less train.matrix_lr than {self.config.matrix_lr:g}"
-        return UserError(what, "train.lr", f"{less}; what was saved before is kept")
+        return Divergence(what, "train.lr", f"{less}; what was saved before is kept")
 
     def _step(self, epoch: int, step: int, rows: Tensor) -> float:
         """Train the subnets of a step. Returns the mean of their losses.

@@ -131,7 +131,7 @@ def test_processes_measure_the_same_though_one_is_killed(
         no_width = replace(SUBNETS[0], embed_dim=8.5)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer") as caught:
             joined(executor.measure([*SUBNETS, no_width]))
-        assert "in measure_shard" in caught.value.__notes__[0]
+        assert "in replied" in caught.value.__notes__[0]
 
         assert remarks.said == []
         parts = executor.measure(SUBNETS)
