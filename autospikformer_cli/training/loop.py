@@ -122,7 +122,7 @@ class Trainer:
                 return state
             began = time.perf_counter()
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
-            loss = self._step(state.epoch, step, rows)
+            loss = self.train_step(state.epoch, step, rows)
             if not math.isfinite(loss):
                 raise self._diverged(state.epoch, step)
             state = replace(
@@ -157,7 +157,7 @@ class Trainer:
             less += f", or with less train.matrix_lr than {self.config.matrix_lr:g}"
         return Divergence(what, "train.lr", f"{less}; what was saved before is kept")
 
-    def _step(self, epoch: int, step: int, rows: Tensor) -> float:
+    def train_step(self, epoch: int, step: int, rows: Tensor) -> float:
         """Train the subnets of a step. Returns the mean of their losses.
 
         With distillation, the first of them, the largest, learns from the labels, and the others from what it answers:
