@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autospikformer_cli.spiking.supernet import Supernet
 
-KEY = "unaveraged"
+UNAVERAGED = "unaveraged"
 """The last part of a name in a store: NAME/unaveraged is what the training goes on from."""
 
 
@@ -50,12 +50,12 @@ class WeightAverage:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a store needs next to the average: the network's own weights, as NAME/unaveraged -> array."""
-        return {f"{name}/{KEY}": value.cpu().numpy() for name, value in self.supernet.state_dict().items()}
+        return {f"{name}/{UNAVERAGED}": value.cpu().numpy() for name, value in self.supernet.state_dict().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take the network's weights, which were stored, as the average, and what `arrays` returned as its weights."""
         self.values = _copy(self.supernet)
-        own = {name: torch.from_numpy(arrays[f"{name}/{KEY}"].copy()) for name in self.values}
+        own = {name: torch.from_numpy(arrays[f"{name}/{UNAVERAGED}"].copy()) for name in self.values}
         self.supernet.load_state_dict(own)
 
 

@@ -21,7 +21,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
-from autospikformer_cli.training.averaging import KEY, WeightAverage
+from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
@@ -93,7 +93,7 @@ class Trainer:
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `arrays` returned, after the stored weights were loaded into the network."""
-        own = {path: array for path, array in arrays.items() if path.endswith(f"/{KEY}")}
+        own = {path: array for path, array in arrays.items() if path.endswith(f"/{UNAVERAGED}")}
         restore_optimizer(self.supernet, self.optimizer, {p: each for p, each in arrays.items() if p not in own})
         if self.average:
             self.average.restore(own)

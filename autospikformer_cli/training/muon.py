@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-MOMENTUM = 0.9
+MUON_MOMENTUM = 0.9
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic polynomial (Jordan et al. 2024). It grows small singular values fast, and ends near 1."""
 NUM_STEPS = 3
 """Repetitions of the polynomial. Jordan's runs on CIFAR10 have 3, those of language models 5."""
-EPS = 1e-7
+LEAST_NORM = 1e-7
 """Added to a matrix's norm, so that a matrix of zeros stays one."""
 
 
@@ -33,7 +33,7 @@ def orthogonalised(matrix: Tensor, steps: int = NUM_STEPS) -> Tensor:
     a, b, c = COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix
-    x = x / (x.norm() + EPS)
+    x = x / (x.norm() + LEAST_NORM)
     for _ in range(steps):
         squared = x @ x.T
         polynomial = torch.addmm(squared, squared, squared, beta=b, alpha=c)
@@ -66,8 +66,8 @@ class Muon(Optimizer):
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-        matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)
+        momentum = state["momentum"].lerp_(gradient, 1 - MUON_MOMENTUM)
+        matrix = gradient.lerp(momentum, MUON_MOMENTUM).flatten(1)
         rows, columns = matrix.shape
         direction = orthogonalised(matrix).view_as(parameter)
         parameter.mul_(1 - lr * weight_decay).add_(direction, alpha=-lr * max(1.0, rows / columns) ** 0.5)

@@ -21,7 +21,7 @@ PATCHES_AN_IMAGE = 128
 """Patches of an image, evenly over its positions; up to twice as many."""
 BATCH = 500
 """Images at once."""
-EPS = 1e-2
+ADDED_VARIANCE = 1e-2
 """Added to a variance, so that directions that hardly vary are not blown up."""
 
 
@@ -41,13 +41,14 @@ def whiten_stem(supernet: Supernet, images: ImageSet, description: DataDescripti
 
 
 def whitening_filters(covariance_DD: Tensor) -> Tensor:
-    """Unit directions of patches over the deviations along them, the largest first: v_i / sqrt(lambda_i + EPS).
+    """Unit directions of patches over the deviations along them, the largest first.
 
-    v_i, lambda_i: eigenvectors and eigenvalues. The sign is free: the entry of largest size is positive.
+    v_i / sqrt(lambda_i + ADDED_VARIANCE), from eigenvectors v_i and eigenvalues lambda_i. The sign is free: the
+    entry of largest size is positive.
     Returns (D, D) with a filter in each row.
     """
     variances, directions_DD = torch.linalg.eigh(covariance_DD)
-    filters: Tensor = (directions_DD / (variances.clamp(min=0) + EPS).sqrt()).T.flip(0)
+    filters: Tensor = (directions_DD / (variances.clamp(min=0) + ADDED_VARIANCE).sqrt()).T.flip(0)
     largest = filters.gather(1, filters.abs().argmax(1, keepdim=True))
     return filters * largest.sign()
 

@@ -19,7 +19,7 @@ from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.training.first_weights import set_first_weights
-from autospikformer_cli.training.whitening import EPS, covariance, whitening_filters
+from autospikformer_cli.training.whitening import ADDED_VARIANCE, covariance, whitening_filters
 
 ONE, TWO = Decimal(1), Decimal(2)
 SPACE = SearchSpace((1, 2), (TWO,), (2,), (ONE,), (TWO,), (2,), (64,))
@@ -62,11 +62,13 @@ def test_a_large_image_gives_some_of_its_patches() -> None:
 
 @pytest.mark.parametrize("description", [RGB, GREY])
 def test_filters_whiten(description: DataDescription) -> None:
-    """Along the filters, patches are uncorrelated with variance lambda / (lambda + EPS)."""
+    """Along the filters, patches are uncorrelated with variance lambda / (lambda + ADDED_VARIANCE)."""
     spread = covariance(images(description.in_channels).images, description)
     filters = whitening_filters(spread).numpy()
     variances = np.linalg.eigvalsh(spread.numpy())[::-1]
-    np.testing.assert_allclose(filters @ spread.numpy() @ filters.T, np.diag(variances / (variances + EPS)), atol=1e-9)
+    np.testing.assert_allclose(
+        filters @ spread.numpy() @ filters.T, np.diag(variances / (variances + ADDED_VARIANCE)), atol=1e-9
+    )
     assert np.all(filters[np.arange(len(filters)), np.abs(filters).argmax(1)] > 0)
 
 
