@@ -86,6 +86,21 @@ def test_event_recipes_are_built_round_spikformer_s_model() -> None:
     assert gestures == ["data.dataset", "data.augment", "train.epochs", "train.warmup_epochs"]
 
 
+def test_short_recipes_train_alike_and_keep_the_neurons_of_the_paper_s() -> None:
+    laptop, small = load_recipe("cifar10-small-laptop"), load_recipe("cifar10-small")
+    assert differing_keys(load_recipe("cifar100-small-laptop"), laptop) == ["data.dataset"]
+    hour = differing_keys(load_recipe("cifar10-small-hour"), laptop)
+    shape, longer = ["model.stem_dim", "space.embed_dim"], ["train.epochs", "train.warmup_epochs"]
+    assert hour == [*shape, *longer, "train.validation_images", "search.images"]
+    minutes = load_recipe("cifar10-10min")
+    assert differing_keys(load_recipe("cifar100-10min"), minutes) == ["data.dataset"]
+    assert minutes.space == small.space
+    assert (minutes.model, minutes.search) == (small.model, small.search)
+    for recipe in (laptop, minutes):
+        assert (recipe.space.threshold, recipe.space.tau) == (small.space.threshold, small.space.tau)
+        assert (recipe.train.optimizer, recipe.train.schedule) == ("muon", "linear")
+
+
 def test_recipes_that_extend_each_other_differ_only_where_they_say() -> None:
     small = load_recipe("cifar10-small")
     assert differing_keys(load_recipe("cifar100-small"), small) == ["data.dataset"]

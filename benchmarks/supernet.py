@@ -1,0 +1,181 @@
+"""Which choices make a better supernet in the same CPU seconds: variants of a recipe, each trained and measured.
+
+Usage: python benchmarks/supernet.py --data ROOT --results FILE [--seconds 180] [--seeds 3] [--only NAME ...] [--table]
+
+A variant is the recipe with keys laid over it. Each is timed over a few steps, and then trained for one epoch on as
+many images as the seconds allow. FILE has a line of JSON for each training. The next start leaves out what it has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from engine_network import print_table, root_override
+from timing import machine
+
+from autospikformer_cli.api import train_supernet
+from autospikformer_cli.data.description import describe
+from autospikformer_cli.engine.compute import make_compute, own_process
+from autospikformer_cli.recipe import Recipe, load_recipe
+from autospikformer_cli.runs.building import load_images, make_supernet
+from autospikformer_cli.runs.trained_run import open_run
+from autospikformer_cli.say import SILENT
+from autospikformer_cli.training.loop import Trainer, TrainingData
+from autospikformer_cli.training.optimizers import make_optimizer
+from autospikformer_cli.training.paths import sampled_paths
+
+RECIPE = "cifar10-small-laptop"
+EARLIER = (
+    'data.augment="flip"', 'model.stem_dim="none"', "model.pooled_stages=[3, 4]", 'model.pool="after"',
+    'train.optimizer="adamw"', 'train.schedule="after_warmup"', "train.lr_start=1e-5", "train.lr_end=1e-5",
+    "train.norm_bias_lr_factor=1.0", 'train.initial_weights="spikformer"', "train.whitened_stem=false",
+)  # fmt: skip
+"""The recipe's keys before they were chosen by this comparison."""
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "the recipe": (),
+    "the recipe before": EARLIER,
+    "the recipe before, with its new shape": tuple(key for key in EARLIER if not key.startswith("model.")),
+    "stem as before": EARLIER[1:4],
+    "pools as before": ("model.pooled_stages=[3, 4]", 'model.pool="after"'),
+    "pools behind stages 1 and 3": ("model.pooled_stages=[1, 3]",),
+    "pools after the neurons": ('model.pool="after"',),
+    "stem_dim 96": ("model.stem_dim=96",),
+    "stem_dim 288": ("model.stem_dim=288",),
+    "AdamW": ('train.optimizer="adamw"',),
+    "matrix_lr 0.02": ("train.matrix_lr=0.02",),
+    "matrix_lr 0.1": ("train.matrix_lr=0.1",),
+    "lr 1e-3": ("train.lr=1e-3",),
+    "lr 5e-3": ("train.lr=5e-3",),
+    "cosine": ('train.schedule="after_warmup"',),
+    "batch 32": ("train.batch=32",),
+    "batch 128": ("train.batch=128",),
+    "no factor for BatchNorm's biases": ("train.norm_bias_lr_factor=1.0",),
+    "Spikformer's first weights": ('train.initial_weights="spikformer"',),
+    "no whitening": ("train.whitened_stem=false",),
+    "random flips only": ('data.augment="flip"',),
+    "no augmentation": ('data.augment="none"',),
+    "label smoothing 0.1": ("train.label_smoothing=0.1",),
+    "average of weights, half-life 5 %": ("train.ema_half_life=0.05",),
+    "fair sampling": ('train.sampling="fair"',),
+    "sandwich": ('train.sampling="sandwich"',),
+    "sandwich, distilled": ('train.sampling="sandwich"', 'train.distillation="soft_labels"'),
+    "neurons by curriculum": ("train.neuron_curriculum=0.6",),
+    "time steps by curriculum": ("train.time_step_curriculum=0.6",),
+    "arctan surrogate": ('model.surrogate="arctan"',),
+    "rectangular surrogate": ('model.surrogate="rectangular"',),
+}
+PILOT_STEPS, SKIPPED_STEPS = 24, 4
+RANDOM_SUBNETS = 20
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training. rate: images in a CPU second. Accuracies in percent, on all validation images."""
+
+    variant: str
+    seed: int
+    images: int
+    rate: float
+    seconds: float
+    largest: float
+    smallest: float
+    randoms: list[float]
+
+
+class _Enough(Exception):  # noqa: N818  no error
+    """The pilot has seen its steps."""
+
+
+def rate_of(recipe: Recipe) -> float:
+    """Images that the recipe trains on in a CPU second."""
+    compute = make_compute()
+    supernet = make_supernet(recipe, compute)
+    images = load_images(recipe, recipe.seed, "train", SILENT)
+    data = TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
+    paths = sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
+    trainer = Trainer(supernet, make_optimizer(supernet, recipe.train), data, recipe.train, paths=paths, seed=0)
+    stride = trainer.steps // PILOT_STEPS  # all of the training, as its curricula change what a step costs
+    for step in range(PILOT_STEPS):
+        if step == SKIPPED_STEPS:
+            began = time.process_time()
+        rows = torch.arange(recipe.train.batch)
+        trainer.train_step(0, step * stride, rows)
+    return recipe.train.batch * (PILOT_STEPS - SKIPPED_STEPS) / (time.process_time() - began)
+
+
+def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
+    """Train a variant for about so many CPU seconds, and measure it."""
+    keys = [root_override(data), f"seed={seed}", *VARIANTS[variant], "train.epochs=1", "train.warmup_epochs=0.1"]
+    rate = rate_of(load_recipe(RECIPE, keys))
+    images = int(rate * seconds)
+    recipe = load_recipe(RECIPE, [*keys, f"data.train_images={images}"])
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        path = train_supernet(recipe, Path(folder) / "run").path
+        spent = time.process_time() - began
+        run = open_run(path, searched=False, compute=make_compute())
+        space = recipe.space.search_space()
+        subnets = [space.largest(), space.smallest()]
+        subnets += [space.sample(Random(f"subnet {number}")) for number in range(RANDOM_SUBNETS)]
+        top1 = {}
+        for part in run.evaluator().measure_many(list(dict.fromkeys(subnets)), run.images("validation")):
+            top1 |= {subnet: result.measurement.top1 for subnet, result in part.items()}
+    largest, smallest, *randoms = [top1[subnet] for subnet in subnets]
+    return Trained(variant, seed, images, rate, spent, largest, smallest, randoms)
+
+
+def show(trained: Sequence[Trained], seconds: float) -> None:
+    """Print `results/supernet.md`."""
+    print(f"# Variants of {RECIPE}, each trained for {seconds:g} CPU seconds of one thread\n\n{machine()}\n")
+    print(f"Top-1 in percent on all validation images; of {RANDOM_SUBNETS} random subnets the median. Mean over seeds, ")
+    print("and the range. Images: what one seed trained on.\n")
+    rows = []
+    for variant in dict.fromkeys(each.variant for each in trained):
+        own = [each for each in trained if each.variant == variant]
+        largest, smallest = [each.largest for each in own], [each.smallest for each in own]
+        medians = [statistics.median(each.randoms) for each in own]
+        keys = ", ".join(f"`{key}`" for key in VARIANTS.get(variant, ()))
+        images = f"{statistics.mean(each.images for each in own):,.0f}"
+        rows.append((variant, keys, str(len(own)), images, *map(_spread, (largest, smallest, medians))))
+    rows.sort(key=lambda row: row[-1], reverse=True)
+    print_table(("variant", "keys over the recipe's", "seeds", "images", "largest", "smallest", "random"), rows)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.mean(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def main() -> None:
+    """Train what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--data", required=True, help="the folder of CIFAR-10")
+    parser.add_argument("--results", required=True, type=Path, help="a file of JSON lines, to which results are added")
+    parser.add_argument("--seconds", type=float, default=180, help="CPU seconds of a training")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--table", action="store_true", help="train nothing: print the table of what FILE has")
+    options = parser.parse_args()
+    own_process(threads=1)
+    lines = options.results.read_text(encoding="utf-8").splitlines() if options.results.is_file() else []
+    trained = [Trained(**json.loads(line)) for line in lines]
+    done = {(each.variant, each.seed) for each in trained}
+    for seed in range(0 if options.table else options.seeds):
+        for variant in options.only:
+            if (variant, seed) not in done:
+                trained.append(train(variant, seed, options.data, options.seconds))
+                with options.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(trained[-1].__dict__) + "\n")
+    show(trained, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
