@@ -91,10 +91,6 @@ class Trained:
     randoms: list[float]
 
 
-class _Enough(Exception):  # noqa: N818  no error
-    """The pilot has seen its steps."""
-
-
 def rate_of(recipe: Recipe) -> float:
     """Images that the recipe trains on in a CPU second."""
     compute = make_compute()
@@ -104,10 +100,10 @@ def rate_of(recipe: Recipe) -> float:
     paths = sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
     trainer = Trainer(supernet, make_optimizer(supernet, recipe.train), data, recipe.train, paths=paths, seed=0)
     stride = trainer.steps // PILOT_STEPS  # all of the training, as its curricula change what a step costs
+    rows, began = torch.arange(recipe.train.batch), 0.0
     for step in range(PILOT_STEPS):
         if step == SKIPPED_STEPS:
             began = time.process_time()
-        rows = torch.arange(recipe.train.batch)
         trainer.train_step(0, step * stride, rows)
     return recipe.train.batch * (PILOT_STEPS - SKIPPED_STEPS) / (time.process_time() - began)
 
@@ -127,7 +123,8 @@ def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
         subnets = [space.largest(), space.smallest()]
         subnets += [space.sample(Random(f"subnet {number}")) for number in range(RANDOM_SUBNETS)]
         top1 = {}
-        for part in run.evaluator().measure_many(list(dict.fromkeys(subnets)), run.images("validation")):
+        evaluator, validation = run.evaluator(), run.images("validation")
+        for part in evaluator.measure_many(list(dict.fromkeys(subnets)), validation):
             top1 |= {subnet: result.measurement.top1 for subnet, result in part.items()}
     largest, smallest, *randoms = [top1[subnet] for subnet in subnets]
     return Trained(variant, seed, images, rate, spent, largest, smallest, randoms)
@@ -136,7 +133,9 @@ def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
 def show(trained: Sequence[Trained], seconds: float) -> None:
     """Print `results/supernet.md`."""
     print(f"# Variants of {RECIPE}, each trained for {seconds:g} CPU seconds of one thread\n\n{machine()}\n")
-    print(f"Top-1 in percent on all validation images; of {RANDOM_SUBNETS} random subnets the median. Mean over seeds, ")
+    print(
+        f"Top-1 in percent on all validation images; of {RANDOM_SUBNETS} random subnets the median. Mean over seeds, "
+    )
     print("and the range. Images: what one seed trained on.\n")
     rows = []
     for variant in dict.fromkeys(each.variant for each in trained):
