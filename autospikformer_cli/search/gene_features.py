@@ -1,12 +1,11 @@
 """The genes of subnets as columns of numbers, from which a model predicts what a subnet would measure.
 
-Shapes: N subnets, B blocks of the deepest one, F columns.
+Shapes: N subnets, B blocks of the deepest one, C coordinates, F columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,16 @@ from autospikformer_cli.space import BLOCK_GENES, Number, SearchSpace, Subnet
 Floats = NDArray[np.float64]
 SINGLE = ("depth", "time_step", "embed_dim")
 """Genes with one value for each subnet."""
+INTERACTION = 0.5
+"""Scale of the products. A ridge then expects interactions of two genes to be weaker than what each does alone."""
 
 
 class GeneFeatures:
     """Codes the members of one space. Every column lies within -1 to 1, and a subnet without a block has 0 there.
 
-    A gene's coordinate x is the logarithm of its value, scaled so that the smallest choice is -1 and the largest 1. The
-    columns are x of each gene, of a block's gene for each block; x^2 of genes with three choices or more; and the
-    products of every two genes, of a block's gene by its mean over blocks. A gene with one choice has no column.
+    A gene's coordinate x is the logarithm of its value, scaled so that the smallest choice is -1 and the largest 1. A
+    gene of the blocks has one for each block. The columns are all x; x^2 of genes with three choices or more; and the
+    product of every two coordinates, times INTERACTION. A gene with one choice has no column.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -34,30 +35,25 @@ class GeneFeatures:
 
     def of(self, subnets: Sequence[Subnet]) -> Floats:
         """The columns (N, F) of some members. Raises KeyError for a value that is no choice of the space."""
-        columns: list[Floats] = []
-        single: list[Floats] = []
+        straight: list[Floats] = []
+        curved: list[Floats] = []
         for gene, coordinates in self._coordinates.items():
-            if gene in BLOCK_GENES:
-                x_NB, mean_N = self._of_blocks([getattr(subnet, gene) for subnet in subnets], coordinates)
-            else:
-                mean_N = np.array([coordinates[getattr(subnet, gene)] for subnet in subnets], np.float64)
-                x_NB = mean_N[:, None]
-            single.append(mean_N)
-            columns.append(x_NB)
+            x_NB = self._of_gene(gene, coordinates, subnets)
+            straight.append(x_NB)
             if gene in self._curved:
-                columns.append(x_NB**2)
-        columns += [(first * second)[:, None] for first, second in combinations(single, 2)]
-        return np.concatenate([np.empty((len(subnets), 0)), *columns], axis=1)
+                curved.append(x_NB**2)
+        x_NC = np.concatenate([np.empty((len(subnets), 0)), *straight], axis=1)
+        first, second = np.triu_indices(x_NC.shape[1], k=1)
+        return np.concatenate([x_NC, *curved, INTERACTION * x_NC[:, first] * x_NC[:, second]], axis=1)
 
-    def _of_blocks(
-        self, values: Sequence[Sequence[Number]], coordinates: Mapping[Number, float]
-    ) -> tuple[Floats, Floats]:
-        """A gene's coordinates (N, B), 0 for a block that a subnet lacks, and their means over its blocks (N)."""
-        x_NB = np.zeros((len(values), self._num_blocks))
-        for row, of_blocks in enumerate(values):
-            x_NB[row, : len(of_blocks)] = [coordinates[value] for value in of_blocks]
-        depths_N = np.array([len(of_blocks) for of_blocks in values], np.float64)
-        return x_NB, x_NB.sum(axis=1) / depths_N
+    def _of_gene(self, gene: str, coordinates: Mapping[Number, float], subnets: Sequence[Subnet]) -> Floats:
+        """Its coordinates (N, 1), or (N, B) of a gene of the blocks, 0 for a block that a subnet lacks."""
+        if gene not in BLOCK_GENES:
+            return np.array([[coordinates[getattr(subnet, gene)]] for subnet in subnets], np.float64).reshape(-1, 1)
+        x_NB = np.zeros((len(subnets), self._num_blocks))
+        for row, subnet in enumerate(subnets):
+            x_NB[row, : subnet.depth] = [coordinates[value] for value in getattr(subnet, gene)]
+        return x_NB
 
 
 def _coordinates(choices: Sequence[Number]) -> dict[Number, float]:

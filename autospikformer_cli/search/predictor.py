@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.search.fitness import Bounds
@@ -25,6 +27,7 @@ POOL = 1000
 """Unmeasured subnets that compete for the places of a generation."""
 LEAST_FITTED = 10
 """With fewer measured subnets, a generation is random."""
+MODEL = "Bayesian ridge regression on genes"
 FOLDS = 10
 """Parts of the cross-validation."""
 
@@ -44,12 +47,29 @@ class Predictable:
 
 
 @dataclass(frozen=True)
-class CrossValidated:
-    """What was measured of each candidate, and what a model predicted that was fitted without it."""
+class LeftOut:
+    """An outcome of each candidate: what it measured, and what a model predicted that was fitted without it."""
 
     name: str
     measured: tuple[float, ...]
     predicted: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Predictions of all measured subnets. model: what predicts, from what. folds: parts that were left out in turn."""
+
+    model: str
+    folds: int
+    outcomes: tuple[LeftOut, ...]
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """An algorithm that predicts what it has not measured, and can say how well."""
+
+    def cross_validated(self) -> CrossValidation | None:
+        """Its predictions of what it has measured; None with too few candidates."""
 
 
 class PredictorSearch(GenerationalSearch):
@@ -57,9 +77,8 @@ class PredictorSearch(GenerationalSearch):
 
     The pool is random subnets, and mutants and children of the best and of the front. Each place of a generation has a
     draw of its own from the model's posterior (Thompson sampling). So it explores what might be best.
-    Places in turn go to the subnet with the best F_AEB under the draw, and to the one with the best augmented
-    Chebyshev scalarisation of the objectives with random weights (ParEGO; Knowles, 2006), which fills the front.
-    Subnets that are predicted to break a limit come after all others, by how far they break it.
+    Places in turn go to the subnet with the best F_AEB under the draw, and to a random one of the objectives' front
+    under the draw. Subnets that are predicted to break a limit come after all others, by how far they break it.
     """
 
     name = "predictor"
@@ -72,15 +91,15 @@ class PredictorSearch(GenerationalSearch):
         self._objectives = [self._predictable(each) for each in problem.objectives]
         self._limits = [self._limited(each.objective) for each in problem.limits.limits]
 
-    def cross_validated(self) -> tuple[CrossValidated, ...]:
+    def cross_validated(self) -> CrossValidation | None:
         """Accuracy and energy of all measured subnets, each predicted by a model that was fitted without it.
 
-        Candidates that measured the same in all that is compared are one network, or nearly so. They are left out
-        together. Empty for fewer than `LEAST_FITTED` candidates.
+        Candidates that agree in both may be one network, so they are left out together. None for fewer than
+        `LEAST_FITTED` candidates.
         """
         known = self._fittable()
         if len(known) < LEAST_FITTED:
-            return ()
+            return None
         x_NF = self._features.of([candidate.subnet for candidate in known])
         columns = [np.array([each.of(candidate) for candidate in known]) for each in self._fitness]
         numbers: dict[tuple[float, ...], int] = {}
@@ -93,8 +112,8 @@ class PredictorSearch(GenerationalSearch):
                 inside = folds_N == fold
                 if inside.any() and not inside.all():
                     predicted_N[inside] = _fit(each, x_NF[~inside], y_N[~inside]).expected(x_NF[inside])
-            found.append(CrossValidated(each.name, tuple(_listed(y_N)), tuple(_listed(predicted_N))))
-        return tuple(found)
+            found.append(LeftOut(each.name, tuple(_listed(y_N)), tuple(_listed(predicted_N))))
+        return CrossValidation(MODEL, FOLDS, tuple(found))
 
     def _propose(self, fresh: Unseen) -> None:
         known = self._fittable()
@@ -141,30 +160,25 @@ class PredictorSearch(GenerationalSearch):
         chosen: list[int] = []
         for number in range(min(self.population, len(pool))):
             values = exact | {each: model.drawn(x_MF, generator) for each, model in models.items()}
-            if number % 2 == 0:
+            excess_M = np.where(left_M, self._excess(values), np.inf)
+            eligible_M = excess_M == excess_M.min()
+            if number % 2:
+                place = self._on_the_front(values, eligible_M)
+            else:
                 top1s, energies = (values[each] for each in self._fitness)
                 worth_M = self.problem.fitness.values(top1s, energies, bounds)
-            else:
-                worth_M = self._scalarised(values, columns, generator)
-            excess_M = np.where(left_M, self._excess(values), np.inf)
-            place = int(np.lexsort((-worth_M, excess_M))[0])
+                place = int(np.where(eligible_M, worth_M, -np.inf).argmax())
             left_M[place] = False
             chosen.append(place)
         return chosen
 
-    def _scalarised(
-        self, values: dict[Predictable, Floats], columns: dict[Predictable, Floats], generator: np.random.Generator
-    ) -> Floats:
-        """-(max_k w_k c_k + 0.05 sum_k w_k c_k): w are random weights, c the costs scaled by the archive's range."""
-        weights = generator.dirichlet(np.ones(len(self._objectives)))
-        costs = []
-        for objective, each in zip(self.problem.objectives, self._objectives, strict=True):
-            low, high = float(columns[each].min()), float(columns[each].max())
-            scaled_M = (values[each] - low) / ((high - low) or 1.0)
-            costs.append(1.0 - scaled_M if objective.better == "more" else scaled_M)
-        weighted_KM = weights[:, None] * np.array(costs)
-        worth_M: Floats = -(weighted_KM.max(axis=0) + 0.05 * weighted_KM.sum(axis=0))
-        return worth_M
+    def _on_the_front(self, values: dict[Predictable, Floats], eligible_M: NDArray[np.bool_]) -> int:
+        """A random place of the front of the eligible ones under these values of the objectives."""
+        signs = [-1.0 if objective.better == "more" else 1.0 for objective in self.problem.objectives]
+        costs_MK = np.column_stack([sign * values[each] for sign, each in zip(signs, self._objectives, strict=True)])
+        places = np.flatnonzero(eligible_M).tolist()
+        front = non_dominated([tuple(costs) for costs in costs_MK[places].tolist()])
+        return int(places[self._random.choice(front)])
 
     def _excess(self, values: dict[Predictable, Floats]) -> Floats:
         """The sum of how far the limits are broken, as `Limits.violation` has it, of predicted values."""
