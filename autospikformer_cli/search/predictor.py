@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isfinite
 from typing import Protocol, runtime_checkable
@@ -111,7 +112,8 @@ class PredictorSearch(GenerationalSearch):
             for fold in range(FOLDS):
                 inside = folds_N == fold
                 if inside.any() and not inside.all():
-                    predicted_N[inside] = _fit(each, x_NF[~inside], y_N[~inside]).expected(x_NF[inside])
+                    with _one_thread():
+                        predicted_N[inside] = _fit(each, x_NF[~inside], y_N[~inside]).expected(x_NF[inside])
             found.append(LeftOut(each.name, tuple(_listed(y_N)), tuple(_listed(predicted_N))))
         return CrossValidation(MODEL, FOLDS, tuple(found))
 
@@ -120,7 +122,9 @@ class PredictorSearch(GenerationalSearch):
         if len(known) >= LEAST_FITTED:
             pool = self._pool(fresh, known)
             if pool:
-                for place in self._chosen(known, pool):
+                with _one_thread():
+                    places = self._chosen(known, pool)
+                for place in places:
                     fresh.take(pool[place])
         fresh.fill(self.population - len(fresh.found), lambda: self.space.sample(self._random))
 
@@ -233,6 +237,14 @@ def _top1() -> Predictable:
 
 def _energy(problem: Problem) -> Predictable:
     return Predictable("energy_j", lambda candidate: problem.price_of(candidate).energy_j, is_log=True)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Linear algebra by one thread: the last bits of a sum depend on how many there are, and so would the choice."""
+    from threadpoolctl import threadpool_limits
+
+    limited: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limited
 
 
 def _fit(each: Predictable, x_NF: Floats, y_N: Floats) -> RidgePosterior:
