@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 
 SIGNIFICANCE = 0.05
 """The largest probability under chance alone for which a difference counts as more than chance."""
@@ -114,6 +114,26 @@ def wilcoxon(differences: Sequence[float]) -> float:
         ways = [num + (ways[total - rank] if total >= rank else 0) for total, num in enumerate(ways)]
     fewer = min(positive, sum(ranks) - positive)
     return min(1.0, 2 * sum(ways[: fewer + 1]) / (1 << len(ranks)))
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Student's interval of the mean of some values; None for fewer than two.
+
+    m +- t s / sqrt(n)                                                    (Student, 1908)
+
+    with m the mean, s the standard deviation with n - 1, and t the quantile of n - 1 degrees of freedom.
+
+    >>> low, high = mean_interval([0.1, 0.2, 0.4])
+    >>> round(low, 4), round(high, 4)
+    (-0.1461, 0.6128)
+    """
+    num = len(values)
+    if num < 2:
+        return None
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(num - 1, 0.5 + confidence / 2)) * stdev(values) / sqrt(num)
+    return fmean(values) - half, fmean(values) + half
 
 
 def least_probability(num_pairs: int) -> float:

@@ -245,6 +245,30 @@ class RankingNoiseDocument(Part):
     """Whether the spread is within the interval, and less than half of the others differ from the most accurate."""
 
 
+class PredictedOutcomeDocument(Part):
+    """How far predictions order candidates as measuring them does."""
+
+    outcome: str
+    """top1 or energy_j."""
+    kendall_tau: float | None
+    """Tau-b between what was predicted and what was measured; null if undefined."""
+    tau_interval: list[float] | None
+    """Its 95 % interval; null if it has none."""
+
+
+class PredictorDocument(Part):
+    """A search's predictor, cross-validated: each candidate is predicted by a model that was fitted without it."""
+
+    model: str
+    """What predicts, from what."""
+    num_candidates: int
+    """Candidates that it was fitted on."""
+    folds: int
+    """Parts that were left out in turn."""
+    outcomes: list[PredictedOutcomeDocument]
+    """Accuracy and energy."""
+
+
 class RejectedDocument(Part):
     """A subnet that was measured and is not ranked."""
 
@@ -343,6 +367,8 @@ class SearchFields(Part):
     """Between accuracy and energy; null if undefined."""
     ranking_noise: RankingNoiseDocument | None
     """How far chance decides the order by accuracy; null for fewer than two candidates."""
+    predictor: PredictorDocument | None
+    """How well the algorithm predicts; null for one that does not, and before the search has ended."""
     hypervolume: HypervolumeDocument | None
     """null without a baseline."""
     alpha: float
@@ -493,6 +519,8 @@ class FitnessDocument(Part):
     """Weight of energy."""
     best: float | None
     """Of the best candidate; null without candidates."""
+    mean_of_best: float | None
+    """Mean of the best 10, or of all if there are fewer."""
     mean: float | None
     """Mean of the candidates that are taken."""
 
@@ -525,7 +553,7 @@ class ComparedDocument(Part):
     pareto: list[str]
     """Ids of the front in the search's objectives."""
     hypervolume: float | None
-    """Share of the box that all ranked subnets dominate; null without a reference point."""
+    """Share of the comparison's box that all ranked subnets dominate; null without one."""
     kendall_tau: float | None
     """Between accuracy and energy; null if undefined."""
     tau_interval: list[float] | None
@@ -558,6 +586,8 @@ class MeasureDocument(Part):
     """The second setting's."""
     mean_difference: float
     """First minus second."""
+    difference_interval: list[float] | None
+    """Student's 95 % interval of the mean difference over seeds; null for fewer than two pairs."""
     first_better: int
     """Pairs in which the first is better."""
     second_better: int
@@ -603,7 +633,7 @@ class CompareDocument(Document):
     bounds: BoundsDocument | None
     """Extremes of all ranked subnets; null without any."""
     reference: BoxDocument | None
-    """The hypervolume's box; null if a search has no usable baseline."""
+    """The hypervolume's box, between the extremes of all ranked subnets; null if it has none in an objective."""
     tau_method: str
     """How the intervals of tau are computed."""
     searches: list[ComparedDocument]

@@ -13,7 +13,7 @@ AlgorithmOption = Annotated[
     str | None,
     typer.Option(
         "--algorithm",
-        help="evolution, random, nsga2, exhaustive, or a plugin's (search.algorithm).",
+        help="evolution, random, nsga2, predictor, exhaustive, or a plugin's (search.algorithm).",
         autocompletion=complete_algorithm,
     ),
 ]

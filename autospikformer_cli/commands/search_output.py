@@ -86,7 +86,8 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         )
         silence = silence_notes([(best.id, best.candidate.measurement)])
         noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
-        for note in (*selection_notes(results.provenance.split), *silence, *noise):
+        predictor = () if results.predictor is None else (results.predictor.sentence,)
+        for note in (*selection_notes(results.provenance.split), *predictor, *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if front is not None:
         write_front(session, results, front)

@@ -89,11 +89,13 @@ class SearchConfig(Keys):
 
     algorithm: Annotated[Text, component(ALGORITHMS), SEARCH] = "evolution"
     """The paper's evolution; random search as the baseline; nsga2, which seeks the whole front of the objectives;
-    exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
+    predictor, which fits ridge regression to the genes of what was measured, and measures what that predicts to be
+    good; exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
     population: Annotated[PositiveWhole, SEARCH] = 50
     """Candidates a generation."""
     parents: Annotated[PositiveWhole, SEARCH] = 20
-    """Best candidates that the next generation of the evolution descends from."""
+    """Best candidates that the next generation of the evolution descends from; and next to the front, some of what the
+    predictor chooses from."""
     generations: Annotated[PositiveWhole, SEARCH] = 20
     """Generations."""
     mutation: Annotated[Literal["each_gene", "one_gene"], SEARCH] = "each_gene"
@@ -103,8 +105,8 @@ class SearchConfig(Keys):
     p_mutation: Annotated[Share, SEARCH] = 0.4
     """Probability of mutating each other gene; with mutation = "one_gene" it does nothing."""
     objectives: Annotated[tuple[ObjectiveName, ...], AfterValidator(_two_or_three), SEARCH | SCORE] = ("top1", "energy")
-    """What nsga2 selects by, and what hypervolume is of: two or three of top1, energy, params, sops, time_step,
-    firing_rate, min_block_rate, or what a plugin adds."""
+    """What nsga2 and half of the predictor's choices select by, and what hypervolume is of: two or three of top1,
+    energy, params, sops, time_step, firing_rate, min_block_rate, or what a plugin adds."""
     limits: Annotated[dict[ObjectiveName, Bound], BeforeValidator(_in_numbers), SEARCH | SCORE] = Field(default={})
     """What a subnet must keep to, by objective: at least so much top1 (percent) or min_block_rate (the firing rate of
     the quietest block), at most so much of energy (joules an image), params, sops (an image), time_step or firing_rate:

@@ -13,6 +13,7 @@ from autospikformer_cli.report.tables import CandidateTable, plain_table
 from autospikformer_cli.runs.comparing.comparison import SearchComparison
 from autospikformer_cli.runs.comparing.contrasts import Contrast
 from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import ABSENT, format_energy
 
 MOST_FINDINGS = 6
@@ -99,14 +100,10 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
     box = scale.reference
     taken = "" if comparison.best_num is None else "; of all candidates, like Best"
     if box is None:
-        yield "no hypervolume: a search has no usable baseline, or an objective is not known here"
+        yield "no hypervolume: an objective is not known here, or is the same for all candidates"
     else:
-        corners = zip(box.objectives, box.point, strict=True)
-        worst = ", ".join(
-            f"{each.label} {format_energy(value) if each.unit == 'J' and value else each.to_text(value)}"
-            for each, value in corners
-        )
-        yield f"Hypervolume: share of the box from {worst} to the ideal{taken}"
+        worst, ideal = (", ".join(map(_shown, box.objectives, corner)) for corner in (box.point, box.ideal))
+        yield f"Hypervolume: share of the box from {worst} to {ideal}, the extremes of these searches{taken}"
     if scale.bounds is not None:
         (low, high), energies = scale.bounds.top1, scale.bounds.energy_j
         alpha = f"alpha {scale.alphas[0]:g}, " if len(scale.alphas) == 1 else ""
@@ -114,6 +111,12 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
         yield f"F_AEB: {alpha}accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
     yield f"energy: profile {energy.profile_name}, convention {energy.convention_name}"
     yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
+
+
+def _shown(objective: Objective, value: float) -> str:
+    """A corner's value, as energies are written elsewhere in this report."""
+    shown = format_energy(value) if objective.unit == "J" and value else objective.to_text(value)
+    return f"{objective.label} {shown}"
 
 
 def _fitness_tables(comparison: SearchComparison) -> Iterator[Group]:
@@ -173,18 +176,21 @@ def _coverage_table(comparison: SearchComparison) -> Iterator[RenderableType]:
 def _contrast_table(contrast: Contrast) -> Group:
     num, least = len(contrast.seeds), contrast.least_probability
     table = plain_table()
-    table.add_column("", no_wrap=True)
-    for head in ("First", "Second", "Difference", "Better", "p"):
+    table.add_column("", overflow="fold")
+    for head in ("First", "Second", "Difference (95 %)", "Better", "p"):
         table.add_column(head, justify="right", no_wrap=True)
     for measure in contrast.measures:
         means = [sum(values) / num for values in (measure.first, measure.second)]
         better = "{}, {}".format(*measure.wins)
-        cells = (*(f"{mean:.4f}" for mean in means), f"{measure.mean_difference:+.4f}", better)
+        interval = measure.difference_interval
+        within = "" if interval is None else " ({:+.4f} to {:+.4f})".format(*interval)
+        cells = (*(f"{mean:.4f}" for mean in means), f"{measure.mean_difference:+.4f}{within}", better)
         table.add_row(Text(measure.name), *cells, f"{measure.probability:.2g}")
     return _titled(
         f"{contrast.first.label} against {contrast.second.label}: {num} pairs, seeds {contrast.seeds_text}",
         table,
-        "means over the seeds; difference: first minus second. Better: in how many pairs the first, the second",
+        "means over the seeds; difference: first minus second, with Student's interval of its mean. Better: in "
+        "how many pairs the first, the second",
         f"p: Wilcoxon's signed-rank test, exact, two-sided; with {num} pairs it is at least {least:.2g}",
     )
 

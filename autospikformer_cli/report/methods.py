@@ -132,6 +132,8 @@ def _on_the_search(results: SearchResults) -> Iterator[str]:
         f"The search {results.population.name} measured {counted(num, 'subnet')}{ended}, by {algorithm} with seed "
         f"{recipe.seed}: at most {budget}{parents}."
     )
+    if results.predictor is not None:
+        yield f"It chose by the predictions of {results.predictor.model}, fitted anew before each generation."
     if results.limits:
         yield f"Subnets had to keep to {', '.join(results.limits)}."
     yield f"Subnets are ranked by F_AEB = {fitness_facts(results)}."

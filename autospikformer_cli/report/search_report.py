@@ -107,6 +107,8 @@ def search_remarks(results: SearchResults) -> Iterator[str]:
         yield f"! {results.weights_remark}"
     yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
+    if results.predictor is not None:
+        yield results.predictor.sentence
     yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"

@@ -16,6 +16,7 @@ from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.predictor_quality import PredictorQuality, stored_quality
 from autospikformer_cli.runs.prices import Prices, prices_of
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
@@ -78,6 +79,11 @@ class SearchResults:
     def note(self) -> str:
         """Why a search ended before its budget; "" if it did not."""
         return str(self.population.state.get("note", ""))
+
+    @property
+    def predictor(self) -> PredictorQuality | None:
+        """How well the search's predictor predicts; None for an algorithm without one, and before its end."""
+        return stored_quality(self.population.state)
 
     @property
     def taken(self) -> tuple[Scored, ...]:
@@ -173,6 +179,7 @@ class SearchResults:
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
             "ranking_noise": None if self.ranking_noise is None else self.ranking_noise.to_document(),
+            "predictor": None if self.predictor is None else self.predictor.to_document(),
             "hypervolume": None if self.hypervolume is None else self.hypervolume.to_document(),
             "alpha": self.recipe.search.alpha,
             "bounds": bounds_document(scores.bounds),

@@ -122,7 +122,7 @@ class Fitness:
         if self.normalise == "generation":
             return self._by_generation(priced, tuple(rejected))
         bounds = self._archive_bounds(priced)
-        ranked = priced.ranked(self.values(priced, bounds)) if bounds else ()
+        ranked = priced.ranked(self.values(priced.top1s, priced.energies, bounds)) if bounds else ()
         return Scores(ranked, bounds, tuple(rejected))
 
     def _by_generation(self, priced: _Priced, rejected: tuple[Rejected, ...]) -> Scores:
@@ -133,19 +133,22 @@ class Fitness:
             own = generations == number
             part = _Priced((), priced.top1s[own], priced.energies[own])
             bounds[number] = part.extremes()
-            fitness[own] = self.values(part, bounds[number])
+            fitness[own] = self.values(part.top1s, part.energies, bounds[number])
         return Scores(priced.ranked(fitness), None, rejected, bounds)
 
     def rank(self, archive: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The usable candidates of an archive, best first."""
         return tuple(scored.candidate for scored in self.score(archive).ranked)
 
-    def values(self, priced: _Priced, bounds: Bounds) -> Floats:
-        """F of accuracies and energies. Outside the bounds, F may leave 0..1, unless the normalisation clips."""
+    def values(self, top1s: Floats, energies_j: Floats, bounds: Bounds) -> Floats:
+        """F of a column of accuracies, in percent, and one of energies.
+
+        Outside the bounds, F may leave 0..1, unless the normalisation clips.
+        """
         clip = self.normalise in ("fixed", "percentile")
-        accuracies = _scaled(priced.top1s, bounds.top1, clip)
-        energies = _scaled(priced.energies, bounds.energy_j, clip)
-        nothing = np.zeros(len(priced.top1s))
+        accuracies = _scaled(top1s, bounds.top1, clip)
+        energies = _scaled(energies_j, bounds.energy_j, clip)
+        nothing = np.zeros(len(top1s))
         saving = nothing if energies is None else self.alpha * (1.0 - energies)
         return saving + (nothing if accuracies is None else (1.0 - self.alpha) * accuracies)
 
@@ -160,8 +163,8 @@ class Fitness:
         top1 = candidate.measurement.top1
         if self.energy_of is None or scores.bounds is None:
             return Scored(candidate, top1, energy_j, nan)
-        alone = _Priced((candidate,), np.array([top1]), np.array([energy_j]))
-        return Scored(candidate, top1, energy_j, float(self.values(alone, scores.bounds)[0]))
+        alone = self.values(np.array([top1]), np.array([energy_j]), scores.bounds)
+        return Scored(candidate, top1, energy_j, float(alone[0]))
 
     def _price(self, candidate: Candidate) -> float | str:
         """Its energy, nan if nothing can be priced; or why it cannot have a fitness."""

@@ -18,6 +18,8 @@ TRIES = 100
 """Draws of subnets within the limits for one place of a generation. Then `Unseen.fill` tries its next way."""
 MOST_REFUSED = 10_000
 """Draws refused by limits for one place of a generation. Then `Unseen.fill` tries its next way."""
+DRAWS_A_SUBNET = 4
+"""Draws for each subnet that `Unseen.gather` is to find. Then it has found what it could."""
 ENUMERABLE = 20_000
 """Spaces up to this size are listed to find unseen subnets. Of larger ones the first unseen member is taken."""
 
@@ -202,6 +204,17 @@ class Unseen:
             if subnet is None:
                 return
             self.take(subnet)
+
+    def gather(self, count: int, draw: Callable[[], Subnet]) -> list[Subnet]:
+        """Up to `count` different subnets that could be taken, of at most DRAWS_A_SUBNET * `count` draws."""
+        found: dict[Subnet, None] = {}
+        for _ in range(DRAWS_A_SUBNET * count):
+            subnet = draw()
+            if self.admits(subnet) and self._new(subnet):
+                found[subnet] = None
+                if len(found) == count:
+                    break
+        return list(found)
 
     def take(self, subnet: Subnet) -> None:
         """Add a subnet."""

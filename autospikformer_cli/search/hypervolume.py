@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf, isfinite
+from operator import ne
 
 import numpy as np
 
@@ -97,6 +98,8 @@ class Reference:
 def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | None:
     """The box of a baseline: 0 in "more" objectives, twice its value in "less" ones.
 
+    It is fixed before a search begins. So the share never falls from one generation to the next, and a search that is
+    resumed goes on with the same measure. `box_of` is a box for searches that have ended.
     None without a usable baseline, and if an objective is not known here.
     """
     values = None if baseline is None or not problem.objectives else problem.values(baseline)
@@ -107,6 +110,21 @@ def reference_of(problem: Problem, baseline: Candidate | None) -> Reference | No
     ideal = tuple(objective.ideal for objective in problem.objectives)
     finite = all(isfinite(worst) and worst != best for worst, best in zip(point, ideal, strict=True))
     return Reference(problem.objectives, point, ideal) if finite else None
+
+
+def box_of(problem: Problem, points: Sequence[Sequence[float]]) -> Reference | None:
+    """The box from the worst value of some points to the best one, in each objective. points: `Problem.values` of each.
+
+    So the shares of what is compared spread over the whole range of 0 to 1. None if an objective is not known here, or
+    is the same for all points.
+    """
+    if not points or not problem.objectives:
+        return None
+    lowest, highest = np.array(points, float).min(axis=0).tolist(), np.array(points, float).max(axis=0).tolist()
+    more = [objective.better == "more" for objective in problem.objectives]
+    point = tuple(low if best_is_high else high for low, high, best_is_high in zip(lowest, highest, more, strict=True))
+    ideal = tuple(high if best_is_high else low for low, high, best_is_high in zip(lowest, highest, more, strict=True))
+    return Reference(problem.objectives, point, ideal) if all(map(ne, point, ideal)) else None
 
 
 def shares_by_generation(

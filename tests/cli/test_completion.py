@@ -26,7 +26,7 @@ def offered(*words: str) -> list[str]:
         (("train", "quick"), ["quickstart", "quickstart-events"]),
         (("recipes", "show", "quick"), ["quickstart", "quickstart-events"]),
         (("import", "x.pth", "--recipe", "quick"), ["quickstart", "quickstart-events"]),
-        (("search", "--algorithm", ""), ["evolution", "exhaustive", "nsga2", "random"]),
+        (("search", "--algorithm", ""), ["evolution", "exhaustive", "nsga2", "predictor", "random"]),
         (("search", "--executor", "pro"), ["processes"]),
         (("report", "--table", "t"), ["table2", "table3", "table4", "table5", "top"]),
         (("report", "--format", "l"), ["latex"]),

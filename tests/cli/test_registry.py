@@ -14,7 +14,7 @@ from autospikformer_cli.search.objectives import TOP1
 
 def test_our_components_are_resolved_on_first_use() -> None:
     registry = Registry("algorithms")
-    assert {"evolution", "random", "nsga2", "exhaustive"} <= set(registry.names())
+    assert {"evolution", "random", "nsga2", "exhaustive", "predictor"} <= set(registry.names())
     assert "evolution" in registry
     assert "guessing" not in registry
     evolution = registry.get("evolution")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, wilcoxon
+from scipy.stats import kendalltau, sem, t, wilcoxon
 
 from autospikformer_cli import compare_searches
 from autospikformer_cli.cli.__main__ import main
@@ -82,14 +82,21 @@ def test_every_number_is_that_of_an_independent_reference(aspk: Aspk, four: Path
         "energy_j": [min(e for _, e in every), max(e for _, e in every)],
     }
     box = document["reference"]
-    ideal, worst = np.array([-100.0, 0.0]), np.array([0.0, box["reference"][1]])
+    (low, high), (least, most) = document["bounds"]["top1"], document["bounds"]["energy_j"]
+    assert (box["reference"], box["ideal"]) == ([low, most], [high, least])
+    ideal, worst = np.array([-high, least]), np.array([-low, most])
     taken: dict[str, list[tuple[float, float]]] = {}
     for name, found in zip(NAMES, document["searches"], strict=True):
         ranked = sorted(points[name], key=lambda point: -fitness(*point, every, 0.5))
         taken[name] = ranked[:best]
         scores = [fitness(*point, every, 0.5) for point in ranked]
         assert found["fitness"] == [
-            {"alpha": 0.5, "best": pytest.approx(scores[0]), "mean": pytest.approx(np.mean(scores[:best]))}
+            {
+                "alpha": 0.5,
+                "best": pytest.approx(scores[0]),
+                "mean_of_best": pytest.approx(np.mean(scores[:10])),
+                "mean": pytest.approx(np.mean(scores[:best])),
+            }
         ]
         costs = (np.array([(-a, e) for a, e in points[name]]) - ideal) / (worst - ideal)
         share = Hypervolume(ref_point=np.ones(2)).do(costs)
@@ -104,11 +111,22 @@ def test_every_number_is_that_of_an_independent_reference(aspk: Aspk, four: Path
     assert np.array(document["coverage"]) == pytest.approx(np.array(expected))
 
 
-def test_the_hypervolume_of_one_run_is_that_of_its_report(aspk: Aspk, four: Path) -> None:
+def test_the_tau_of_a_search_is_that_of_its_report(aspk: Aspk, four: Path) -> None:
     for found in aspk("compare", "--json").document["searches"]:
         report = aspk("report", "--search", found["search"], "--json").document
-        assert found["hypervolume"] == report["hypervolume"]["by_generation"][-1]
         assert found["kendall_tau"] == report["kendall_tau"]
+
+
+def test_hypervolume_needs_no_baseline(aspk: Aspk, four: Path) -> None:
+    """Its box is between the extremes of the searches. A report's is the baseline's, which is there from the start."""
+    before = aspk("compare", "--json").document
+    for name in NAMES:
+        save_population(four, replace(load_population(four, name), baseline=None, hypervolume=None))
+    assert aspk("report", "--json").document["hypervolume"] is None
+    after = aspk("compare", "--json").document
+    assert [each["hypervolume"] for each in after["searches"]] == [each["hypervolume"] for each in before["searches"]]
+    assert after["reference"] == before["reference"]
+    assert max(each["hypervolume"] for each in after["searches"]) > 0
 
 
 def test_searches_that_differ_in_the_seed_are_paired(aspk: Aspk, four: Path) -> None:
@@ -130,6 +148,8 @@ def test_searches_that_differ_in_the_seed_are_paired(aspk: Aspk, four: Path) -> 
     for column in columns.values():
         differences = np.subtract(column["first"], column["second"])
         assert column["mean_difference"] == pytest.approx(differences.mean())
+        low, high = t.interval(0.95, 1, loc=differences.mean(), scale=sem(differences)) if differences.any() else (0, 0)
+        assert column["difference_interval"] == [pytest.approx(low), pytest.approx(high)]
         assert (column["first_better"], column["second_better"]) == ((differences > 0).sum(), (differences < 0).sum())
         if differences.all():
             assert column["p"] == pytest.approx(wilcoxon(differences, method="exact").pvalue)
@@ -261,7 +281,9 @@ def test_a_reader_is_warned(aspk: Aspk, searched: Path, trained_once: tuple[Path
     strict = aspk("compare", f":{FIRST}", ":cheap", "--convention", "strict", "--json").document
     assert strict["energy_convention"] == "strict"
     report = aspk("report", "--search", "cheap", "--json").document
-    assert strict["searches"][1]["hypervolume"] == pytest.approx(report["hypervolume"]["by_generation"][-1])
+    energies = [each["energy_j"] for each in report["candidates"]]
+    worst, best = strict["reference"]["reference"][1], strict["reference"]["ideal"][1]
+    assert best <= min(energies) <= max(energies) <= worst, "strict prices, which report takes from the search"
 
 
 def test_two_supernets_are_a_warning_and_pair_by_seed(aspk: Aspk, four: Path) -> None:
@@ -352,11 +374,13 @@ def test_an_objective_that_is_gone_leaves_the_rest(aspk: Aspk, four: Path) -> No
     assert document["warnings"][0].startswith("search.objectives: ")
     assert document["reference"] is None
     assert [each["hypervolume"] for each in document["searches"]] == [None, None]
-    assert [each["measure"] for each in document["differences"][0]["measures"]] == ["best F_AEB", "mean F_AEB"]
+    measures = ["best F_AEB", "mean F_AEB of the best 10", "mean F_AEB"]
+    assert [each["measure"] for each in document["differences"][0]["measures"]] == measures
     assert all(each["kendall_tau"] is not None for each in document["searches"])
     done = aspk(*words)
+    text = " ".join(done.stdout.split())
     assert done.exit_code == 0
-    assert "no hypervolume: a search has no usable baseline, or an objective is not known here" in done.stdout
+    assert "no hypervolume: an objective is not known here, or is the same for all candidates" in text
 
 
 def test_one_candidate_is_enough_and_none_is_no_fault(aspk: Aspk, searched: Path) -> None:

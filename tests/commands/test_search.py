@@ -235,7 +235,7 @@ def test_an_algorithm_that_is_none(aspk: Aspk, trained: Path) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         'error: --algorithm evolutoin: search.algorithm: "evolutoin" is not one of '
-        "evolution, exhaustive, nsga2, random\n"
+        "evolution, exhaustive, nsga2, predictor, random\n"
         '  did you mean "evolution"?\n'
     )
 

@@ -23,7 +23,7 @@ from autospikformer_cli.space import BLOCK_GENES, SearchSpace, Subnet
 Measure = Callable[[Sequence[Subnet], int], list[Candidate]]
 Make = Callable[..., Algorithm]
 ProblemOf = Callable[..., Problem]
-SAMPLING = ["evolution", "random", "nsga2"]
+SAMPLING = ["evolution", "random", "nsga2", "predictor"]
 """Algorithms for spaces of any size."""
 
 
@@ -330,7 +330,7 @@ def test_an_unknown_algorithm(tiny_space: SearchSpace, make: Make) -> None:
         make(tiny_space, algorithm="annealing")
     assert str(error.value) == (
         "search.algorithm: 'annealing' is not one of the algorithms\n"
-        "  the algorithms are evolution, exhaustive, nsga2, random"
+        "  the algorithms are evolution, exhaustive, nsga2, predictor, random"
     )
 
 

@@ -115,7 +115,12 @@ class SearchComparison:
             "kendall_tau": search.kendall_tau,
             "tau_interval": None if interval is None else list(interval),
             "fitness": [
-                {"alpha": alpha, "best": search.best_fitness(alpha), "mean": search.mean_fitness(alpha)}
+                {
+                    "alpha": alpha,
+                    "best": search.best_fitness(alpha),
+                    "mean_of_best": search.mean_of_best(alpha),
+                    "mean": search.mean_fitness(alpha),
+                }
                 for alpha in self.scale.alphas
             ],
             "best": None if search.best is None else candidate_document(search.best),
@@ -177,7 +182,7 @@ def _of_measures(comparison: SearchComparison) -> Iterator[str]:
             "Hypervolume and coverage are of a whole front, F_AEB of one point of it: they do not say which of these "
             "you need."
         )
-    yield "F_AEB is scaled by the extremes of these searches: with another search among them, it changes."
+    yield "F_AEB and hypervolume are scaled by the extremes of these searches: with another search, they change."
     if any(each.tau_interval for each in comparison.searches):
         yield (
             "Tau's interval takes candidates as drawn one by one. An evolution's candidates descend from each other: "

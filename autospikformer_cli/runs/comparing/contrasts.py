@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
-from autospikformer_cli.analysis.paired import least_probability, wilcoxon
-from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.analysis.paired import least_probability, mean_interval, wilcoxon
+from autospikformer_cli.runs.comparing.searches import MEAN_OF, ComparedSearch
 from autospikformer_cli.runs.conditions import setting_values
 from autospikformer_cli.runs.searching.naming import without_seed
 from autospikformer_cli.search.sorting import coverage
@@ -113,6 +113,11 @@ class Measure:
         return sum(self.differences) / len(self.differences)
 
     @property
+    def difference_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean difference over seeds: Student's; None for fewer than two pairs."""
+        return mean_interval(self.differences)
+
+    @property
     def wins(self) -> tuple[int, int]:
         """In how many pairs the first is better, and in how many the second."""
         return sum(each > 0 for each in self.differences), sum(each < 0 for each in self.differences)
@@ -129,6 +134,7 @@ class Measure:
             "first": list(self.first),
             "second": list(self.second),
             "mean_difference": self.mean_difference,
+            "difference_interval": None if self.difference_interval is None else list(self.difference_interval),
             "first_better": self.wins[0],
             "second_better": self.wins[1],
             "p": self.probability if paired else None,
@@ -223,6 +229,7 @@ def _contrast(first: SearchSetting, second: SearchSetting) -> Contrast:
     if first.alpha == second.alpha:
         alpha = first.alpha
         values["best F_AEB"] = lambda each: each.best_fitness(alpha)
+        values[f"mean F_AEB of the best {MEAN_OF}"] = lambda each: each.mean_of_best(alpha)
         values["mean F_AEB"] = lambda each: each.mean_fitness(alpha)
     found = []
     for name, value in values.items():

@@ -14,11 +14,14 @@ from autospikformer_cli.runs.prices import Prices, prices_of
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored
-from autospikformer_cli.search.hypervolume import Reference, reference_of
+from autospikformer_cli.search.hypervolume import Reference, box_of
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.search.sorting import non_dominated
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.supernet import read_training
+
+MEAN_OF = 10
+"""A search's mean F_AEB is also of so many of its best: one of them may be lucky, ten hardly are."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,13 @@ class StoredSearch:
         """Whether it has ended."""
         return bool(self.population.state["finished"])
 
-    @property
-    def reference(self) -> Reference | None:
-        """The box of its own baseline."""
-        return reference_of(self.problem, self.population.baseline)
+    @cached_property
+    def points(self) -> list[tuple[float, ...]]:
+        """The values of all usable candidates within its limits, in the objectives."""
+        if not self.problem.objectives:
+            return []
+        feasible = filter(self.problem.feasible, self.population.candidates)
+        return [values for each in feasible if (values := self.problem.values(each)) is not None]
 
 
 def read_searches(found: Sequence[tuple[Path, str]], overrides: Overrides) -> list[StoredSearch]:
@@ -114,6 +120,11 @@ class ComparedSearch:
         taken = self.taken(alpha)
         return sum(scored.fitness for scored in taken) / len(taken) if taken else None
 
+    def mean_of_best(self, alpha: float) -> float | None:
+        """Mean F_AEB of the MEAN_OF best candidates, or of all if there are fewer; None without candidates."""
+        best = self.ranked[alpha][:MEAN_OF]
+        return sum(scored.fitness for scored in best) / len(best) if best else None
+
     @property
     def best(self) -> Scored | None:
         """The best candidate under its own alpha; None without candidates."""
@@ -165,27 +176,24 @@ class CommonScale:
 
 
 def common_scale(searches: Sequence[StoredSearch]) -> CommonScale:
-    """The extremes of all usable candidates of all searches, and the box that contains the boxes of all baselines.
+    """The extremes of all usable candidates of all searches, and the box between them in the objectives.
 
-    The box's worst corner is the worst of their corners. With one baseline, it is the box of `aspk report`.
+    The box of `aspk report`, which the baseline fixes before a search begins, is larger: there, all searches dominate
+    nearly the same share.
     """
-    own = []
+    own, points = [], list[tuple[float, ...]]()
     for each in searches:
         with counts_of(each.path):
             own.append(replace(each.problem.fitness, normalise="archive").score(each.population.candidates).bounds)
+            points += each.points
     known = [bounds for bounds in own if bounds is not None]
     bounds = None
     if known:
         top1s, energies = [each.top1 for each in known], [each.energy_j for each in known]
         bounds = Bounds(_span(top1s), _span(energies))
     alphas = tuple(sorted({each.recipe.search.alpha for each in searches}))
-    boxes = [box for each in searches if (box := each.reference) is not None]
-    reference = None
-    if len(boxes) == len(searches):
-        corners = zip(boxes[0].objectives, *(box.point for box in boxes), strict=True)
-        point = tuple(min(worst) if objective.better == "more" else max(worst) for objective, *worst in corners)
-        reference = replace(boxes[0], point=point)
-    return CommonScale(bounds, alphas, reference)
+    known_to_all = all(each.problem.objectives for each in searches)
+    return CommonScale(bounds, alphas, box_of(searches[0].problem, points) if known_to_all else None)
 
 
 def scored_search(stored: StoredSearch, scale: CommonScale, best_num: int | None) -> ComparedSearch:
@@ -197,10 +205,7 @@ def scored_search(stored: StoredSearch, scale: CommonScale, best_num: int | None
         for alpha in scale.alphas
     }
     usable = ranked[stored.recipe.search.alpha]
-    share = None
-    if scale.reference is not None:
-        values = (stored.problem.values(scored.candidate) for scored in usable)
-        share = scale.reference.share([value for value in values if value is not None])
+    share = None if scale.reference is None else scale.reference.share(stored.points)
     rejected = len(candidates) - len(usable)
     return ComparedSearch(stored, ranked, stored.recipe.search.alpha, best_num, rejected, share)
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.recipe.fidelity import Value
+from autospikformer_cli.runs.predictor_quality import STATE_KEY, assessed
 from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.alike import different
@@ -127,8 +128,10 @@ class Record:
             self._write()
 
     def finish(self) -> None:
-        """Mark the search as finished."""
-        self.population = replace(self.population, state=self._state(True))
+        """Mark the search as finished. If it predicts, its state says how well."""
+        quality = assessed(self.algorithm)
+        found: dict[str, object] = {} if quality is None else {STATE_KEY: quality.to_document()}
+        self.population = replace(self.population, state=self._state(True) | found)
 
     def _state(self, finished: bool) -> dict[str, object]:
         ids = self.ids.state({candidate.subnet for candidate in self.population.candidates})

@@ -1,0 +1,105 @@
+"""How well a search's predictor predicts. It is cross-validated when the search ends, and stored in its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from autospikformer_cli.analysis.correlation import kendall_tau, tau_interval
+from autospikformer_cli.search.algorithm import Algorithm
+from autospikformer_cli.search.predictor import Predicting
+
+STATE_KEY = "predictor"
+WORDS = {"top1": "accuracy", "energy_j": "energy"}
+
+
+@dataclass(frozen=True)
+class PredictedOutcome:
+    """How far predictions order candidates as measuring them does.
+
+    outcome: top1 or energy_j. kendall_tau: tau-b between predicted and measured; None if either is constant. interval:
+    of 95 %; None if it has none.
+    """
+
+    outcome: str
+    kendall_tau: float | None
+    interval: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        tau = "undefined" if self.kendall_tau is None else f"{self.kendall_tau:.2f}"
+        within = "" if self.interval is None else " ({:.2f} to {:.2f})".format(*self.interval)
+        return f"{tau}{within} for {WORDS.get(self.outcome, self.outcome)}"
+
+
+@dataclass(frozen=True)
+class PredictorQuality:
+    """The cross-validation of a predictor.
+
+    model: what it is, and of what. num_candidates: those that it was fitted on, each predicted without its own part.
+    folds: number of parts.
+    """
+
+    model: str
+    num_candidates: int
+    folds: int
+    outcomes: tuple[PredictedOutcome, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What a reader of a search's results is told."""
+        how = f"{self.folds}-fold cross-validation over {self.num_candidates} candidates"
+        return f"predictor ({self.model}): {how}, tau-b {', '.join(map(str, self.outcomes))}"
+
+    def to_document(self) -> dict[str, object]:
+        """In JSON types, as the state stores it."""
+        return {
+            "model": self.model,
+            "num_candidates": self.num_candidates,
+            "folds": self.folds,
+            "outcomes": [
+                {
+                    "outcome": each.outcome,
+                    "kendall_tau": each.kendall_tau,
+                    "tau_interval": None if each.interval is None else list(each.interval),
+                }
+                for each in self.outcomes
+            ],
+        }
+
+
+def assessed(algorithm: Algorithm) -> PredictorQuality | None:
+    """The cross-validation of an algorithm's predictor; None without one, and with too few candidates."""
+    if not isinstance(algorithm, Predicting):
+        return None
+    found = algorithm.cross_validated()
+    if found is None:
+        return None
+    return PredictorQuality(
+        found.model,
+        len(found.outcomes[0].measured),
+        found.folds,
+        tuple(
+            PredictedOutcome(
+                each.name, kendall_tau(each.predicted, each.measured), tau_interval(each.predicted, each.measured)
+            )
+            for each in found.outcomes
+        ),
+    )
+
+
+def stored_quality(state: Mapping[str, object]) -> PredictorQuality | None:
+    """What a search's state has of it; None for an algorithm without a predictor, and for a search that goes on."""
+    stored = state.get(STATE_KEY)
+    if not isinstance(stored, dict):
+        return None
+    return PredictorQuality(
+        stored["model"], stored["num_candidates"], stored["folds"], tuple(_outcomes(stored["outcomes"]))
+    )  # fmt: skip
+
+
+def _outcomes(stored: list[dict[str, object]]) -> Iterator[PredictedOutcome]:
+    for each in stored:
+        tau, interval = each["kendall_tau"], each["tau_interval"]
+        assert tau is None or isinstance(tau, float)
+        pair = (float(interval[0]), float(interval[1])) if isinstance(interval, list) else None
+        yield PredictedOutcome(str(each["outcome"]), tau, pair)
