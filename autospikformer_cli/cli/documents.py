@@ -1470,7 +1470,9 @@ class FlatteryDocument(Part):
 
 
 class FinishDocument(Document, FidelityFields):
-    """What a search found, retrained and tested, with what it is compared with."""
+    """What a search found, retrained and tested, with what it is compared with. The exit code is 2 if `diverged` of any
+    row has a training.
+    """
 
     run: str
     """The run's folder."""

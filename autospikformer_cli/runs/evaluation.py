@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
-from autospikformer_cli.runs.retraining import Retraining, has_own_validation, retraining_of
+from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection, select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
@@ -218,19 +218,21 @@ class EvaluationRun:
         """
         if all_images:
             self.require_all_images()
-        retraining = retraining_of(self.run, self.subnet, epochs, from_scratch=from_scratch, all_images=all_images)
+        recipe = recipe_alone(self.run, epochs, all_images=all_images)
+        retraining = retraining_of(self.run, self.subnet, recipe, from_scratch=from_scratch, all_images=all_images)
         return self._measure(retraining.label, *self._finetune(retraining, retraining.label))
 
     def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
         """Correct answers after the same retraining. Neither it nor its measurement is repeated."""
-        retraining = retraining_of(self.run, self.subnet, epochs, from_scratch=from_scratch)
+        recipe = recipe_alone(self.run, epochs)
+        retraining = retraining_of(self.run, self.subnet, recipe, from_scratch=from_scratch)
         supernet, tuning = self._finetune(retraining, f"retraining {label}")
         conditions = Conditions.of(self._provenance(tuning), self.run.recipe)
         for known in load_evaluations(self.run.path):
             found = known.finetuned
             if found is not None and (known.subnet, _weights_of(found)) == (self.subnet, _weights_of(tuning)):
-                recipe = recipe_from_toml(known.recipe_toml, self.run.recipe.name)
-                if Conditions.of(known.provenance, recipe) == conditions:
+                measured = recipe_from_toml(known.recipe_toml, self.run.recipe.name)
+                if Conditions.of(known.provenance, measured) == conditions:
                     return known.measurement.correct
         return self._measure(label, supernet, tuning).evaluation.measurement.correct
 

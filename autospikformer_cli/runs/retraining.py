@@ -77,25 +77,33 @@ class Retraining:
 
 
 def retraining_of(
-    run: TrainedRun, subnet: Subnet, epochs: int, *, from_scratch: bool, all_images: bool = False,
-    seed: int | None = None, as_ann: bool = False,
-) -> Retraining:  # fmt: skip
-    """A training of one subnet of a run for so many epochs. Warm-up and cool-down are shortened in proportion.
+    run: TrainedRun, subnet: Subnet, recipe: Recipe, *, from_scratch: bool, all_images: bool = False
+) -> Retraining:
+    """A training of one subnet of a run. recipe: as `recipe_alone` gives it.
+
+    Raises UserError for an ANN that is to inherit weights: no supernet of a spiking network trained them.
+    """
+    if recipe.model.network != run.recipe.model.network and not from_scratch:
+        raise UserError("an ANN inherits no weights of a spiking supernet", str(run.path), "train it from scratch")
+    folder = run.path / FOLDER / _folder_name(run, subnet, recipe, from_scratch)
+    return Retraining(subnet, recipe, from_scratch, all_images, folder, run.split_seed)
+
+
+def recipe_alone(
+    run: TrainedRun, epochs: int, *, all_images: bool = False, seed: int | None = None, as_ann: bool = False
+) -> Recipe:
+    """The recipe of a training of one subnet for so many epochs. Warm-up and cool-down are shortened in proportion.
 
     What no retraining depends on is as in the supernet's training. seed: None for the recipe's. as_ann: of the ANN of
-    the same shape. Raises UserError for an ANN that is to inherit weights: no supernet trained them.
+    the same shape.
     """
-    if as_ann and not from_scratch:
-        raise UserError("an ANN inherits no weights of a spiking supernet", str(run.path), "train it from scratch")
     keys: dict[str, object] = dict(shortened_phases(run.recipe.train, epochs))
     keys |= (ALL_IMAGES if all_images else {}) | ({} if seed is None else {"seed": seed})
     recipe = changed(run.recipe, keys)
     trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
     if as_ann:
         recipe, trained = as_transformer(recipe), as_transformer(trained)
-    recipe = recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
-    folder = run.path / FOLDER / _folder_name(run, subnet, recipe, from_scratch)
-    return Retraining(subnet, recipe, from_scratch, all_images, folder, run.split_seed)
+    return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
 
 def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.errors import UserError
@@ -16,7 +17,7 @@ from autospikformer_cli.evaluation.executors import (
     make_task_executor,
     require_executor,
 )
-from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, warm_engine
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.evaluation import remark_on_earlier_images
@@ -24,7 +25,13 @@ from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, netwo
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.results import SearchResults, score_population
-from autospikformer_cli.runs.retraining import as_transformer, has_own_validation, retraining_of
+from autospikformer_cli.runs.retraining import (
+    Retraining,
+    as_transformer,
+    has_own_validation,
+    recipe_alone,
+    retraining_of,
+)
 from autospikformer_cli.runs.selection import recipe_problem, require_feasible
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
@@ -84,23 +91,34 @@ class FinishRun:
     @cached_property
     def rows(self) -> tuple[tuple[FinishNetwork, Way, tuple[FinishTask, ...]], ...]:
         """Each line of the table: a network, how it got its weights, and its trainings, one a seed."""
-        made, number = [], 0
+        made, numbers = [], count()
         for network in self.networks:
-            recipe = as_transformer(self.run.recipe) if network.is_ann else self.run.recipe
+            measured = as_transformer(self.run.recipe) if network.is_ann else self.run.recipe
             for way in network.ways:
-                tasks = []
-                for seed in self.seeds if way != "inherited" else (None,):
-                    retraining = None
-                    if way != "inherited":
-                        retraining = retraining_of(
-                            self.run, network.subnet, self.epochs, from_scratch=way == "from scratch",
-                            all_images=self.all_images, seed=seed, as_ann=network.is_ann,
-                        )  # fmt: skip
-                    label = f"{network.name}, {way}" + (f", seed {seed}" if seed is not None else "")
-                    tasks.append(FinishTask(number, label, network.subnet, recipe, retraining))
-                    number += 1
+                if way == "inherited":
+                    retrainings: list[Retraining | None] = [None]
+                else:
+                    retrainings = [self._retraining(network, way, seed) for seed in self.seeds]
+                tasks = (
+                    FinishTask(next(numbers), _label(network, way, each), network.subnet, measured, each)
+                    for each in retrainings
+                )
                 made.append((network, way, tuple(tasks)))
         return tuple(made)
+
+    def _retraining(self, network: FinishNetwork, way: Way, seed: int) -> Retraining:
+        recipe = self._recipes[seed, network.is_ann]
+        scratch = way == "from scratch"
+        return retraining_of(self.run, network.subnet, recipe, from_scratch=scratch, all_images=self.all_images)
+
+    @cached_property
+    def _recipes(self) -> dict[tuple[int, bool], Recipe]:
+        """Of all trainings with a seed, by the seed and whether it is of an ANN."""
+        return {
+            (seed, is_ann): recipe_alone(self.run, self.epochs, all_images=self.all_images, seed=seed, as_ann=is_ann)
+            for seed in self.seeds
+            for is_ann in {network.is_ann for network in self.networks}
+        }
 
     @property
     def tasks(self) -> list[FinishTask]:
@@ -136,18 +154,19 @@ class FinishRun:
         by_folder: dict[str, list[Evaluation]] = {}
         for each in stored:
             by_folder.setdefault(each.finetuned.folder if each.finetuned else "", []).append(each)
+        recipes = {text: recipe_from_toml(text, self.run.recipe.name) for text in {each.recipe_toml for each in stored}}
         found: dict[int, Evaluation] = {}
         for task in self.tasks:
             folder = task.retraining.folder.name if task.retraining else ""
             for each in by_folder.get(folder, ()):
-                inherited = task.retraining is None and each.finetuned is None
-                if each.subnet == task.subnet and (inherited or folder) and self._holds(each, task, images):
+                alike = each.subnet == task.subnet and (each.finetuned is None) == (task.retraining is None)
+                if alike and self._holds(each, recipes[each.recipe_toml], task, images):
                     found[task.number] = each
                     break
         return found
 
-    def _holds(self, known: Evaluation, task: FinishTask, images: ImageSet) -> bool:
-        """Whether a stored result was measured as it would be now, last bits aside."""
+    def _holds(self, known: Evaluation, measured: Recipe, task: FinishTask, images: ImageSet) -> bool:
+        """Whether a stored result, measured under a recipe, was measured as it would be now, last bits aside."""
         run, compute = self.run, self.run.compute
         now = run.provenance(images)
         if task.retraining is not None:
@@ -155,8 +174,7 @@ class FinishRun:
             if task.recipe.model.network == "transformer":
                 now = replace(now, engine="dense")
         now = replace(now, device=compute.device, precision=compute.precision)
-        recipe = recipe_from_toml(known.recipe_toml, run.recipe.name)
-        return not Conditions.of(known.provenance, recipe).differ_in(Conditions.of(now, task.recipe))
+        return not Conditions.of(known.provenance, measured).differ_in(Conditions.of(now, task.recipe))
 
     def _work(self, images: ImageSet) -> FinishWork:
         """What workers need. Compiles loops now, so that workers need not."""
@@ -253,6 +271,10 @@ class FinishRun:
             self.run.path, self.run.recipe, self.results, self.best, rows, self.epochs, self.seeds, self.all_images,
             len(images), len(self._training_images["train"]),
         )  # fmt: skip
+
+
+def _label(network: FinishNetwork, way: Way, retraining: Retraining | None) -> str:
+    return f"{network.name}, {way}" + ("" if retraining is None else f", seed {retraining.recipe.seed}")
 
 
 def images_seen(task: FinishTask, train_images: int) -> int:
