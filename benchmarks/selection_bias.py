@@ -131,9 +131,20 @@ def print_estimators(repetitions: int) -> None:
     """Bias, deviation and coverage in worlds where candidates are as near as chance, or far apart."""
     generator = np.random.default_rng(0)
     names = ("ours", "bootstrap", "left out", ".632", "5 folds", "10 folds")
-    heads = ("candidates", "images", "spread", "best", "shared", "flattery", *names, "plain covers", "ours covers")
+    heads = (
+        "candidates",
+        "images",
+        "repetitions",
+        "spread",
+        "best",
+        "shared",
+        "flattery",
+        *names,
+        "plain covers",
+        "ours covers",
+    )
     print(f"| {' | '.join(heads)} |")
-    print(f"|---:|---:|---|---:|---:|---:|{'---:|' * (len(names) + 2)}")
+    print(f"|---:|---:|---:|---|---:|---:|---:|{'---:|' * (len(names) + 2)}")
     for num, images, share in SIZES:
         many = max(3, round(repetitions * share))
         for best, shared in WORLDS if images < 5000 and num < 1000 else WORLDS[:1]:
@@ -154,7 +165,7 @@ def print_estimators(repetitions: int) -> None:
                 cells = [f"{np.mean(told.estimates[name]):.2f} ({np.std(told.estimates[name]):.2f})" for name in names]
                 covered = (f"{100 * np.mean(each):.0f}" for each in (told.plain_covers, told.ours_covers))
                 flattery = f"{told.flattery.mean():.2f} +- {error:.2f}"
-                world = f"{num:,} | {images:,} | {spread} | {best:.1%} | {shared} | {flattery}"
+                world = f"{num:,} | {images:,} | {many} | {spread} | {best:.1%} | {shared} | {flattery}"
                 print(f"| {world} | {' | '.join(cells)} | {' | '.join(covered)} |", flush=True)
 
 

@@ -97,8 +97,8 @@ def compare_networks(correct_a_SI: Bools, correct_b_SI: Bools, confidence: float
     and r^2 are those of the other: its accuracy is taken to vary as much.
 
     `benchmarks/paired_networks.py` simulates how often p < 0.05 without a difference, which should be 5 %: 1 to 5 % for
-    3 or 5 seeds each, up to 7 % for 2 each, and up to 8 % for 2 and 5 of unlike deviations. For 1 and 3 it is 14 % if
-    the one varies 2.7 times as much as the three. On few images, the test is cautious (1 to 4 %). A test over images
+    3 or 5 seeds each, up to 7 % for 2 each, and up to 10 % for 2 and 5 of unlike deviations. For 1 and 3 it is 20 % if
+    the one varies 2.7 times as much as the three. On 360 images, the test is cautious (1 to 4 %). A test over images
     alone finds up to 70 %, and so does McNemar's if it is read as a test of the recipes. No bootstrap is used: no
     exact one exists for two-way layouts (McCullagh, 2000), and one of images and seeds (Owen, 2007) finds up to 32 %
     for 2 seeds, whose spread it underestimates. Raises ValueError for answers of another shape, or of none.
