@@ -13,7 +13,7 @@ from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
+from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes, unknown_notes
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
@@ -110,6 +110,10 @@ def search_remarks(results: SearchResults) -> Iterator[str]:
     if results.predictor is not None:
         yield results.predictor.sentence
     yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+    if results.best_corrected is not None:
+        first = scores.ranked[0]
+        told = corrected_text(results.best_corrected, first.candidate.measurement.images)
+        yield f"accuracy of {first.id}, the best by F_AEB: {told}"
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
     if results.best_num is not None and results.best_num > ranked:
