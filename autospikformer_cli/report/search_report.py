@@ -113,7 +113,8 @@ def search_remarks(results: SearchResults) -> Iterator[str]:
     if results.best_corrected is not None:
         first = scores.ranked[0]
         told = corrected_text(results.best_corrected, first.candidate.measurement.images)
-        yield f"accuracy of {first.id}, the best by F_AEB: {told}"
+        by = f"best by F_AEB (alpha {results.recipe.search.alpha:g})" if results.is_priced else "most accurate"
+        yield f"accuracy of {first.id}, the {by}: {told}"
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
     if results.best_num is not None and results.best_num > ranked:

@@ -244,7 +244,7 @@ def test_the_best_is_corrected_for_having_been_chosen_by_its_fitness(
     assert expected.candidate == 0
     lines = render(search_report(results), 300)
     assert [line for line in lines if "corrected" in line] == [
-        f"accuracy of {ranked[0].id}, the best by F_AEB: {corrected_text(expected, 500)}"
+        f"accuracy of {ranked[0].id}, the best by F_AEB (alpha 0.5): {corrected_text(expected, 500)}"
     ]
     assert results.to_document()["first_corrected"] == expected.to_document()
 
