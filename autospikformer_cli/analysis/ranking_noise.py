@@ -1,0 +1,196 @@
+"""Kendall's tau-b of two columns of accuracies that are measured with noise: its ceiling, and tau without the noise.
+
+Dimension legend: N subnets, S seeds of retraining, I images, R resamples or draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+_MOST_PAIRS = 1 << 22
+"""Signs of pairs of subnets in memory at once: 32 MiB."""
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Variances among subnets, and those that noise makes, of numbers or of resamples (R,). Accuracies are shares.
+
+    spread_a, spread_b: of the inherited and the retrained accuracies. images_a, images_b: what other images would
+    change. shared: the covariance of both, as both columns answer the same images. seeds: what other seeds of
+    retraining would change, besides images; 0 for one seed, which cannot tell.
+    """
+
+    spread_a: Floats
+    spread_b: Floats
+    images_a: Floats
+    images_b: Floats
+    shared: Floats
+    seeds: Floats
+
+    @property
+    def true_a(self) -> Floats:
+        """Variance of the inherited accuracies on all images that there could be; below 0 if it is not measurable."""
+        return self.spread_a - self.images_a
+
+    @property
+    def true_b(self) -> Floats:
+        """The same of retrained accuracies, over all seeds, too."""
+        return self.spread_b - self.images_b - self.seeds
+
+
+@dataclass(frozen=True)
+class NoiseByRow:
+    """What each subnet adds to the noise: (N,) each, in the order of `Variances`. Their means are variances of noise."""
+
+    images_a: Floats
+    images_b: Floats
+    shared: Floats
+    seeds: Floats
+
+    @classmethod
+    def of(cls, inherited_NI: Floats, retrained_NSI: Floats) -> NoiseByRow:
+        """From answers to the same images: 1 if right, 0 if not, or a mean of several networks.
+
+        A subnet's answers count as differences from the mean of all subnets. So what makes an image hard for all
+        subnets is no noise of their order. With y the differences of the retrained answers,
+
+        images_b = var_i(mean_s y) / I,   seeds = var_s(mean_i y) / S - e / (S I)
+
+        e: the variance that neither seed nor image explains (two-way analysis of variance, one answer a cell). It
+        is in the first term, too, so it is taken off once.
+        """
+        num, seeds, images = retrained_NSI.shape
+        scale = 1.0 / (images * (1.0 - 1.0 / num))
+        a_NI = _without_mean(inherited_NI - inherited_NI.mean(axis=0))
+        b_NSI = retrained_NSI - retrained_NSI.mean(axis=0)
+        by_seed_NS, by_image_NI = b_NSI.mean(axis=2), _without_mean(b_NSI.mean(axis=1))
+        free = max(images - 1, 1)
+        seeds_N = np.zeros(num)
+        if seeds > 1:
+            left_NSI = _without_mean(b_NSI) - by_image_NI[:, None, :]
+            error_N = (left_NSI**2).sum(axis=(1, 2)) / ((seeds - 1) * free)
+            seeds_N = (by_seed_NS.var(axis=1, ddof=1) - error_N / images) / seeds * images * scale
+        return cls(
+            images_a=(a_NI**2).sum(axis=1) / free * scale,
+            images_b=(by_image_NI**2).sum(axis=1) / free * scale,
+            shared=(a_NI * by_image_NI).sum(axis=1) / free * scale,
+            seeds=seeds_N,
+        )
+
+    def variances(self, a_N: Floats, b_N: Floats, times_RN: Integers) -> Variances:
+        """Those of resamples of the subnets. a_N, b_N: accuracies. times_RN: how often a resample has each subnet."""
+        num = len(a_N)
+        shares_RN = times_RN / num
+
+        def spread(column_N: Floats) -> Floats:
+            means_R = shares_RN @ column_N
+            squares_R: Floats = shares_RN @ column_N**2
+            return (squares_R - means_R**2) * num / (num - 1)
+
+        noise = (shares_RN @ each for each in (self.images_a, self.images_b, self.shared, self.seeds))
+        images_a, images_b, shared, seeds = noise
+        return Variances(spread(a_N), spread(b_N), images_a, images_b, shared, np.maximum(seeds, 0.0))
+
+
+def _without_mean(values: Floats) -> Floats:
+    """Minus the mean over the last axis: the images."""
+    return values - values.mean(axis=-1, keepdims=True)
+
+
+def taus_of(a_RN: Floats, b_RN: Floats, times_RN: Integers | None = None) -> Floats:
+    """Kendall's tau-b of each row of two matrices; nan if a column is constant.
+
+    With s_ij = sign(a_i - a_j), t_ij = sign(b_i - b_j) and w_i how often subnet i counts,
+
+    tau-b = sum w_i w_j s_ij t_ij / sqrt(sum w_i w_j |s_ij| sum w_i w_j |t_ij|)             (Kendall, 1945)
+
+    times_RN: w; None for once each.
+    """
+    num = a_RN.shape[1]
+    first, second = np.triu_indices(num, 1)
+    taus = []
+    rows = max(1, _MOST_PAIRS // max(len(first), 1))
+    for begin in range(0, len(a_RN), rows):
+        a, b = a_RN[begin : begin + rows], b_RN[begin : begin + rows]
+        s, t = np.sign(a[:, first] - a[:, second]), np.sign(b[:, first] - b[:, second])
+        w = 1.0
+        if times_RN is not None:
+            times = times_RN[begin : begin + rows]
+            w = times[:, first] * times[:, second]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            taus.append((w * s * t).sum(axis=1) / np.sqrt((w * np.abs(s)).sum(axis=1) * (w * np.abs(t)).sum(axis=1)))
+    return np.concatenate(taus)
+
+
+def corrected_taus(taus_R: Floats, variances: Variances) -> Floats:
+    """tau without the noise of both columns; nan if noise explains a column's whole spread.
+
+    Of a normal pair with correlation r, tau = 2 / pi arcsin(r) (Greiner, 1909). Noise alters r alone, so
+
+    r = (sin(pi tau / 2) sqrt(V_a V_b) - C) / sqrt((V_a - N_a) (V_b - N_b))      (Spearman, 1904, with shared noise C)
+
+    and back to tau. V: spread, N: its part that is noise.
+    """
+    v = variances
+    true_a, true_b = np.maximum(v.true_a, 0.0), np.maximum(v.true_b, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = (np.sin(np.pi / 2 * taus_R) * np.sqrt(v.spread_a * v.spread_b) - v.shared) / np.sqrt(true_a * true_b)
+    taus: Floats = 2 / np.pi * np.arcsin(np.clip(r, -1.0, 1.0))
+    return np.where((true_a > 0) & (true_b > 0), taus, np.nan)
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What tau-b a supernet that ranks perfectly would measure, with the same noise. low, high: 95 % of its values."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def noise_ceiling(a_N: Floats, b_N: Floats, variances: Variances, steps: tuple[int, int], seed: int) -> Ceiling | None:
+    """tau-b if both columns had the same true order, from draws of the noise; None if a column is constant.
+
+    The true accuracies have the shape of both observed columns, and the spread that noise does not explain. Each draw
+    adds normal noise to them, with the covariance that the answers show. variances: of the whole sample. steps: a
+    column's accuracies are multiples of 1 / steps, so draws have ties as measurements do.
+    """
+    v = [float(each[0]) for each in (variances.spread_a, variances.spread_b, variances.true_a, variances.true_b)]
+    if not (v[0] > 0 and v[1] > 0):
+        return None
+    shape_N = np.sort(a_N - a_N.mean()) / sqrt(v[0]) + np.sort(b_N - b_N.mean()) / sqrt(v[1])
+    shape_N /= shape_N.std(ddof=1)
+    images_a, images_b = float(variances.images_a[0]), float(variances.images_b[0])
+    shared, seeds = float(variances.shared[0]), float(variances.seeds[0])
+    generator = np.random.default_rng(seed)
+    one_RN, two_RN, three_RN = generator.normal(size=(3, RESAMPLES, len(a_N)))
+    of_a = shared / sqrt(images_a) if images_a > 0 else 0.0
+    noise_a_RN = sqrt(images_a) * one_RN
+    noise_b_RN = of_a * one_RN + sqrt(max(images_b - of_a**2, 0.0)) * two_RN + sqrt(seeds) * three_RN
+    columns = (
+        np.rint((mean + sqrt(max(true, 0.0)) * shape_N + noise_RN) * step)
+        for mean, true, noise_RN, step in zip(
+            (a_N.mean(), b_N.mean()), v[2:], (noise_a_RN, noise_b_RN), steps, strict=True
+        )
+    )
+    taus = taus_of(*columns)
+    taus = taus[np.isfinite(taus)]
+    if not len(taus):
+        return None
+    low, high = np.quantile(taus, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Ceiling(float(taus.mean()), float(low), float(high))
+
+
+def resampled_subnets(num: int, seed: int) -> Integers:
+    """How often each resample has each of `num` subnets: (R, N). Drawn with replacement."""
+    drawn: Integers = np.random.default_rng(seed).multinomial(num, np.full(num, 1 / num), size=RESAMPLES)
+    return drawn
