@@ -100,13 +100,13 @@ class RankedAnswers:
 
     @cached_property
     def corrected(self) -> float | None:
-        """tau-b without the noise of images and seeds; None if noise explains the spread of a column.
+        """tau-b without the noise of images and seeds; None if a column is hardly more than noise.
 
         One seed says nothing of the noise of seeds. Then it is tau-b with what this seed's retraining gives.
         """
         if self.tau is None:
             return None
-        found = float(corrected_taus(np.array([self.tau]), self.variances)[0])
+        found = float(corrected_taus(np.array([self.tau]), self.variances, len(self._sums_a))[0])
         return found if isfinite(found) else None
 
     @cached_property
@@ -137,7 +137,7 @@ class RankedAnswers:
     def corrected_interval(self) -> TauInterval | None:
         """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`."""
         variances = self._noise.variances(*self._accuracies, self._times_RN)
-        taus = corrected_taus(self._resampled, variances)
+        taus = corrected_taus(self._resampled, variances, len(self._sums_a))
         return self._interval(self.corrected, taus, _to_z, tanh, self._widening(_to_z))
 
     def compared(self, inherited_NI: Floats) -> TauChange:
@@ -211,7 +211,7 @@ def _to_z(taus: Floats) -> Floats:
 
 
 def _variance(taus: list[Floats], scale: Scale) -> float:
-    """Of a way's tau, or of what the second way has more than the first, on a scale. Resamples without an order: out."""
+    """Of a way's tau, or of what the second way has more than the first, on a scale. Without draws that had no order."""
     values = taus[0] if len(taus) == 1 else taus[1] - taus[0]
     found = values[np.isfinite(values)]
     return float(np.var(scale(found))) if len(found) else 0.0

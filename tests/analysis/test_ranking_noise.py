@@ -27,7 +27,7 @@ def simulated(
     generator: np.random.Generator, num: int, images: int, seeds: int, correlation: float, spread: float,
     of_a_seed: float = 0.4,
 ) -> RankedAnswers:  # fmt: skip
-    """Answers by a threshold model. spread, of_a_seed: deviations of true accuracies among subnets and seeds, in points.
+    """Answers by a threshold model. spread, of_a_seed: deviations of true accuracies, in points.
 
     An image is as hard for all subnets. Half of what else decides an answer is of subnet and image, in both columns.
     """
