@@ -211,7 +211,7 @@ def _to_z(taus: Floats) -> Floats:
 
 
 def _variance(taus: list[Floats], scale: Scale) -> float:
-    """Of a way's tau, or of what the second way has more than the first, on a scale. Without draws that had no order."""
+    """Of a way's tau, or of what the second way has more than the first, on a scale; over draws that had an order."""
     values = taus[0] if len(taus) == 1 else taus[1] - taus[0]
     found = values[np.isfinite(values)]
     return float(np.var(scale(found))) if len(found) else 0.0

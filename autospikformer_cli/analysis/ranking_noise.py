@@ -163,6 +163,10 @@ class Ceiling:
     low: float
     high: float
 
+    def to_document(self) -> dict[str, float]:
+        """As JSON."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
 
 def noise_ceiling(a_N: Floats, b_N: Floats, variances: Variances, steps: tuple[int, int], seed: int) -> Ceiling | None:
     """tau-b if both columns had the same true order, from draws of the noise; None if a column is constant.
@@ -171,22 +175,16 @@ def noise_ceiling(a_N: Floats, b_N: Floats, variances: Variances, steps: tuple[i
     adds normal noise to them, with the covariance that the answers show. variances: of the whole sample. steps: a
     column's accuracies are multiples of 1 / steps, so draws have ties as measurements do.
     """
-    v = [float(each[0]) for each in (variances.spread_a, variances.spread_b, variances.true_a, variances.true_b)]
-    if not (v[0] > 0 and v[1] > 0):
+    spreads = [float(each[0]) for each in (variances.spread_a, variances.spread_b)]
+    if not min(spreads) > 0:
         return None
-    shape_N = np.sort(a_N - a_N.mean()) / sqrt(v[0]) + np.sort(b_N - b_N.mean()) / sqrt(v[1])
-    shape_N /= shape_N.std(ddof=1)
-    images_a, images_b = float(variances.images_a[0]), float(variances.images_b[0])
-    shared, seeds = float(variances.shared[0]), float(variances.seeds[0])
-    generator = np.random.default_rng(seed)
-    one_RN, two_RN, three_RN = generator.normal(size=(3, RESAMPLES, len(a_N)))
-    of_a = shared / sqrt(images_a) if images_a > 0 else 0.0
-    noise_a_RN = sqrt(images_a) * one_RN
-    noise_b_RN = of_a * one_RN + sqrt(max(images_b - of_a**2, 0.0)) * two_RN + sqrt(seeds) * three_RN
+    shape_N = sum(np.sort(each - each.mean()) / sqrt(spread) for each, spread in zip((a_N, b_N), spreads, strict=True))
+    shape_N = np.asarray(shape_N / np.std(shape_N, ddof=1))
+    trues = (float(each[0]) for each in (variances.true_a, variances.true_b))
     columns = (
-        np.rint((mean + sqrt(max(true, 0.0)) * shape_N + noise_RN) * step)
-        for mean, true, noise_RN, step in zip(
-            (a_N.mean(), b_N.mean()), v[2:], (noise_a_RN, noise_b_RN), steps, strict=True
+        np.rint((column.mean() + sqrt(max(true, 0.0)) * shape_N + noise_RN) * step)
+        for column, true, noise_RN, step in zip(
+            (a_N, b_N), trues, _noise_draws(variances, len(a_N), seed), steps, strict=True
         )
     )
     taus = taus_of(*columns)
@@ -195,6 +193,31 @@ def noise_ceiling(a_N: Floats, b_N: Floats, variances: Variances, steps: tuple[i
         return None
     low, high = np.quantile(taus, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Ceiling(float(taus.mean()), float(low), float(high))
+
+
+def _noise_draws(variances: Variances, num: int, seed: int) -> tuple[Floats, Floats]:
+    """Normal noise of both columns: (R, N) each."""
+    names = ("images_a", "images_b", "shared", "seeds")
+    images_a, images_b, shared, seeds = (float(getattr(variances, name)[0]) for name in names)
+    one_RN, two_RN, three_RN = np.random.default_rng(seed).normal(size=(3, RESAMPLES, num))
+    of_a = shared / sqrt(images_a) if images_a > 0 else 0.0
+    own = sqrt(max(images_b - of_a**2, 0.0))
+    return sqrt(images_a) * one_RN, of_a * one_RN + own * two_RN + sqrt(seeds) * three_RN
+
+
+def expected_ceiling(inherited_NI: Floats, images: int, seed: int) -> tuple[float, Ceiling | None]:
+    """The true spread of inherited accuracies, and the ceiling if retrained ones have the same spread and noise.
+
+    inherited_NI: answers to some images. images: number of those that will be measured on. The spread is a standard
+    deviation, as a share.
+    """
+    num, known = inherited_NI.shape
+    a_N = inherited_NI.mean(axis=1)
+    once = np.ones((1, num), np.int64)
+    v = NoiseByRow.of(inherited_NI, inherited_NI[:, None]).variances(a_N, a_N, once)
+    true, noise, none = np.maximum(v.true_a, 0.0), v.images_a * known / images, np.zeros(1)
+    expected = Variances(true + noise, true + noise, noise, noise, none, none)
+    return sqrt(float(true[0])), noise_ceiling(a_N, a_N, expected, (images, images), seed)
 
 
 def resampled_subnets(num: int, seed: int) -> Integers:

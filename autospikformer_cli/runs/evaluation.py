@@ -28,7 +28,7 @@ from autospikformer_cli.store.evaluations import (
     tuning_label,
 )
 from autospikformer_cli.store.predictions import PredictionTable
-from autospikformer_cli.store.runs import prepared_run, run_lock
+from autospikformer_cli.store.runs import is_run, prepared_run, run_lock
 from autospikformer_cli.store.supernet import read_training, weights_hash
 from autospikformer_cli.training.paths import one_path
 from autospikformer_cli.wording import choice_near
@@ -148,14 +148,31 @@ def _remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bo
         )
 
 
+def stored_measurements(
+    run: TrainedRun, provenance: Provenance, tuning: FineTuning | None = None
+) -> dict[Subnet, Measurement]:
+    """What a run's evaluations know of subnets under the run's recipe and given conditions, answers included.
+
+    tuning: of the weights; None for inherited ones.
+    """
+    conditions, found = Conditions.of(provenance, run.recipe), dict[Subnet, Measurement]()
+    for known in load_evaluations(run.path):
+        if known.finetuned == tuning and known.measurement.answers is not None:
+            recipe = recipe_from_toml(known.recipe_toml, run.recipe.name)
+            if Conditions.of(known.provenance, recipe) == conditions:
+                found[known.subnet] = known.measurement
+    return found
+
+
 @dataclass(frozen=True)
 class EvaluationRun:
-    """One subnet of one run, and the images that it is measured on."""
+    """One subnet of one run, and the images that it is measured on. seed: of retraining; None for the recipe's."""
 
     run: TrainedRun
     selection: Selection
     images: ImageSet
     interruptible: Interruptible = uninterrupted
+    seed: int | None = None
 
     @classmethod
     def open(
@@ -241,23 +258,29 @@ class EvaluationRun:
         label = tuning_label(epochs, from_scratch, all_images)
         return self._measure(label, *self._finetune(epochs, from_scratch, label, all_images))
 
-    def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
-        """Correct answers after the same retraining. Neither it nor its measurement is repeated."""
-        supernet, tuning = self._finetune(epochs, from_scratch, f"retraining {label}")
-        conditions = Conditions.of(self._provenance(tuning), self.run.recipe)
-        for known in load_evaluations(self.run.path):
-            if (known.subnet, known.finetuned) == (self.subnet, tuning):
-                recipe = recipe_from_toml(known.recipe_toml, self.run.recipe.name)
-                if Conditions.of(known.provenance, recipe) == conditions:
-                    return known.measurement.correct
-        return self._measure(label, supernet, tuning).evaluation.measurement.correct
+    def measured_when_finetuned(self, epochs: int, from_scratch: bool, label: str, steps: int = 0) -> Measurement:
+        """What it measures after the same retraining. Neither that nor its measurement is repeated.
+
+        steps: of one epoch, on as many training images as they need; 0: on all. Raises UserError.
+        """
+        supernet, tuning = self._finetune(epochs, from_scratch, f"retraining {label}", steps=steps)
+        found = stored_measurements(self.run, self._provenance(tuning), tuning)
+        return found.get(self.subnet) or self._measure(label, supernet, tuning).evaluation.measurement
+
+    def seconds_of_finetuning(self, epochs: int, from_scratch: bool) -> float | None:
+        """Seconds that the same retraining took; None if it is not finished."""
+        path = self.run.path / FOLDER / self._tuning_name(self._tuning_recipe(epochs), from_scratch)
+        if not is_run(path):
+            return None
+        state = read_training(path).state
+        return sum(record.seconds for record in state.history) if state.finished else None
 
     def _finetune(
-        self, epochs: int, from_scratch: bool, label: str, all_images: bool = False
+        self, epochs: int, from_scratch: bool, label: str, all_images: bool = False, steps: int = 0
     ) -> tuple[Supernet, FineTuning]:
         from autospikformer_cli.runs.training import TrainingRun
 
-        run, recipe = self.run, self._tuning_recipe(epochs, all_images)
+        run, recipe = self.run, self._tuning_recipe(epochs, all_images, steps)
         folder = prepared_run(run.path / FOLDER / self._tuning_name(recipe, from_scratch))
         first = None if from_scratch else run.weights
         shown = (self.subnet, self.subnet)
@@ -266,12 +289,20 @@ class EvaluationRun:
         )
         with run_lock(folder):
             supernet, _ = training.run(folder, label)
-        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)), all_images)
+        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)), all_images, steps)
 
-    def _tuning_recipe(self, epochs: int, all_images: bool) -> Recipe:
-        """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training."""
-        run, keys = self.run, shortened_phases(self.run.recipe.train, epochs)
-        recipe = changed(run.recipe, keys | (ALL_IMAGES if all_images else {}))
+    def _tuning_recipe(self, epochs: int, all_images: bool = False, steps: int = 0) -> Recipe:
+        """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training.
+
+        So many steps are an epoch of as many images as they read.
+        """
+        run = self.run
+        keys: dict[str, object] = {**shortened_phases(run.recipe.train, epochs), **(ALL_IMAGES if all_images else {})}
+        if steps:
+            keys["data.train_images"] = steps * run.recipe.train.batch
+        if self.seed is not None:
+            keys["seed"] = self.seed
+        recipe = changed(run.recipe, keys)
         trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
         return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
