@@ -91,7 +91,7 @@ class Ranking:
     @property
     def images(self) -> int:
         """Number of images of the split."""
-        return self.answers.inherited_NI.shape[1]
+        return len(self.answers.inherited_NI[0])
 
     @cached_property
     def correct_by_seed(self) -> list[list[int]]:
@@ -119,7 +119,7 @@ class Ranking:
     def deviations(self) -> dict[str, float | None]:
         """Standard deviations in points: of both columns, and of their noise. seed_noise: None for one seed."""
         v = self.answers.variances
-        variances = {
+        variances: dict[str, Floats] = {
             "inherited": v.spread_a,
             "retrained": v.spread_b,
             "inherited_noise": v.images_a,

@@ -105,7 +105,8 @@ class NoiseByRow:
 
 def _without_mean(values: Floats) -> Floats:
     """Minus the mean over the last axis: the images."""
-    return values - values.mean(axis=-1, keepdims=True)
+    centred: Floats = values - values.mean(axis=-1, keepdims=True)
+    return centred
 
 
 def taus_of(a_RN: Floats, b_RN: Floats, times_RN: Integers | None = None) -> Floats:
@@ -124,10 +125,8 @@ def taus_of(a_RN: Floats, b_RN: Floats, times_RN: Integers | None = None) -> Flo
     for begin in range(0, len(a_RN), rows):
         a, b = a_RN[begin : begin + rows], b_RN[begin : begin + rows]
         s, t = np.sign(a[:, first] - a[:, second]), np.sign(b[:, first] - b[:, second])
-        w = 1.0
-        if times_RN is not None:
-            times = times_RN[begin : begin + rows]
-            w = times[:, first] * times[:, second]
+        times = np.ones((1, num), np.int64) if times_RN is None else times_RN[begin : begin + rows]
+        w = times[:, first] * times[:, second]
         with np.errstate(divide="ignore", invalid="ignore"):
             taus.append((w * s * t).sum(axis=1) / np.sqrt((w * np.abs(s)).sum(axis=1) * (w * np.abs(t)).sum(axis=1)))
     return np.concatenate(taus)
@@ -142,7 +141,8 @@ def corrected_taus(taus_R: Floats, variances: Variances, num: int) -> Floats:
     q = 1 - N / V,   d = 1 + (3/4 (1 - q)^2 / q^2 + (1 - q) / q) / (n - 1)
 
     and back to tau. V: spread of a column, N: its part that is noise. d takes off what chance in V adds to 1 / sqrt(q)
-    on average, to second order. In simulations of 24 to 32 subnets, that brings the bias from 0.1 to 0.04 or less.
+    on average, to second order. In simulations of 24 to 32 subnets with q of 0.55 to 0.8, tau's bias is -0.03 to -0.17
+    before all this, and within 0.04 after it.
     """
     v = variances
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -32,8 +32,9 @@ def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Gr
         shown = f"{moved:+g}" if moved else "="
         table.add_row(*map(Text, (str(subnet), accuracies[0], f"{before:g}", accuracies[1], f"{after:g}", shown)))
     lines = [*_findings(ranking), *_conditions(ranking), *notes]
-    ways = [_ways_table(ranking)] if ranking.ways else []
-    return Group(table, *ways, noted(Text(""), lines))
+    if ranking.ways:
+        return Group(table, noted(_ways_table(ranking), lines))
+    return noted(table, lines)
 
 
 def _ways_table(ranking: Ranking) -> Table:

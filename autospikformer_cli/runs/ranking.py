@@ -71,7 +71,6 @@ class RankingRun:
             what = f"{settings.sample} subnets cannot be drawn from a space of {space.size():,}"
             raise UserError(what, "--sample", f"ask for at most {space.size()}")
         run.recipe.energy.require_priced()
-        require_writable(run.path)
         opened = cls(run, settings, run.asked_images("validation", settings.images), interruptible)
         opened.require_ways()
         return opened
@@ -127,6 +126,7 @@ class RankingRun:
 
     def rank(self) -> Ranking:
         """Measure and retrain what was not yet, and store each result at once. Stopped, raises KeyboardInterrupt."""
+        require_writable(self.run.path)
         inherited_NI = self._inherited(self.run)
         for line in self._plan(inherited_NI).lines:
             self.run.say.remark(line)
