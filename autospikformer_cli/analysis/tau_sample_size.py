@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 FIELLER = 0.437
 """Variance of atanh(tau) times (n - 4), for n rows of a normal pair (Fieller, Hartley and Pearson, 1957)."""
-LEAST_ROWS = 6
+LEAST_SUBNETS = 6
 """The formula needs more than 4; an interval of fewer than 6 says nothing."""
 
 
@@ -16,7 +16,7 @@ def expected_half_width(num: int, tau: float, confidence: float = 0.95) -> float
 
     tanh(atanh(tau) +- z sqrt(0.437 / (n - 4)))                   (Fieller, Hartley and Pearson, 1957)
     """
-    if num < LEAST_ROWS:
+    if num < LEAST_SUBNETS:
         return 1.0
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt(FIELLER / (num - 4))
     return (tanh(atanh(tau) + half) - tanh(atanh(tau) - half)) / 2
@@ -28,7 +28,7 @@ def subnets_needed(half_width: float, tau: float, confidence: float = 0.95) -> i
     >>> subnets_needed(0.2, 0.0), subnets_needed(0.2, 0.5)
     (45, 28)
     """
-    num = LEAST_ROWS
+    num = LEAST_SUBNETS
     while expected_half_width(num, tau, confidence) > half_width:
         num += 1
     return num

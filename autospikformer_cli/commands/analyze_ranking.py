@@ -17,6 +17,23 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.session import Session
 
+CalibrationsOption = Annotated[
+    list[int],
+    typer.Option(
+        "--recalibrate", metavar="N", min=1, help="Also with BatchNorm of N images. Repeatable.", show_default=False
+    ),
+]
+StepsOption = Annotated[
+    list[int],
+    typer.Option(
+        "--steps", metavar="K", min=1, help="Also after training each for K steps. Repeatable.", show_default=False
+    ),
+]
+SecondRunOption = Annotated[
+    str | None,
+    typer.Option("--with", metavar="RUN", help="Also averaged with a second supernet.", autocompletion=complete_run),
+]
+
 
 def ranking(
     session: Session,
@@ -28,20 +45,9 @@ def ranking(
     images: Annotated[
         int | None, typer.Option("--images", min=1, help="The first N validation images.", show_default="all")
     ] = None,
-    recalibrate: Annotated[
-        list[int],
-        typer.Option("--recalibrate", min=1, help="Also with BatchNorm of N images. Repeatable.", show_default=False),
-    ] = [],  # noqa: B006
-    steps: Annotated[
-        list[int],
-        typer.Option("--steps", min=1, help="Also after training each for N steps. Repeatable.", show_default=False),
-    ] = [],  # noqa: B006
-    averaged: Annotated[
-        str | None,
-        typer.Option(
-            "--with", metavar="RUN", help="Also averaged with a second supernet.", autocompletion=complete_run
-        ),
-    ] = None,
+    recalibrate: CalibrationsOption = [],  # noqa: B006
+    steps: StepsOption = [],  # noqa: B006
+    averaged: SecondRunOption = None,
     dry_run: DryRunOption = False,
     verbose: VerboseOption = False,
     run: RunOption = None,
