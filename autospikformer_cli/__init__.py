@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.api import (
         compare_searches,
         evaluate_subnet,
+        finish_search,
         load_subnet,
         price_subnet,
         read_results,
@@ -23,6 +24,7 @@ __all__ = [
     "UserError",
     "compare_searches",
     "evaluate_subnet",
+    "finish_search",
     "load_recipe",
     "load_subnet",
     "make_compute",

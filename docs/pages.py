@@ -26,7 +26,7 @@ MADE = "<!-- Made by docs/pages.py from the code; do not edit. -->"
 MADE_OF_READINGS = "<!-- Made by docs/pages.py from readings.toml and the code; do not edit. -->"
 READINGS = DOCS / "readings.toml"
 COMMANDS = (
-    "train", "search", "evaluate", "energy", "energy module", "analyze", "analyze blocks", "analyze genes",
+    "train", "search", "evaluate", "finish", "energy", "energy module", "analyze", "analyze blocks", "analyze genes",
     "analyze spikes", "analyze ranking", "report", "compare", "import", "export", "recipes", "recipes show",
     "profiles", "profiles show", "runs", "runs show",
 )  # fmt: skip

@@ -110,13 +110,13 @@ def _num_below(x: Counts, y: Counts) -> Counts:
     return found
 
 
-def binomial_interval(correct: int, images: int, confidence: float = 0.95) -> tuple[float, float]:
+def binomial_interval(correct: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of an accuracy, in percent.
 
     (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)         (Wilson, 1927)
 
-    with p = correct / images, n = images, z the normal quantile. Raises ValueError unless 0 <= correct <= images and
-    images > 0.
+    with p = correct / images, n = images, z the normal quantile. An estimated `correct` need not be a whole number.
+    Raises ValueError unless 0 <= correct <= images and images > 0.
     """
     if not 0 <= correct <= images or images == 0:
         raise ValueError(f"{correct} of {images} images is no accuracy")

@@ -70,11 +70,13 @@ class MeasuredWay:
 class Ranking:
     """A sample of a space, with inherited weights and retrained.
 
-    answers: of all of it. calibration_images: None if BatchNorm was not recalibrated. epochs, train_images,
-    from_scratch, seeds: of the retraining. space_size: number of subnets to draw from. seed: of sample and bootstrap.
+    diverged: those of the sample that are left out, as a retraining diverged. answers: of the others.
+    calibration_images: None if BatchNorm was not recalibrated. epochs, train_images, from_scratch, seeds: of the
+    retraining. space_size: number of subnets to draw from. seed: of sample and bootstrap.
     """
 
     subnets: tuple[Subnet, ...]
+    diverged: tuple[Subnet, ...]
     answers: RankedAnswers
     ways: tuple[MeasuredWay, ...]
     split: str
@@ -182,6 +184,7 @@ class Ranking:
             "seeds": list(self.seeds),
             "seed": self.seed,
             "space_size": self.space_size,
+            "diverged": [subnet.to_numbers() for subnet in self.diverged],
             "subnets": [self._row(place) for place in range(len(self.subnets))],
         }
 

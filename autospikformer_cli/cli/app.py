@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "aspk"
 COMPLETE_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
-ORDER = ("train", "search", "evaluate", "energy", "analyze", "report")
+ORDER = ("train", "search", "evaluate", "finish", "energy", "analyze", "report")
 """The commands in the order of work; others follow by name."""
 
 

@@ -64,8 +64,8 @@ def ranking(
     from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.ranking_table import ranking_table
-    from autospikformer_cli.runs.evaluation import FOLDER
     from autospikformer_cli.runs.ranking import RankingRun, RankingSettings
+    from autospikformer_cli.runs.retraining import FOLDER
     from autospikformer_cli.runs.trained_run import open_run
 
     opened = open_run(run, overrides, searched=False, compute=compute.set_up(), say=session)

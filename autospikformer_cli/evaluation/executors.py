@@ -1,15 +1,16 @@
-"""Where subnets are measured: in this process, in several, or by a plugin."""
+"""Where work is done part by part: in this process, in several, or by a plugin. A search measures subnets so."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.registry import Registry
+from autospikformer_cli.say import Stop
 from autospikformer_cli.space import Subnet
 
 if TYPE_CHECKING:
@@ -23,22 +24,75 @@ if TYPE_CHECKING:
 
 IN_PROCESS = "in-process"
 EXECUTORS = Registry("executors")
-"""Each entry is a Callable[[Workload, ExecutorOptions], Executor]. Plugins add theirs by the entry-point group."""
+"""Each entry is a Callable[[Workload, ExecutorOptions], Executor]. Plugins add theirs by the entry-point group.
+
+One that is a `TaskExecutor`, too, takes any other `Work` in the place of a Workload.
+"""
 OUR_PLUGINS = {"ray": "aspk-ray"}
 """Executors that a plugin of ours adds, with the plugin."""
 
 Measurements = Mapping[Subnet, Measurement]
+Shard = list[Subnet]
+Task = TypeVar("Task")
+TaskIn = TypeVar("TaskIn", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a worker says of a task that goes on. done: how far it is. shown: values of now, for a reader."""
+
+    done: int
+    shown: Mapping[str, float | int | str]
+
+
+class OpenWork(Protocol[TaskIn]):
+    """Work that is opened, in the process that does it."""
+
+    def do(self, task: TaskIn) -> Any:
+        """The result of a task, or `Unfinished` if the same task has to be done again, to go on with it."""
+        ...
+
+    def save(self) -> None:
+        """Save what is unfinished, since nobody will go on with it here."""
+        ...
+
+
+class Work(Protocol[TaskIn]):
+    """What workers do, task by task. It can be sent to another process, as its tasks and their results can.
+
+    device, threads, memory: what one worker computes with; an executor divides them. part: a task, in a word.
+    kept: what is not lost when workers are, in words.
+    """
+
+    part: ClassVar[str]
+    kept: ClassVar[str]
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def memory(self) -> int: ...
+
+    def open(self) -> OpenWork[TaskIn]:
+        """Make what does it, with the device and the threads that it names."""
+        ...
 
 
 @dataclass(frozen=True)
 class Workload:
-    """All that is needed to measure a supernet's subnets. It can be sent to another process.
+    """All that is needed to measure a supernet's subnets. It is a `Work` whose tasks are shards of subnets.
 
     weights: the network's state, on the CPU.
     images: what subnets are measured on.
     engine: the engine's name.
     memory: see Evaluator.
     """
+
+    part: ClassVar[str] = "shard"
+    kept: ClassVar[str] = "what was measured"
 
     config: NetworkConfig
     weights: Mapping[str, Tensor]
@@ -58,6 +112,10 @@ class Workload:
         """Images that one subnet runs, with those of the calibration."""
         return len(self.images) + len(self.calibration or ())
 
+    def open(self) -> Measuring:
+        """What measures shards, in this process."""
+        return Measuring(self.evaluator(), self.images)
+
     def evaluator(self) -> Evaluator:
         """An evaluator that uses the weights without a copy if it can. Raises UserError as `make_engine` does."""
         import torch
@@ -71,6 +129,26 @@ class Workload:
         supernet.load_state_dict(placed, assign=True)
         engine = make_engine(supernet, self.threads, self.engine)
         return Evaluator(engine, self.description, self.calibration, self.batchnorm, self.batch, self.memory)
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Measures subnets on some images."""
+
+    evaluator: Evaluator
+    images: ImageSet
+
+    def do(self, task: Shard) -> Measurements:
+        """The measurements of a shard."""
+        return {subnet: each for part in self.parts(task) for subnet, each in part.items()}
+
+    def save(self) -> None:
+        """A measurement is whole, or is not there."""
+
+    def parts(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
+        """Measurements, some at a time, as `Evaluator.measure_many` gives them."""
+        for batch in self.evaluator.measure_many(subnets, self.images):
+            yield {subnet: result.measurement for subnet, result in batch.items()}
 
 
 @dataclass(frozen=True)
@@ -105,8 +183,25 @@ class Executor(Protocol):
         ...
 
 
-class InProcess:
-    """Measures all subnets in this process."""
+class TaskExecutor(Protocol):
+    """Does the tasks of any `Work` inside its context."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
+        """Yield each task with its result when it is finished, in any order; `Unfinished` as often as it says so.
+
+        stop: asked whenever a worker has said something. Once it is true, no task begins; what is unfinished is saved.
+        """
+        ...
+
+
+class InProcess(Generic[Task]):
+    """Does everything in this process."""
 
     @staticmethod
     def require_options(options: ExecutorOptions) -> None:
@@ -117,8 +212,8 @@ class InProcess:
             )
         refuse_address(options)
 
-    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
-        self._evaluator, self._images = workload.evaluator(), workload.images
+    def __init__(self, work: Work[Task], options: ExecutorOptions) -> None:
+        self._worker = work.open()
 
     def __enter__(self) -> Self:
         return self
@@ -130,8 +225,18 @@ class InProcess:
 
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
         """Yield as `Evaluator.measure_many` does."""
-        for batch in self._evaluator.measure_many(subnets, self._images):
-            yield {subnet: result.measurement for subnet, result in batch.items()}
+        yield from cast(Measuring, self._worker).parts(subnets)
+
+    def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
+        """One task after the other."""
+        for task in tasks:
+            result: object = Unfinished(0, {})
+            while isinstance(result, Unfinished):
+                if stop():
+                    self._worker.save()
+                    return
+                result = self._worker.do(task)
+                yield task, result
 
 
 def refuse_address(options: ExecutorOptions) -> None:
@@ -141,11 +246,12 @@ def refuse_address(options: ExecutorOptions) -> None:
 
 
 def require_executor(
-    name: str, options: ExecutorOptions | None = None
-) -> Callable[[Workload, ExecutorOptions], Executor]:
+    name: str, options: ExecutorOptions | None = None, *, does_tasks: bool = False
+) -> Callable[[Any, ExecutorOptions], Executor]:
     """The function that makes executors of that name. Raises UserError if there is none, or if options do not fit it.
 
-    It has options checked by its own `require_options(options)`, if it has that.
+    It has options checked by its own `require_options(options)`, if it has that. does_tasks: whether it has to be a
+    `TaskExecutor`; a plugin's may know how to measure subnets alone.
     """
     where = f"--executor {name}"
     if name in OUR_PLUGINS and name not in EXECUTORS:
@@ -154,14 +260,23 @@ def require_executor(
     made_by = EXECUTORS.get(name, where)
     if not callable(made_by):
         raise UserError(f"the executor {name} is not callable", where, "choose another, or mend the plugin")
+    if does_tasks and not hasattr(made_by, "run"):
+        ours = [each for each in (IN_PROCESS, "processes", *OUR_PLUGINS) if each in EXECUTORS]
+        fix = f"choose {' or '.join(ours)}"
+        raise UserError(f"the executor {name} measures subnets, and does nothing else", where, fix)
     if options is not None:
         if options.workers is not None and options.workers < 1:
             what = f"{options.workers} workers measure nothing"
             raise UserError(what, "--workers", "write a whole number from 1 on")
         getattr(made_by, "require_options", lambda given: None)(options)
-    return cast(Callable[[Workload, ExecutorOptions], Executor], made_by)
+    return cast(Callable[[Any, ExecutorOptions], Executor], made_by)
 
 
 def make_executor(name: str, workload: Workload, options: ExecutorOptions) -> Executor:
     """The executor of that name, not yet entered. Raises UserError if there is none, or if options do not fit it."""
     return require_executor(name, options)(workload, options)
+
+
+def make_task_executor(name: str, work: Work[Any], options: ExecutorOptions) -> TaskExecutor:
+    """The same for any work. Raises UserError, too, if it is a plugin's that measures subnets alone."""
+    return cast(TaskExecutor, require_executor(name, options, does_tasks=True)(work, options))

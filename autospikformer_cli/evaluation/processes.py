@@ -1,4 +1,4 @@
-"""Measures subnets in several processes of this machine: one a device, or with the CPU's threads divided among them."""
+"""Does work in several processes of this machine: one a device, or with the CPU's threads divided among them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.engine.compute import own_process
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload, refuse_address
-from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Work, refuse_address
+from autospikformer_cli.evaluation.workers import WorkerPool, replied
 
 THREADS_A_WORKER = 4
 """Threads of a CPU worker, if the user names no number of workers and there are threads for two of them."""
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 """Ctrl-C, and the end of a cluster's job, reach every process at once. Workers leave them to their parent."""
+
+
+AnyWork = TypeVar("AnyWork", bound=Any)
+"""A data class that is a `Work`."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,12 @@ class Seat:
     threads: int
     memory: int
 
-    def of(self, workload: Workload) -> Workload:
+    def of(self, workload: AnyWork) -> AnyWork:
         """The same work, computed here."""
         return replace(workload, device=self.device, threads=self.threads, memory=self.memory)
 
 
-def seats(workload: Workload, workers: int | None) -> list[Seat]:
+def seats(workload: Work[Any], workers: int | None) -> list[Seat]:
     """One seat a worker: devices in turn, threads and memory divided. workers: None for as many as suit."""
     num_devices = torch.cuda.device_count() if workload.device == "cuda" else 1
     if workers is None:
@@ -58,7 +63,7 @@ def seats(workload: Workload, workers: int | None) -> list[Seat]:
 
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """A process that measures, and our end of its pipe."""
+    """A process that works, and our end of its pipe."""
 
     number: int
     process: SpawnProcess
@@ -69,13 +74,13 @@ class Worker:
 
 
 class Processes(WorkerPool[Worker]):
-    """Starts new processes that measure (spawn). Weights and images are written once; all workers map the file."""
+    """Starts new processes that work (spawn). Weights and images are written once; all workers map the file."""
 
     name = "processes"
 
     require_options = staticmethod(refuse_address)
 
-    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+    def __init__(self, workload: Work[Any], options: ExecutorOptions) -> None:
         super().__init__(workload, options)
         self._started: list[Worker] = []
 
@@ -102,12 +107,12 @@ class Processes(WorkerPool[Worker]):
             worker.process.close()
         self._started.clear()
 
-    def send(self, worker: Worker, shard: Shard) -> None:
-        """Send a shard through the worker's pipe."""
+    def send(self, worker: Worker, task: Any) -> None:
+        """Send a task through the worker's pipe."""
         with suppress(ConnectionError):
-            worker.connection.send(shard)
+            worker.connection.send(task)
 
-    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Any]]:
         """Read replies from the pipes. A pipe that ends means that its worker died."""
         by_connection = {worker.connection: worker for worker in workers}
         for connection in wait(list(by_connection)):
@@ -142,19 +147,18 @@ def _start(number: int, file: Path, seat: Seat) -> Worker:
 
 
 def _work(file: Path, seat: Seat, connection: Connection) -> None:
-    """Run a worker: read the workload, say so, then measure shard after shard until the pipe closes."""
+    """Run a worker: read the work, say so, then do task after task until the pipe closes."""
     end_with_parent()
     own_process(seat.device, threads=seat.threads)
-    workload = seat.of(torch.load(file, mmap=True, weights_only=False))
-    evaluator = workload.evaluator()
+    opened = seat.of(torch.load(file, mmap=True, weights_only=False)).open()
     connection.send(None)
     while True:
         try:
-            shard = connection.recv()
+            message = connection.recv()
         except EOFError:
             return
         try:
-            reply: Measurements | Exception = measure_shard(evaluator, workload, shard)
+            reply = replied(opened, message)
         except Exception as error:
             reply = _sendable(error)
         connection.send(reply)

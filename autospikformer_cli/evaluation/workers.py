@@ -1,26 +1,48 @@
-"""Shares subnets among workers, each in its own process. If a worker dies, the others take its shards."""
+"""Shares tasks among workers, each in its own process. If a worker dies, the others take its tasks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.evaluator import SMALLEST_SUBNET_BATCH, Evaluator, subnet_batches
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload
+from autospikformer_cli.evaluation.evaluator import SMALLEST_SUBNET_BATCH, subnet_batches
+from autospikformer_cli.evaluation.executors import (
+    ExecutorOptions,
+    Measurements,
+    OpenWork,
+    Shard,
+    Task,
+    Unfinished,
+    Work,
+    Workload,
+)
 from autospikformer_cli.evaluation.tree import in_order
-from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.say import Stop
 from autospikformer_cli.space import Subnet
 
 SHARDS_PER_WORKER = 4
 """At least, if there are enough subnets. More shards balance workers of different speed; fewer share more prefixes."""
 
-Shard = list[Subnet]
 W = TypeVar("W", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Save:
+    """What a worker gets in the place of a task: it saves what is unfinished, and replies the same."""
+
+
+def replied(worker: OpenWork[Any], message: object) -> Any:
+    """What a worker replies to a task, or to `Save`."""
+    if isinstance(message, Save):
+        worker.save()
+        return message
+    return worker.do(message)
 
 
 def shards(subnets: Sequence[Subnet], count: int) -> list[Shard]:
@@ -31,21 +53,13 @@ def shards(subnets: Sequence[Subnet], count: int) -> list[Shard]:
     return [ordered[first:last] for first, last in pairwise(cuts) if last > first]
 
 
-def measure_shard(evaluator: Evaluator, workload: Workload, shard: Sequence[Subnet]) -> Measurements:
-    """What a worker does with a shard."""
-    measured: dict[Subnet, Measurement] = {}
-    for batch in evaluator.measure_many(shard, workload.images):
-        measured |= {subnet: result.measurement for subnet, result in batch.items()}
-    return measured
+class Deal(Generic[W, Task]):
+    """Tasks that wait. Each worker has neighbouring ones; a worker without any takes the last task of another.
 
-
-class Deal(Generic[W]):
-    """Shards that wait. Each worker has neighbouring ones; a worker without any takes the last shard of another.
-
-    backwards: whether each worker begins with its last shard.
+    backwards: whether each worker begins with its last task.
     """
 
-    def __init__(self, cut: Sequence[Shard], workers: Sequence[W], backwards: bool = False) -> None:
+    def __init__(self, cut: Sequence[Task], workers: Sequence[W], backwards: bool = False) -> None:
         num, step = len(workers), -1 if backwards else 1
         bounds = [len(cut) * index // num for index in range(num + 1)]
         own = [cut[begin:end][::step] for begin, end in pairwise(bounds)]
@@ -54,31 +68,31 @@ class Deal(Generic[W]):
     def __bool__(self) -> bool:
         return any(self._waiting.values())
 
-    def take(self, worker: W) -> Shard | None:
-        """The next shard for a worker; None if none waits."""
+    def take(self, worker: W) -> Task | None:
+        """The next task for a worker; None if none waits."""
         own = self._waiting.setdefault(worker, deque())
         if own:
             return own.popleft()
         longest = max(self._waiting.values(), key=len)
         return longest.pop() if longest else None
 
-    def put_back(self, worker: W, shard: Shard) -> None:
-        """Return a shard that a worker did not finish."""
-        self._waiting[worker].appendleft(shard)
+    def put_back(self, worker: W, task: Task) -> None:
+        """Return a task that a worker did not finish."""
+        self._waiting[worker].appendleft(task)
 
 
 class WorkerPool(ABC, Generic[W]):
-    """An executor whose workers measure one shard after another. A subclass starts them and talks to them."""
+    """An executor whose workers do one task after another. A subclass starts them and talks to them."""
 
     name: str
     """The executor's name."""
 
-    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+    def __init__(self, workload: Work[Any], options: ExecutorOptions) -> None:
         self.workload, self.options = workload, options
         self.workers: list[W] = []
         """The workers that are alive and ready. More may join."""
         self._abandoned: set[W] = set()
-        """Workers that are busy with a shard of an earlier `measure`, whose results nobody needs."""
+        """Workers that are busy with a task of an earlier `run`, whose result nobody needs."""
         self._last_loss = "none was started"
         self._backwards = True
 
@@ -105,63 +119,83 @@ class WorkerPool(ABC, Generic[W]):
         """End the workers, even if they are busy."""
 
     @abstractmethod
-    def send(self, worker: W, shard: Shard) -> None:
-        """Give a worker a shard. If the worker has died meanwhile, `replies` reports it."""
+    def send(self, worker: W, task: Any) -> None:
+        """Give a worker a task, or `Save`, for `replied`. If it has died meanwhile, `replies` reports it."""
 
     @abstractmethod
-    def replies(self, workers: Sequence[W]) -> Iterable[tuple[W, Measurements | Exception | None]]:
-        """Wait for replies of busy workers: measurements, the error that a worker met, or None if it died."""
+    def replies(self, workers: Sequence[W]) -> Iterable[tuple[W, Any]]:
+        """Wait for replies of busy workers: what `replied` returns, the error that it raised, or None if one died."""
 
     def why_lost(self, worker: W) -> str:
         """How a worker ended, as a few words that include its name."""
         return f"{worker} has died"
 
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
-        """Yield a shard at a time. Raises UserError if all workers died, else the error that a worker raised."""
+        """Yield a shard at a time. Raises as `run`."""
         self._backwards = not self._backwards  # workers then first need the stems that they still have in the cache
-        deal = Deal(self._cut(subnets), self.living(), self._backwards)
-        running: dict[W, Shard] = {}
-        finished: list[Measurements] = []
+        for _, measurements in self._run(self._cut(subnets), lambda: False, self._backwards):
+            yield measurements
+
+    def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
+        """Yield a task with what a worker says of it. Raises UserError if all workers died, else a worker's error."""
+        num = len(self.living())
+        in_turn = [task for first in range(num) for task in tasks[first::num]]  # so that those asked first begin first
+        return self._run(in_turn, stop, False)
+
+    def _run(self, tasks: Sequence[Task], stop: Stop, backwards: bool) -> Iterator[tuple[Task, Any]]:
+        deal = Deal(tasks, self.living(), backwards)
+        running: dict[W, Task] = {}
+        said: list[tuple[Task, Any]] = []
         failed: list[Exception] = []
         try:
-            while running or deal or finished or failed:
-                if not failed:
+            while running or deal or said or failed:
+                if not failed and not stop():
                     self._hand_out(deal, running)
-                yield from finished
+                yield from said
                 for error in failed:
                     raise error
-                finished, failed = self._collect(deal, running) if running or deal else ([], [])
+                if stop() and not running:
+                    return
+                said, failed = self._collect(deal, running, stop) if running or deal else ([], [])
         finally:
             self._abandoned.update(running)
 
-    def _hand_out(self, deal: Deal[W], running: dict[W, Shard]) -> None:
-        """Send a shard to every idle worker."""
+    def _hand_out(self, deal: Deal[W, Task], running: dict[W, Task]) -> None:
+        """Send a task to every idle worker."""
         for worker in self.workers:
             busy = worker in running or worker in self._abandoned
-            if not busy and (shard := deal.take(worker)):
-                running[worker] = shard
-                self.send(worker, shard)
+            if not busy and (task := deal.take(worker)) is not None:
+                running[worker] = task
+                self.send(worker, task)
 
-    def _collect(self, deal: Deal[W], running: dict[W, Shard]) -> tuple[list[Measurements], list[Exception]]:
-        """Wait for replies. Returns measurements and errors; the shards of dead workers wait again."""
-        finished, failed = list[Measurements](), list[Exception]()
+    def _collect(
+        self, deal: Deal[W, Task], running: dict[W, Task], stop: Stop
+    ) -> tuple[list[tuple[Task, Any]], list[Exception]]:
+        """Wait for replies. Returns what was said of tasks, and errors; the tasks of dead workers wait again.
+
+        A worker whose task is unfinished goes on with it, or saves it if all is to stop.
+        """
+        said, failed = list[tuple[Task, Any]](), list[Exception]()
         for worker, reply in self.replies([*running, *self._abandoned]):
-            shard = running.pop(worker, None)
+            task = running.pop(worker, None)
             self._abandoned.discard(worker)
             if reply is None:
                 self._lose(worker)
-                if shard is not None:
-                    deal.put_back(worker, shard)
+                if task is not None:
+                    deal.put_back(worker, task)
             elif isinstance(reply, Exception):
                 failed.append(reply)
-            elif shard is not None:
-                finished.append(reply)
+            elif task is not None and not isinstance(reply, Save):
+                said.append((task, reply))
+                if isinstance(reply, Unfinished):
+                    running[worker] = task
+                    self.send(worker, Save() if stop() else task)
         self.living()
-        return finished, failed
+        return said, failed
 
     def _cut(self, subnets: Sequence[Subnet]) -> list[Shard]:
         """Cut subnets into shards, none larger than what a power failure may lose."""
-        batches = list(subnet_batches(subnets, self.workload.num_images))
+        batches = list(subnet_batches(subnets, cast(Workload, self.workload).num_images))
         wanted = max(SHARDS_PER_WORKER * len(self.workers), len(batches))
         return shards(subnets, min(wanted, max(len(self.workers), len(subnets) // SMALLEST_SUBNET_BATCH)))
 
@@ -170,7 +204,7 @@ class WorkerPool(ABC, Generic[W]):
         self.workers.remove(worker)
         self._last_loss = self.why_lost(worker)
         if self.workers:
-            self.options.say(f"{self._last_loss}: {len(self.workers)} go on with its shard")
+            self.options.say(f"{self._last_loss}: {len(self.workers)} go on with its {self.workload.part}")
 
     def living(self) -> list[W]:
         """The workers. Raises UserError if none is left."""
@@ -178,6 +212,6 @@ class WorkerPool(ABC, Generic[W]):
             raise UserError(
                 f"all workers are lost, the last one: {self._last_loss}",
                 f"--executor {self.name}",
-                "where memory ran out, take fewer --workers; the same command goes on from what was measured",
+                f"where memory ran out, take fewer --workers; the same command goes on from {self.workload.kept}",
             )
         return list(self.workers)

@@ -210,7 +210,7 @@ def _table4_row(networks: Sequence[MeasuredNetwork], columns: Mapping[str, str],
         "design": "auto" if first.role == "found" else "manual",
     }
     cells |= _known({"energy": _millijoules(first.energy_j)})
-    cells |= {columns[each.dataset]: f"{each.measurement.top1:.2f}" for each in networks}
+    cells |= {columns[each.dataset]: f"{each.top1:.2f}" for each in networks}
     return SheetRow("yours", cells, {"architecture": marks.mark("; ".join(_described(networks)))})
 
 
@@ -221,7 +221,7 @@ def _table5_row(networks: Sequence[MeasuredNetwork], columns: Mapping[str, str],
     found = {"method": marks.mark("; ".join(_described(networks)))}
     for each in networks:
         column = columns[each.dataset]
-        cells[column] = f"{each.measurement.top1:.2f}"
+        cells[column] = f"{each.top1:.2f}"
         cells[column.replace("_top1", "_time_step")] = str(each.time_step)
         found |= {column: AUGMENTED.mark} if each.recipe.data.augment != "none" else {}
     return SheetRow("yours", cells, found)

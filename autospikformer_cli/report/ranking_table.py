@@ -114,9 +114,12 @@ def _conditions(ranking: Ranking) -> list[str]:
     seeds = f"seed{'s' * (len(ranking.seeds) > 1)} {', '.join(map(str, ranking.seeds))}"
     batchnorm = batchnorm_text(ranking.batchnorm, ranking.images, {}, ranking.calibration_images)
     span = f"points that span the space (Sobol sequence, seed {ranking.seed})"
+    sampled = len(ranking.subnets) + len(ranking.diverged)
+    diverged = [f"! left out, as its retraining diverged: {subnet}" for subnet in ranking.diverged]
     return [
+        *diverged,
         f"retrained alone for {epochs}, {start}; {seeds}",
-        f"sample: {len(ranking.subnets)} of {ranking.space_size:,} subnets: the largest, the smallest, and {span}",
+        f"sample: {sampled} of {ranking.space_size:,} subnets: the largest, the smallest, and {span}",
         f"both accuracies: the same {ranking.images:,} {ranking.split} images; interval: 95 %, binomial (Wilson)",
         f"BatchNorm: {batchnorm}; engine: {ranking.engine}",
         "rank 1: most accurate, ties share their mean rank; moved: ranks gained by retraining",

@@ -13,6 +13,7 @@ import numpy as np
 from autospikformer_cli.data.description import DataDescription, describe, images_to_store
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.search_section import ALGORITHMS
 from autospikformer_cli.recipe.sections import NEURONS
@@ -167,6 +168,31 @@ def make_evaluator(
         say.remark(f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images')
     memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
     return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch, memory)
+
+
+def measured_by(
+    engine: Engine, recipe: Recipe, compute: Compute, images: ImageSet, calibration: ImageSet | None,
+    weights_hash: str, epochs: int,
+) -> Provenance:  # fmt: skip
+    """How an engine measures subnets on some images. calibration: None if no images recalibrate BatchNorm."""
+    threads = {"threads": str(compute.threads)} if engine.batch_matters else {}
+    return Provenance(
+        split=images.split,
+        split_hash=images.hash,
+        images=len(images),
+        calibration_hash="" if calibration is None else calibration.hash,
+        calibration_images=len(calibration or ()),
+        batchnorm=recipe.model.batchnorm,
+        fidelity=recipe.fidelity,
+        weights_hash=weights_hash,
+        precision=compute.precision,
+        device=compute.device,
+        epochs=epochs,
+        frames=describe(recipe.data).num_frames or 0,
+        engine=engine.name,
+        switches=recipe.resolved_switches(),
+        computed_with=versions() | threads,
+    )
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
-from autospikformer_cli.recipe import Recipe, TrainConfig, changed, recipe_from_toml
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
-from autospikformer_cli.runs.conditions import Conditions, training_identity
+from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection, select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
@@ -25,12 +25,10 @@ from autospikformer_cli.store.evaluations import (
     append_evaluation,
     load_evaluations,
     require_writable,
-    tuning_label,
 )
 from autospikformer_cli.store.predictions import PredictionTable
-from autospikformer_cli.store.runs import is_run, prepared_run, run_lock
-from autospikformer_cli.store.supernet import read_training, weights_hash
-from autospikformer_cli.training.paths import one_path
+from autospikformer_cli.store.runs import prepared_run, run_lock
+from autospikformer_cli.store.supernet import weights_hash
 from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
@@ -39,12 +37,6 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import Evaluator, Predictions
     from autospikformer_cli.spiking.supernet import Supernet
 
-FOLDER = "finetuned"
-"""The folder of a run that holds its retrained subnets."""
-ALL_IMAGES: dict[str, object] = {"data.validation": 0, "data.train_images": "none"}
-"""The keys of a retraining on all images that are not tested."""
-LONGEST_GENES = 120
-"""Characters of a folder's name: file systems allow 255."""
 TIMING_PASSES = 5
 TIMING_BATCH = 32
 """Images at once, in a timing."""
@@ -110,19 +102,9 @@ class EvaluationResult:
         }
 
 
-def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:
-    """The keys of a training of so many epochs in all. Its warm-up and cool-down are shortened in proportion.
-
-    With timm's schedule the cool-down comes on top of train.epochs, in whole epochs.
-    """
-    if train.schedule == "timm":
-        cooldown = min(round(train.cooldown_epochs * epochs / train.total_epochs), epochs - 1)
-        epochs -= cooldown
-        warmup = train.warmup_epochs * epochs / train.epochs
-        return {"train.epochs": epochs, "train.warmup_epochs": warmup, "train.cooldown_epochs": cooldown}
-    warmup = train.warmup_epochs * epochs / train.epochs
-    cooldown_share = min(train.cooldown_epochs * epochs / train.epochs, epochs - warmup)
-    return {"train.epochs": epochs, "train.warmup_epochs": warmup, "train.cooldown_epochs": cooldown_share}
+def _weights_of(tuning: FineTuning) -> FineTuning:
+    """Without what older files do not have. The hash says which weights these are."""
+    return replace(tuning, seed=None, folder="")
 
 
 class Timing(NamedTuple):
@@ -132,7 +114,7 @@ class Timing(NamedTuple):
     notes: Sequence[str]
 
 
-def _remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bool) -> None:
+def remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: bool) -> None:
     """Say if earlier evaluations had other images. A run's training does not know its test images.
 
     is_whole: whether these are the whole split. Then more images are others; fewer may be its first ones.
@@ -156,8 +138,10 @@ def stored_measurements(
     tuning: of the weights; None for inherited ones.
     """
     conditions, found = Conditions.of(provenance, run.recipe), dict[Subnet, Measurement]()
+    wanted = None if tuning is None else _weights_of(tuning)
     for known in load_evaluations(run.path):
-        if known.finetuned == tuning and known.measurement.answers is not None:
+        weights = None if known.finetuned is None else _weights_of(known.finetuned)
+        if weights == wanted and known.measurement.answers is not None:
             recipe = recipe_from_toml(known.recipe_toml, run.recipe.name)
             if Conditions.of(known.provenance, recipe) == conditions:
                 found[known.subnet] = known.measurement
@@ -166,13 +150,12 @@ def stored_measurements(
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """One subnet of one run, and the images that it is measured on. seed: of retraining; None for the recipe's."""
+    """One subnet of one run, and the images that it is measured on."""
 
     run: TrainedRun
     selection: Selection
     images: ImageSet
     interruptible: Interruptible = uninterrupted
-    seed: int | None = None
 
     @classmethod
     def open(
@@ -187,7 +170,7 @@ class EvaluationRun:
         run.recipe.energy.require_priced()
         chosen = select(subnet, run.recipe, run.path, run.search)
         images = run.asked_images(named, first)
-        _remark_on_earlier_images(run, images, is_whole=first is None)
+        remark_on_earlier_images(run, images, is_whole=first is None)
         return cls(run, chosen, images, interruptible)
 
     @property
@@ -211,15 +194,13 @@ class EvaluationRun:
 
     def require_all_images(self) -> None:
         """Raises UserError unless the run's validation images can be trained on, too."""
-        from autospikformer_cli.data.sources import splits_with_files
-
         if self.images.split == "validation":
             raise UserError(
                 "a retraining on all images sees the validation images",
                 "--all-images",
                 "measure on others: --split test",
             )
-        if "validation" in splits_with_files(self.run.recipe.data):
+        if has_own_validation(self.run.recipe):
             what, fix = "the data set's own validation images stay out of every training", "leave it out"
             raise UserError(what, "--all-images", fix)
 
@@ -250,69 +231,28 @@ class EvaluationRun:
     def finetuned(self, epochs: int, from_scratch: bool, *, all_images: bool = False) -> EvaluationResult:
         """Measured after retraining it alone. Warm-up and cool-down are shortened in proportion to the epochs.
 
-        all_images: whether it is trained on all images, those of validation, too (ALL_IMAGES). The weights are a run of
-        their own under the run's finetuned/. An interrupted retraining resumes there. Raises UserError.
+        all_images: whether it is trained on all images, those of validation, too (`retraining.ALL_IMAGES`). The weights
+        are a run of their own under the run's finetuned/. An interrupted retraining resumes there. Raises UserError.
         """
         if all_images:
             self.require_all_images()
-        label = tuning_label(epochs, from_scratch, all_images)
-        return self._measure(label, *self._finetune(epochs, from_scratch, label, all_images))
+        recipe = recipe_alone(self.run, epochs, all_images=all_images)
+        retraining = retraining_of(self.run, self.subnet, recipe, from_scratch=from_scratch, all_images=all_images)
+        return self._measure(retraining.label, *self._finetune(retraining, retraining.label))
 
-    def measured_when_finetuned(self, epochs: int, from_scratch: bool, label: str, steps: int = 0) -> Measurement:
-        """What it measures after the same retraining. Neither that nor its measurement is repeated.
-
-        steps: of one epoch, on as many training images as they need; 0: on all. Raises UserError.
-        """
-        supernet, tuning = self._finetune(epochs, from_scratch, f"retraining {label}", steps=steps)
+    def measured_when_finetuned(self, retraining: Retraining, label: str) -> Measurement:
+        """What it measures after a retraining, answers included. Neither is repeated. Raises UserError."""
+        supernet, tuning = self._finetune(retraining, f"retraining {label}")
         found = stored_measurements(self.run, self._provenance(tuning), tuning)
         return found.get(self.subnet) or self._measure(label, supernet, tuning).evaluation.measurement
 
-    def seconds_of_finetuning(self, epochs: int, from_scratch: bool) -> float | None:
-        """Seconds that the same retraining took; None if it is not finished."""
-        path = self.run.path / FOLDER / self._tuning_name(self._tuning_recipe(epochs), from_scratch)
-        if not is_run(path):
-            return None
-        state = read_training(path).state
-        return sum(record.seconds for record in state.history) if state.finished else None
-
-    def _finetune(
-        self, epochs: int, from_scratch: bool, label: str, all_images: bool = False, steps: int = 0
-    ) -> tuple[Supernet, FineTuning]:
-        from autospikformer_cli.runs.training import TrainingRun
-
-        run, recipe = self.run, self._tuning_recipe(epochs, all_images, steps)
-        folder = prepared_run(run.path / FOLDER / self._tuning_name(recipe, from_scratch))
-        first = None if from_scratch else run.weights
-        shown = (self.subnet, self.subnet)
-        training = TrainingRun(
-            recipe, run.compute, run.say, one_path(self.subnet), shown, self.interruptible, first, run.split_seed
-        )
+    def _finetune(self, retraining: Retraining, label: str) -> tuple[Supernet, FineTuning]:
+        run = self.run
+        folder = prepared_run(retraining.folder)
+        training = retraining.training(run.compute, run.weights, run.say, self.interruptible)
         with run_lock(folder):
             supernet, _ = training.run(folder, label)
-        return supernet, FineTuning(epochs, from_scratch, weights_hash(weight_arrays(supernet)), all_images, steps)
-
-    def _tuning_recipe(self, epochs: int, all_images: bool = False, steps: int = 0) -> Recipe:
-        """The run's recipe with other epochs. What no retraining depends on is as in the supernet's training.
-
-        So many steps are an epoch of as many images as they read.
-        """
-        run = self.run
-        keys: dict[str, object] = {**shortened_phases(run.recipe.train, epochs), **(ALL_IMAGES if all_images else {})}
-        if steps:
-            keys["data.train_images"] = steps * run.recipe.train.batch
-        if self.seed is not None:
-            keys["seed"] = self.seed
-        recipe = changed(run.recipe, keys)
-        trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
-        return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
-
-    def _tuning_name(self, recipe: Recipe, from_scratch: bool) -> str:
-        """A retraining's folder: its genes, and a hash of everything that its result depends on."""
-        start = "" if from_scratch else self.run.weights_hash
-        rests_on = "\n".join([str(self.subnet), start, self.run.compute.precision, *training_identity(recipe)])
-        genes = "_".join(str(self.subnet).strip("()").split(", "))[:LONGEST_GENES]
-        digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
-        return f"{genes}-{recipe.train.total_epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
+        return supernet, retraining.tuning(weights_hash(weight_arrays(supernet)))
 
     def _provenance(self, tuning: FineTuning | None) -> Provenance:
         obtained = self.run.provenance(self.images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Literal
 
 from autospikformer_cli.analysis.correlation import binomial_interval
@@ -13,6 +14,7 @@ from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.conditions import rescored
+from autospikformer_cli.runs.retraining import as_transformer
 from autospikformer_cli.runs.selection import best_candidate, counts_of
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_evaluations
@@ -21,6 +23,7 @@ from autospikformer_cli.store.searches import present_search
 from autospikformer_cli.store.supernet import Training, read_training
 from autospikformer_cli.wording import counted
 
+NETWORK_KEY = "model.network"
 Role = Literal["found", "baseline", "named"]
 """A candidate of the run's search, what that search is compared with, or a subnet that the user named."""
 
@@ -30,7 +33,8 @@ class MeasuredNetwork:
     """One network with its numbers.
 
     candidate: its id in the search; "" for none. weights: whose they are, in words. alone: how it was trained without
-    the other subnets, in a word or two; "" for inherited weights. energy_j: of an image. selected_on: the split of the
+    the other subnets, in a word or two; "" for inherited weights. measurement: of the first of its trainings, and
+    others: of those with other seeds. energy_j: of an image, the mean over trainings. selected_on: the split of the
     search that has the candidate; "" without.
     """
 
@@ -46,6 +50,16 @@ class MeasuredNetwork:
     provenance: Provenance
     energy_j: float
     selected_on: str = ""
+    others: tuple[Measurement, ...] = ()
+
+    @property
+    def top1(self) -> float:
+        """Accuracy in percent, the mean over its trainings."""
+        return fmean(self._tops)
+
+    @property
+    def _tops(self) -> list[float]:
+        return [each.top1 for each in (self.measurement, *self.others)]
 
     @property
     def dataset(self) -> str:
@@ -65,9 +79,12 @@ class MeasuredNetwork:
     @property
     def description(self) -> str:
         """How it was measured, in words."""
-        low, high = binomial_interval(self.measurement.correct, self.measurement.images)
         images = f"{self.measurement.images:,} {self.provenance.split} images"
         chosen = ", which it was selected on" if self.selected_on == self.provenance.split else ""
+        if self.others:
+            mean = f"mean of {len(self._tops)} trainings, standard deviation {stdev(self._tops):.2f} points"
+            return f"{self.dataset}: {images} of {self.run}{chosen}, {mean}"
+        low, high = binomial_interval(self.measurement.correct, self.measurement.images)
         return f"{self.dataset}: {images} of {self.run}{chosen}, 95 % interval {low:.2f} to {high:.2f} %"
 
 
@@ -96,7 +113,7 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
     kept, others = _usable(recipe, load_evaluations(path))
     with counts_of(path):
         found = [*_evaluated(path, recipe, training, population, kept)]
-        known = {each.subnet for each in kept if each.finetuned is None}
+        known = {first.subnet for first, *_ in kept if first.finetuned is None}
         if population is not None:
             found += [each for each in _searched(path, recipe, training, population) if each.subnet not in known]
     if not found:
@@ -105,24 +122,36 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
     return NetworksOfRun(path, recipe, tuple(found), others)
 
 
-def _usable(recipe: Recipe, evaluations: tuple[Evaluation, ...]) -> tuple[list[Evaluation], str]:
-    """The test evaluations under the recipe's own keys: of each network that of the most images, then the last."""
-    newest: dict[tuple[Subnet, str | None], Evaluation] = {}
+def _usable(recipe: Recipe, evaluations: tuple[Evaluation, ...]) -> tuple[list[list[Evaluation]], str]:
+    """The test evaluations under the recipe's own keys, or of the ANN of the same shape: of each network one a seed.
+
+    Of several with a seed, that of the most images is taken, then the last.
+    """
+    newest: dict[tuple[object, ...], dict[int | None, Evaluation]] = {}
     keys: dict[str, None] = {}
     for each in evaluations:
         if each.split != "test":
             continue
-        differing = differing_keys(
-            recipe_from_toml(each.recipe_toml, recipe.name), recipe, Decides.NETWORK | Decides.MEASUREMENT
-        )
-        if differing:
+        own = recipe_from_toml(each.recipe_toml, recipe.name)
+        differing = differing_keys(own, recipe, Decides.NETWORK | Decides.MEASUREMENT)
+        if differing and (differing != [NETWORK_KEY] or own.model.network != "transformer"):
             keys |= dict.fromkeys(differing)
             continue
-        network = (each.subnet, each.finetuned.label if each.finetuned else None)
-        before = newest.get(network)
+        tuning = each.finetuned
+        network = (each.subnet, tuning.label if tuning else None, own.model.network)
+        by_seed = newest.setdefault(network, {})
+        seed = tuning.seed if tuning else None
+        before = by_seed.get(seed)
         if before is None or before.measurement.images <= each.measurement.images:
-            newest[network] = each
-    return list(newest.values()), ", ".join(keys)
+            by_seed[seed] = each
+    return [_of_equal_images(list(by_seed.values())) for by_seed in newest.values()], ", ".join(keys)
+
+
+def _of_equal_images(evaluations: list[Evaluation]) -> list[Evaluation]:
+    """Those on the most images, by seed: only these have a mean."""
+    most = max(each.measurement.images for each in evaluations)
+    kept = [each for each in evaluations if each.measurement.images == most]
+    return sorted(kept, key=lambda each: -1 if each.finetuned is None else each.finetuned.seed or 0)
 
 
 def _weights(training: Training, recipe: Recipe, tuned: FineTuning | None = None) -> dict[str, str]:
@@ -143,24 +172,30 @@ def _algorithm(recipe: Recipe, population: Population | None) -> str:
 
 
 def _evaluated(
-    path: Path, recipe: Recipe, training: Training, population: Population | None, evaluations: list[Evaluation]
+    path: Path, recipe: Recipe, training: Training, population: Population | None, networks: list[list[Evaluation]]
 ) -> Iterator[MeasuredNetwork]:
     ids = {} if population is None else {each.subnet: each.id for each in population.candidates}
-    energy = energy_model(recipe)
-    for each in evaluations:
-        baseline = each.subnet == recipe.baseline()
+    for evaluations in networks:
+        first = evaluations[0]
+        network = recipe_from_toml(first.recipe_toml, recipe.name).model.network
+        is_ann = network != recipe.model.network
+        own = as_transformer(recipe) if is_ann else recipe
+        energy = energy_model(own)
+        baseline = first.subnet == recipe.baseline() and not is_ann
+        candidate = "" if baseline or is_ann else ids.get(first.subnet, "")
         yield MeasuredNetwork(
             run=path,
-            recipe=recipe,
-            subnet=each.subnet,
-            role="baseline" if baseline else "found" if each.subnet in ids else "named",
-            candidate="" if baseline else ids.get(each.subnet, ""),
-            **_weights(training, recipe, each.finetuned),
+            recipe=own,
+            subnet=first.subnet,
+            role="baseline" if baseline else "found" if candidate else "named",
+            candidate=candidate,
+            **_weights(training, recipe, first.finetuned),
             algorithm=_algorithm(recipe, population),
-            measurement=each.measurement,
-            provenance=each.provenance,
-            energy_j=energy.of(each.subnet, each.measurement).energy_j,
-            selected_on=population.provenance.split if population is not None and each.subnet in ids else "",
+            measurement=first.measurement,
+            provenance=first.provenance,
+            energy_j=fmean(energy.of(each.subnet, each.measurement).energy_j for each in evaluations),
+            selected_on=population.provenance.split if population is not None and candidate else "",
+            others=tuple(each.measurement for each in evaluations[1:]),
         )
 
 

@@ -67,7 +67,12 @@ def retraining_pace(
     recipe: Recipe, computes: Computes, subnets: Sequence[Subnet], say: Say, num_images: int
 ) -> TimePerUnit:
     """The mean pace of trainings of one subnet each, measured now on some of them: as they stand, one a step."""
-    return _pace_on_random_images(recipe, computes, say, num_images, lambda step: [subnets[step % len(subnets)]])
+    from autospikformer_cli.training.loop import Divergence
+
+    try:
+        return _pace_on_random_images(recipe, computes, say, num_images, lambda step: [subnets[step % len(subnets)]])
+    except Divergence:
+        return TimePerUnit(None, "the loss of the measured steps is not finite")
 
 
 def _pace_on_random_images(

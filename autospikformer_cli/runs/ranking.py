@@ -20,6 +20,7 @@ from autospikformer_cli.recipe import changed
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
 from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
+from autospikformer_cli.runs.retraining import Retraining, few_steps_of, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection
 from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.say import Interruptible, uninterrupted
@@ -30,6 +31,8 @@ from autospikformer_cli.wording import counted
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
 
+LEAST_LEFT = 3
+"""Subnets that must not diverge."""
 PLANNED_IMAGES = 256
 """Images that a plan measures the sample on, if it was not measured before."""
 
@@ -115,14 +118,18 @@ class RankingRun:
         return self._plan(_answers(found, self.subnets, len(few)))
 
     def _plan(self, inherited_NI: Floats) -> RankingPlan:
-        left = [each.seconds_of_finetuning(self.settings.epochs, self.settings.from_scratch) for each in self._all()]
-        return ranking_plan(self.run, self.subnets, inherited_NI, len(self.images), self.settings.epochs, left)
+        taken = [each.seconds for each in self.retrainings]
+        return ranking_plan(self.run, self.subnets, inherited_NI, len(self.images), self.settings.epochs, taken)
 
-    def _all(self) -> Iterator[EvaluationRun]:
-        """Every retraining: all subnets with the first seed, then with the next."""
-        for seed in self.seeds:
-            for subnet in self.subnets:
-                yield EvaluationRun(self.run, Selection(subnet), self.images, self.interruptible, seed)
+    @cached_property
+    def retrainings(self) -> list[Retraining]:
+        """All subnets with the first seed, then with the next."""
+        from_scratch = self.settings.from_scratch
+        return [
+            retraining_of(self.run, subnet, recipe, from_scratch=from_scratch)
+            for recipe in (recipe_alone(self.run, self.settings.epochs, seed=seed) for seed in self.seeds)
+            for subnet in self.subnets
+        ]
 
     def rank(self) -> Ranking:
         """Measure and retrain what was not yet, and store each result at once. Stopped, raises KeyboardInterrupt."""
@@ -130,17 +137,22 @@ class RankingRun:
         inherited_NI = self._inherited(self.run)
         for line in self._plan(inherited_NI).lines:
             self.run.say.remark(line)
-        num, images = inherited_NI.shape
-        retrained = [
-            _bits(self._retrained(each, number), images) for number, each in enumerate(self._all(), 1)
-        ]  # fmt: skip
-        retrained_NSI = np.array(retrained).reshape(self.settings.seeds, num, images).swapaxes(0, 1)
-        answers = RankedAnswers(inherited_NI, retrained_NSI, self.run.recipe.seed)
+        measured = [self._retrained(each, number) for number, each in enumerate(self.retrainings, 1)]
+        by_subnet = [measured[place :: len(self.subnets)] for place in range(len(self.subnets))]
+        rows = [place for place, found in enumerate(by_subnet) if None not in found]
+        if len(rows) < LEAST_LEFT:
+            what = f"the retraining of {len(by_subnet) - len(rows)} of {len(by_subnet)} subnets diverged"
+            raise UserError(
+                what, "train.lr", f"retrain with less than {self.run.recipe.train.lr:g}: --set train.lr=..."
+            )
+        retrained = [[_bits(each, len(self.images)) for each in by_subnet[row] if each is not None] for row in rows]
+        answers = RankedAnswers(inherited_NI[rows], np.array(retrained), self.run.recipe.seed)
         recipe = self.run.recipe
         return Ranking(
-            subnets=tuple(self.subnets),
+            subnets=tuple(self.subnets[row] for row in rows),
+            diverged=tuple(subnet for row, subnet in enumerate(self.subnets) if row not in rows),
             answers=answers,
-            ways=tuple(MeasuredWay(name, answers.compared(way_NI)) for name, way_NI in self.ways()),
+            ways=tuple(MeasuredWay(name, answers.compared(way_NI[rows])) for name, way_NI in self.ways()),
             split=self.images.split,
             batchnorm=recipe.model.batchnorm,
             calibration_images=len(self.run.calibration) if recipe.model.batchnorm == "recalibrate" else None,
@@ -153,12 +165,22 @@ class RankingRun:
             seed=recipe.seed,
         )
 
-    def _retrained(self, evaluation: EvaluationRun, number: int) -> Measurement:
-        label = f"{number} of {len(self.subnets) * self.settings.seeds}"
-        seed = f", seed {evaluation.seed}" if self.settings.seeds > 1 else ""
-        measured = evaluation.measured_when_finetuned(self.settings.epochs, self.settings.from_scratch, label)
-        self.run.say.remark(f"{label}: {evaluation.subnet}{seed}: retrained {measured.top1:.2f} %")
+    def _retrained(self, retraining: Retraining, number: int) -> Measurement | None:
+        """None if it diverged."""
+        from autospikformer_cli.training.loop import Divergence
+
+        label = f"{number} of {len(self.retrainings)}"
+        seed = f", seed {retraining.recipe.seed}" if self.settings.seeds > 1 else ""
+        try:
+            measured = self._evaluation(retraining.subnet).measured_when_finetuned(retraining, label)
+        except Divergence as error:
+            self.run.say.remark(f"! {label}: {retraining.subnet}{seed} is left out: {error.what}")
+            return None
+        self.run.say.remark(f"{label}: {retraining.subnet}{seed}: retrained {measured.top1:.2f} %")
         return measured
+
+    def _evaluation(self, subnet: Subnet) -> EvaluationRun:
+        return EvaluationRun(self.run, Selection(subnet), self.images, self.interruptible)
 
     def ways(self) -> Iterator[tuple[str, Floats]]:
         """Other ways of measuring the sample without retraining it: a name, and its answers (N, I).
@@ -177,9 +199,9 @@ class RankingRun:
     def _after_steps(self, steps: int) -> Floats:
         found = {}
         for number, subnet in enumerate(self.subnets, 1):
-            evaluation = EvaluationRun(self.run, Selection(subnet), self.images, self.interruptible)
+            retraining = few_steps_of(self.run, subnet, steps)
             label = f"{number} of {len(self.subnets)} for {counted(steps, 'step')}"
-            found[subnet] = evaluation.measured_when_finetuned(1, False, label, steps)
+            found[subnet] = self._evaluation(subnet).measured_when_finetuned(retraining, label)
         return _answers(found, self.subnets, len(self.images))
 
     @cached_property

@@ -9,7 +9,7 @@ from autospikformer_cli.analysis.channel_order import ChannelOrder, channel_orde
 from autospikformer_cli.analysis.redundancy import channel_similarity, mean_similarity, most_and_least
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.evaluation import FOLDER
+from autospikformer_cli.runs.retraining import FOLDER
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet

@@ -24,6 +24,7 @@ from autospikformer_cli.runs.building import (
     load_images,
     make_evaluator,
     make_supernet,
+    measured_by,
     versions,
     warm_engine,
 )
@@ -174,24 +175,10 @@ class TrainedRun:
     def provenance(self, images: ImageSet) -> Provenance:
         """How the run's subnets are measured on some images."""
         recalibrated = self.recipe.model.batchnorm == "recalibrate"
-        threads = {"threads": str(self.compute.threads)} if self.engine.batch_matters else {}
-        return Provenance(
-            split=images.split,
-            split_hash=images.hash,
-            images=len(images),
-            calibration_hash=self.calibration.hash if recalibrated else "",
-            calibration_images=len(self.calibration) if recalibrated else 0,
-            batchnorm=self.recipe.model.batchnorm,
-            fidelity=self.recipe.fidelity,
-            weights_hash=self.weights_hash,
-            precision=self.compute.precision,
-            device=self.compute.device,
-            epochs=self.epochs,
-            frames=self.description.num_frames or 0,
-            engine=self.engine.name,
-            switches=self.recipe.resolved_switches(),
-            computed_with=versions() | threads,
-        )
+        return measured_by(
+            self.engine, self.recipe, self.compute, images, self.calibration if recalibrated else None,
+            self.weights_hash, self.epochs,
+        )  # fmt: skip
 
     @property
     def engine_name(self) -> str:

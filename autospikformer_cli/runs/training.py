@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from autospikformer_cli.runs.building import (
     weight_arrays,
 )
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
-from autospikformer_cli.say import Interruptible, Say, uninterrupted
+from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.supernet import Checkpoint, TrainState
@@ -71,7 +71,7 @@ class TrainingRun:
     """A training, stored in the folder that it runs in. paths: each step's subnets. shown: two subnets to follow.
 
     interruptible: asked after each step. first_weights: what a new training starts from; None for the seed's.
-    split_seed: what cuts the data set; None for the recipe's seed.
+    split_seed: what cuts the data set; None for the recipe's seed. loaded: its images by split, if they are read.
     """
 
     recipe: Recipe
@@ -82,6 +82,7 @@ class TrainingRun:
     interruptible: Interruptible = uninterrupted
     first_weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     split_seed: int | None = None
+    loaded: Mapping[str, ImageSet] | None = None
 
     def require_startable(self) -> None:
         """Raises UserError if the data set is missing or the engine cannot run: before anything is written."""
@@ -98,6 +99,13 @@ class TrainingRun:
 
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
+        opened = self.open(path)
+        if not opened.state.finished:
+            self._train(opened, label)
+        return opened.supernet, opened.state
+
+    def open(self, path: Path) -> OpenTraining:
+        """The training as the folder holds it, or a new one, in memory. Raises UserError as `run`."""
         from autospikformer_cli.training.loop import Trainer, TrainingData, make_optimizer, restore_optimizer
 
         begun = self._begun(path)
@@ -111,13 +119,13 @@ class TrainingRun:
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
         if state.finished:
-            return supernet, state
+            return OpenTraining(self, path, supernet, state, None)
         if begun is not None:
             for images in self.images.values():
                 require_same_images(path, begun.splits, images)
         data = TrainingData(self.images["train"], self.description, self.recipe.data.augment)
         trainer = Trainer(supernet, optimizer, data, self.recipe.train, paths=self.paths, seed=self.recipe.seed)
-        return supernet, self._train(path, label, trainer, state)
+        return OpenTraining(self, path, supernet, state, trainer)
 
     def _begun(self, path: Path) -> Checkpoint | None:
         if not (path / stored.SUPERNET_FILE).is_file():
@@ -130,10 +138,12 @@ class TrainingRun:
         return begun
 
     @cached_property
-    def images(self) -> dict[str, ImageSet]:
+    def images(self) -> Mapping[str, ImageSet]:
         """The training images, and the validation images if there are any. Raises UserError for damaged ones."""
         from autospikformer_cli.data.sources import has_validation
 
+        if self.loaded is not None:
+            return self.loaded
         seed = self.recipe.seed if self.split_seed is None else self.split_seed
         splits: tuple[Split, ...] = ("train", "validation") if has_validation(self.recipe.data) else ("train",)
         return {split: load_images(self.recipe, seed, split, self.say) for split in splits}
@@ -147,18 +157,14 @@ class TrainingRun:
             return validation, None
         return validation, first_images(images["train"], recipe, "model.calibration_images", self.say)
 
-    def _train(self, path: Path, label: str, trainer: Trainer, state: TrainState) -> TrainState:
-        from autospikformer_cli.training.loop import Recorder
-
+    def _train(self, opened: OpenTraining, label: str) -> None:
         images = self.images
         if "validation" in images:
             _ = self._validated  # what is to say of it is said before the bar
-        splits = {split: part.hash for split, part in images.items()}
         total = self.recipe.train.total_epochs * len(images["train"])
-        done = state.epoch * len(images["train"]) + state.images
-        warm_engine(self.compute.engine_for(trainer.supernet), self.say)
+        warm_engine(self.compute.engine_for(opened.supernet), self.say)
         pace = SavingPace(SECONDS_UNSAVED)
-        showing = self.say.progress(label, total, unit="images", start=done)
+        showing = self.say.progress(label, total, unit="images", start=opened.done)
         with self.interruptible() as stop, showing as progress:
 
             def step(report: StepReport) -> None:
@@ -167,25 +173,17 @@ class TrainingRun:
             def accuracy() -> tuple[float | None, float | None]:
                 if "validation" not in images:
                     return None, None
-                largest, smallest = self._accuracy(trainer.supernet)
+                largest, smallest = self._accuracy(opened.supernet)
                 progress.advance(0, val_largest=largest, val_smallest=smallest)
                 return largest, smallest
 
-            def between(state: TrainState) -> None:
-                if pace.is_due():
-                    epoch(state)
-
-            def epoch(state: TrainState) -> None:
-                with pace.saving():
-                    self._save(path, trainer, state, splits)
-
-            state = trainer.run(state, Recorder(step, between, epoch, stop, accuracy))
+            opened.go_on(stop, step, pace, accuracy)
+        state = opened.state
         if state.finished:
-            return state
+            return
         if state.step:
-            self._save(path, trainer, state, splits)
-        place = f"epoch {state.epoch + 1}, step {state.step} of {trainer.steps}"
-        self.say.remark(f"stopped and saved in {place}; the same command goes on from there")
+            opened.save()
+        self.say.remark(f"stopped and saved in {opened.place}; the same command goes on from there")
         raise KeyboardInterrupt
 
     def _accuracy(self, supernet: Supernet) -> tuple[float, float]:
@@ -197,16 +195,71 @@ class TrainingRun:
         largest, smallest = (top1[subnet] for subnet in self.shown)
         return largest, smallest
 
-    def _save(self, path: Path, trainer: Trainer, state: TrainState, splits: dict[str, str]) -> None:
+
+def no_accuracy() -> tuple[None, None]:
+    """Of a training that is not validated after its epochs."""
+    return None, None
+
+
+@dataclass
+class OpenTraining:
+    """A training in memory, at some step. trainer: None if it is finished."""
+
+    run: TrainingRun
+    path: Path
+    supernet: Supernet
+    state: TrainState
+    trainer: Trainer | None
+
+    @property
+    def done(self) -> int:
+        """Images that it has trained on, each as often as it was."""
+        return self.state.epoch * len(self.run.images["train"]) + self.state.images
+
+    @property
+    def place(self) -> str:
+        """The next step, in words."""
+        assert self.trainer is not None
+        return f"epoch {self.state.epoch + 1}, step {self.state.step} of {self.trainer.steps}"
+
+    def go_on(
+        self, stop: Stop, step: Callable[[StepReport], None], pace: SavingPace,
+        accuracy: Callable[[], tuple[float | None, float | None]] = no_accuracy, *, every_epoch: bool = True,
+    ) -> None:  # fmt: skip
+        """Train to the end, or until asked to stop between two steps.
+
+        It is saved at the times of the pace, after every epoch unless `every_epoch` is false, and at the end.
+        """
+        from autospikformer_cli.training.loop import Recorder
+
+        def between(state: TrainState) -> None:
+            if pace.is_due():
+                save(state)
+
+        def epoch(state: TrainState) -> None:
+            if every_epoch or state.finished or pace.is_due():
+                save(state)
+
+        def save(state: TrainState) -> None:
+            self.state = state
+            with pace.saving():
+                self.save()
+
+        if self.trainer is not None:
+            self.state = self.trainer.run(self.state, Recorder(step, between, epoch, stop, accuracy))
+
+    def save(self) -> None:
+        """Write it into its folder."""
         from autospikformer_cli.training.loop import optimizer_arrays
 
+        assert self.trainer is not None
         checkpoint = Checkpoint(
-            recipe_name=self.recipe.name,
-            recipe_toml=stored_text(self.recipe),
-            state=state,
-            splits=splits,
-            environment=environment(self.compute),
-            weights=weight_arrays(trainer.supernet),
-            optimizer=optimizer_arrays(trainer.supernet, trainer.optimizer),
+            recipe_name=self.run.recipe.name,
+            recipe_toml=stored_text(self.run.recipe),
+            state=self.state,
+            splits={split: part.hash for split, part in self.run.images.items()},
+            environment=environment(self.run.compute),
+            weights=weight_arrays(self.supernet),
+            optimizer=optimizer_arrays(self.supernet, self.trainer.optimizer),
         )
-        stored.save_checkpoint(path, checkpoint)
+        stored.save_checkpoint(self.path, checkpoint)

@@ -41,13 +41,17 @@ class FineTuning:
     """How a subnet was retrained.
 
     weights_hash: `supernet.weights_hash` of the retrained weights. all_images: whether the validation images were
-    trained on, too. steps: of its only epoch, on some of the training images; 0: epochs of all of them.
+    trained on, too. seed: of the order of images, of their augmentation and of first weights. folder: its name under
+    finetuned/, which stands for all that its weights depend on. None and "" in older files. steps: of its only epoch,
+    on some of the training images; 0: epochs of all of them.
     """
 
     epochs: int
     from_scratch: bool
     weights_hash: str
     all_images: bool = False
+    seed: int | None = None
+    folder: str = ""
     steps: int = 0
 
     @property

@@ -27,6 +27,10 @@ from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_
 BETAS = (0.9, 0.999)
 
 
+class Divergence(UserError):
+    """A training whose loss is not finite."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingData:
     """The images to train on, and their preparation."""
@@ -122,7 +126,7 @@ class Trainer:
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
             loss = self._step(state.epoch, step, rows)
             if not math.isfinite(loss):
-                raise UserError(
+                raise Divergence(
                     f"the loss is not finite in epoch {state.epoch + 1}, step {step + 1}",
                     "train.lr",
                     f"train anew with less than {self.config.lr:g}; what was saved before is kept",

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor, make_task_executor
 from autospikformer_cli.evaluation.processes import seats
 from autospikformer_cli.evaluation.tree import in_order
 from autospikformer_cli.evaluation.workers import Deal, shards
@@ -131,7 +131,7 @@ def test_processes_measure_the_same_though_one_is_killed(
         no_width = replace(SUBNETS[0], embed_dim=8.5)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer") as caught:
             joined(executor.measure([*SUBNETS, no_width]))
-        assert "in measure_shard" in caught.value.__notes__[0]
+        assert "in replied" in caught.value.__notes__[0]
 
         assert remarks.said == []
         parts = executor.measure(SUBNETS)
@@ -153,6 +153,19 @@ def test_processes_measure_the_same_though_one_is_killed(
         with pytest.raises(UserError, match="all workers are lost"):
             joined(executor.measure(SUBNETS))
     assert active_children() == []
+
+
+@pytest.mark.parametrize(("name", "workers"), [("in-process", None), ("processes", 2)])
+def test_tasks_one_by_one(
+    name: str, workers: int | None, workload: Workload, expected: Mapping[Subnet, Measurement]
+) -> None:
+    """Any work is done so, such as the trainings of aspk finish. Once it is to stop, no task begins."""
+    tasks = [[each] for each in SUBNETS[:6]]
+    with make_task_executor(name, workload, ExecutorOptions(workers)) as executor:
+        found = list(executor.run(tasks, lambda: False))
+        assert joined(result for _, result in found) == {each: expected[each] for each in SUBNETS[:6]}
+        assert all(task == [*result] for task, result in found)
+        assert list(executor.run(tasks, lambda: True)) == []
 
 
 HELD = """\

@@ -36,6 +36,7 @@ def ranking(*correct: tuple[int, ...]) -> Ranking:
     subnets = [parse_subnet(f"(1, {2 + place}, 2, 1, 2, 2, 16)") for place in range(len(correct))]
     return Ranking(
         subnets=tuple(subnets),
+        diverged=(),
         answers=found,
         ways=(),
         split="validation",
@@ -87,6 +88,15 @@ def test_accuracies_are_means_over_seeds(render: Render) -> None:
     text = " ".join(" ".join(render(ranking_table("Title", found), 100)).split())
     assert "seeds 7, 8 sample" in text
     assert ", and by seeds " in text
+
+
+def test_what_diverged_is_named(render: Render) -> None:
+    lost = parse_subnet("(1, 9, 2, 1, 2, 2, 16)")
+    found = replace(ranking((70, 80), (90, 85), (80, 85)), diverged=(lost,))
+    text = " ".join(" ".join(render(ranking_table("Title", found), 100)).split())
+    assert "left out, as its retraining diverged: (1, 9, 2, 1, 2, 2, 16)" in text
+    assert "sample: 4 of 4,000 subnets" in text
+    assert found.to_document()["diverged"] == [[1, 9, 2, 1, 2, 2, 16]]
 
 
 def test_other_ways_stand_below_the_plain_one(render: Render) -> None:

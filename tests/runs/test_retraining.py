@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autospikformer_cli.recipe import TrainConfig
-from autospikformer_cli.runs.evaluation import shortened_phases
+from autospikformer_cli.runs.retraining import shortened_phases
 
 
 @pytest.mark.parametrize(

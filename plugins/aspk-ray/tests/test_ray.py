@@ -29,7 +29,7 @@ from ray.cluster_utils import Cluster
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor, make_task_executor
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -96,6 +96,16 @@ def joined(parts: Iterator[Measurements]) -> Measurements:
     whole = [item for part in parts for item in part.items()]
     assert len(dict(whole)) == len(whole)
     return dict(whole)
+
+
+def test_tasks_one_by_one(workload: Workload, expected: Measurements) -> None:
+    """Any work is done so, such as the trainings of aspk finish. Once it is to stop, no task begins."""
+    tasks = [[each] for each in SUBNETS[:6]]
+    with make_task_executor("ray", workload, ExecutorOptions(2)) as executor:
+        found = list(executor.run(tasks, lambda: False))
+        assert joined(result for _, result in found) == {each: expected[each] for each in SUBNETS[:6]}
+        assert all(task == [*result] for task, result in found)
+        assert list(executor.run(tasks, lambda: True)) == []
 
 
 def test_two_workers_of_this_machine_one_of_which_is_killed(

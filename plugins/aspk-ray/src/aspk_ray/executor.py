@@ -1,4 +1,4 @@
-"""Measures subnets by Ray's workers, on one machine or on all machines of a cluster."""
+"""Does work by Ray's workers, on one machine or on all machines of a cluster."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.evaluation.executors import ExecutorOptions, Measurements, Workload
+from autospikformer_cli.evaluation.executors import ExecutorOptions, Work
 from autospikformer_cli.evaluation.processes import Seat, seats
-from autospikformer_cli.evaluation.workers import Shard, WorkerPool, measure_shard
+from autospikformer_cli.evaluation.workers import WorkerPool, replied
 from autospikformer_cli.runs.building import versions
 
 SECONDS_UNTIL_TOLD = 10
@@ -34,21 +34,20 @@ class Place:
     versions: Mapping[str, str]
 
 
-class Measuring:
-    """Measures shards, inside a worker."""
+class Working:
+    """Does tasks, inside a worker."""
 
-    def __init__(self, workload: Workload, seat: Seat) -> None:
+    def __init__(self, workload: Any, seat: Seat) -> None:
         own_process(seat.device, threads=seat.threads)
-        self._workload = seat.of(workload)
-        self._evaluator = self._workload.evaluator()
+        self._opened = seat.of(workload).open()
 
     def place(self) -> Place:
         """The place of this worker."""
         return Place(ray.util.get_node_ip_address(), os.getpid(), versions())
 
-    def measure(self, shard: Shard) -> Measurements:
-        """The measurements of a shard."""
-        return measure_shard(self._evaluator, self._workload, shard)
+    def reply(self, message: Any) -> Any:
+        """The reply to a task, or to `Save`."""
+        return replied(self._opened, message)
 
 
 @dataclass(eq=False)
@@ -69,12 +68,12 @@ class RayExecutor(WorkerPool[Worker]):
 
     name = "ray"
 
-    def __init__(self, workload: Workload, options: ExecutorOptions) -> None:
+    def __init__(self, workload: Work[Any], options: ExecutorOptions) -> None:
         super().__init__(workload, options)
         self._is_ours = False
         self._started: list[Worker] = []
         self._awaited: dict[Any, Worker] = {}
-        """Pending answer -> its worker. A worker at work answers measurements; one that is not ready, its place."""
+        """Pending answer -> its worker. A worker at work answers its task; one that is not ready, its place."""
 
     def start(self) -> None:
         """Return when all workers of this machine, or one of a cluster, are ready. The others join later."""
@@ -84,8 +83,8 @@ class RayExecutor(WorkerPool[Worker]):
         stored = ray.put(self.workload)
         for number, seat in enumerate(given, 1):
             cpus = 0 if local else _cpus(seat)
-            measuring = ray.remote(Measuring).options(num_cpus=cpus, num_gpus=int(seat.device == "cuda"))
-            self._started.append(Worker(number, measuring.remote(stored, seat)))
+            working = ray.remote(Working).options(num_cpus=cpus, num_gpus=int(seat.device == "cuda"))
+            self._started.append(Worker(number, working.remote(stored, seat)))
             self._awaited[self._started[-1].actor.place.remote()] = self._started[-1]
         while self._awaited and (local or not self.workers):
             answered, _ = ray.wait(list(self._awaited), timeout=SECONDS_UNTIL_TOLD)
@@ -104,16 +103,16 @@ class RayExecutor(WorkerPool[Worker]):
             ray.shutdown()
             self._is_ours = False
 
-    def send(self, worker: Worker, shard: Shard) -> None:
-        """Call the actor with a shard."""
-        self._awaited[worker.actor.measure.remote(shard)] = worker
+    def send(self, worker: Worker, task: Any) -> None:
+        """Call the actor with a task."""
+        self._awaited[worker.actor.reply.remote(task)] = worker
 
-    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Measurements | Exception | None]]:
+    def replies(self, workers: Sequence[Worker]) -> Iterable[tuple[Worker, Any]]:
         """Wait for answers of workers. Others may become ready meanwhile."""
         answered, _ = ray.wait(list(self._awaited))
         return self._news(answered)
 
-    def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Measurements | Exception | None]]:
+    def _news(self, answered: Iterable[Any]) -> list[tuple[Worker, Any]]:
         """The answers of workers at work. A worker that has become ready joins."""
         news = []
         for each in answered:
@@ -173,7 +172,7 @@ class RayExecutor(WorkerPool[Worker]):
         self.workers.append(worker)
 
 
-def _kind(workload: Workload) -> str:
+def _kind(workload: Work[Any]) -> str:
     """A device without its number. Ray shows a worker only its own device."""
     return workload.device.partition(":")[0]
 
@@ -228,7 +227,7 @@ def _keep_from_standard_output() -> None:
 
 
 def _answer(reference: Any) -> Any:
-    """A worker's answer: a place, measurements, or an error; None if the worker is lost."""
+    """A worker's answer: a place, a result, or an error; None if the worker is lost."""
     try:
         return ray.get(reference)
     except RayTaskError as error:

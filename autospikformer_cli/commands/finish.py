@@ -1,0 +1,72 @@
+"""Retrain what a search found, test each network once, and compare."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    ConventionOption,
+    DryRunOption,
+    ProfileOption,
+    RunOption,
+    SearchOption,
+    SetOption,
+    overrides_of,
+)
+from autospikformer_cli.cli.search_options import AddressOption, ExecutorOption, WorkersOption
+from autospikformer_cli.cli.session import Session
+
+
+def finish(
+    session: Session,
+    compute: ComputeOptions,
+    front: Annotated[bool, typer.Option("--front", help="Take the Pareto front, which is the default.")] = False,
+    best: Annotated[
+        int | None,
+        typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="the Pareto front"),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", metavar="N", min=1, help="Epochs of each training.", show_default="the recipe's"),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Train each with N seeds, from the run's seed on.")
+    ] = 3,
+    profile: ProfileOption = None,
+    convention: ConventionOption = None,
+    executor: ExecutorOption = "in-process",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+    dry_run: DryRunOption = False,
+    run: RunOption = None,
+    search: SearchOption = None,
+    overrides: SetOption = [],  # noqa: B006
+) -> None:
+    """Retrain what a search found, test each network once, and compare all with the baseline and with ANNs.
+
+    Each network is tested with the supernet's weights, retrained from them, and trained alone from first weights. The
+    trainings see all images that are not tested. Spikformer's hand-made networks and the ANN of the same shape are
+    trained alone. Each result is stored at once: the same command goes on where it was stopped.
+
+    Exit code 2 if a training diverged: the table names it, and has all others.
+
+    Example: aspk finish --best 3 --seeds 2
+    """
+    from autospikformer_cli.api import finish_search
+    from autospikformer_cli.commands.finish_output import require_one_choice, show_finish, show_finish_plan
+    from autospikformer_cli.evaluation.executors import ExecutorOptions, require_executor
+
+    require_one_choice(front, best)
+    require_executor(executor, ExecutorOptions(workers, address), does_tasks=True)
+    given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention})
+    if dry_run:
+        show_finish_plan(session, compute, run, given, search, best, epochs, seeds)
+        return
+    results = finish_search(
+        run, given, search=search, best=best, epochs=epochs, seeds=seeds, executor=executor, workers=workers,
+        address=address, compute=compute.set_up(), say=session, interruptible=session.interruptible,
+    )  # fmt: skip
+    show_finish(session, results)

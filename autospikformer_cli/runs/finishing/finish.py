@@ -1,0 +1,324 @@
+"""The run of `aspk finish`: which networks, what is done already, and the rest on an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING
+
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.evaluation.executors import (
+    IN_PROCESS,
+    ExecutorOptions,
+    Unfinished,
+    make_task_executor,
+    require_executor,
+)
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, warm_engine
+from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.evaluation import remark_on_earlier_images
+from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
+from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
+from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
+from autospikformer_cli.runs.results import SearchResults, score_population
+from autospikformer_cli.runs.retraining import (
+    Retraining,
+    as_transformer,
+    has_own_validation,
+    recipe_alone,
+    retraining_of,
+)
+from autospikformer_cli.runs.selection import recipe_problem, require_feasible
+from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.say import Interruptible, uninterrupted
+from autospikformer_cli.store.divergence import read_divergence
+from autospikformer_cli.store.evaluations import Evaluation, append_evaluation, load_evaluations, require_writable
+from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.runs import is_run
+from autospikformer_cli.store.searches import find_search
+from autospikformer_cli.store.supernet import read_training
+
+if TYPE_CHECKING:
+    from autospikformer_cli.data.images import ImageSet
+
+SEEDS = 3
+"""Seeds of each retraining, if none are asked for."""
+
+
+@dataclass(frozen=True)
+class FinishRun:
+    """A run with a finished search, and what is to be trained and tested.
+
+    results: of the search. best: how many of its best by F_AEB; None for the Pareto front. epochs: of each training.
+    seeds: of the order of images, their augmentation and first weights. all_images: whether validation images are
+    trained on, too.
+    """
+
+    run: TrainedRun
+    results: SearchResults
+    best: int | None
+    networks: tuple[FinishNetwork, ...]
+    epochs: int
+    seeds: tuple[int, ...]
+    all_images: bool
+    interruptible: Interruptible = uninterrupted
+
+    @classmethod
+    def open(
+        cls, run: TrainedRun, best: int | None = None, epochs: int | None = None, seeds: int = SEEDS,
+        interruptible: Interruptible = uninterrupted, first_seed: int | None = None,
+    ) -> FinishRun:  # fmt: skip
+        """best: the best n by F_AEB; None for the Pareto front. epochs: None for the recipe's. first_seed: None for
+        that of the supernet's training, which all searches share. Raises UserError.
+        """
+        results = _results(run)
+        require_writable(run.path)
+        return cls(
+            run,
+            results,
+            best,
+            tuple(networks_of(results, best)),
+            run.recipe.train.total_epochs if epochs is None else epochs,
+            tuple((run.split_seed if first_seed is None else first_seed) + number for number in range(seeds)),
+            not has_own_validation(run.recipe),
+            interruptible,
+        )
+
+    @cached_property
+    def rows(self) -> tuple[tuple[FinishNetwork, Way, tuple[FinishTask, ...]], ...]:
+        """Each line of the table: a network, how it got its weights, and its trainings, one a seed."""
+        made, numbers = [], count()
+        for network in self.networks:
+            measured = as_transformer(self.run.recipe) if network.is_ann else self.run.recipe
+            for way in network.ways:
+                if way == "inherited":
+                    retrainings: list[Retraining | None] = [None]
+                else:
+                    retrainings = [self._retraining(network, way, seed) for seed in self.seeds]
+                tasks = (
+                    FinishTask(next(numbers), _label(network, way, each), network.subnet, measured, each)
+                    for each in retrainings
+                )
+                made.append((network, way, tuple(tasks)))
+        return tuple(made)
+
+    def _retraining(self, network: FinishNetwork, way: Way, seed: int) -> Retraining:
+        recipe = self._recipes[seed, network.is_ann]
+        scratch = way == "from scratch"
+        return retraining_of(self.run, network.subnet, recipe, from_scratch=scratch, all_images=self.all_images)
+
+    @cached_property
+    def _recipes(self) -> dict[tuple[int, bool], Recipe]:
+        """Of all trainings with a seed, by the seed and whether it is of an ANN."""
+        return {
+            (seed, is_ann): recipe_alone(self.run, self.epochs, all_images=self.all_images, seed=seed, as_ann=is_ann)
+            for seed in self.seeds
+            for is_ann in {network.is_ann for network in self.networks}
+        }
+
+    @property
+    def tasks(self) -> list[FinishTask]:
+        """All of them: inherited weights first, then seed after seed, so that one seed is whole as early as can be."""
+        every = [task for _, _, tasks in self.rows for task in tasks]
+        return sorted(every, key=lambda task: -1 if task.retraining is None else task.retraining.recipe.seed)
+
+    def diverged(self) -> dict[int, str]:
+        """By number of a task, why its training cannot end."""
+        found = {task.number: read_divergence(task.retraining.folder) for task in self.tasks if task.retraining}
+        return {number: why for number, why in found.items() if why is not None}
+
+    def finish(self, executor: str = IN_PROCESS, options: ExecutorOptions | None = None) -> FinishResults:
+        """Train and test what is not yet, and store each result at once.
+
+        Raises KeyboardInterrupt when stopped, after saving, and UserError.
+        """
+        options = options or ExecutorOptions()
+        require_executor(executor, options, does_tasks=True)
+        images = self.run.images("test")
+        remark_on_earlier_images(self.run, images, is_whole=True)
+        known, diverged = self._known(images), self.diverged()
+        left = [task for task in self.tasks if task.number not in known and task.number not in diverged]
+        if left:
+            self._do(left, images, executor, options, known, diverged)
+        else:
+            self.run.say.remark("everything is trained and tested: nothing is done")
+        return self._results(images, known, diverged)
+
+    def _known(self, images: ImageSet) -> dict[int, Evaluation]:
+        """By number of a task, its evaluation if it is stored."""
+        stored = [each for each in load_evaluations(self.run.path) if each.split == images.split]
+        by_folder: dict[str, list[Evaluation]] = {}
+        for each in stored:
+            by_folder.setdefault(each.finetuned.folder if each.finetuned else "", []).append(each)
+        recipes = {text: recipe_from_toml(text, self.run.recipe.name) for text in {each.recipe_toml for each in stored}}
+        found: dict[int, Evaluation] = {}
+        for task in self.tasks:
+            folder = task.retraining.folder.name if task.retraining else ""
+            for each in by_folder.get(folder, ()):
+                alike = each.subnet == task.subnet and (each.finetuned is None) == (task.retraining is None)
+                if alike and self._holds(each, recipes[each.recipe_toml], task, images):
+                    found[task.number] = each
+                    break
+        return found
+
+    def _holds(self, known: Evaluation, measured: Recipe, task: FinishTask, images: ImageSet) -> bool:
+        """Whether a stored result, measured under a recipe, was measured as it would be now, last bits aside."""
+        run, compute = self.run, self.run.compute
+        now = run.provenance(images)
+        if task.retraining is not None:
+            now = replace(now, weights_hash=known.provenance.weights_hash)
+            if task.recipe.model.network == "transformer":
+                now = replace(now, engine="dense")
+        now = replace(now, device=compute.device, precision=compute.precision)
+        return not Conditions.of(known.provenance, measured).differ_in(Conditions.of(now, task.recipe))
+
+    def _work(self, images: ImageSet) -> FinishWork:
+        """What workers need. Compiles loops now, so that workers need not."""
+        run = self.run
+        warm_engine(run.engine, run.say)
+        model = run.recipe.model
+        if model.batchnorm == "batch":
+            size = model.evaluation_batch
+            run.say.remark(
+                f'warning: model.batchnorm = "batch": results depend on the batches, of at most {size} images'
+            )
+        recalibrated = model.batchnorm == "recalibrate"
+        return FinishWork(
+            weights=run.weights,
+            images=images,
+            training=self._training_images,
+            calibration=run.calibration if recalibrated else None,
+            epochs=run.epochs,
+            memory=model.evaluation_memory * BYTES_A_MEGABYTE,
+            engine=run.compute.engine,
+            precision=run.compute.precision,
+            device=run.compute.device,
+            threads=run.compute.threads,
+        )
+
+    @cached_property
+    def _training_images(self) -> Mapping[str, ImageSet]:
+        """The images of every training: they are the same for all. None of them is validated."""
+        task = next(task for task in self.tasks if task.retraining is not None)
+        assert task.retraining is not None
+        return {"train": load_images(task.retraining.recipe, self.run.split_seed, "train", self.run.say)}
+
+    def _do(
+        self, left: Sequence[FinishTask], images: ImageSet, executor: str, options: ExecutorOptions,
+        known: dict[int, Evaluation], diverged: dict[int, str],
+    ) -> None:  # fmt: skip
+        say, work = self.run.say, self._work(images)
+        num_images = len(work.training["train"])
+        one = num_images * self.epochs
+        every = [task for task in self.tasks if task.retraining is not None and task.number not in diverged]
+        done = {task.number: one if task.number in known else images_seen(task, num_images) for task in every}
+        say.remark(f"{self._plan_text(left)}, on {num_images:,} images each")
+        ended = len(self.tasks) - len(left)
+        finished = False
+        pool = make_task_executor(executor, work, options)
+        with (
+            self.interruptible() as stop,
+            say.progress("finishing", one * len(every), unit="images", start=sum(done.values())) as progress,
+            pool,
+        ):
+            for task, result in pool.run(left, stop):
+                if isinstance(result, Unfinished):
+                    progress.advance(result.done - done[task.number], network=task.label, **result.shown)
+                    done[task.number] = result.done
+                    continue
+                ended += 1
+                self._keep(task, result, known, diverged)
+                if task.number in diverged:
+                    progress.skip(one - done.pop(task.number, one))
+                say.remark(f"{self._said_of(task, result)} ({ended} of {len(self.tasks)})")
+            finished = all(task.number in known or task.number in diverged for task in left)
+        if not finished:
+            say.remark(f"stopped and saved after {ended} of {len(self.tasks)}; the same command goes on from there")
+            raise KeyboardInterrupt
+
+    def _keep(
+        self, task: FinishTask, result: Tested | Diverged, known: dict[int, Evaluation], diverged: dict[int, str]
+    ) -> None:
+        if isinstance(result, Diverged):
+            diverged[task.number] = result.why
+            return
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        found = Evaluation(
+            task.subnet, result.provenance.split, result.provenance, result.measurement, result.tuning, date,
+            task.recipe.to_toml(),
+        )  # fmt: skip
+        append_evaluation(self.run.path, found, recipe_name=self.run.recipe.name)
+        known[task.number] = found
+
+    def _plan_text(self, left: Sequence[FinishTask]) -> str:
+        trainings = sum(task.retraining is not None for task in left)
+        return f"{trainings} trainings of {self.epochs} epochs and {len(left)} tests to do of {len(self.tasks)}"
+
+    @staticmethod
+    def _said_of(task: FinishTask, result: Tested | Diverged) -> str:
+        if isinstance(result, Diverged):
+            return f"! {task.label}: {result.why}; the others go on"
+        measured = result.measurement
+        return f"{task.label}: {measured.top1:.2f} % on {measured.images:,} test images"
+
+    def _results(self, images: ImageSet, known: Mapping[int, Evaluation], diverged: Mapping[int, str]) -> FinishResults:
+        rows = tuple(FinishRow.of(network, way, tasks, known, diverged) for network, way, tasks in self.rows)
+        return FinishResults(
+            self.run.path, self.run.recipe, self.results, self.best, rows, self.epochs, self.seeds, self.all_images,
+            len(images), len(self._training_images["train"]),
+        )  # fmt: skip
+
+
+def _label(network: FinishNetwork, way: Way, retraining: Retraining | None) -> str:
+    return f"{network.name}, {way}" + ("" if retraining is None else f", seed {retraining.recipe.seed}")
+
+
+def images_seen(task: FinishTask, train_images: int) -> int:
+    """Images that a training has seen before now, each as often as it was. train_images: those of an epoch."""
+    if task.retraining is None or not is_run(task.retraining.folder):
+        return 0
+    state = read_training(task.retraining.folder).state
+    return state.epoch * train_images + state.images
+
+
+def _results(run: TrainedRun) -> SearchResults:
+    """The search of a run, scored. Raises UserError unless it can be finished."""
+    from autospikformer_cli.data.sources import has_validation
+
+    path, recipe = run.path, run.recipe
+    if not has_validation(recipe.data):
+        raise UserError(
+            "its recipe holds out no validation images, so no search could choose without the test images",
+            f"{path}: data.validation",
+            "train another run that holds some out: --set data.validation=0.1, then search it",
+        )
+    population = load_population(path, find_search(path, run.search))
+    if population.provenance.split == "test":
+        raise UserError(
+            "its search chose among subnets by test images: no unbiased test accuracy is left for them",
+            f"{path}: search.split",
+            f"search on held-out images first: aspk search --run {path} --set 'search.split=\"validation\"'",
+        )
+    recipe.energy.require_priced()
+    if population.state.get("finished") is not True:
+        run.say.remark(f"! search {population.name} is not finished: aspk search --run {path} goes on with it")
+    results = score_population(path, population, recipe)
+    if not results.front:
+        raise _no_front(results)
+    return results
+
+
+def _no_front(results: SearchResults) -> UserError:
+    """Why a search's front is empty."""
+    path, population = results.path, results.population
+    if population.candidates:
+        require_feasible(recipe_problem(results.recipe, stored=population.objectives), population)
+    return UserError(
+        "the Pareto front is empty: no candidate is measured",
+        f"{results.title}",
+        f"search on: aspk search --run {path}",
+    )

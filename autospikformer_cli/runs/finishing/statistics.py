@@ -1,0 +1,105 @@
+"""What is more than chance in the table of `aspk finish`, and how far choosing flatters what a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, holm
+from autospikformer_cli.analysis.paired_networks import NetworkDifference, compare_networks
+from autospikformer_cli.analysis.selection_bias import Choose, CorrectedAccuracy, on_front, selection_bias
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.runs.results import SearchResults
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A network against the baseline with weights of the same kind. p_holm: adjusted for all comparisons of a table."""
+
+    difference: NetworkDifference
+    p_holm: float
+
+    @property
+    def is_more_than_chance(self) -> bool:
+        """Whether chance alone would seldom do as much in any comparison of the table."""
+        return self.p_holm < SIGNIFICANCE
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {**self.difference.to_document(), "p_holm": self.p_holm}
+
+
+@dataclass(frozen=True)
+class Flattery:
+    """The accuracy of a candidate on the images that chose it. id: the candidate's."""
+
+    id: str
+    accuracy: CorrectedAccuracy
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON."""
+        return {"candidate": self.id, **self.accuracy.to_document()}
+
+
+def answers_of(measurements: Sequence[Measurement]) -> NDArray[np.bool_] | None:
+    """Whether each answer was right, (networks, images); None if there is no network, or if one's are not stored."""
+    packed = [each.answers for each in measurements if each.answers is not None]
+    if not packed or len(packed) < len(measurements):
+        return None
+    bits = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
+    return np.unpackbits(bits, axis=1, count=measurements[0].images).astype(np.bool_)
+
+
+def compared(pairs: Sequence[tuple[Sequence[Measurement], Sequence[Measurement]] | None]) -> list[Comparison | None]:
+    """Each network's trainings against those of another, adjusted for their number. None: no pair, or no answers."""
+    found: list[NetworkDifference | None] = []
+    for pair in pairs:
+        answers = (None, None) if pair is None else (answers_of(pair[0]), answers_of(pair[1]))
+        a, b = answers
+        found.append(None if a is None or b is None else compare_networks(a, b))
+    adjusted = iter(holm([each.p_value for each in found if each is not None]))
+    return [None if each is None else Comparison(each, next(adjusted)) for each in found]
+
+
+def flattery_of(results: SearchResults, chosen: Sequence[str], best: int | None) -> list[Flattery]:
+    """How far choosing flatters each candidate that was chosen, by the answers of all that it was chosen among.
+
+    chosen: their ids in the order of their choice. best: how many were chosen by F_AEB; None for the Pareto front.
+    Nothing if the answers of the search are not stored, or if another rule chose them.
+    """
+    ranked = [alike.best for alike in results.different]
+    answers = answers_of([scored.candidate.measurement for scored in ranked])
+    if answers is None or answers.shape[1] < 2 or not chosen:
+        return []
+    numbers = {scored.id: number for number, scored in enumerate(ranked)}
+    members = [numbers[each] for each in chosen]
+    energies = np.array([scored.energy_j for scored in ranked])
+    choose = on_front(members, energies) if best is None else _best_by_fitness(results, energies, members)
+    picks = selection_bias(answers, choose, seed=results.recipe.seed).picks
+    if [pick.candidate for pick in picks] != members:
+        return []
+    return [Flattery(id_, pick) for id_, pick in zip(chosen, picks, strict=True)]
+
+
+def _best_by_fitness(results: SearchResults, energies: Floats, members: Sequence[int]) -> Choose:
+    """The first by F_AEB, the second, and so on. On all images, these are the members themselves.
+
+    Accuracies are scaled to their own extremes, as the archive's are (`search.fitness`).
+    """
+    alpha = results.recipe.search.alpha
+    span = float(np.ptp(energies)) or 1.0
+    cheapness = (energies.max() - energies) / span
+    rank_of_member = {member: rank for rank, member in enumerate(members)}
+    first = np.array([rank_of_member.get(number, len(members) + number) for number in range(len(energies))])
+
+    def choose(accuracies_C: Floats) -> NDArray[np.int64]:
+        scale = float(np.ptp(accuracies_C)) or 1.0
+        fitness = alpha * cheapness + (1.0 - alpha) * (accuracies_C - accuracies_C.min()) / scale
+        return np.lexsort((first, -fitness))[: len(members)].astype(np.int64)
+
+    return choose

@@ -1,0 +1,30 @@
+"""divergence.json, in the folder of a training whose loss is not finite: the same training would end so again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.errors import UserError
+
+DIVERGENCE_FILE = "divergence.json"
+
+
+def write_divergence(folder: Path, why: str) -> None:
+    """Keep why a training ended, in a sentence. Raises UserError if it cannot be written."""
+    path = folder / DIVERGENCE_FILE
+    with explaining_refusal(path, "make room or allow writing there, then run the same command again"):
+        write_whole(path, json.dumps({"why": why}, indent=2).encode() + b"\n")
+
+
+def read_divergence(folder: Path) -> str | None:
+    """Why the training in a folder ended; None if it did not end so. Raises UserError if the file is damaged."""
+    path = folder / DIVERGENCE_FILE
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["why"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("it cannot be read", str(path), "delete it: the training is then done again") from error
+    return str(found)

@@ -1,0 +1,365 @@
+"""aspk finish: retrained, tested once, stored, resumed at any moment, on any executor, and compared."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autospikformer_cli import finish_search, read_results
+from autospikformer_cli.analysis.paired import holm
+from autospikformer_cli.analysis.paired_networks import compare_networks
+from autospikformer_cli.analysis.selection_bias import on_front, selection_bias
+from autospikformer_cli.cli.__main__ import main
+from autospikformer_cli.recipe import recipe_from_toml
+from autospikformer_cli.runs.building import energy_model
+from autospikformer_cli.runs.finishing import work
+from autospikformer_cli.runs.finishing.statistics import flattery_of
+from autospikformer_cli.say import SILENT, Stop
+from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, Evaluation, append_evaluation, load_evaluations
+from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.searches import search_names
+from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
+
+Aspk = Callable[..., Any]
+ONE = ("finish", "--best", "1", "--epochs", "1")
+FINISH = (*ONE, "--seeds", "2")
+TRAININGS = 12
+"""Two seeds of: the best and the baseline, each retrained and from scratch, and the ANN of both."""
+
+
+@pytest.fixture(scope="module")
+def finished_once(searched_once: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, not to be written to."""
+    folder = tmp_path_factory.mktemp("finished") / "tiny"
+    shutil.copytree(searched_once[0], folder)
+    assert main([*FINISH, "--run", str(folder), "--quiet", "--json"]) == 0
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, own_folder: Path) -> Path:
+    """runs/tiny, finished."""
+    to = Path("runs") / finished_once.name
+    shutil.copytree(finished_once, to)
+    return to
+
+
+def document(aspk: Aspk, run: Path, *words: object) -> Any:
+    done = aspk(*FINISH, *words, "--run", run, "--json", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    return {**done.document, "run": ""}
+
+
+def answers(evaluations: list[Evaluation]) -> Any:
+    packed = [np.frombuffer(each.measurement.answers or b"", np.uint8) for each in evaluations]
+    return np.array([np.unpackbits(each)[: evaluations[0].measurement.images] for each in packed]).astype(bool)
+
+
+def written(run: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in run.rglob("*.h5")}
+
+
+def test_the_table_is_of_what_is_stored(aspk: Aspk, finished: Path) -> None:
+    before = written(finished)
+    found = document(aspk, finished)
+    assert written(finished) == before
+    stored = load_evaluations(finished)
+    assert len(stored) == TRAININGS + 2
+    assert {each.split for each in stored} == {"test"}
+    rows = {(row["network"], row["weights"]): row for row in found["rows"]}
+    best = read_results(finished).scores.ranked[0]
+    assert [each for each in rows if each[0] == best.id] == [
+        (best.id, "inherited"), (best.id, "retrained"), (best.id, "from scratch"),
+    ]  # fmt: skip
+    assert {(row["role"], row["weights"]) for row in found["rows"]} == {
+        *((role, way) for role in ("found", "baseline") for way in ("inherited", "retrained", "from scratch")),
+        ("ann", "from scratch"),
+    }
+    assert (found["images"], found["epochs"], found["seeds"], found["all_images"]) == (359, 1, [0, 1], True)
+    assert found["train_images"] == 1797 - 359
+    for row in found["rows"]:
+        own = [each for each in stored if belongs(each, row)]
+        assert [each.finetuned.seed if each.finetuned else None for each in own] == [
+            each["seed"] for each in row["trainings"]
+        ]
+        tops = [each.measurement.top1 for each in own]
+        assert row["top1"] == pytest.approx(fmean(tops))
+        assert row["top1_deviation"] == (None if len(tops) == 1 else pytest.approx(stdev(tops)))
+        energy = energy_model(recipe_from_toml(own[0].recipe_toml))
+        assert row["energy_j"] == pytest.approx(fmean(energy.of(e.subnet, e.measurement).energy_j for e in own))
+        assert row["firing_rate"] is None if row["role"] == "ann" else row["firing_rate"] > 0
+        assert row["time_step"] == (1 if row["role"] == "ann" else row["subnet"][-2])
+    for each in stored:
+        if each.finetuned is not None:
+            assert each.finetuned.all_images
+            trained = load_checkpoint(finished / "finetuned" / each.finetuned.folder)
+            recipe = recipe_from_toml(trained.recipe_toml)
+            assert (recipe.seed, recipe.data.validation, trained.state.finished) == (each.finetuned.seed, 0, True)
+            assert trained.splits.keys() == {"train"}
+
+
+def belongs(each: Evaluation, row: Any) -> bool:
+    kinds = {"inherited": None, "retrained": False, "from scratch": True}
+    kind = None if each.finetuned is None else each.finetuned.from_scratch
+    is_ann = recipe_from_toml(each.recipe_toml).model.network == "transformer"
+    same = [float(gene) for gene in each.subnet.to_numbers()] == row["subnet"]
+    return same and kind is kinds[row["weights"]] and is_ann == (row["role"] == "ann")
+
+
+def test_differences_are_paired_and_adjusted_together(aspk: Aspk, finished: Path) -> None:
+    found, stored = document(aspk, finished), load_evaluations(finished)
+    baselines = {row["weights"]: row for row in found["rows"] if row["role"] == "baseline"}
+    tested, expected = [], []
+    for row in found["rows"]:
+        if row["role"] == "baseline":
+            assert (row["difference"], row["energy_of_baseline"]) == (None, 1)
+            continue
+        other = baselines[row["weights"]]
+        assert row["energy_of_baseline"] == pytest.approx(row["energy_j"] / other["energy_j"])
+        pair = [answers([each for each in stored if belongs(each, which)]) for which in (row, other)]
+        expected.append(compare_networks(*pair))
+        tested.append(row["difference"])
+    assert len(tested) == len(found["rows"]) - 3
+    adjusted = holm([each.p_value for each in expected])
+    for shown, difference, p_holm in zip(tested, expected, adjusted, strict=True):
+        assert shown == {**difference.to_document(), "p_holm": p_holm}
+
+
+def test_what_choosing_flatters_is_of_the_whole_search(aspk: Aspk, finished: Path) -> None:
+    """The best by F_AEB, and the members of a front."""
+    (best,) = document(aspk, finished)["flattery"]
+    assert best["candidate"] == read_results(finished).scores.ranked[0].id
+    assert 0 <= best["top1"] - best["top1_corrected"] == pytest.approx(best["flattery"])
+    results = read_results(finished)
+    ranked = [alike.best for alike in results.different]
+    packed = [np.frombuffer(each.candidate.measurement.answers or b"", np.uint8) for each in ranked]
+    right = np.array([np.unpackbits(each)[:60] for each in packed]).astype(bool)
+    members = [ranked.index(each) for each in results.front]
+    energies = np.array([each.energy_j for each in ranked])
+    picks = selection_bias(right, on_front(members, energies)).picks
+    assert len(picks) > 1
+    found = flattery_of(results, [each.id for each in results.front], None)
+    assert [(each.id, each.accuracy) for each in found] == [
+        (member.id, pick) for member, pick in zip(results.front, picks, strict=True)
+    ]
+
+
+def test_evaluate_takes_the_same_training(aspk: Aspk, finished: Path) -> None:
+    best = read_results(finished).scores.ranked[0]
+    before = written(finished / "finetuned")
+    tuned = ("--finetune", "1", "--from-scratch", "--all-images")
+    done = aspk("evaluate", "--subnet", best.id, *tuned, "--json").document
+    assert written(finished / "finetuned") == before
+    (row,) = (
+        row for row in document(aspk, finished)["rows"]
+        if (row["network"], row["weights"]) == (best.id, "from scratch")
+    )  # fmt: skip
+    assert done["top1"] == row["trainings"][0]["top1"]
+
+
+def test_the_printed_table(aspk: Aspk, finished: Path) -> None:
+    done = aspk(*FINISH, "--run", finished)
+    assert (done.exit_code, done.stderr) == (0, "everything is trained and tested: nothing is done\n")
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    for text in ("ANN of baseline", "retrained", "±", "Corrected", "How these numbers were obtained", "seeds 0, 1"):
+        assert text in done.stdout
+    plan = aspk(*FINISH, "--run", finished, "--dry-run", "--json").document
+    assert (plan["trainings"], plan["tests"], plan["networks"]) == (TRAININGS, TRAININGS + 2, len({
+        row["network"] for row in document(aspk, finished)["rows"]
+    }))  # fmt: skip
+    assert plan["images_done"] == plan["images"] == TRAININGS * 1438
+    assert plan["seconds"] == 0
+
+
+def test_stopped_at_any_moment_it_ends_in_the_same_table(
+    aspk: Aspk, searched: Path, finished_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call does 37 steps of training, of 23 that an epoch has. All is saved between calls."""
+    monkeypatch.setattr(work, "SECONDS_A_PART", 0.0)
+
+    @contextmanager
+    def after_some() -> Iterator[Stop]:
+        asked = iter([False] * 37)
+        yield lambda: next(asked, True)
+
+    calls = 0
+    while True:
+        try:
+            found = finish_search(searched, best=1, epochs=1, seeds=2, interruptible=after_some)
+            break
+        except KeyboardInterrupt:
+            calls += 1
+            for folder in (searched / "finetuned").iterdir():
+                assert read_training(folder).state.step or read_training(folder).state.finished
+    assert calls > 5
+    assert {**found.to_document(), "run": ""} == without_run(finish_search(finished_once, best=1, epochs=1, seeds=2))
+
+
+def without_run(found: Any) -> dict[str, Any]:
+    return {**found.to_document(), "run": ""}
+
+
+def test_killed_and_gone_on_with_it_is_the_same(
+    aspk: Aspk, searched: Path, finished_once: Path, background: Callable[..., Any]
+) -> None:
+    """kill -9 inside an epoch, before the first save, between a training and its test, and while a test is stored."""
+    expected = aspk(*FINISH, "--run", finished_once, "--json", "--quiet").stdout
+    moments = (
+        {"at": "supernet.h5", "before": True},
+        {"at": "supernet.h5", "number": 7},
+        {"at": "evaluations.h5"},
+        {"at": "supernet.h5", "file": 2, "number": 23},
+        {"at": "evaluations.h5", "before": True, "number": 2},
+    )
+    for moment in moments:
+        background(*FINISH, "--run", searched, **moment).kill()
+    resumed = aspk(*FINISH, "--run", searched, "--json", "--quiet").stdout
+    assert resumed.replace(str(searched), "RUN") == expected.replace(str(finished_once), "RUN")
+
+
+class KillsAWorker:
+    """Hears remarks, and kills one worker at the first that tells a result."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def remark(self, text: str) -> None:
+        if " test images (" in text and not any(" test images (" in each for each in self.heard):
+            active_children()[0].kill()
+        self.heard.append(text)
+
+    progress = SILENT.progress
+
+
+def test_processes_do_the_same_though_they_are_stopped_and_one_is_killed(searched: Path, finished_once: Path) -> None:
+    @contextmanager
+    def after_some() -> Iterator[Stop]:
+        asked = iter([False] * 9)
+        yield lambda: next(asked, True)
+
+    how: dict[str, Any] = {"best": 1, "epochs": 1, "seeds": 2, "executor": "processes", "workers": 2}
+    with pytest.raises(KeyboardInterrupt):
+        finish_search(searched, **how, interruptible=after_some)
+    assert active_children() == []
+    begun = list((searched / "finetuned").iterdir())
+    assert begun
+    for folder in begun:
+        assert read_training(folder).state.step or read_training(folder).state.finished
+
+    say = KillsAWorker()
+    found = finish_search(searched, **how, say=say)
+    assert without_run(found) == without_run(finish_search(finished_once, best=1, epochs=1, seeds=2))
+    (loss,) = (each for each in say.heard if "SIGKILL" in each)
+    assert loss.endswith("was killed by SIGKILL: 1 go on with its network")
+    assert active_children() == []
+
+
+def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, searched: Path) -> None:
+    words = (*ONE, "--seeds", "1", "--set", "train.lr=1e30")
+    done = aspk(*words, "--run", searched)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.stderr
+    baseline = "! baseline, retrained, seed 0: the loss is not finite in epoch 1, step "
+    assert baseline in done.stderr
+    assert baseline in done.stdout
+    assert "the others go on" in done.stderr
+    again = aspk(*words, "--run", searched, "--json")
+    assert again.exit_code == 2
+    rows = {(row["network"], row["weights"]): row for row in again.document["rows"]}
+    assert rows["baseline", "inherited"]["top1"] > 20
+    row = rows["baseline", "retrained"]
+    assert (row["top1"], row["trainings"], len(row["diverged"])) == (None, [], 1)
+    assert "everything is trained and tested" in again.stderr
+
+
+def test_table_4_has_means_over_seeds_and_the_ann(aspk: Aspk, finished: Path) -> None:
+    found = document(aspk, finished)
+    run = as_if_of_cifar10(finished)
+    done = aspk("report", "--table", "table4", "--run", run, "--json").document
+    yours = [row["cells"] for row in done["rows"] if row["source"] == "yours"]
+    assert sorted(row["cifar10"] for row in yours) == pytest.approx(
+        sorted(row["top1"] for row in found["rows"]), abs=0.0051
+    )
+    alone = [row for row in yours if row["method"] == "ANN, trained alone"]
+    assert len(alone) == sum(row["role"] == "ann" for row in found["rows"])
+    assert {row["time_step"] for row in alone} == {1}
+    assert sum("mean of 2 trainings, standard deviation" in note["text"] for note in done["notes"]) == len(yours) - 2
+
+
+def as_if_of_cifar10(run: Path) -> Path:
+    """A copy of a run whose files say that it is of CIFAR10."""
+    copy = run.parent / "cifar10"
+    shutil.copytree(run, copy)
+
+    def changed(text: str) -> str:
+        return text.replace('dataset = "digits"', 'dataset = "cifar10"')
+
+    checkpoint = load_checkpoint(copy)
+    save_checkpoint(copy, replace(checkpoint, recipe_toml=changed(checkpoint.recipe_toml)))
+    for name in search_names(copy):
+        population = load_population(copy, name)
+        save_population(copy, replace(population, recipe_toml=changed(population.recipe_toml)))
+    evaluations = load_evaluations(copy)
+    (copy / EVALUATIONS_FILE).unlink()
+    for each in evaluations:
+        append_evaluation(copy, replace(each, recipe_toml=changed(each.recipe_toml)), recipe_name="tiny")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--front"], "--front: --front and --best name different networks\n  leave one of the two out"),
+        (
+            ["--set", "search.limits.top1=100"],
+            "search.limits: every one of 18 measured subnets breaks a limit: top1 >= 100",
+        ),
+        (["--workers", "2"], "--workers: 2 workers do not fit in one process\n  add --executor processes"),
+        (["--executor", "rai"], "--executor rai: 'rai' is not one of the executors"),
+        (["--search", "nothing"], "no search"),
+    ],
+)
+def test_mistakes(aspk: Aspk, searched: Path, words: list[str], what: str) -> None:
+    done = aspk(*FINISH, *words, "--run", searched)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert what in done.stderr, done.stderr
+    assert not (searched / "finetuned").exists()
+
+
+def test_a_front_that_is_empty(aspk: Aspk, searched: Path) -> None:
+    population = load_population(searched)
+    save_population(searched, replace(population, candidates=(), hypervolume=None))
+    done = aspk("finish", "--run", searched)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "the Pareto front is empty: no candidate is measured\n  search on: aspk search --run" in done.stderr
+
+
+def test_a_search_by_test_images(aspk: Aspk, searched: Path) -> None:
+    words = ("--set", 'search.split="test"', "--set", "search.generations=1")
+    assert aspk("search", "--run", searched, *words, "--quiet").exit_code == 0
+    done = aspk("finish", "--run", searched)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "its search chose among subnets by test images: no unbiased test accuracy is left" in done.stderr
+
+
+def test_a_recipe_without_validation_images(aspk: Aspk) -> None:
+    words = ("--set", "data.validation=0", "--set", "train.epochs=1", "--set", "train.warmup_epochs=0")
+    assert aspk("train", "tiny.toml", *words, "--quiet").exit_code == 0
+    done = aspk("finish")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "data.validation: its recipe holds out no validation images" in done.stderr
+
+
+def test_before_a_search(aspk: Aspk, trained: Path) -> None:
+    done = aspk("finish", "--run", trained)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"
