@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from autospikformer_cli.analysis.gene_shares import GENES
-from autospikformer_cli.analysis.ranking import CONFIDENCE, RESAMPLES
+from autospikformer_cli.analysis.ranking_noise import CONFIDENCE, RESAMPLES
 from autospikformer_cli.analysis.regression import (
     Design,
     Floats,

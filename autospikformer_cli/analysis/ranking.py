@@ -1,4 +1,4 @@
-"""Does a supernet rank its subnets as training them alone would? Which to retrain, and how certain the answer is."""
+"""Does a supernet rank its subnets as training them alone would? The answer, and how certain it is."""
 
 from __future__ import annotations
 
@@ -6,85 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import factorial
-from random import Random
+from math import factorial, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
+from autospikformer_cli.analysis.correlation import binomial_interval
+from autospikformer_cli.analysis.ranked_answers import RankedAnswers, TauChange, TauInterval
+from autospikformer_cli.analysis.ranking_noise import CONFIDENCE, RESAMPLES, Floats
+from autospikformer_cli.analysis.tau_sample_size import expected_half_width
 from autospikformer_cli.space import Subnet
-
-Integers = NDArray[np.int64]
-
-RESAMPLES = 2000
-CONFIDENCE = 0.95
-
-
-def stratified_order(accuracies: Sequence[float], names: Sequence[str], seed: int) -> list[int]:
-    """Row numbers in an order whose first n are a stratified sample, for every n.
-
-    The rows are sorted by accuracy and halved, again and again. Each half without a row in the sample gives one, drawn
-    by lot, in the order in which the other halves gave theirs. So for 2^k <= n < 2^(k+1), each of 2^k equal strata of
-    accuracy has one or two of the first n rows. A larger sample contains a smaller one. Lots are a function of seed
-    and name. Raises ValueError if the columns differ in length.
-    """
-    if len(accuracies) != len(names):
-        raise ValueError(f"{len(accuracies)} accuracies of {len(names)} names")
-    lots = [Random(f"ranking {seed} {name}").random() for name in names]
-    rows = sorted(range(len(names)), key=lambda row: (accuracies[row], names[row]))
-    strata, order = [rows], [min(rows, key=lots.__getitem__)] if rows else []
-    while len(order) < len(rows):
-        taken, free = [], []
-        for stratum, row in zip(strata, order, strict=True):
-            halves = stratum[: len(stratum) // 2], stratum[len(stratum) // 2 :]
-            own, other = halves if row in halves[0] else halves[::-1]
-            taken.append(own)
-            if other:
-                free.append(other)
-        strata = taken + free
-        order += [min(half, key=lots.__getitem__) for half in free]
-    return order
-
-
-@dataclass(frozen=True)
-class TauInterval:
-    """Percentile interval of a bootstrapped tau-b. drawn: number of resamples. resamples: those that had a tau."""
-
-    low: float
-    high: float
-    resamples: int
-    drawn: int
-
-
-def bootstrap_tau(
-    a: Sequence[float], b: Sequence[float], seed: int, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
-) -> TauInterval | None:
-    """The interval of Kendall's tau-b over resamples of the rows, with replacement; None if no tau exists.
-
-    With s_ij = sign(a_i - a_j), t_ij = sign(b_i - b_j) and w_i how often a resample has row i,
-
-    tau-b = sum w_i w_j s_ij t_ij / sqrt(sum w_i w_j |s_ij| sum w_i w_j |t_ij|)             (Kendall, 1945)
-
-    A resample with a constant column has no tau and is left out. Shapes: R resamples, N rows.
-    Raises ValueError if the columns differ in length.
-    """
-    if kendall_tau(a, b) is None:
-        return None
-    signs_a, signs_b = (np.sign(np.subtract.outer(column, column)).astype(np.int64) for column in (a, b))
-    times_RN = np.random.default_rng(seed).multinomial(len(a), np.full(len(a), 1 / len(a)), size=resamples)
-
-    def pairs(matrix_NN: Integers) -> Integers:
-        sums_R: Integers = ((times_RN @ matrix_NN) * times_RN).sum(axis=1)
-        return sums_R
-
-    squared_R = pairs(np.abs(signs_a)) * pairs(np.abs(signs_b))
-    ordered = squared_R > 0
-    if not ordered.any():
-        return None
-    taus = pairs(signs_a * signs_b)[ordered] / np.sqrt(squared_R[ordered])
-    low, high = np.quantile(taus, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return TauInterval(float(low), float(high), int(ordered.sum()), resamples)
 
 
 @dataclass(frozen=True)
@@ -118,51 +48,64 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Retrained:
-    """A subnet's numbers of correct answers, with inherited weights and after retraining it alone."""
+class MeasuredWay:
+    """Another way of measuring the sample without retraining it, and the tau that it has."""
 
-    id: str
-    subnet: Subnet
-    inherited: int
-    retrained: int
+    name: str
+    change: TauChange
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON; undefined values are null."""
+        found = self.change
+        return {
+            "way": self.name,
+            "kendall_tau": found.tau,
+            "corrected_tau": found.corrected,
+            "change": found.change,
+            "change_interval": _ends(found.interval),
+        }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
-    """A retrained sample of an archive.
+    """A sample of a space, with inherited weights and retrained.
 
-    images: number of images of the split. calibration_images: None if BatchNorm was not recalibrated. epochs,
-    train_images, from_scratch: of the retraining. archive: number of candidates to sample from. searches: names
-    of those that measured them. seed: of sample, retraining and bootstrap.
+    diverged: those of the sample that are left out, as a retraining diverged. answers: of the others.
+    calibration_images: None if BatchNorm was not recalibrated. epochs, train_images, from_scratch, seeds: of the
+    retraining. space_size: number of subnets to draw from. seed: of sample and bootstrap.
     """
 
-    subnets: tuple[Retrained, ...]
+    subnets: tuple[Subnet, ...]
+    diverged: tuple[Subnet, ...]
+    answers: RankedAnswers
+    ways: tuple[MeasuredWay, ...]
     split: str
-    images: int
     batchnorm: str
     calibration_images: int | None
     engine: str
     epochs: int
     train_images: int
     from_scratch: bool
-    archive: int
-    searches: tuple[str, ...]
+    space_size: int
+    seeds: tuple[int, ...]
     seed: int
 
-    @cached_property
-    def columns(self) -> tuple[list[int], list[int]]:
-        """Numbers of correct answers: inherited, and retrained."""
-        return [each.inherited for each in self.subnets], [each.retrained for each in self.subnets]
+    @property
+    def images(self) -> int:
+        """Number of images of the split."""
+        return len(self.answers.inherited_NI[0])
 
     @cached_property
-    def tau(self) -> float | None:
-        """Kendall's tau-b; None if all subnets of a column are equally accurate."""
-        return kendall_tau(*self.columns)
+    def correct_by_seed(self) -> list[list[int]]:
+        """Numbers of correct answers of each subnet after each of its retrainings."""
+        found: list[list[int]] = np.rint(self.answers.retrained_NSI.sum(axis=2)).astype(int).tolist()
+        return found
 
     @cached_property
-    def interval(self) -> TauInterval | None:
-        """The interval of tau, bootstrapped over the subnets of the sample."""
-        return bootstrap_tau(*self.columns, self.seed)
+    def columns(self) -> tuple[list[float], list[float]]:
+        """Numbers of correct answers: inherited, and retrained, the latter a mean over seeds."""
+        inherited: list[float] = self.answers.inherited_NI.sum(axis=1).tolist()
+        return inherited, [sum(each) / len(each) for each in self.correct_by_seed]
 
     @cached_property
     def pairs(self) -> PairCounts:
@@ -174,41 +117,57 @@ class Ranking:
         """For each subnet: its inherited rank, its retrained rank, and the number of ranks that it rose."""
         return [(before, after, before - after) for before, after in zip(*map(ranks, self.columns), strict=True)]
 
+    @cached_property
+    def deviations(self) -> dict[str, float | None]:
+        """Standard deviations in points: of both columns, and of their noise. seed_noise: None for one seed."""
+        v = self.answers.variances
+        variances: dict[str, Floats] = {
+            "inherited": v.spread_a,
+            "retrained": v.spread_b,
+            "inherited_noise": v.images_a,
+            "retrained_noise": v.images_b,
+            "seed_noise": v.seeds,
+        }
+        found: dict[str, float | None] = {name: _points(each) for name, each in variances.items()}
+        return found | ({"seed_noise": None} if len(self.seeds) == 1 else {})
+
     @property
     def meaning(self) -> str:
         """What tau and its interval say about the supernet, in a sentence."""
-        num, interval = len(self.subnets), self.interval
-        if self.tau is None or interval is None:
+        num, tau, interval = len(self.subnets), self.answers.tau, self.answers.interval
+        if tau is None or interval is None:
             flat = [
                 name for name, column in zip(("inherited", "retrained"), self.columns, strict=True) if _flat(column)
             ]
             return (
                 f"These {num} subnets do not tell how the supernet ranks: in {' and in '.join(flat)} accuracy they are "
-                "all equal. Take a larger --sample, or search on more images."
+                "all equal. Take a larger --sample, or more images."
             )
         if interval.low == interval.high:
-            order = "the same order" if self.tau > 0 else "the opposite order"
+            order = "the same order" if tau > 0 else "the opposite order"
             return (
                 f"All pairs are in {order}, so all resamples agree and the interval is no measure of doubt: by chance "
                 f"{num} subnets fall so once in {factorial(num):,} times. A larger --sample puts it to the test."
             )
         if interval.low <= 0 <= interval.high:
             return (
-                f"So {num} subnets do not tell whether the supernet ranks better than chance: 0 lies in the interval. "
-                "About 4 times as many would halve it."
+                f"So {num} subnets do not tell whether the supernet ranks better than chance: 0 lies in the interval."
             )
         how = "better" if interval.low > 0 else "worse"
-        return (
-            f"So the supernet ranks {how} than chance; by how much, {num} subnets tell only to within the interval. "
-            "About 4 times as many would halve it."
-        )
+        return f"So the supernet ranks {how} than chance; by how much, {num} subnets tell only to within the interval."
 
     def to_document(self) -> dict[str, object]:
         """The sample as JSON, in the order drawn. Accuracies are in percent; undefined values are null."""
-        interval, pairs = self.interval, self.pairs
+        answers, pairs, interval = self.answers, self.pairs, self.answers.interval
         return {
-            "kendall_tau": self.tau,
-            "tau_interval": None if interval is None else [interval.low, interval.high],
+            "kendall_tau": answers.tau,
+            "tau_interval": _ends(interval),
+            "expected_half_width": None if answers.tau is None else self.expected_half_width,
+            "tau_ceiling": None if answers.ceiling is None else answers.ceiling.to_document(),
+            "corrected_tau": answers.corrected,
+            "corrected_interval": _ends(answers.corrected_interval),
+            "deviations": self.deviations,
+            "ways": [each.to_document() for each in self.ways],
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
             "resamples_with_an_order": 0 if interval is None else interval.resamples,
@@ -222,27 +181,47 @@ class Ranking:
             "epochs": self.epochs,
             "train_images": self.train_images,
             "from_scratch": self.from_scratch,
+            "seeds": list(self.seeds),
             "seed": self.seed,
-            "num_candidates": self.archive,
-            "num_searches": len(self.searches),
-            "searches": list(self.searches),
-            "subnets": [
-                {
-                    "id": each.id,
-                    "subnet": each.subnet.to_numbers(),
-                    "inherited": _accuracy_document(each.inherited, self.images, move[0]),
-                    "retrained": _accuracy_document(each.retrained, self.images, move[1]),
-                    "moved": move[2],
-                }
-                for each, move in zip(self.subnets, self.moves, strict=True)
+            "space_size": self.space_size,
+            "diverged": [subnet.to_numbers() for subnet in self.diverged],
+            "subnets": [self._row(place) for place in range(len(self.subnets))],
+        }
+
+    @property
+    def expected_half_width(self) -> float:
+        """Of an interval of this tau, as formulas have it for so many subnets."""
+        tau = self.answers.tau or 0.0
+        return expected_half_width(len(self.subnets), max(-0.99, min(0.99, tau)))
+
+    def _row(self, place: int) -> dict[str, object]:
+        before, after, moved = self.moves[place]
+        inherited, retrained = (column[place] for column in self.columns)
+        by_seed = zip(self.seeds, self.correct_by_seed[place], strict=True)
+        return {
+            "subnet": self.subnets[place].to_numbers(),
+            "inherited": _accuracy_document(inherited, self.images, before),
+            "retrained": _accuracy_document(retrained, self.images, after),
+            "by_seed": [
+                {"seed": seed, "correct": correct, "top1": 100.0 * correct / self.images} for seed, correct in by_seed
             ],
+            "moved": moved,
         }
 
 
-def _flat(column: Sequence[int]) -> bool:
+def _flat(column: Sequence[float]) -> bool:
     return len(set(column)) < 2
 
 
-def _accuracy_document(correct: int, images: int, rank: float) -> dict[str, object]:
-    interval = list(binomial_interval(correct, images))
+def _points(variance: Floats) -> float:
+    return 100.0 * sqrt(max(0.0, float(variance[0])))
+
+
+def _ends(interval: TauInterval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def _accuracy_document(correct: float, images: int, rank: float) -> dict[str, object]:
+    """correct: a mean over seeds is rounded for the interval, which is of images alone."""
+    interval = list(binomial_interval(round(correct), images))
     return {"top1": 100.0 * correct / images, "top1_interval": interval, "correct": correct, "rank": rank}

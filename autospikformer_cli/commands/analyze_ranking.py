@@ -6,52 +6,83 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.cli.completion import complete_run
 from autospikformer_cli.cli.options import (
     ComputeOptions,
+    DryRunOption,
     FromScratchOption,
     RunOption,
-    SearchOption,
     SetOption,
     VerboseOption,
 )
 from autospikformer_cli.cli.session import Session
+
+CalibrationsOption = Annotated[
+    list[int],
+    typer.Option(
+        "--recalibrate", metavar="N", min=1, help="Also with BatchNorm of N images. Repeatable.", show_default=False
+    ),
+]
+StepsOption = Annotated[
+    list[int],
+    typer.Option(
+        "--steps", metavar="K", min=1, help="Also after training each for K steps. Repeatable.", show_default=False
+    ),
+]
+SecondRunOption = Annotated[
+    str | None,
+    typer.Option("--with", metavar="RUN", help="Also averaged with a second supernet.", autocompletion=complete_run),
+]
 
 
 def ranking(
     session: Session,
     compute: ComputeOptions,
     finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
-    sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets.")] = 12,
+    sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets that span the space.")] = 32,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Retrain each with N seeds, and take the mean.")] = 1,
     from_scratch: FromScratchOption = False,
+    images: Annotated[
+        int | None, typer.Option("--images", min=1, help="The first N validation images.", show_default="all")
+    ] = None,
+    recalibrate: CalibrationsOption = [],  # noqa: B006
+    steps: StepsOption = [],  # noqa: B006
+    averaged: SecondRunOption = None,
+    dry_run: DryRunOption = False,
     verbose: VerboseOption = False,
     run: RunOption = None,
-    search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
-    """Retrain some of the searched subnets, each alone, and compare the two orders.
+    """Retrain subnets that span the space, each alone, and compare their order with that of inherited weights.
 
-    Does the supernet rank its subnets truly? The answer is Kendall's tau-b between inherited and retrained accuracy,
-    with its interval. The sample, of all that the run's searches measured, is stratified by inherited accuracy.
-    Retrained subnets are kept: after an interruption, or for a larger sample, only the rest is retrained.
+    Does the supernet rank its subnets truly? The answer is Kendall's tau-b with its interval, the ceiling that noise
+    leaves of it, and tau without noise. --dry-run says how many subnets are needed. Retrained subnets are kept: after
+    an interruption, or for a larger sample, only the rest is retrained.
 
-    Example: aspk analyze ranking --sample 12 --finetune 5
+    Example: aspk analyze ranking --sample 32 --finetune 5 --seeds 2
     """
     from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.ranking_table import ranking_table
-    from autospikformer_cli.runs.ranking import RankingRun
+    from autospikformer_cli.runs.ranking import RankingRun, RankingSettings
     from autospikformer_cli.runs.retraining import FOLDER
     from autospikformer_cli.runs.trained_run import open_run
 
-    opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
-    opened.remark_idle(overrides, Decides.TRAINING | Decides.IMAGES)
-    ranked = RankingRun.open(opened, session.interruptible)
-    recipe = opened.recipe
-    result = ranked.retrain(ranked.sample(sample), finetune, from_scratch)
+    opened = open_run(run, overrides, searched=False, compute=compute.set_up(), say=session)
+    opened.remark_idle(overrides, Decides.TRAINING)
+    settings = RankingSettings(
+        sample, finetune, from_scratch, seeds, images, tuple(recalibrate), tuple(steps), averaged
+    )
+    ranked = RankingRun.open(opened, settings, session.interruptible)
+    if dry_run:
+        plan = ranked.plan()
+        session.console.print("\n".join(plan.lines), markup=False, highlight=False)
+        session.emit({"run": str(opened.path), **plan.to_document(), **opened.recipe.fidelity_document()})
+        return
+    result = ranked.rank()
     notes = [
         f"retrained weights are kept in {opened.path / FOLDER}, a run each",
-        *fidelity_notes(recipe, verbose),
+        *fidelity_notes(opened.recipe, verbose),
     ]
-    searches = f"searches {', '.join(result.searches)}"
-    session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?\n{searches}", result, notes))
-    session.emit({"run": str(opened.path), **result.to_document(), **recipe.fidelity_document()})
+    session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?", result, notes))
+    session.emit({"run": str(opened.path), **result.to_document(), **opened.recipe.fidelity_document()})

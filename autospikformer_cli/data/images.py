@@ -57,6 +57,7 @@ class ImageSet:
 def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgress = SILENT.progress) -> ImageSet:
     """One split of a recipe's data set: a function of the data, the seed and the keys of [data] that cut it.
 
+    data.split_seed, if it is set, takes the place of the seed.
     Splits of the data set stay as they are. Validation, and test if the data set has none, are held out of its training
     images, class by class. With data.validation = 0, none are, and all train. data.train_images takes some of those
     that train, and leaves the other splits as they are. The data set's own test files are opened only for "test". A
@@ -83,6 +84,7 @@ def num_images(config: DataConfig, seed: int, split: Split, say: Say = SILENT) -
 
 def _chosen(config: DataConfig, seed: int, split: Split, progress: ShowProgress) -> tuple[Source, Indices]:
     own = splits_with_files(config)
+    seed = seed if config.split_seed is None else config.split_seed
     if split == "validation" and not has_validation(config):
         raise UserError(
             "there are no validation images: data.validation = 0 leaves all images to the training",

@@ -173,6 +173,9 @@ class DataConfig(Keys):
     set's own validation images stay."""
     test: Annotated[ShareBetween, NETWORK] = 0.2
     """Share held out for the final test, of data sets without a test split of their own."""
+    split_seed: Annotated[Whole | None, NoneAsText, NETWORK] = None
+    """What holds out validation and test images by lot; "none": seed. Supernets of several seeds with the same value
+    hold out the same images."""
     train_images: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
     """Training images that are used, as many of each class as of any other; "none": all. Validation and test images do
     not depend on it. A larger number contains a smaller one."""

@@ -2,84 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
+from autospikformer_cli.analysis.ranked_answers import TauInterval
 from autospikformer_cli.analysis.ranking import Ranking
 from autospikformer_cli.report.provenance import batchnorm_text
-from autospikformer_cli.report.tables import format_accuracy, plain_table
+from autospikformer_cli.report.tables import format_accuracy, noted, plain_table
+from autospikformer_cli.units import ABSENT
+from autospikformer_cli.wording import counted
 
-COLUMNS = ("Id", "Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)", "Rank", "Moved")
+COLUMNS = ("Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)", "Rank", "Moved")
 
 
-def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Table:
-    """The sample, best inherited accuracy first, with each move in rank. Below are tau and its conditions."""
-    table = plain_table(title, "\n".join([*_findings(ranking), *_conditions(ranking), *notes]))
+def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Group:
+    """The sample, best inherited accuracy first, with each move in rank. Then other ways, tau and its conditions."""
+    table = plain_table(title)
     for name in COLUMNS:
-        justified: Literal["left", "right"] = "left" if name in ("Id", "Candidates") else "right"
+        justified: Literal["left", "right"] = "left" if name == "Candidates" else "right"
         table.add_column(name, justify=justified, no_wrap=name != "Candidates", overflow="fold")
-    rows = zip(ranking.subnets, ranking.moves, strict=True)
-    for each, (before, after, moved) in sorted(rows, key=lambda row: (-row[0].inherited, row[1][1], row[0].id)):
-        accuracies = [_accuracy(correct, ranking.images) for correct in (each.inherited, each.retrained)]
+    rows = zip(ranking.subnets, *ranking.columns, ranking.moves, strict=True)
+    for subnet, inherited, retrained, (before, after, moved) in sorted(rows, key=lambda row: (-row[1], row[3][1])):
+        accuracies = [_accuracy(correct, ranking.images) for correct in (inherited, retrained)]
         shown = f"{moved:+g}" if moved else "="
-        cells = (each.id, str(each.subnet), accuracies[0], f"{before:g}", accuracies[1], f"{after:g}", shown)
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, (str(subnet), accuracies[0], f"{before:g}", accuracies[1], f"{after:g}", shown)))
+    lines = [*_findings(ranking), *_conditions(ranking), *notes]
+    if ranking.ways:
+        return Group(table, noted(_ways_table(ranking), lines))
+    return noted(table, lines)
+
+
+def _ways_table(ranking: Ranking) -> Table:
+    table = plain_table("\nOther ways of measuring the same subnets")
+    for name in ("Way", "tau-b", "Corrected", "Change (95 %)"):
+        table.add_column(name, justify="left" if name == "Way" else "right", overflow="fold")
+    answers = ranking.answers
+    table.add_row(*map(Text, ("inherited weights as they are", _number(answers.tau), _number(answers.corrected), "")))
+    for way in ranking.ways:
+        found = way.change
+        change = ABSENT if found.change is None else f"{found.change:+.3f} {_range(found.interval, '+')}"
+        table.add_row(*map(Text, (way.name, _number(found.tau), _number(found.corrected), change)))
     return table
 
 
-def _accuracy(correct: int, images: int) -> str:
-    return format_accuracy(100.0 * correct / images, binomial_interval(correct, images))
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"
 
 
-def _findings(ranking: Ranking) -> list[str]:
-    pairs, num = ranking.pairs, len(ranking.subnets)
-    lines = [f"Kendall's tau-b {_tau_text(ranking)}"]
-    lines.append(
+def _range(interval: TauInterval | None, sign: str = "") -> str:
+    return "" if interval is None else f"({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
+
+
+def _accuracy(correct: float, images: int) -> str:
+    return format_accuracy(100.0 * correct / images, binomial_interval(round(correct), images))
+
+
+def _findings(ranking: Ranking) -> Iterator[str]:
+    pairs, num, answers = ranking.pairs, len(ranking.subnets), ranking.answers
+    yield f"Kendall's tau-b {_tau_text(ranking)}"
+    if answers.ceiling is not None:
+        c = answers.ceiling
+        yield f"ceiling: with this noise, a perfect ranking would show {c.mean:.3f} (95 %: {c.low:.3f} to {c.high:.3f})"
+    if answers.corrected is not None:
+        of = "images and seeds" if len(ranking.seeds) > 1 else "images; one seed tells nothing of the noise of seeds"
+        yield f"tau-b without noise {answers.corrected:.3f} {_range(answers.corrected_interval)}: of {of}"
+    elif answers.tau is not None:
+        yield "tau-b without noise cannot be told: the accuracies are hardly more than noise. Take more images"
+    yield (
         f"of {num * (num - 1) // 2} pairs of subnets {pairs.alike} are ranked alike, {pairs.reversed} the other way "
         f"round, {pairs.tied} tied"
     )
-    return [*lines, ranking.meaning, _noise(ranking)]
+    yield ranking.meaning
+    yield _noise(ranking)
 
 
 def _tau_text(ranking: Ranking) -> str:
-    interval = ranking.interval
-    if ranking.tau is None or interval is None:
+    tau, interval = ranking.answers.tau, ranking.answers.interval
+    if tau is None or interval is None:
         return "is undefined"
     left_out = interval.drawn - interval.resamples
     without = f", {left_out} without an order left out" if left_out else ""
     return (
-        f"{ranking.tau:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f} "
-        f"({interval.drawn:,} bootstrap resamples of the subnets{without})"
+        f"{tau:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f} "
+        f"({interval.drawn:,} bootstrap resamples of the subnets{without}; expected of {len(ranking.subnets)}: "
+        f"+-{ranking.expected_half_width:.2f})"
     )
 
 
 def _noise(ranking: Ranking) -> str:
-    spans = [100.0 * (max(column) - min(column)) / ranking.images for column in ranking.columns]
-    intervals = [binomial_interval(each.retrained, ranking.images) for each in ranking.subnets]
-    width = sum(high - low for low, high in intervals) / len(intervals)
+    found = ranking.deviations
+    seeds = found["seed_noise"]
+    by_seeds = "" if seeds is None else f", and by seeds {seeds:.2f}"
     return (
-        f"Accuracies span {spans[0]:.1f} points inherited and {spans[1]:.1f} retrained; the interval of one is "
-        f"{width:.1f} points wide. Tau's interval knows the draw of subnets, not that of images or of training's seed."
+        f"Standard deviations in points: inherited accuracies {found['inherited']:.2f}, of these by images "
+        f"{found['inherited_noise']:.2f}; retrained {found['retrained']:.2f}, by images "
+        f"{found['retrained_noise']:.2f}{by_seeds}."
     )
 
 
 def _conditions(ranking: Ranking) -> list[str]:
-    epochs = f"{ranking.epochs} epoch{'s' * (ranking.epochs != 1)} of {ranking.train_images:,} training images"
+    epochs = f"{counted(ranking.epochs, 'epoch')} of {ranking.train_images:,} training images"
     if ranking.from_scratch:
         start = "from first weights"
     else:
         start = "from the inherited weights, which leans towards the inherited order (--from-scratch does not)"
-    num = len(ranking.searches)
-    searches = f"{num} search{'es' * (num != 1)}"
-    sample = f"{len(ranking.subnets)} of {ranking.archive} candidates of {searches}"
+    seeds = f"seed{'s' * (len(ranking.seeds) > 1)} {', '.join(map(str, ranking.seeds))}"
     batchnorm = batchnorm_text(ranking.batchnorm, ranking.images, {}, ranking.calibration_images)
+    span = f"points that span the space (Sobol sequence, seed {ranking.seed})"
+    sampled = len(ranking.subnets) + len(ranking.diverged)
+    diverged = [f"! left out, as its retraining diverged: {subnet}" for subnet in ranking.diverged]
     return [
-        f"retrained alone for {epochs}, {start}",
-        f"sample: {sample}, stratified by inherited accuracy; seed {ranking.seed}",
+        *diverged,
+        f"retrained alone for {epochs}, {start}; {seeds}",
+        f"sample: {sampled} of {ranking.space_size:,} subnets: the largest, the smallest, and {span}",
         f"both accuracies: the same {ranking.images:,} {ranking.split} images; interval: 95 %, binomial (Wilson)",
         f"BatchNorm: {batchnorm}; engine: {ranking.engine}",
         "rank 1: most accurate, ties share their mean rank; moved: ranks gained by retraining",

@@ -130,6 +130,24 @@ def remark_on_earlier_images(run: TrainedRun, images: ImageSet, *, is_whole: boo
         )
 
 
+def stored_measurements(
+    run: TrainedRun, provenance: Provenance, tuning: FineTuning | None = None
+) -> dict[Subnet, Measurement]:
+    """What a run's evaluations know of subnets under the run's recipe and given conditions, answers included.
+
+    tuning: of the weights; None for inherited ones.
+    """
+    conditions, found = Conditions.of(provenance, run.recipe), dict[Subnet, Measurement]()
+    wanted = None if tuning is None else _weights_of(tuning)
+    for known in load_evaluations(run.path):
+        weights = None if known.finetuned is None else _weights_of(known.finetuned)
+        if weights == wanted and known.measurement.answers is not None:
+            recipe = recipe_from_toml(known.recipe_toml, run.recipe.name)
+            if Conditions.of(known.provenance, recipe) == conditions:
+                found[known.subnet] = known.measurement
+    return found
+
+
 @dataclass(frozen=True)
 class EvaluationRun:
     """One subnet of one run, and the images that it is measured on."""
@@ -222,19 +240,11 @@ class EvaluationRun:
         retraining = retraining_of(self.run, self.subnet, recipe, from_scratch=from_scratch, all_images=all_images)
         return self._measure(retraining.label, *self._finetune(retraining, retraining.label))
 
-    def correct_when_finetuned(self, epochs: int, from_scratch: bool, label: str) -> int:
-        """Correct answers after the same retraining. Neither it nor its measurement is repeated."""
-        recipe = recipe_alone(self.run, epochs)
-        retraining = retraining_of(self.run, self.subnet, recipe, from_scratch=from_scratch)
+    def measured_when_finetuned(self, retraining: Retraining, label: str) -> Measurement:
+        """What it measures after a retraining, answers included. Neither is repeated. Raises UserError."""
         supernet, tuning = self._finetune(retraining, f"retraining {label}")
-        conditions = Conditions.of(self._provenance(tuning), self.run.recipe)
-        for known in load_evaluations(self.run.path):
-            found = known.finetuned
-            if found is not None and (known.subnet, _weights_of(found)) == (self.subnet, _weights_of(tuning)):
-                measured = recipe_from_toml(known.recipe_toml, self.run.recipe.name)
-                if Conditions.of(known.provenance, measured) == conditions:
-                    return known.measurement.correct
-        return self._measure(label, supernet, tuning).evaluation.measurement.correct
+        found = stored_measurements(self.run, self._provenance(tuning), tuning)
+        return found.get(self.subnet) or self._measure(label, supernet, tuning).evaluation.measurement
 
     def _finetune(self, retraining: Retraining, label: str) -> tuple[Supernet, FineTuning]:
         run = self.run

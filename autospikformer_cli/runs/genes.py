@@ -12,7 +12,7 @@ from pathlib import Path
 from autospikformer_cli.analysis.gene_claims import ClaimedOf, JudgedClaim
 from autospikformer_cli.analysis.gene_effects import GeneEffect, GeneEffects, gene_effects
 from autospikformer_cli.analysis.gene_shares import ValueShare, value_shares
-from autospikformer_cli.analysis.ranking import RESAMPLES
+from autospikformer_cli.analysis.ranking_noise import RESAMPLES
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, changed, recipe_from_toml

@@ -6,7 +6,7 @@ Dimension legend: B images, F frames, H W rows and columns, C channels.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -17,6 +17,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import make_supernet, network_shape
 from autospikformer_cli.say import Say
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import is_run, run_folders
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
     from autospikformer_cli.engine.compute import Compute
     from autospikformer_cli.engine.names import Computes
+    from autospikformer_cli.training.paths import PathSampler
 
 MEASURED_STEPS = 5
 """Steps of a training that are measured, after one that is not, since it compiles."""
@@ -58,11 +60,33 @@ def training_pace(
         stored = stored_pace(recipe, computes, threads, run) if is_run(run) else None
         if stored is not None:
             return stored
+    return _pace_on_random_images(recipe, computes, say, num_images)
+
+
+def retraining_pace(
+    recipe: Recipe, computes: Computes, subnets: Sequence[Subnet], say: Say, num_images: int
+) -> TimePerUnit:
+    """The mean pace of trainings of one subnet each, measured now on some of them: as they stand, one a step."""
+    from autospikformer_cli.training.loop import Divergence
+
+    try:
+        return _pace_on_random_images(recipe, computes, say, num_images, _in_turn(subnets))
+    except Divergence:
+        return TimePerUnit(None, "the loss of the measured steps is not finite")
+
+
+def _in_turn(subnets: Sequence[Subnet]) -> PathSampler:
+    return lambda step, progress: [subnets[step % len(subnets)]]
+
+
+def _pace_on_random_images(
+    recipe: Recipe, computes: Computes, say: Say, num_images: int, paths: PathSampler | None = None
+) -> TimePerUnit:
     largest = recipe.space.search_space().largest()
     if training_bytes(network_shape(recipe), largest, 1, ITEM_BYTES[computes.precision]) > MOST_BYTES:
         return TimePerUnit(None, "a step is too large to be measured here")
     say.remark("measuring a few steps on random images")
-    return measured_pace(recipe, computes.set_up(), num_images)
+    return measured_pace(recipe, computes.set_up(), num_images, paths=paths)
 
 
 def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Path) -> TimePerUnit | None:
@@ -95,11 +119,13 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
 
 
 def measured_pace(
-    recipe: Recipe, compute: Compute, num_images: int, clock: Callable[[], float] = time.perf_counter
-) -> TimePerUnit:
+    recipe: Recipe, compute: Compute, num_images: int, clock: Callable[[], float] = time.perf_counter,
+    paths: PathSampler | None = None,
+) -> TimePerUnit:  # fmt: skip
     """The pace of a few steps of a new network on random images, measured here.
 
-    The first step, which compiles, does not count. num_images: training images. clock: seconds.
+    The first step, which compiles, does not count. num_images: training images. clock: seconds. paths: each
+    step's subnets; None for the recipe's.
     """
     from autospikformer_cli.runs.training import START
     from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData
@@ -117,7 +143,7 @@ def measured_pace(
     trainer = Trainer(
         supernet, make_optimizer(supernet, train),
         TrainingData(images, description, data.augment, data.translation), train,
-        paths=sampled_paths(space, recipe.seed, train), seed=recipe.seed,
+        paths=paths or sampled_paths(space, recipe.seed, train), seed=recipe.seed,
     )  # fmt: skip
     times = [clock()]
     trainer.run(

@@ -1,96 +1,276 @@
-"""A sample of a run's archive, retrained subnet by subnet: does the supernet rank its subnets truly?"""
+"""A sample that spans a run's space, retrained subnet by subnet: does the supernet rank its subnets truly?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from autospikformer_cli.analysis.ranking import Ranking, Retrained, stratified_order
+import numpy as np
+
+from autospikformer_cli.analysis.ranked_answers import RankedAnswers
+from autospikformer_cli.analysis.ranking import MeasuredWay, Ranking
+from autospikformer_cli.analysis.ranking_noise import Floats
+from autospikformer_cli.analysis.space_sample import spanning_sample
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import Candidate
-from autospikformer_cli.runs.evaluation import EvaluationRun
-from autospikformer_cli.runs.searching.archive import Archive, whole_archive
+from autospikformer_cli.measurement import Measurement
+from autospikformer_cli.recipe import changed
+from autospikformer_cli.runs.building import network_shape
+from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
+from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
+from autospikformer_cli.runs.retraining import Retraining, few_steps_of, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection
-from autospikformer_cli.runs.trained_run import TrainedRun
+from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.say import Interruptible, uninterrupted
-from autospikformer_cli.store.evaluations import require_writable
-from autospikformer_cli.store.searches import find_search
+from autospikformer_cli.space import Subnet
+from autospikformer_cli.store.evaluations import Evaluation, append_evaluations, require_writable
+from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
 
+LEAST_LEFT = 3
+"""Subnets that must not diverge."""
+PLANNED_IMAGES = 256
+"""Images that a plan measures the sample on, if it was not measured before."""
+
+
+@dataclass(frozen=True)
+class RankingSettings:
+    """What is asked for.
+
+    sample: number of subnets. epochs, from_scratch, seeds: of each retraining, and how many seeds. images: the first so
+    many validation images; None for all. calibrations, steps, averaged: other ways of measuring, see `RankingRun.ways`.
+    """
+
+    sample: int
+    epochs: int
+    from_scratch: bool = False
+    seeds: int = 1
+    images: int | None = None
+    calibrations: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
+    averaged: str | None = None
+
 
 @dataclass(frozen=True)
 class RankingRun:
-    """A run, the images that its searches measured on, and what they measured."""
+    """A run, what is asked for, and the images that all is measured on. It needs no search."""
 
     run: TrainedRun
+    settings: RankingSettings
     images: ImageSet
-    archive: Archive
     interruptible: Interruptible = uninterrupted
 
     @classmethod
-    def open(cls, run: TrainedRun, interruptible: Interruptible = uninterrupted) -> RankingRun:
-        """A run under the recipe of its present search. Raises UserError if no search measured so."""
-        find_search(run.path, run.search)
-        if run.recipe.search.split == "test":
-            raise UserError(
-                "its search measured on test images, which are for results alone",
-                str(run.path),
-                f"search on held-out images first: aspk search --run {run.path} --set 'search.split=\"validation\"'",
-            )
-        require_writable(run.path)
+    def open(
+        cls, run: TrainedRun, settings: RankingSettings, interruptible: Interruptible = uninterrupted
+    ) -> RankingRun:
+        """Raises UserError for what cannot be asked of the run: before anything is measured."""
+        space = run.recipe.space.search_space()
+        if settings.sample > space.size():
+            what = f"{settings.sample} subnets cannot be drawn from a space of {space.size():,}"
+            raise UserError(what, "--sample", f"ask for at most {space.size()}")
         run.recipe.energy.require_priced()
-        images = run.searched_images()
-        archive = whole_archive(run.path, run.conditions(images), run.say)
-        if not archive.candidates:
-            raise UserError(
-                "none of its searches measured with these weights, images, engine and keys of [model]",
-                str(run.path),
-                f"leave out --set, --engine, --precision and --device, or search so: aspk search --run {run.path}",
-            )
-        finite = tuple(candidate for candidate in archive.candidates if not candidate.measurement.non_finite)
-        return cls(run, images, archive._replace(candidates=finite), interruptible)
+        opened = cls(run, settings, run.asked_images("validation", settings.images), interruptible)
+        opened.require_ways()
+        return opened
 
-    def sample(self, num: int) -> list[Candidate]:
-        """`num` candidates, stratified by accuracy. A larger sample begins with the smaller one. Raises UserError."""
-        candidates = self.archive.candidates
-        if num > len(candidates):
-            raise UserError(
-                f"{num} subnets cannot be drawn from {len(candidates)}, which is all that its searches measured",
-                "--sample",
-                f"ask for at most {len(candidates)}, or search on: aspk search --run {self.run.path} --set seed=1",
-            )
-        accuracies = [candidate.measurement.top1 for candidate in candidates]
-        names = [str(candidate.subnet) for candidate in candidates]
-        return [candidates[row] for row in stratified_order(accuracies, names, self.run.recipe.seed)[:num]]
+    def require_ways(self) -> None:
+        """Raises UserError if a way of measuring is impossible for this run."""
+        recipe, there = self.run.recipe, len(self.run.images("train"))
+        if self.settings.calibrations and recipe.model.batchnorm != "recalibrate":
+            what = f'model.batchnorm = "{recipe.model.batchnorm}" recalibrates nothing'
+            raise UserError(what, "--recalibrate", "leave it out")
+        batch, classes = recipe.train.batch, self.run.description.num_classes
+        for option, numbers, images, least in (
+            ("--recalibrate", self.settings.calibrations, 1, 1),
+            ("--steps", self.settings.steps, batch, -(-classes // batch)),
+        ):
+            for number in numbers:
+                if not least <= number <= there // images:
+                    what = f"{number} would read {number * images:,} of {there:,} training images"
+                    raise UserError(what, option, f"ask for {least} to {there // images:,}")
+        if self.settings.averaged is not None:
+            _ = self._second
 
-    def retrain(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Ranking:
-        """Retrain the subnets that were not yet, and store each at once. Raises KeyboardInterrupt when stopped."""
+    @cached_property
+    def subnets(self) -> list[Subnet]:
+        """The sample, as drawn. A larger one begins with it."""
+        return spanning_sample(self.run.recipe.space.search_space(), self.settings.sample, self.run.recipe.seed)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of retraining: from the recipe's on."""
+        return [self.run.recipe.seed + number for number in range(self.settings.seeds)]
+
+    def plan(self) -> RankingPlan:
+        """What is to be expected, before anything is retrained. Nothing is stored."""
+        known = stored_measurements(self.run, self.run.provenance(self.images))
+        if all(subnet in known for subnet in self.subnets):
+            return self._plan(_answers(known, self.subnets, len(self.images)))
+        few = self.images.first(PLANNED_IMAGES)
+        found = {
+            subnet: result for batch in self._walk(self.run, few, self.subnets) for subnet, result in batch.items()
+        }
+        return self._plan(_answers(found, self.subnets, len(few)))
+
+    def _plan(self, inherited_NI: Floats) -> RankingPlan:
+        taken = [each.seconds for each in self.retrainings]
+        return ranking_plan(self.run, self.subnets, inherited_NI, len(self.images), self.settings.epochs, taken)
+
+    @cached_property
+    def retrainings(self) -> list[Retraining]:
+        """All subnets with the first seed, then with the next."""
+        from_scratch = self.settings.from_scratch
+        return [
+            retraining_of(self.run, subnet, recipe, from_scratch=from_scratch)
+            for recipe in (recipe_alone(self.run, self.settings.epochs, seed=seed) for seed in self.seeds)
+            for subnet in self.subnets
+        ]
+
+    def rank(self) -> Ranking:
+        """Measure and retrain what was not yet, and store each result at once. Stopped, raises KeyboardInterrupt."""
+        require_writable(self.run.path)
+        inherited_NI = self._inherited(self.run)
+        for line in self._plan(inherited_NI).lines:
+            self.run.say.remark(line)
+        measured = [self._retrained(each, number) for number, each in enumerate(self.retrainings, 1)]
+        by_subnet = [measured[place :: len(self.subnets)] for place in range(len(self.subnets))]
+        rows = [place for place, found in enumerate(by_subnet) if None not in found]
+        if len(rows) < LEAST_LEFT:
+            what = f"the retraining of {len(by_subnet) - len(rows)} of {len(by_subnet)} subnets diverged"
+            raise UserError(
+                what, "train.lr", f"retrain with less than {self.run.recipe.train.lr:g}: --set train.lr=..."
+            )
+        retrained = [[_bits(each, len(self.images)) for each in by_subnet[row] if each is not None] for row in rows]
+        answers = RankedAnswers(inherited_NI[rows], np.array(retrained), self.run.recipe.seed)
         recipe = self.run.recipe
-        recalibrated = recipe.model.batchnorm == "recalibrate"
         return Ranking(
-            subnets=tuple(self._retrained(sample, epochs, from_scratch)),
+            subnets=tuple(self.subnets[row] for row in rows),
+            diverged=tuple(subnet for row, subnet in enumerate(self.subnets) if row not in rows),
+            answers=answers,
+            ways=tuple(MeasuredWay(name, answers.compared(way_NI[rows])) for name, way_NI in self.ways()),
             split=self.images.split,
-            images=len(self.images),
             batchnorm=recipe.model.batchnorm,
-            calibration_images=len(self.run.calibration) if recalibrated else None,
+            calibration_images=len(self.run.calibration) if recipe.model.batchnorm == "recalibrate" else None,
             engine=self.run.engine.name,
-            epochs=epochs,
+            epochs=self.settings.epochs,
             train_images=len(self.run.images("train")),
-            from_scratch=from_scratch,
-            archive=len(self.archive.candidates),
-            searches=self.archive.searches,
+            from_scratch=self.settings.from_scratch,
+            space_size=recipe.space.search_space().size(),
+            seeds=tuple(self.seeds),
             seed=recipe.seed,
         )
 
-    def _retrained(self, sample: list[Candidate], epochs: int, from_scratch: bool) -> Iterator[Retrained]:
-        for number, candidate in enumerate(sample, 1):
-            evaluation = EvaluationRun(self.run, Selection(candidate.subnet), self.images, self.interruptible)
-            label = f"{candidate.id}, {number} of {len(sample)}"
-            correct = evaluation.correct_when_finetuned(epochs, from_scratch, label)
-            retrained = Retrained(candidate.id, candidate.subnet, candidate.measurement.correct, correct)
-            top1 = [100.0 * count / len(self.images) for count in (retrained.inherited, retrained.retrained)]
-            self.run.say.remark(f"{label}: inherited {top1[0]:.2f} %, retrained {top1[1]:.2f} %")
-            yield retrained
+    def _retrained(self, retraining: Retraining, number: int) -> Measurement | None:
+        """None if it diverged."""
+        from autospikformer_cli.training.loop import Divergence
+
+        label = f"{number} of {len(self.retrainings)}"
+        seed = f", seed {retraining.recipe.seed}" if self.settings.seeds > 1 else ""
+        try:
+            measured = self._evaluation(retraining.subnet).measured_when_finetuned(retraining, label)
+        except Divergence as error:
+            self.run.say.remark(f"! {label}: {retraining.subnet}{seed} is left out: {error.what}")
+            return None
+        self.run.say.remark(f"{label}: {retraining.subnet}{seed}: retrained {measured.top1:.2f} %")
+        return measured
+
+    def _evaluation(self, subnet: Subnet) -> EvaluationRun:
+        return EvaluationRun(self.run, Selection(subnet), self.images, self.interruptible)
+
+    def ways(self) -> Iterator[tuple[str, Floats]]:
+        """Other ways of measuring the sample without retraining it: a name, and its answers (N, I).
+
+        BatchNorm recalibrated on other numbers of images, training for a few steps before measuring, and the mean of
+        two supernets, of their logits and of their accuracies.
+        """
+        for number in self.settings.calibrations:
+            recipe = changed(self.run.recipe, {"model.calibration_images": number})
+            yield f"recalibrated on {number:,} images", self._inherited(replace(self.run, recipe=recipe))
+        for steps in self.settings.steps:
+            yield f"trained for {counted(steps, 'step')}", self._after_steps(steps)
+        if self.settings.averaged is not None:
+            yield from self._averages()
+
+    def _after_steps(self, steps: int) -> Floats:
+        found = {}
+        for number, subnet in enumerate(self.subnets, 1):
+            retraining = few_steps_of(self.run, subnet, steps)
+            label = f"{number} of {len(self.subnets)} for {counted(steps, 'step')}"
+            found[subnet] = self._evaluation(subnet).measured_when_finetuned(retraining, label)
+        return _answers(found, self.subnets, len(self.images))
+
+    @cached_property
+    def _second(self) -> TrainedRun:
+        """The second supernet. Raises UserError if it is no other one of the same networks and images."""
+        mine = self.run
+        other = open_run(self.settings.averaged, searched=False, compute=mine.compute, say=mine.say)
+        where = f"--with {other.path}"
+        if other.weights_hash == mine.weights_hash:
+            raise UserError("it has the same weights as the run", where, "name another supernet")
+        same_space = other.recipe.space.search_space() == mine.recipe.space.search_space()
+        if not same_space or network_shape(other.recipe) != network_shape(mine.recipe):
+            raise UserError("its subnets are others than those of the run", where, "train one with the same [space]")
+        if other.asked_images("validation", self.settings.images).hash != self.images.hash:
+            own = mine.recipe.data.split_seed
+            seed = mine.split_seed if own is None else own
+            fix = f"train one with the same split: aspk train --set data.split_seed={seed} --set seed=1"
+            raise UserError("it held out other validation images, so it was trained on some of these", where, fix)
+        return other
+
+    def _averages(self) -> Iterator[tuple[str, Floats]]:
+        runs = [self.run, self._second]
+        shape = len(self.subnets), len(self.images)
+        logits = [dict[Subnet, Floats](), dict[Subnet, Floats]()]
+        for run, found in zip(runs, logits, strict=True):
+            with run.say.progress(f"measuring {run.path}", shape[0] * shape[1], unit="images") as progress:
+                for batch in run.evaluator().measure_many(self.subnets, self.images, progress.advance):
+                    found |= {subnet: each.predictions.logits.double().numpy() for subnet, each in batch.items()}
+        labels = self.images.labels.numpy()
+
+        def right(scores: Floats) -> Floats:
+            return np.asarray(scores.argmax(axis=1) == labels, np.float64)
+
+        pairs = [(logits[0][subnet], logits[1][subnet]) for subnet in self.subnets]
+        yield f"mean logits with {runs[1].path}", np.array([right(one + two) for one, two in pairs])
+        yield f"mean accuracy with {runs[1].path}", np.array([(right(one) + right(two)) / 2 for one, two in pairs])
+
+    def _inherited(self, run: TrainedRun) -> Floats:
+        """Answers of the sample with a supernet's weights. What is measured is stored batch by batch."""
+        provenance = run.provenance(self.images)
+        known = stored_measurements(run, provenance)
+        missing = [subnet for subnet in self.subnets if subnet not in known]
+        for batch in self._walk(run, self.images, missing) if missing else ():
+            date, toml = datetime.now(UTC).isoformat(timespec="seconds"), run.recipe.to_toml()
+            added = [
+                Evaluation(subnet, self.images.split, provenance, measured, None, date, toml)
+                for subnet, measured in batch.items()
+            ]
+            append_evaluations(run.path, added, recipe_name=run.recipe.name)
+            known |= batch
+        return _answers(known, self.subnets, len(self.images))
+
+    @staticmethod
+    def _walk(run: TrainedRun, images: ImageSet, subnets: Sequence[Subnet]) -> Iterator[dict[Subnet, Measurement]]:
+        evaluator = run.evaluator()
+        with run.say.progress("measuring inherited weights", len(images) * len(subnets), unit="images") as progress:
+            for batch in evaluator.measure_many(subnets, images, progress.advance):
+                yield {subnet: result.measurement for subnet, result in batch.items()}
+
+
+def _answers(measured: Mapping[Subnet, Measurement], subnets: Sequence[Subnet], images: int) -> Floats:
+    """1 for each image that a subnet got right, else 0: (N, I). Raises UserError if a subnet computes no numbers."""
+    broken = [subnet for subnet in subnets if measured[subnet].non_finite]
+    if broken:
+        what = f"{counted(len(broken), 'subnet')} of {len(subnets)} compute values that are not finite: {broken[0]}"
+        raise UserError(what, fix="train the supernet with a smaller train.lr")
+    return np.array([_bits(measured[subnet], images) for subnet in subnets])
+
+
+def _bits(measured: Measurement, images: int) -> Floats:
+    bits = np.unpackbits(np.frombuffer(measured.answers or b"", np.uint8), count=images)
+    return bits.astype(np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from autospikformer_cli.runs.training import TrainingRun
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import FineTuning, tuning_label
+from autospikformer_cli.store.runs import is_run
 from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.training.paths import one_path
 
@@ -39,6 +40,7 @@ class Retraining:
 
     recipe: of the training, whole. folder: where it is kept, a run of its own; its name stands for all that the
     weights depend on. split_seed: what cuts the data set. all_images: whether validation images are trained on, too.
+    steps: of its only epoch, on some of the training images; 0: epochs of all of them.
     """
 
     subnet: Subnet
@@ -47,6 +49,7 @@ class Retraining:
     all_images: bool
     folder: Path
     split_seed: int
+    steps: int = 0
 
     @property
     def epochs(self) -> int:
@@ -56,7 +59,7 @@ class Retraining:
     @property
     def label(self) -> str:
         """Its weights, in words."""
-        return tuning_label(self.epochs, self.from_scratch, self.all_images)
+        return tuning_label(self.epochs, self.from_scratch, self.all_images, self.steps)
 
     def training(
         self, compute: Compute, first: Mapping[str, np.ndarray[Any, Any]], say: Say = SILENT,
@@ -72,8 +75,17 @@ class Retraining:
     def tuning(self, weights_hash: str) -> FineTuning:
         """What is stored with what its weights measure."""
         return FineTuning(
-            self.epochs, self.from_scratch, weights_hash, self.all_images, self.recipe.seed, self.folder.name
-        )
+            self.epochs, self.from_scratch, weights_hash, self.all_images, self.recipe.seed, self.folder.name,
+            self.steps,
+        )  # fmt: skip
+
+    @property
+    def seconds(self) -> float | None:
+        """What it took; None if it is not finished."""
+        if not is_run(self.folder):
+            return None
+        state = read_training(self.folder).state
+        return sum(record.seconds for record in state.history) if state.finished else None
 
 
 def retraining_of(
@@ -87,6 +99,12 @@ def retraining_of(
         raise UserError("an ANN inherits no weights of a spiking supernet", str(run.path), "train it from scratch")
     folder = run.path / FOLDER / _folder_name(run, subnet, recipe, from_scratch)
     return Retraining(subnet, recipe, from_scratch, all_images, folder, run.split_seed)
+
+
+def few_steps_of(run: TrainedRun, subnet: Subnet, steps: int) -> Retraining:
+    """A training of one subnet from inherited weights for a few steps: an epoch of as many images as they read."""
+    short = changed(recipe_alone(run, 1), {"data.train_images": steps * run.recipe.train.batch})
+    return replace(retraining_of(run, subnet, short, from_scratch=False), steps=steps)
 
 
 def recipe_alone(

@@ -8,7 +8,7 @@ weights.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.measurements import MeasuredSubnet, get_measured, put_measured
+from autospikformer_cli.wording import counted
 
 EVALUATIONS_FILE = "evaluations.h5"
 EVALUATIONS_LOCK = ".evaluations.lock"
@@ -41,7 +42,8 @@ class FineTuning:
 
     weights_hash: `supernet.weights_hash` of the retrained weights. all_images: whether the validation images were
     trained on, too. seed: of the order of images, of their augmentation and of first weights. folder: its name under
-    finetuned/, which stands for all that its weights depend on. None and "" in older files.
+    finetuned/, which stands for all that its weights depend on. None and "" in older files. steps: of its only epoch,
+    on some of the training images; 0: epochs of all of them.
     """
 
     epochs: int
@@ -50,17 +52,19 @@ class FineTuning:
     all_images: bool = False
     seed: int | None = None
     folder: str = ""
+    steps: int = 0
 
     @property
     def label(self) -> str:
         """Its weights, in words."""
-        return tuning_label(self.epochs, self.from_scratch, self.all_images)
+        return tuning_label(self.epochs, self.from_scratch, self.all_images, self.steps)
 
 
-def tuning_label(epochs: int, from_scratch: bool, all_images: bool = False) -> str:
+def tuning_label(epochs: int, from_scratch: bool, all_images: bool = False, steps: int = 0) -> str:
     """Weights after a retraining, in words."""
     on = ", validation images too" if all_images else ""
-    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {epochs} epoch{'s' * (epochs > 1)}{on}"
+    long = counted(steps, "step") if steps else counted(epochs, "epoch")
+    return f"{'from scratch' if from_scratch else 'fine-tuned'}, {long}{on}"
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,20 @@ class Evaluation:
 
 
 def append_evaluation(run: Path, evaluation: Evaluation, *, recipe_name: str) -> None:
-    """Add a result to runs/x/evaluations.h5. If another process is adding one, this waits for it.
+    """Add a result to runs/x/evaluations.h5. Waits and raises as `append_evaluations`."""
+    append_evaluations(run, [evaluation], recipe_name=recipe_name)
+
+
+def append_evaluations(run: Path, added: Sequence[Evaluation], *, recipe_name: str) -> None:
+    """Add results, at least one, to runs/x/evaluations.h5. If another process is adding some, this waits for it.
 
     Raises UserError if the file is damaged or cannot be written.
     """
     with _lock(run):
-        evaluations = (*load_evaluations(run), evaluation)
+        evaluations = (*load_evaluations(run), *added)
 
         def fill(file: h5py.File) -> None:
-            put_header(file, "evaluations", evaluation.recipe_toml)
+            put_header(file, "evaluations", added[-1].recipe_toml)
             put_text(file, "recipe_name", recipe_name)
             put_measured(file, [MeasuredSubnet(e.subnet, e.measurement) for e in evaluations])
             table = file["candidates"]

@@ -95,7 +95,7 @@ def test_searches_are_those_of_the_run_on_the_line(own_folder: Path) -> None:
             Path(run, "searches", f"{name}.h5").touch()
             os.utime(Path(run, "searches", f"{name}.h5"), (number, number))
     assert offered("report", "--search", "") == ["c"]
-    for words in (("report",), ("evaluate",), ("energy",), ("energy", "subnet"), ("analyze", "ranking"), ("export",)):
+    for words in (("report",), ("evaluate",), ("energy",), ("energy", "subnet"), ("analyze", "blocks"), ("export",)):
         assert offered(*words, "--run", "runs/first", "--search", "") == ["a", "b"]
         assert offered(*words, "--run=first", "--search", "b") == ["b"]
     assert offered("search", "--run", "first", "--name", "") == ["a", "b"]

@@ -1,4 +1,4 @@
-"""aspk analyze ranking: a sample retrained subnet by subnet, kept, resumed, and never on test images."""
+"""aspk analyze ranking: a sample that spans the space, retrained, kept, resumed, and never on test images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from autospikformer_cli.analysis.correlation import kendall_tau
-from autospikformer_cli.runs.ranking import RankingRun
+from autospikformer_cli.analysis.space_sample import spanning_sample
 from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.store.evaluations import load_evaluations
-from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.supernet import load_checkpoint
 
 Aspk = Callable[..., Any]
-RANKING = ("analyze", "ranking", "--finetune", "1")
+RANKING = ("analyze", "ranking", "--finetune", "1", "--images", "60")
 
 
 def written(run: Path) -> dict[str, int]:
@@ -25,85 +24,185 @@ def written(run: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in run.glob("finetuned/*/supernet.h5")}
 
 
-def test_both_accuracies_and_their_correlation(aspk: Aspk, searched: Path) -> None:
+def test_both_accuracies_and_their_correlation(aspk: Aspk, trained: Path) -> None:
     document = aspk(*RANKING, "--sample", "4", "--json").document
-    archive = {str(c.subnet.to_numbers()): c.measurement for c in load_population(searched).candidates}
-    stored = {str(e.subnet.to_numbers()): e for e in load_evaluations(searched)}
-    assert len(document["subnets"]) == len(stored) == 4
-    for each in document["subnets"]:
-        measured = stored[str(each["subnet"])]
-        assert each["inherited"]["correct"] == archive[str(each["subnet"])].correct
-        assert each["retrained"]["correct"] == measured.measurement.correct
-        assert (measured.split, measured.measurement.images) == ("validation", 60)
-        assert measured.finetuned is not None
-        assert measured.finetuned.epochs == 1
-        assert measured.provenance.weights_hash == measured.finetuned.weights_hash
+    stored = load_evaluations(trained)
+    inherited = {e.subnet: e for e in stored if e.finetuned is None}
+    retrained = {e.subnet: e for e in stored if e.finetuned is not None}
+    sample = spanning_sample(open_run(trained).recipe.space.search_space(), 4, 0)
+    assert set(inherited) == set(retrained) == set(sample)
+    assert [each["subnet"] for each in document["subnets"]] == [each.to_numbers() for each in sample]
+    for each, subnet in zip(document["subnets"], sample, strict=True):
+        before, after = inherited[subnet], retrained[subnet]
+        assert each["inherited"]["correct"] == before.measurement.correct
+        assert each["retrained"]["correct"] == after.measurement.correct
+        assert each["by_seed"] == [
+            {"seed": 0, "correct": after.measurement.correct, "top1": after.measurement.top1}
+        ]  # fmt: skip
+        assert {(e.split, e.measurement.images) for e in (before, after)} == {("validation", 60)}
+        assert after.finetuned is not None
+        assert after.provenance.weights_hash == after.finetuned.weights_hash != before.provenance.weights_hash
     columns = [[each[name]["top1"] for each in document["subnets"]] for name in ("inherited", "retrained")]
-    assert document["kendall_tau"] == kendall_tau(*columns)
+    assert document["kendall_tau"] == pytest.approx(kendall_tau(*columns))
     assert (document["split"], document["images"], document["epochs"], document["from_scratch"]) == (
         "validation", 60, 1, False,
     )  # fmt: skip
-    assert (document["batchnorm"], document["calibration_images"], document["seed"]) == ("recalibrate", 32, 0)
-    assert document["num_candidates"] == len(archive)
+    assert (document["batchnorm"], document["calibration_images"], document["seeds"]) == ("recalibrate", 32, [0])
+    assert document["space_size"] == open_run(trained).recipe.space.search_space().size()
+    assert document["deviations"]["seed_noise"] is None
 
 
-def test_nothing_is_retrained_twice(aspk: Aspk, searched: Path) -> None:
+def test_nothing_is_measured_or_retrained_twice(aspk: Aspk, trained: Path) -> None:
     small = aspk(*RANKING, "--sample", "3", "--json").document["subnets"]
-    before, results = written(searched), load_evaluations(searched)
-    assert len(before) == 3
+    before, results = written(trained), load_evaluations(trained)
+    assert (len(before), len(results)) == (3, 6)
 
     again = aspk(*RANKING, "--sample", "3")
     assert again.stdout.startswith("Does the supernet of runs/tiny rank truly?")
-    assert (written(searched), load_evaluations(searched)) == (before, results)
+    assert (written(trained), load_evaluations(trained)) == (before, results)
+    assert "0 of 3 retrainings left" in again.stderr
 
-    large = aspk(*RANKING, "--sample", "4", "--json").document["subnets"]
-    assert [each["subnet"] for each in large[:3]] == [each["subnet"] for each in small]
-    assert [each["retrained"]["correct"] for each in large[:3]] == [each["retrained"]["correct"] for each in small]
-    assert (len(written(searched)), len(load_evaluations(searched))) == (4, 4)
-    assert before.items() <= written(searched).items()
-
-
-def test_a_retraining_serves_every_search_and_every_command(aspk: Aspk, searched: Path) -> None:
-    """But what was measured on other images is no result of these."""
-    drawn = RankingRun.open(open_run(searched)).sample(3)[0]
-    tested = aspk("evaluate", "--subnet", drawn.id, "--finetune", "1", "--json").document
-    before = written(searched)
-    assert aspk("search", "--alpha", "0.1", "--set", "search.generations=1", "--quiet").exit_code == 0
-    document = aspk(*RANKING, "--sample", "3", "--json").document
-    assert (document["num_searches"], document["num_candidates"]) == (2, 18)
-    assert before.items() <= written(searched).items()
-    (found,) = (each for each in document["subnets"] if each["subnet"] == tested["subnet"])
-    (stored,) = (
-        e for e in load_evaluations(searched) if e.subnet == drawn.subnet and e.finetuned and e.split != "test"
-    )
-    assert found["retrained"]["correct"] == stored.measurement.correct
-    assert tested["images"] != document["images"] == stored.measurement.images == 60
+    large = aspk(*RANKING, "--sample", "4", "--json")
+    assert "1 of 4 retrainings left, time about" in large.stderr
+    assert "(as 3 finished retrainings took)" in large.stderr
+    found = large.document["subnets"]
+    assert [each["subnet"] for each in found[:3]] == [each["subnet"] for each in small]
+    assert [each["retrained"]["correct"] for each in found[:3]] == [each["retrained"]["correct"] for each in small]
+    assert (len(written(trained)), len(load_evaluations(trained))) == (4, 8)
+    assert before.items() <= written(trained).items()
 
 
-def test_from_scratch_is_another_retraining(aspk: Aspk, searched: Path) -> None:
+def test_each_seed_is_a_retraining_of_its_own(aspk: Aspk, trained: Path) -> None:
+    """The first is that of the recipe's seed, which `aspk evaluate` makes, too."""
+    one = aspk(*RANKING, "--sample", "3", "--json").document["subnets"]
+    before = written(trained)
+    document = aspk(*RANKING, "--sample", "3", "--seeds", "2", "--json").document
+    assert (document["seeds"], len(written(trained))) == ([0, 1], 6)
+    assert before.items() <= written(trained).items()
+    for first, both in zip(one, document["subnets"], strict=True):
+        corrects = [each["correct"] for each in both["by_seed"]]
+        assert corrects[0] == first["retrained"]["correct"]
+        assert both["retrained"]["correct"] == sum(corrects) / 2
+        assert both["inherited"] == first["inherited"]
+    weights = [load_checkpoint(path).weights["head.weight"].tobytes() for path in (trained / "finetuned").iterdir()]
+    assert len(set(weights)) == 6
+    assert document["deviations"]["seed_noise"] >= 0
+
+    subnet = str(tuple(document["subnets"][0]["subnet"]))
+    assert aspk("evaluate", "--subnet", subnet, "--finetune", "1", "--quiet").exit_code == 0
+    assert len(written(trained)) == 6
+    assert aspk("evaluate", "--subnet", subnet, "--finetune", "1", "--set", "seed=1", "--quiet").exit_code == 0
+    assert len(written(trained)) == 6
+
+
+def test_from_scratch_is_another_retraining(aspk: Aspk, trained: Path) -> None:
     inherited = aspk(*RANKING, "--sample", "3", "--json").document
     scratch = aspk(*RANKING, "--sample", "3", "--from-scratch", "--json").document
-    assert (scratch["from_scratch"], len(written(searched))) == (True, 6)
+    assert (scratch["from_scratch"], len(written(trained))) == (True, 6)
     assert [each["subnet"] for each in scratch["subnets"]] == [each["subnet"] for each in inherited["subnets"]]
     tops = [sum(each["retrained"]["top1"] for each in document["subnets"]) for document in (scratch, inherited)]
     assert tops[0] < tops[1]
 
 
 def test_killed_and_gone_on_with_it_is_the_same(
-    aspk: Aspk, searched: Path, background: Callable[..., Any], tmp_path: Path
+    aspk: Aspk, trained: Path, background: Callable[..., Any], tmp_path: Path
 ) -> None:
-    words = ("analyze", "ranking", "--finetune", "2", "--sample", "3")
-    whole = shutil.copytree(searched, tmp_path / "whole")
+    words = ("analyze", "ranking", "--finetune", "2", "--sample", "3", "--images", "60")
+    whole = shutil.copytree(trained, tmp_path / "whole")
     expected = aspk(*words, "--run", whole, "--json").document
 
-    background(*words, "--run", searched, at="supernet.h5", file=2).kill()
-    finished = {path.name: load_checkpoint(path).state.finished for path in (searched / "finetuned").iterdir()}
+    background(*words, "--run", trained, at="supernet.h5", file=2).kill()
+    finished = {path.name: load_checkpoint(path).state.finished for path in (trained / "finetuned").iterdir()}
     assert sorted(finished.values()) == [False, True]
-    first = {name: when for name, when in written(searched).items() if finished[name]}
-    assert len(load_evaluations(searched)) == 1
-    resumed = aspk(*words, "--run", searched, "--json").document
+    first = {name: when for name, when in written(trained).items() if finished[name]}
+    assert len(load_evaluations(trained)) == 4
+    resumed = aspk(*words, "--run", trained, "--json").document
     assert {**resumed, "run": ""} == {**expected, "run": ""}
-    assert first.items() <= written(searched).items()
+    assert first.items() <= written(trained).items()
+
+
+def test_other_ways_share_the_retrained_accuracies(aspk: Aspk, trained: Path) -> None:
+    second = ("--set", "seed=1", "--set", "data.split_seed=0", "--set", "train.epochs=1")
+    trained_so = aspk("train", "tiny.toml", "--run", "second", *second, "--set", "train.warmup_epochs=0")
+    assert trained_so.exit_code == 0
+    words = (
+        *RANKING,
+        "--sample",
+        "4",
+        "--recalibrate",
+        "200",
+        "--steps",
+        "2",
+        "--with",
+        "second",
+        "--json",
+        "--run",
+        trained,
+    )
+    first = aspk(*words).document
+    assert [each["way"] for each in first["ways"]] == [
+        "recalibrated on 200 images",
+        "trained for 2 steps",
+        "mean logits with runs/second",
+        "mean accuracy with runs/second",
+    ]
+    retrained = [each["retrained"]["correct"] for each in first["subnets"]]
+    stored, before = load_evaluations(trained), written(trained)
+    by_steps = {e.subnet: e.measurement.correct for e in stored if e.finetuned and e.finetuned.steps == 2}
+    recalibrated = {e.subnet: e.measurement.correct for e in stored if e.provenance.calibration_images == 200}
+    sample = spanning_sample(open_run(trained).recipe.space.search_space(), 4, 0)
+    for way, corrects in zip(first["ways"], (recalibrated, by_steps), strict=False):
+        expected = kendall_tau([corrects[subnet] for subnet in sample], retrained)
+        assert way["kendall_tau"] == (None if expected is None else pytest.approx(expected))
+        if None not in (expected, first["kendall_tau"]):
+            assert way["change"] == pytest.approx(expected - first["kendall_tau"])
+    assert len(before) == 8
+    assert aspk(*words).document == first
+    assert (written(trained), load_evaluations(trained)) == (before, stored)
+    assert not (Path("runs/second") / "evaluations.h5").exists()
+
+
+def test_a_second_supernet_must_be_another_one_of_the_same_images_and_subnets(aspk: Aspk, trained: Path) -> None:
+    shutil.copytree(trained, "runs/same")
+    short = ("--set", "train.epochs=1", "--set", "train.warmup_epochs=0")
+    for name, keys in {"split": ("seed=1",), "space": ("data.split_seed=0", "space.time_step=[2]")}.items():
+        given = [word for key in keys for word in ("--set", key)]
+        assert aspk("train", "tiny.toml", "--run", name, *short, *given, "--quiet").exit_code == 0
+    for name, told in {
+        "same": "it has the same weights as the run\n  name another supernet",
+        "split": "it held out other validation images, so it was trained on some of these\n"
+        "  train one with the same split: aspk train --set data.split_seed=0 --set seed=1",
+        "space": "its subnets are others than those of the run\n  train one with the same [space]",
+    }.items():
+        done = aspk(*RANKING, "--run", trained, "--with", name)
+        assert (done.exit_code, done.stderr) == (2, f"error: --with runs/{name}: {told}\n")
+    assert load_evaluations(trained) == ()
+
+
+def test_retrainings_that_diverge_are_named_and_the_others_go_on(aspk: Aspk, trained: Path) -> None:
+    done = aspk(*RANKING, "--sample", "3", "--set", "train.lr=1e30")
+    assert (done.exit_code, done.stdout) == (2, "")
+    for number in (1, 2, 3):
+        assert f"! {number} of 3: (" in done.stderr
+    assert done.stderr.count("is left out: the loss is not finite in epoch 1, step ") == 3
+    assert done.stderr.endswith(
+        "error: train.lr: the retraining of 3 of 3 subnets diverged\n"
+        "  retrain with less than 1e+30: --set train.lr=...\n"
+    )
+
+
+def test_a_plan_writes_nothing(aspk: Aspk, trained: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    done = aspk("analyze", "ranking", "--finetune", "2", "--sample", "8", "--seeds", "3", "--dry-run", "--json")
+    document = done.document
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+    assert (document["subnets"], document["retrainings"], document["left"]) == (8, 24, 24)
+    assert (document["images"], document["ceiling_images"]) == (359, 256)
+    assert document["needed"][0] == {"tau": 0.0, "subnets": 45}
+    assert document["seconds"] > 0
+    shown = aspk("analyze", "ranking", "--finetune", "2", "--sample", "8", "--dry-run").stdout
+    assert "an interval of tau of +-0.2 needs so many subnets: 45 if tau is 0" in shown
+    assert "8 of 8 retrainings left, time about" in shown
 
 
 @pytest.mark.parametrize(
@@ -127,30 +226,55 @@ def test_killed_and_gone_on_with_it_is_the_same(
         ),
         (["rankin", "--finetune", "1"], "'rankin' is not a command of aspk analyze", "did you mean ranking?"),
         (
-            [*RANKING[1:], "--sample", "99"],
-            "--sample: 99 subnets cannot be drawn from 18, which is all that its searches measured",
-            "ask for at most 18, or search on: aspk search --run runs/tiny --set seed=1",
+            ["ranking", "--finetune", "1", "--images", "400"],
+            "--images: 400 images cannot be taken of the validation split, which has 359",
+            "ask for at most 359",
         ),
         (
-            [*RANKING[1:], "--set", 'search.split="test"'],
-            "runs/tiny: its search measured on test images, which are for results alone",
-            "search on held-out images first: aspk search --run runs/tiny --set 'search.split=\"validation\"'",
+            [*RANKING[1:], "--steps", "17"],
+            "--steps: 17 would read 1,088 of 1,079 training images",
+            "ask for 1 to 16",
         ),
         (
-            [*RANKING[1:], "--set", "model.stem_threshold=0.8"],
-            "runs/tiny: none of its searches measured with these weights, images, engine and keys of [model]",
-            "leave out --set, --engine, --precision and --device, or search so: aspk search --run runs/tiny",
+            [*RANKING[1:], "--recalibrate", "1080"],
+            "--recalibrate: 1080 would read 1,080 of 1,079 training images",
+            "ask for 1 to 1,079",
+        ),
+        (
+            [*RANKING[1:], "--recalibrate", "64", "--set", 'model.batchnorm="running"'],
+            '--recalibrate: model.batchnorm = "running" recalibrates nothing',
+            "leave it out",
         ),
     ],
 )
-def test_mistakes(aspk: Aspk, searched: Path, words: list[str], what: str, fix: str) -> None:
+def test_mistakes(aspk: Aspk, trained: Path, words: list[str], what: str, fix: str) -> None:
     done = aspk("analyze", *words)
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {what}\n  {fix}\n")
-    assert not (searched / "finetuned").exists()
+    assert not (trained / "finetuned").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--finetune", "0"), ("--sample", "2")])
-def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None:
+def test_a_space_of_few_subnets(aspk: Aspk, own_folder: Path) -> None:
+    one = ("mlp_ratio=[2]", "embed_dim=[16]", "num_heads=[2]", "threshold=[1]", "tau=[2]", "depth=[1]")
+    keys = [word for key in one for word in ("--set", f"space.{key}")]
+    short = ("--set", "train.epochs=1", "--set", "train.warmup_epochs=0", "--quiet")
+    assert aspk("train", "tiny.toml", *keys, *short).exit_code == 0
+    done = aspk(*RANKING)
+    told = "error: --sample: 32 subnets cannot be drawn from a space of 2\n  ask for at most 2\n"
+    assert (done.exit_code, done.stderr) == (2, told)
+
+
+def test_without_validation_images(aspk: Aspk, own_folder: Path) -> None:
+    short = ("--set", "train.epochs=1", "--set", "train.warmup_epochs=0", "--quiet")
+    assert aspk("train", "tiny.toml", "--set", "data.validation=0", *short).exit_code == 0
+    done = aspk("analyze", "ranking", "--finetune", "1")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: data.validation: there are no validation images: data.validation = 0")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--finetune", "0"), ("--sample", "2"), ("--seeds", "0"), ("--steps", "0")]
+)
+def test_too_little(aspk: Aspk, trained: Path, option: str, value: str) -> None:
     words = [*RANKING]
     if option in words:
         words[words.index(option) + 1] = value
@@ -160,9 +284,3 @@ def test_too_little(aspk: Aspk, searched: Path, option: str, value: str) -> None
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: aspk analyze ranking: invalid value for '{option}': ")
     assert done.stderr.endswith("\n  see aspk analyze ranking --help\n")
-
-
-def test_before_a_search(aspk: Aspk, trained: Path) -> None:
-    done = aspk(*RANKING)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: runs/tiny has no search\n  search first: aspk search --run runs/tiny\n"

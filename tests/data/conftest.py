@@ -23,6 +23,7 @@ class Config:
     validation: float = 0.1
     test: float = 0.2
     train_images: int | None = None
+    split_seed: int | None = None
     augment: str = "spikformer"
     frames: int = 4
     split_by: str = "count"

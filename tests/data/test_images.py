@@ -65,6 +65,14 @@ def test_a_few_training_images_leave_the_other_splits_as_they_are(config) -> Non
     assert load_split(alike, 0, "train").index.tolist() == train.index.tolist()
 
 
+def test_a_seed_of_their_own_holds_out_the_same_images_for_every_seed(config) -> None:
+    own = config(split_seed=3)
+    for split in ("train", "validation", "test"):
+        expected = load_split(config(), 3, split).hash
+        assert {load_split(own, seed, split).hash for seed in (0, 1, 3)} == {expected}
+        assert load_split(config(), 0, split).hash != expected
+
+
 def test_all_training_images_are_known_by_the_hash_of_old(config) -> None:
     images = load_split(config(), 0, "train")
     assert images.hash.startswith("c10d771b73d209b8")

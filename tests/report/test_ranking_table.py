@@ -3,54 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import RenderableType
 
-from autospikformer_cli.analysis.ranking import Ranking, Retrained
+from autospikformer_cli.analysis.ranked_answers import RankedAnswers
+from autospikformer_cli.analysis.ranking import MeasuredWay, Ranking
 from autospikformer_cli.report.ranking_table import ranking_table
 from autospikformer_cli.space import parse_subnet
 
 Render = Callable[[RenderableType, int], list[str]]
 
 
-def ranking(*correct: tuple[int, int]) -> Ranking:
-    """Correct answers of each subnet, inherited and retrained, of 100 images."""
-    subnet = parse_subnet("(1, 2, 2, 1, 2, 2, 16)")
+IMAGES = 100
+
+
+def answers(correct: int) -> NDArray[np.float64]:
+    """To 100 images: the first ones are right."""
+    return (np.arange(IMAGES) < correct).astype(np.float64)
+
+
+def ranking(*correct: tuple[int, ...]) -> Ranking:
+    """Correct answers of each subnet of 100 images: inherited, and after retraining with each seed."""
+    found = RankedAnswers(
+        np.array([answers(each[0]) for each in correct]),
+        np.array([[answers(number) for number in each[1:]] for each in correct]),
+        seed=7,
+    )
+    subnets = [parse_subnet(f"(1, {2 + place}, 2, 1, 2, 2, 16)") for place in range(len(correct))]
     return Ranking(
-        subnets=tuple(Retrained(f"c{place}", subnet, *pair) for place, pair in enumerate(correct)),
+        subnets=tuple(subnets),
+        diverged=(),
+        answers=found,
+        ways=(),
         split="validation",
-        images=100,
         batchnorm="recalibrate",
         calibration_images=32,
         engine="event_driven",
         epochs=1,
         train_images=1079,
         from_scratch=False,
-        archive=40,
-        searches=("a", "b"),
+        space_size=4000,
+        seeds=tuple(range(7, 6 + len(correct[0]))),
         seed=7,
     )
 
 
 def test_rows_tell_the_moves(render: Render) -> None:
     lines = render(ranking_table("Title", ranking((70, 80), (90, 85), (80, 85), (60, 95))), 100)
-    rows = [line.split() for line in lines if line.startswith("c")]
-    assert [(row[0], row[10], row[-2], row[-1]) for row in rows] == [
-        ("c1", "1", "2.5", "-1.5"), ("c2", "2", "2.5", "-0.5"), ("c0", "3", "4", "-1"), ("c3", "4", "1", "+3"),
+    rows = [line.split() for line in lines if line.startswith("(1, ")]
+    assert [(row[1], row[9], row[-2], row[-1]) for row in rows] == [
+        ("3,", "1", "2.5", "-1.5"), ("4,", "2", "2.5", "-0.5"), ("2,", "3", "4", "-1"), ("5,", "4", "1", "+3"),
     ]  # fmt: skip
-    text = " ".join(lines)
+    text = " ".join(" ".join(lines).split())
     for said in (
         "of 6 pairs of subnets 2 are ranked alike, 3 the other way round, 1 tied",
         "retrained alone for 1 epoch of 1,079 training images, from the inherited weights, which leans towards",
-        "sample: 4 of 40 candidates of 2 searches, stratified by inherited accuracy; seed 7",
+        "does not); seed 7 sample: 4 of 4,000 subnets: the largest, the smallest, and points that span the space",
+        "(Sobol sequence, seed 7)",
         "both accuracies: the same 100 validation images",
         "BatchNorm: recalibrate on 32 training images; engine: event_driven",
         "Kendall's tau-b -0.183, 95 % interval -1.000 to",
         "(2,000 bootstrap resamples of the subnets",
-        "Accuracies span 30.0 points inherited and 15.0 retrained; the interval of one is 13.",
+        "expected of 4: +-1.00)",
+        "Standard deviations in points: inherited accuracies 12.91, of these by images",
+        "one seed tells nothing of the noise of seeds",
     ):
         assert said in text
+
+
+def test_accuracies_are_means_over_seeds(render: Render) -> None:
+    found = ranking((70, 80, 84), (90, 85, 86), (80, 85, 90))
+    assert found.columns == ([70, 90, 80], [82, 85.5, 87.5])
+    document = found.to_document()
+    rows = document["subnets"]
+    assert isinstance(rows, list)
+    assert rows[0]["retrained"]["top1"] == 82.0
+    assert rows[0]["by_seed"] == [
+        {"seed": 7, "correct": 80, "top1": 80.0}, {"seed": 8, "correct": 84, "top1": 84.0},
+    ]  # fmt: skip
+    text = " ".join(" ".join(render(ranking_table("Title", found), 100)).split())
+    assert "seeds 7, 8 sample" in text
+    assert ", and by seeds " in text
+
+
+def test_what_diverged_is_named(render: Render) -> None:
+    lost = parse_subnet("(1, 9, 2, 1, 2, 2, 16)")
+    found = replace(ranking((70, 80), (90, 85), (80, 85)), diverged=(lost,))
+    text = " ".join(" ".join(render(ranking_table("Title", found), 100)).split())
+    assert "left out, as its retraining diverged: (1, 9, 2, 1, 2, 2, 16)" in text
+    assert "sample: 4 of 4,000 subnets" in text
+    assert found.to_document()["diverged"] == [[1, 9, 2, 1, 2, 2, 16]]
+
+
+def test_other_ways_stand_below_the_plain_one(render: Render) -> None:
+    plain = ranking((70, 80), (90, 85), (80, 85), (60, 95))
+    other = plain.answers.compared(plain.answers.retrained_NSI[:, 0])
+    found = replace(plain, ways=(MeasuredWay("as they should be", other),))
+    lines = render(ranking_table("Title", found), 100)
+    (first,) = (line for line in lines if line.startswith("inherited weights as they are"))
+    (second,) = (line for line in lines if line.startswith("as they should be"))
+    assert "-0.183" in first
+    assert " 1.000 " in second
+    assert "+1.183 (" in second
 
 
 @pytest.mark.parametrize(
