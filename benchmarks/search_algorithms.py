@@ -1,4 +1,4 @@
-"""Which algorithm finds the better front with as many evaluations: no timing.
+"""Which algorithm finds the better front, and the better best ten, with as many evaluations: no timing.
 
 Usage: python benchmarks/search_algorithms.py --data ROOT --run RUN [--seeds 5] [--cache FILE]
 
@@ -16,25 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine_network import print_table, root_override
-from scipy import stats
 from timing import machine
 
+from autospikformer_cli.analysis.paired import holm, mean_interval, wilcoxon
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.compute import own_process
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.searching.search import BASELINE_ID
 from autospikformer_cli.runs.selection import recipe_problem
 from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.search.algorithm import make_algorithm
-from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
+from autospikformer_cli.search.hypervolume import box_of, shares_by_generation
+from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.loop import run_search
 from autospikformer_cli.space import Subnet
 
-RANDOM, OTHERS = "random", ("evolution", "nsga2")
+RANDOM, OTHERS = "random", ("evolution", "nsga2", "predictor")
 SHOWN_EVERY = 2
 """Generations."""
-CONFIDENCE = 0.95
+BEST = 10
+"""The mean F_AEB is of so many of the best."""
+Histories = Mapping[str, Sequence[Sequence[float]]]
+"""By algorithm, for each seed: a number after each generation."""
 
 
 @dataclass
@@ -83,8 +86,8 @@ def main() -> None:
     recipe = run.recipe
     found, number = run.images("validation"), options.images or recipe.search.images
     archive = Archive(run, found if number is None else found.first(number), options.cache)
-    histories = {
-        name: [hypervolumes(recipe, name, seed, archive) for seed in range(options.seeds)] for name in (RANDOM, *OTHERS)
+    searches = {
+        name: [searched(recipe, name, seed, archive) for seed in range(options.seeds)] for name in (RANDOM, *OTHERS)
     }
     evaluations = recipe.search.population * recipe.search.generations
     print(f"# Searches of {recipe.name}: {evaluations} evaluations, {options.seeds} seeds\n\n{machine()}\n")
@@ -92,50 +95,55 @@ def main() -> None:
     print(
         f"{images} validation images, {recipe.model.batchnorm} of {calibration}; {recipe.search.population} subnets a"
     )
-    print(
-        f"generation. The searches and their baselines asked for {archive.asked} subnets,\n"
-        f"{len(archive.known)} of them different.\n"
-    )
-    print_box(recipe, archive)
-    print_histories(histories)
-    print_comparison(histories)
-
-
-def hypervolumes(recipe: Recipe, name: str, seed: int, archive: Archive) -> list[float]:
-    """The dominated share of the box behind every generation of one search."""
-    settings = recipe.search.model_copy(update={"algorithm": name})
+    print(f"generation. The searches asked for {archive.asked} subnets,\n{len(archive.known)} of them different.\n")
     problem = recipe_problem(recipe)
+    everyone = [Candidate(f"c{n}", subnet, 0, found) for n, (subnet, found) in enumerate(archive.known.items(), 1)]
+    problem.price_all(everyone)
+    box = box_of(problem, [values for each in everyone if (values := problem.values(each)) is not None])
+    assert box is not None
+    print(f"Hypervolume: the share of the box between {box.point} and {box.ideal}")
+    print(f"({', '.join(each.name for each in box.objectives)}; the worst and the best of all that was measured) that")
+    print("the subnets of a search dominate. All searches' subnets together:", end=" ")
+    print(f"{shares_by_generation(problem, box, everyone, range(1))[0]:.4f}.\n")
+    generations = range(recipe.search.generations)
+    shares = {
+        name: [shares_by_generation(problem, box, each, generations) for each in found]
+        for name, found in searches.items()
+    }
+    print_histories("mean hypervolume", shares)
+    print_comparison("hypervolume", shares)
+    values = {scored.subnet: scored.fitness for scored in problem.fitness.score(everyone).ranked}
+    means = {
+        name: [best_means(values, each, generations) for each in found] for name, found in searches.items()
+    }  # fmt: skip
+    print(f"F_AEB: alpha {recipe.search.alpha:g}, scaled by the extremes of all that was measured.\n")
+    print_histories(f"mean F_AEB of the best {BEST}", means)
+    print_comparison(f"mean F_AEB of the best {BEST}", means)
+
+
+def searched(recipe: Recipe, name: str, seed: int, archive: Archive) -> list[Candidate]:
+    """All candidates of one search."""
+    settings = recipe.search.model_copy(update={"algorithm": name})
     found: list[Candidate] = []
 
     def keep(candidates: Sequence[Candidate]) -> None:
         found[:] = candidates
 
-    run_search(make_algorithm(settings, problem, seed), (), {}, archive.measure, keep, lambda: False)
-    reference = reference_of(problem, baseline(recipe, archive))
-    assert reference is not None
-    return shares_by_generation(problem, reference, found, range(settings.generations))
+    algorithm = make_algorithm(settings, recipe_problem(recipe), seed)
+    run_search(algorithm, (), {}, archive.measure, keep, lambda: False, CandidateIds())
+    return found
 
 
-def baseline(recipe: Recipe, archive: Archive) -> Candidate:
-    """What the reference point is taken from."""
-    subnet = recipe.baseline()
-    (measured,) = archive.measure([subnet])
-    return Candidate(BASELINE_ID, subnet, 0, measured[subnet])
+def best_means(values: Mapping[Subnet, float], candidates: Sequence[Candidate], generations: range) -> list[float]:
+    """The mean F_AEB of the best after each generation."""
+    means = []
+    for generation in generations:
+        so_far = (values[each.subnet] for each in candidates if each.generation <= generation and each.subnet in values)
+        means.append(statistics.mean(sorted(so_far, reverse=True)[:BEST]))
+    return means
 
 
-def print_box(recipe: Recipe, archive: Archive) -> None:
-    """The share that all searches' subnets dominate together: nobody can have more of what was measured."""
-    problem = recipe_problem(recipe)
-    reference = reference_of(problem, baseline(recipe, archive))
-    assert reference is not None
-    everyone = [Candidate(f"c{n}", subnet, 0, found) for n, (subnet, found) in enumerate(archive.known.items(), 1)]
-    (share,) = shares_by_generation(problem, reference, everyone, range(1))
-    print(f"Hypervolume: the share of the box between {reference.point} and {reference.ideal}")
-    print(f"({', '.join(each.name for each in reference.objectives)}) that the subnets of a search dominate.")
-    print(f"All searches' subnets together: {share:.4f}.\n")
-
-
-def print_histories(histories: Mapping[str, Sequence[Sequence[float]]]) -> None:
+def print_histories(what: str, histories: Histories) -> None:
     """Means over seeds, by generation."""
     generations = len(histories[RANDOM][0])
     shown = range(SHOWN_EVERY - 1, generations, SHOWN_EVERY)
@@ -143,27 +151,29 @@ def print_histories(histories: Mapping[str, Sequence[Sequence[float]]]) -> None:
         (name, *(f"{statistics.mean(history[place] for history in each):.4f}" for place in shown))
         for name, each in histories.items()
     ]
-    print_table(("mean hypervolume behind generation", *(str(place + 1) for place in shown)), rows)
+    print_table((f"{what} behind generation", *(str(place + 1) for place in shown)), rows)
 
 
-def print_comparison(histories: Mapping[str, Sequence[Sequence[float]]]) -> None:
+def print_comparison(what: str, histories: Histories) -> None:
     """At the end of every search, and against random search with the same seed."""
     ends = {name: [history[-1] for history in each] for name, each in histories.items()}
-    header = ("at the end", *(f"seed {seed}" for seed in range(len(ends[RANDOM]))), "mean", "standard deviation")
+    seeds = [f"seed {seed}" for seed in range(len(ends[RANDOM]))]
     told = {name: [*each, statistics.mean(each), statistics.stdev(each)] for name, each in ends.items()}
-    print_table(header, [(name, *(f"{share:.4f}" for share in shares)) for name, shares in told.items()])
+    rows = [(name, *(f"{share:.4f}" for share in shares)) for name, shares in told.items()]
+    print_table((f"{what} at the end", *seeds, "mean", "standard deviation"), rows)
+    differences = {name: [mine - theirs for mine, theirs in zip(ends[name], ends[RANDOM], strict=True)]
+                   for name in OTHERS}  # fmt: skip
+    probabilities = [wilcoxon(each) for each in differences.values()]
     verdicts, rows = [], []
-    for name in OTHERS:
-        differences = [mine - theirs for mine, theirs in zip(ends[name], ends[RANDOM], strict=True)]
-        mean = statistics.mean(differences)
-        low, high = stats.t.interval(
-            CONFIDENCE, len(differences) - 1, loc=mean, scale=max(stats.sem(differences), 1e-12)
-        )  # fmt: skip
-        rows.append((name, *(f"{each:+.4f}" for each in differences), f"{mean:+.4f}", f"{low:+.4f} to {high:+.4f}"))
+    for (name, each), p, adjusted in zip(differences.items(), probabilities, holm(probabilities), strict=True):
+        low, high = mean_interval(each) or (float("nan"), float("nan"))
+        cells = (f"{statistics.mean(each):+.4f}", f"{low:+.4f} to {high:+.4f}", f"{p:.2g}", f"{adjusted:.2g}")
+        rows.append((name, *(f"{difference:+.4f}" for difference in each), *cells))
         beats = "beats" if low > 0 else "is beaten by" if high < 0 else "is not told from"
         verdicts.append(f"{name} {beats} random search")
-    print_table(("minus random search", *header[1:-1], "95 % interval of the mean (Student's t)"), rows)
-    print(f"With these seeds {' and '.join(verdicts)}.")
+    header = ("minus random search", *seeds, "mean", "95 % interval (Student's t)", "p (Wilcoxon)", "p (Holm)")
+    print_table(header, rows)
+    print(f"By the intervals, {', '.join(verdicts)}.\n")
 
 
 if __name__ == "__main__":

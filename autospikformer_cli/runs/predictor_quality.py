@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from autospikformer_cli.analysis.correlation import kendall_tau, tau_interval
 from autospikformer_cli.search.algorithm import Algorithm
@@ -87,19 +88,22 @@ def assessed(algorithm: Algorithm) -> PredictorQuality | None:
     )
 
 
-def stored_quality(state: Mapping[str, object]) -> PredictorQuality | None:
-    """What a search's state has of it; None for an algorithm without a predictor, and for a search that goes on."""
+def stored_quality(state: Mapping[str, Any]) -> PredictorQuality | None:
+    """What a search's state has of it; None for an algorithm without a predictor, and for a search that goes on.
+
+    None as well if a plugin's algorithm keeps something else under the same key.
+    """
     stored = state.get(STATE_KEY)
-    if not isinstance(stored, dict):
+    try:
+        outcomes = tuple(map(_outcome, stored["outcomes"])) if stored else ()
+        if not outcomes:
+            return None
+        return PredictorQuality(str(stored["model"]), int(stored["num_candidates"]), int(stored["folds"]), outcomes)
+    except (KeyError, TypeError, ValueError):
         return None
-    return PredictorQuality(
-        stored["model"], stored["num_candidates"], stored["folds"], tuple(_outcomes(stored["outcomes"]))
-    )  # fmt: skip
 
 
-def _outcomes(stored: list[dict[str, object]]) -> Iterator[PredictedOutcome]:
-    for each in stored:
-        tau, interval = each["kendall_tau"], each["tau_interval"]
-        assert tau is None or isinstance(tau, float)
-        pair = (float(interval[0]), float(interval[1])) if isinstance(interval, list) else None
-        yield PredictedOutcome(str(each["outcome"]), tau, pair)
+def _outcome(stored: Mapping[str, Any]) -> PredictedOutcome:
+    tau, interval = stored["kendall_tau"], stored["tau_interval"]
+    pair = None if interval is None else (float(interval[0]), float(interval[1]))
+    return PredictedOutcome(str(stored["outcome"]), None if tau is None else float(tau), pair)

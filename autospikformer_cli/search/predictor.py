@@ -25,7 +25,8 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
 
 POOL = 1000
-"""Unmeasured subnets that compete for the places of a generation."""
+"""Unmeasured subnets that compete for the places of a generation; of large generations, more."""
+POOL_FOR_A_PLACE = 5
 LEAST_FITTED = 10
 """With fewer measured subnets, a generation is random."""
 MODEL = "Bayesian ridge regression on genes"
@@ -138,9 +139,10 @@ class PredictorSearch(GenerationalSearch):
                 return self.space.sample(self._random)
             if kind == 1 or len(good) == 1:
                 return mutate_one(self._random.choice(good), self.space, self._random)
-            return crossover(*self._random.sample(good, 2), self.space, self._random)
+            first, second = self._random.sample(good, 2)
+            return crossover(first, second, self.space, self._random)
 
-        return fresh.gather(POOL, drawn)
+        return fresh.gather(max(POOL, POOL_FOR_A_PLACE * self.population), drawn)
 
     def _good(self, known: Sequence[Candidate]) -> list[Subnet]:
         """The best by F_AEB, and the front of the objectives, each once."""

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_LOGARITHMS = (-700.0, 700.0)
+"""Of what float64 holds."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class RidgePosterior:
 
     def _outcomes(self, x_MF: Floats, weights_F: Floats) -> Floats:
         y_M: Floats = self.mean + (x_MF - self.centre_F) @ weights_F
-        return np.exp(y_M) if self.is_log else y_M
+        return np.exp(np.clip(y_M, *_LOGARITHMS)) if self.is_log else y_M
 
 
 def fit_ridge(x_NF: Floats, y_N: Floats, is_log: bool = False) -> RidgePosterior:

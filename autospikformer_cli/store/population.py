@@ -73,7 +73,8 @@ class SearchTiming:
 class Population:
     """A search's archive. Two archives are equal if all their fields are.
 
-    state: what the search needs to resume, in JSON types only (no tuples). `aspk runs` reads two of its keys:
+    state: what the search needs to resume, in JSON types only (no tuples); at its end also how well it predicted, if it
+    did (`predictor`). `aspk runs` reads two of its keys:
     `generation` (generations done) and `finished`. hypervolume: None without a baseline, which defines its reference
     point. name: the search's, by which its file is found. objectives: those of plugins, in which each candidate and the
     baseline have their value. timing: None in the file of an older aspk.

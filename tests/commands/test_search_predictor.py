@@ -48,6 +48,13 @@ def test_what_does_not_predict_has_no_cross_validation(aspk: Aspk, searched: Pat
     assert "cross-validation" not in aspk("report").stdout
 
 
+@pytest.mark.parametrize(
+    "stored", [None, {}, {"model": "mine"}, [3], {"outcomes": 3}, {"outcomes": [{"outcome": "top1"}]}]
+)
+def test_a_plugin_may_keep_something_else_under_the_same_key(stored: Any) -> None:
+    assert stored_quality({"predictor": stored}) is None
+
+
 def test_a_stopped_search_goes_on_to_the_same_end(aspk: Aspk, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped by Ctrl-C after its second generation, and gone on with."""
     from autospikformer_cli.search.predictor import PredictorSearch

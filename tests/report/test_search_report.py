@@ -269,7 +269,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
         "run", "search", "best", "first_corrected", "price_remarks", "weights_remark", "objectives", "candidates",
-        "best_num", "num_ranked", "num_different", "pareto", "baseline", "kendall_tau", "ranking_noise", "hypervolume",
+        "best_num", "num_ranked", "num_different", "pareto", "baseline", "kendall_tau", "ranking_noise", "predictor",
+        "hypervolume",
         "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
