@@ -78,6 +78,17 @@ class SelectionBias:
         return self.picks[0]
 
 
+def unpacked(answers: Sequence[bytes], images: int) -> Bools:
+    """Answers by candidate and image, of those packed as in `measurement.Measurement.answers`.
+
+    >>> unpacked([b"\\xa0", b"\\x40"], images=3)
+    array([[ True, False,  True],
+           [False,  True, False]])
+    """
+    packed_CB = np.frombuffer(b"".join(answers), np.uint8).reshape(len(answers), -1)
+    return np.unpackbits(packed_CB, axis=1, count=images).astype(np.bool_)
+
+
 def most_accurate(accuracies_C: Floats) -> int:
     """The number of the most accurate candidate; of equal ones the first."""
     return int(accuracies_C.argmax())
@@ -114,16 +125,19 @@ def selection_bias(
 
     Half the images flatter more than all. Between candidates that chance alone separates, the factor is sqrt(2), as
     flattery goes with the standard error. Where few could have won, it is up to 2. So the estimate is right where the
-    flattery is large, and too large by up to 0.4 of itself where it is small.
+    flattery is large, and up to half too large where it is small.
     low, high: Wilson's interval of the corrected accuracy; its upper end is that of a flattery with factor 1/2.
 
-    `benchmarks/selection_bias.py` compares this with other estimators on simulated candidates. The apparent optimism of
-    the bootstrap finds 0.7 of the flattery between equals (the resamples' spread adds to the candidates' own). What is
-    left out of a resample finds 1.4 of it (a resample has the information of half the images; Efron's .632 rule takes
-    0.63 and 0.37 of these two). Five or ten folds are as right on average, and have two or three times the deviation.
+    `benchmarks/selection_bias.py` tries this and other estimators on 20 to 1,000 simulated candidates. Of 100
+    intervals, 97 cover the truth on average, and 93 where candidates lie far apart; of uncorrected ones 78. The
+    apparent optimism of the bootstrap finds 0.7 of the flattery between equals, as the resamples' spread adds to the
+    candidates' own. What is left out of a resample finds 1.4 of it, as a resample knows as much as half the images.
+    Efron's .632 rule weights these two to 1.15. Five or ten folds are as right on average, and have two to four times
+    the deviation.
 
-    The candidates are taken as given. A search that breeds from what these images favoured flatters all it finds; this
-    part stays. The accuracy is with the weights as they were measured, not after training them on.
+    The candidates are taken as given. A search that breeds from what these images favoured flatters all it finds, and
+    this part stays: a third of the flattery, if chance alone guides 300 candidates on 359 images. The accuracy is that
+    of the weights as they were measured, not after training them on.
     A function of the arguments alone: numbers of correct answers are exact, so no digit depends on the machine.
     Raises ValueError for answers that are not bools of (C, I), for fewer than 2 images, and for a rule that chooses not
     always as many, or none.

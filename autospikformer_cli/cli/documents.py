@@ -245,6 +245,19 @@ class RankingNoiseDocument(Part):
     """Whether the spread is within the interval, and less than half of the others differ from the most accurate."""
 
 
+class CorrectedDocument(Part):
+    """The accuracy of what was chosen as the best of many, corrected for having been chosen by the same images."""
+
+    top1: float
+    """As measured, in percent."""
+    top1_corrected: float
+    """Without the flattery, in percent."""
+    top1_corrected_interval: list[float]
+    """The 95 % interval of the true accuracy on images like these."""
+    flattery: float
+    """What choosing adds to the measured accuracy on average, in points."""
+
+
 class RejectedDocument(Part):
     """A subnet that was measured and is not ranked."""
 
@@ -321,6 +334,8 @@ class SearchFields(Part):
     """The search's name."""
     best: str | None
     """Id of the candidate that the search chose; null for none."""
+    first_corrected: CorrectedDocument | None
+    """That of the first candidate; null for one alone, without answers by image, and with bounds by generation."""
     price_remarks: list[str]
     """Limits that candidates break under these prices alone, in words."""
     weights_remark: str

@@ -70,7 +70,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
 def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
     """The best subnet of one search, and what is to be known of it. front: the file that its front is drawn into."""
     from autospikformer_cli.commands.search_front import write_front
-    from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes
+    from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
     ranked, rejected = results.scores.ranked, results.scores.rejected
@@ -84,6 +84,9 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
             markup=False,
             soft_wrap=True,
         )
+        if results.best_corrected is not None:
+            told = corrected_text(results.best_corrected, best.candidate.measurement.images)
+            session.console.print(f"accuracy of {best.id}: {told}", markup=False, soft_wrap=True)
         silence = silence_notes([(best.id, best.candidate.measurement)])
         noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
         for note in (*selection_notes(results.provenance.split), *silence, *noise):

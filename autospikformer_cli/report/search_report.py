@@ -13,7 +13,7 @@ from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import noise_notes, selection_notes, silence_notes, unknown_notes
+from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes, unknown_notes
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
@@ -108,6 +108,11 @@ def search_remarks(results: SearchResults) -> Iterator[str]:
     yield from unknown_notes(results.unknown, results.stand_ins)
     yield f"Kendall's tau between accuracy and energy: {shown} {of}"
     yield from noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
+    if results.best_corrected is not None:
+        first = scores.ranked[0]
+        told = corrected_text(results.best_corrected, first.candidate.measurement.images)
+        by = f"best by F_AEB (alpha {results.recipe.search.alpha:g})" if results.is_priced else "most accurate"
+        yield f"accuracy of {first.id}, the {by}: {told}"
     if results.best is not None:
         yield f"best, the search's own choice: {results.best.id}"
     if results.best_num is not None and results.best_num > ranked:

@@ -11,6 +11,7 @@ from pathlib import Path
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
+from autospikformer_cli.analysis.selection_bias import CorrectedAccuracy, selection_bias, unpacked
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
@@ -21,7 +22,7 @@ from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
-from autospikformer_cli.search.fitness import Bounds, Scored, Scores
+from autospikformer_cli.search.fitness import Bounds, Scored, Scores, make_fitness
 from autospikformer_cli.search.fronts import pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
 from autospikformer_cli.search.objectives import Objective
@@ -31,6 +32,8 @@ from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.wording import counted
 
 ALPHAS = tuple(step / 10 for step in range(11))
+MOST_RIVALS = 2000
+"""Of the best candidates, those that its accuracy is corrected for having been chosen among."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,22 @@ class SearchResults:
         """How far chance decides the order of the candidates taken by accuracy; None for fewer than two."""
         return ranking_noise([scored.candidate.measurement for scored in self.taken])
 
+    @cached_property
+    def best_corrected(self) -> CorrectedAccuracy | None:
+        """The accuracy of the first of `scores.ranked`, corrected for having been chosen among them.
+
+        None without rivals, if answers by image are not stored, and if each generation has bounds of its own: F_AEB
+        then compares candidates of a generation alone. The rivals are the `MOST_RIVALS` best: those further behind
+        hardly win.
+        """
+        rivals, bounds = self.scores.ranked[:MOST_RIVALS], self.scores.bounds
+        measured = [each.candidate.measurement for each in rivals]
+        answers = [each.answers for each in measured if each.answers is not None]
+        if len(answers) < len(rivals) or len(rivals) < 2 or measured[0].images < 2 or self.scores.generation_bounds:
+            return None
+        choose = make_fitness(self.recipe.search, None).choice_among(rivals, bounds)
+        return selection_bias(unpacked(answers, measured[0].images), choose, self.recipe.seed).best
+
     @property
     def events(self) -> str:
         """How recordings of events became frames; "" for images."""
@@ -162,6 +181,7 @@ class SearchResults:
             "run": str(self.path),
             "search": self.population.name,
             "best": None if self.best is None else self.best.id,
+            "first_corrected": None if self.best_corrected is None else self.best_corrected.to_document(),
             "price_remarks": list(self.price_remarks),
             "weights_remark": self.weights_remark,
             "objectives": self.objectives_document(),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from autospikformer_cli.analysis.noise import RankingNoise
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
+from autospikformer_cli.analysis.selection_bias import CorrectedAccuracy
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
@@ -199,6 +200,17 @@ def selection_notes(split: str) -> tuple[str, ...]:
     if split != "test":
         return ()
     return ('! selected on test images (search.split = "test"): no unbiased test accuracy is left for these subnets',)
+
+
+def corrected_text(corrected: CorrectedAccuracy, images: int) -> str:
+    """The accuracy of the best, with and without the flattery of having been chosen by the same images.
+
+    >>> corrected_text(CorrectedAccuracy(42, 98.33, 97.28, 95.03, 98.74), 359)
+    '98.33 %, about 97.3 % when corrected for having been chosen by the same 359 images (95 % interval 95.0 to 98.7)'
+    """
+    chosen = f"when corrected for having been chosen by the same {images:,} images"
+    interval = f"95 % interval {corrected.low:.1f} to {corrected.high:.1f}"
+    return f"{corrected.top1:.2f} %, about {corrected.corrected:.1f} % {chosen} ({interval})"
 
 
 def noise_notes(noise: RankingNoise | None, split: str, recipe: Recipe) -> tuple[str, ...]:

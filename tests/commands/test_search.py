@@ -111,6 +111,8 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
     assert re.fullmatch(
         r"runs/tiny, search evolution-alpha0\.5-seed0-generations1: 6 subnets measured, \d on the Pareto front; "
         r"best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n"
+        r"accuracy of c000\d: \d+\.\d\d %, about \d+\.\d % when corrected for having been chosen by the same 60 images "
+        r"\(95 % interval \d+\.\d to \d+\.\d\)\n"
         r"! the order by accuracy is mostly chance: on 60 validation images the widest 95 % interval spans \d+\.\d "
         r"points, and the 6 candidates lie within \d+\.\d; "
         r"(none of them differ|1 of them differs|\d of them differ) from the most accurate "

@@ -8,18 +8,20 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from rich.console import RenderableType
 
 from autospikformer_cli.analysis.noise import RankingNoise
+from autospikformer_cli.analysis.selection_bias import selection_bias
 from autospikformer_cli.measurement import Candidate, Provenance, StoredObjective
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.paper import paper_table
 from autospikformer_cli.report.provenance import provenance_panel
 from autospikformer_cli.report.search_report import search_report
 from autospikformer_cli.runs.results import SearchResults
-from autospikformer_cli.runs.selection import noise_notes
+from autospikformer_cli.runs.selection import corrected_text, noise_notes
 from autospikformer_cli.search.fitness import Bounds, Fitness, Scored, Scores
 from autospikformer_cli.search.objectives import stand_in
 from autospikformer_cli.store.population import Population
@@ -217,13 +219,58 @@ def test_a_report_of_accuracies_that_lie_apart_says_nothing(
     assert document["ranking_noise"] is None
 
 
+def test_the_best_is_corrected_for_having_been_chosen_by_its_fitness(
+    archive: list[Candidate], fitness: Fitness, render: Render
+) -> None:
+    """Against the rule written out, on answers in which c0 wins by accuracy and not by much."""
+    generator = np.random.default_rng(0)
+    answers = np.zeros((3, 500), bool)
+    for row, candidate in zip(answers, archive, strict=True):
+        row[generator.permutation(500)[: candidate.measurement.correct]] = True
+    known = [
+        replace(candidate, measurement=replace(candidate.measurement, answers=np.packbits(row).tobytes()))
+        for candidate, row in zip(archive, answers, strict=True)
+    ]
+    results = results_of(fitness.score(known))
+    ranked = results.scores.ranked
+    order = [[each.id for each in known].index(each.id) for each in ranked]
+    energies = np.array([each.energy_j for each in ranked])
+    saved = 0.5 * (energies.max() - energies) / (energies.max() - energies.min())
+    expected = selection_bias(
+        answers[order], lambda top1s: int((saved + 0.5 * (top1s - 74) / 6).argmax()), results.recipe.seed
+    ).best
+    assert results.best_corrected == expected
+    assert 0 < expected.flattery < 3
+    assert expected.candidate == 0
+    lines = render(search_report(results), 300)
+    assert [line for line in lines if "corrected" in line] == [
+        f"accuracy of {ranked[0].id}, the best by F_AEB (alpha 0.5): {corrected_text(expected, 500)}"
+    ]
+    assert results.to_document()["first_corrected"] == expected.to_document()
+
+
+def test_nothing_is_corrected_that_cannot_be(archive: list[Candidate], fitness: Fitness, render: Render) -> None:
+    """No answers by image, no rival, or bounds for each generation."""
+    full = [replace(each, measurement=replace(each.measurement, answers=bytes(63))) for each in archive]
+    for found in (
+        results_of(fitness.score(archive)),
+        results_of(fitness.score([*full[:2], archive[2]])),
+        results_of(fitness.score(full[:1])),
+        results_of(replace(fitness, normalise="generation").score(full)),
+    ):
+        assert found.best_corrected is None
+        assert found.to_document()["first_corrected"] is None
+        assert "corrected" not in "\n".join(render(search_report(found), 200))
+    assert results_of(fitness.score(full)).best_corrected is not None
+
+
 def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fitness) -> None:
     scores = fitness.score(archive)
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
-        "run", "search", "best", "price_remarks", "weights_remark", "objectives", "candidates", "best_num",
-        "num_ranked", "num_different", "pareto", "baseline", "kendall_tau", "ranking_noise", "hypervolume", "alpha",
-        "bounds", "generation_bounds", "rejected", "provenance",
+        "run", "search", "best", "first_corrected", "price_remarks", "weights_remark", "objectives", "candidates",
+        "best_num", "num_ranked", "num_different", "pareto", "baseline", "kendall_tau", "ranking_noise", "hypervolume",
+        "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]
