@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Literal, TypedDict
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
@@ -154,7 +154,14 @@ def _of_equal_images(evaluations: list[Evaluation]) -> list[Evaluation]:
     return sorted(kept, key=lambda each: -1 if each.finetuned is None else each.finetuned.seed or 0)
 
 
-def _weights(training: Training, recipe: Recipe, tuned: FineTuning | None = None) -> dict[str, str]:
+class _Weights(TypedDict):
+    """Of a MeasuredNetwork: whose weights it has, and how it was trained alone."""
+
+    weights: str
+    alone: str
+
+
+def _weights(training: Training, recipe: Recipe, tuned: FineTuning | None = None) -> _Weights:
     """Of a MeasuredNetwork: whose weights it has, and how it was trained alone. tuned: its retraining."""
     if tuned is not None:
         return {"weights": tuned.label, "alone": "trained alone" if tuned.from_scratch else "retrained"}

@@ -115,7 +115,7 @@ class Finishing:
             if not training.state.finished:
                 return self._trained_on(training)
             tuning = task.retraining.tuning(weights_hash(weight_arrays(training.supernet)))
-            result = self._tested(task, training.supernet, tuning)
+            result: Tested | Diverged = self._tested(task, training.supernet, tuning)
         except Divergence as error:
             write_divergence(training.path, error.what)
             result = Diverged(error.what)
@@ -135,7 +135,8 @@ class Finishing:
             shown["loss"] = report.loss
 
         end = time.monotonic() + SECONDS_A_PART
-        training.go_on(lambda: time.monotonic() >= end, step, self._pace, every_epoch=False)
+        # At least one step: a part without any would be asked for again and again.
+        training.go_on(lambda: bool(shown) and time.monotonic() >= end, step, self._pace, every_epoch=False)
         return Unfinished(training.done, shown)
 
     def _opened(self, retraining: Retraining) -> OpenTraining:

@@ -125,7 +125,8 @@ class RayExecutor(WorkerPool[Worker]):
         return news
 
     def _seats_here(self) -> list[Seat]:
-        given = seats(replace(self.workload, device=_kind(self.workload)), self.options.workers)
+        work: Any = self.workload
+        given = seats(replace(work, device=_kind(work)), self.options.workers)
         num_devices = int(ray.cluster_resources().get("GPU", 0))
         if given[0].device != "cpu" and len(given) > num_devices:
             raise UserError(
