@@ -28,6 +28,8 @@ from autospikformer_cli.analysis.ranking_noise import (
 
 IMAGE_DRAWS = 400
 """Draws of the images: enough for a variance within 7 %."""
+LEAST_CORRECTED = 0.9
+"""Share of resamples that can be corrected, below which the corrected tau has no interval."""
 _MOST_Z = atanh(1.0 - 1e-9)
 """atanh(tau) has no value for 1, and no interval round it can be widened there."""
 _IMAGE_BATCH = 1 << 21
@@ -135,9 +137,14 @@ class RankedAnswers:
 
     @cached_property
     def corrected_interval(self) -> TauInterval | None:
-        """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`."""
+        """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`.
+
+        None if a tenth of the resamples, or more, are hardly more than noise: the others would tell too narrow a one.
+        """
         variances = self._noise.variances(*self._accuracies, self._times_RN)
         taus = corrected_taus(self._resampled, variances, len(self._sums_a))
+        if np.isfinite(taus).mean() < LEAST_CORRECTED:
+            return None
         return self._interval(self.corrected, taus, _to_z, tanh, self._widening(_to_z))
 
     def compared(self, inherited_NI: Floats) -> TauChange:

@@ -1406,7 +1406,7 @@ class RankingDocument(Document, FidelityFields):
     corrected_tau: float | None
     """tau-b without the noise of images, and of seeds if there are several; null if noise is nearly all there is."""
     corrected_interval: list[float] | None
-    """Its interval."""
+    """Its interval; null if many resamples are hardly more than noise."""
     deviations: DeviationsDocument
     """How far accuracies differ, and how far by chance."""
     ways: list[WayDocument]

@@ -70,7 +70,8 @@ def _findings(ranking: Ranking) -> Iterator[str]:
         yield f"ceiling: with this noise, a perfect ranking would show {c.mean:.3f} (95 %: {c.low:.3f} to {c.high:.3f})"
     if answers.corrected is not None:
         of = "images and seeds" if len(ranking.seeds) > 1 else "images; one seed tells nothing of the noise of seeds"
-        yield f"tau-b without noise {answers.corrected:.3f} {_range(answers.corrected_interval)}: of {of}"
+        interval = _range(answers.corrected_interval) or "(no interval: many resamples are hardly more than noise)"
+        yield f"tau-b without noise {answers.corrected:.3f} {interval}: of {of}"
     elif answers.tau is not None:
         yield "tau-b without noise cannot be told: the accuracies are hardly more than noise. Take more images"
     yield (
