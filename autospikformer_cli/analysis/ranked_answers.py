@@ -48,7 +48,10 @@ class TauInterval:
 
 @dataclass(frozen=True)
 class TauChange:
-    """tau-b of another way of measuring, and what it has more than plain inherited weights."""
+    """tau-b of another way of measuring, and what it has more than plain inherited weights.
+
+    corrected: without noise; None, too, if it has no interval.
+    """
 
     tau: float | None
     corrected: float | None
@@ -153,13 +156,14 @@ class RankedAnswers:
         Both ways see the same resamples of the subnets, so the interval is of paired differences.
         """
         other = RankedAnswers(inherited_NI, self.retrained_NSI, self.seed)
+        corrected = None if other.corrected_interval is None else other.corrected
         if self.tau is None or other.tau is None:
-            return TauChange(other.tau, other.corrected, None, None)
+            return TauChange(other.tau, corrected, None, None)
         change = other.tau - self.tau
         differences = other._resampled - self._resampled
         widening = self._widening(lambda values: values, other)
         interval = self._interval(change, differences, lambda values: values, lambda value: value, widening)
-        return TauChange(other.tau, other.corrected, change, interval)
+        return TauChange(other.tau, corrected, change, interval)
 
     def _interval(
         self, value: float | None, resampled: Floats, scale: Scale, back: Callable[[float], float], widening: float

@@ -1319,7 +1319,7 @@ class WayDocument(Part):
     kendall_tau: float | None
     """tau-b between accuracies so measured and retrained ones; null if undefined."""
     corrected_tau: float | None
-    """The same without noise; null if noise is nearly all there is."""
+    """The same without noise; null if noise is nearly all there is, in the sample or in many resamples."""
     change: float | None
     """What tau-b has more than with inherited weights as they are."""
     change_interval: list[float] | None
