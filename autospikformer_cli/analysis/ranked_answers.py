@@ -28,6 +28,8 @@ from autospikformer_cli.analysis.ranking_noise import (
 
 IMAGE_DRAWS = 400
 """Draws of the images: enough for a variance within 7 %."""
+LEAST_CORRECTED = 0.9
+"""Share of resamples that can be corrected, below which the corrected tau has no interval."""
 _MOST_Z = atanh(1.0 - 1e-9)
 """atanh(tau) has no value for 1, and no interval round it can be widened there."""
 _IMAGE_BATCH = 1 << 21
@@ -46,7 +48,10 @@ class TauInterval:
 
 @dataclass(frozen=True)
 class TauChange:
-    """tau-b of another way of measuring, and what it has more than plain inherited weights."""
+    """tau-b of another way of measuring, and what it has more than plain inherited weights.
+
+    corrected: without noise; None, too, if it has no interval.
+    """
 
     tau: float | None
     corrected: float | None
@@ -135,9 +140,14 @@ class RankedAnswers:
 
     @cached_property
     def corrected_interval(self) -> TauInterval | None:
-        """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`."""
+        """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`.
+
+        None if a tenth of the resamples, or more, are hardly more than noise: the others would tell too narrow a one.
+        """
         variances = self._noise.variances(*self._accuracies, self._times_RN)
         taus = corrected_taus(self._resampled, variances, len(self._sums_a))
+        if np.isfinite(taus).mean() < LEAST_CORRECTED:
+            return None
         return self._interval(self.corrected, taus, _to_z, tanh, self._widening(_to_z))
 
     def compared(self, inherited_NI: Floats) -> TauChange:
@@ -146,13 +156,14 @@ class RankedAnswers:
         Both ways see the same resamples of the subnets, so the interval is of paired differences.
         """
         other = RankedAnswers(inherited_NI, self.retrained_NSI, self.seed)
+        corrected = None if other.corrected_interval is None else other.corrected
         if self.tau is None or other.tau is None:
-            return TauChange(other.tau, other.corrected, None, None)
+            return TauChange(other.tau, corrected, None, None)
         change = other.tau - self.tau
         differences = other._resampled - self._resampled
         widening = self._widening(lambda values: values, other)
         interval = self._interval(change, differences, lambda values: values, lambda value: value, widening)
-        return TauChange(other.tau, other.corrected, change, interval)
+        return TauChange(other.tau, corrected, change, interval)
 
     def _interval(
         self, value: float | None, resampled: Floats, scale: Scale, back: Callable[[float], float], widening: float

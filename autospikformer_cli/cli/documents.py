@@ -1364,7 +1364,7 @@ class WayDocument(Part):
     kendall_tau: float | None
     """tau-b between accuracies so measured and retrained ones; null if undefined."""
     corrected_tau: float | None
-    """The same without noise; null if noise is nearly all there is."""
+    """The same without noise; null if noise is nearly all there is, in the sample or in many resamples."""
     change: float | None
     """What tau-b has more than with inherited weights as they are."""
     change_interval: list[float] | None
@@ -1451,7 +1451,7 @@ class RankingDocument(Document, FidelityFields):
     corrected_tau: float | None
     """tau-b without the noise of images, and of seeds if there are several; null if noise is nearly all there is."""
     corrected_interval: list[float] | None
-    """Its interval."""
+    """Its interval; null if many resamples are hardly more than noise."""
     deviations: DeviationsDocument
     """How far accuracies differ, and how far by chance."""
     ways: list[WayDocument]

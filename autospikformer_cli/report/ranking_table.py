@@ -33,7 +33,7 @@ def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Gr
         table.add_row(*map(Text, (str(subnet), accuracies[0], f"{before:g}", accuracies[1], f"{after:g}", shown)))
     lines = [*_findings(ranking), *_conditions(ranking), *notes]
     if ranking.ways:
-        return Group(table, noted(_ways_table(ranking), lines))
+        return Group(table, noted(_ways_table(ranking), ["", *lines]))
     return noted(table, lines)
 
 
@@ -42,7 +42,8 @@ def _ways_table(ranking: Ranking) -> Table:
     for name in ("Way", "tau-b", "Corrected", "Change (95 %)"):
         table.add_column(name, justify="left" if name == "Way" else "right", overflow="fold")
     answers = ranking.answers
-    table.add_row(*map(Text, ("inherited weights as they are", _number(answers.tau), _number(answers.corrected), "")))
+    corrected = None if answers.corrected_interval is None else answers.corrected
+    table.add_row(*map(Text, ("inherited weights as they are", _number(answers.tau), _number(corrected), "")))
     for way in ranking.ways:
         found = way.change
         change = ABSENT if found.change is None else f"{found.change:+.3f} {_range(found.interval, '+')}"
@@ -70,7 +71,8 @@ def _findings(ranking: Ranking) -> Iterator[str]:
         yield f"ceiling: with this noise, a perfect ranking would show {c.mean:.3f} (95 %: {c.low:.3f} to {c.high:.3f})"
     if answers.corrected is not None:
         of = "images and seeds" if len(ranking.seeds) > 1 else "images; one seed tells nothing of the noise of seeds"
-        yield f"tau-b without noise {answers.corrected:.3f} {_range(answers.corrected_interval)}: of {of}"
+        interval = _range(answers.corrected_interval) or "(no interval: many resamples are hardly more than noise)"
+        yield f"tau-b without noise {answers.corrected:.3f} {interval}: of {of}"
     elif answers.tau is not None:
         yield "tau-b without noise cannot be told: the accuracies are hardly more than noise. Take more images"
     yield (

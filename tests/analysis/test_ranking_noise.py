@@ -122,6 +122,14 @@ def test_accuracies_of_noise_alone_have_no_corrected_tau() -> None:
     assert found.count(None) > 5
 
 
+def test_an_interval_of_few_corrected_resamples_is_left_out() -> None:
+    """Of draws at the limit, some can be corrected themselves, but too few of their resamples."""
+    answers = many(20, 16, 300, 1, 0.7, 1.5)
+    corrected = [each for each in answers if each.corrected is not None]
+    left_out = [each for each in corrected if each.corrected_interval is None]
+    assert 0 < len(left_out) < len(corrected)
+
+
 def test_the_interval_holds_tau_as_often_as_it_says() -> None:
     """95 of 100, less what 60 draws leave open. The subnets of a draw have their own images."""
     answers = many(60, 24, 200, 1, 0.7, 5.0)
