@@ -31,8 +31,8 @@ def test_help_lists_every_command_and_imports_none() -> None:
     help_text, _, modules = done.stdout.partition("--\n")
     listed = [line.split()[0] for line in help_text.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
 
-    assert listed[:6] == ["train", "search", "evaluate", "energy", "analyze", "report"]
-    assert listed[6:] == sorted(listed[6:])
+    assert listed[:7] == ["train", "search", "evaluate", "finish", "energy", "analyze", "report"]
+    assert listed[7:] == sorted(listed[7:])
     assert {"recipes", "runs"} <= set(listed)
 
     packages, own = (line.split() for line in modules.splitlines())

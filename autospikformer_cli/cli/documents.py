@@ -1582,19 +1582,11 @@ class FinishRowDocument(Part):
     """To the baseline; null for the baseline itself, or if one of the two has no result."""
 
 
-class FlatteryDocument(Part):
+class FlatteryDocument(CorrectedDocument):
     """How far choosing flatters a candidate's accuracy on the images of its search."""
 
     candidate: str
     """Its id."""
-    top1: float
-    """Accuracy as the search measured it, in percent."""
-    top1_corrected: float
-    """Without what choosing adds."""
-    top1_corrected_interval: list[float]
-    """The 95 % interval of its true accuracy."""
-    flattery: float
-    """What choosing adds, in points."""
 
 
 class FinishDocument(Document, FidelityFields):

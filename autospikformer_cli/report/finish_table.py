@@ -11,7 +11,7 @@ from rich.text import Text
 from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_in_force
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, format_accuracy, noted, plain_table
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
-from autospikformer_cli.runs.finishing.statistics import Comparison
+from autospikformer_cli.runs.finishing.statistics import BaselineComparison
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
 from autospikformer_cli.wording import counted
 
@@ -44,7 +44,9 @@ def _networks(found: FinishResults) -> PageTable:
     return table
 
 
-def _cells(row: FinishRow, found: FinishResults, comparison: Comparison | None, unit: EnergyUnit) -> Sequence[str]:
+def _cells(
+    row: FinishRow, found: FinishResults, comparison: BaselineComparison | None, unit: EnergyUnit
+) -> Sequence[str]:
     share = found.share_of_baseline(row)
     return (
         row.network.name,
@@ -58,7 +60,7 @@ def _cells(row: FinishRow, found: FinishResults, comparison: Comparison | None, 
     )
 
 
-def _compared_cells(comparison: Comparison) -> tuple[str, str]:
+def _compared_cells(comparison: BaselineComparison) -> tuple[str, str]:
     difference, p = comparison.difference, comparison.p_holm
     shown = "<.001" if p < 0.001 else f"{p:.3f}"
     mark = MORE_THAN_CHANCE if comparison.is_more_than_chance else " "

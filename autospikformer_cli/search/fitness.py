@@ -167,6 +167,19 @@ class Fitness:
 
         return choose
 
+    def choices_among(
+        self, ranked: Sequence[Scored], bounds: Bounds | None, num: int
+    ) -> Callable[[Floats], NDArray[np.int64]]:
+        """The same for the best, the second, and so on: the first `num` of some ranked candidates."""
+        energies = np.array([each.energy_j for each in ranked])
+        params = np.array([each.candidate.measurement.params for each in ranked], np.int64)
+
+        def choose(top1s: Floats) -> NDArray[np.int64]:
+            fitness = np.zeros(len(top1s)) if bounds is None else self.values(_Priced((), top1s, energies), bounds)
+            return np.lexsort((params, energies, -top1s, -fitness))[:num].astype(np.int64)
+
+        return choose
+
     def of_outsider(self, candidate: Candidate, scores: Scores) -> Scored | None:
         """The score, under the archive's bounds, of a candidate that is not in the archive (the baseline).
 

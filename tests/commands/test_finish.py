@@ -321,7 +321,7 @@ def as_if_of_cifar10(run: Path) -> Path:
         (["--front"], "--front: --front and --best name different networks\n  leave one of the two out"),
         (
             ["--set", "search.limits.top1=100"],
-            "search.limits: every one of 18 measured subnets breaks a limit: top1 >= 100",
+            "search.limits: no subnet keeps to the limits: search.limits.top1 excluded 100 % of 18 measured subnets",
         ),
         (["--workers", "2"], "--workers: 2 workers do not fit in one process\n  add --executor processes"),
         (["--executor", "rai"], "--executor rai: 'rai' is not one of the executors"),

@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, chosen_of
-from autospikformer_cli.runs.finishing.statistics import Comparison, Flattery, compared, flattery_of
+from autospikformer_cli.runs.finishing.statistics import BaselineComparison, Flattery, compared, flattery_of
 from autospikformer_cli.runs.finishing.work import FinishTask
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.store.evaluations import Evaluation
@@ -189,7 +189,7 @@ class FinishResults:
         return row.energy_j / baseline.energy_j
 
     @cached_property
-    def comparisons(self) -> list[Comparison | None]:
+    def comparisons(self) -> list[BaselineComparison | None]:
         """Of each row with the baseline that has weights of the same kind, over images and trainings; None for none."""
         pairs: list[tuple[list[Measurement], list[Measurement]] | None] = []
         for row in self.rows:

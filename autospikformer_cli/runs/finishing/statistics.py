@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, holm
 from autospikformer_cli.analysis.paired_networks import NetworkDifference, compare_networks
-from autospikformer_cli.analysis.selection_bias import Choose, CorrectedAccuracy, on_front, selection_bias
+from autospikformer_cli.analysis.selection_bias import Choose, CorrectedAccuracy, on_front, selection_bias, unpacked
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.runs.results import SearchResults
-
-Floats = NDArray[np.float64]
+from autospikformer_cli.search.fitness import make_fitness
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """A network against the baseline with weights of the same kind. p_holm: adjusted for all comparisons of a table."""
 
     difference: NetworkDifference
@@ -51,11 +50,12 @@ def answers_of(measurements: Sequence[Measurement]) -> NDArray[np.bool_] | None:
     packed = [each.answers for each in measurements if each.answers is not None]
     if not packed or len(packed) < len(measurements):
         return None
-    bits = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
-    return np.unpackbits(bits, axis=1, count=measurements[0].images).astype(np.bool_)
+    return unpacked(packed, measurements[0].images)
 
 
-def compared(pairs: Sequence[tuple[Sequence[Measurement], Sequence[Measurement]] | None]) -> list[Comparison | None]:
+def compared(
+    pairs: Sequence[tuple[Sequence[Measurement], Sequence[Measurement]] | None],
+) -> list[BaselineComparison | None]:
     """Each network's trainings against those of another, adjusted for their number. None: no pair, or no answers."""
     found: list[NetworkDifference | None] = []
     for pair in pairs:
@@ -63,7 +63,7 @@ def compared(pairs: Sequence[tuple[Sequence[Measurement], Sequence[Measurement]]
         a, b = answers
         found.append(None if a is None or b is None else compare_networks(a, b))
     adjusted = iter(holm([each.p_value for each in found if each is not None]))
-    return [None if each is None else Comparison(each, next(adjusted)) for each in found]
+    return [None if each is None else BaselineComparison(each, next(adjusted)) for each in found]
 
 
 def flattery_of(results: SearchResults, chosen: Sequence[str], best: int | None) -> list[Flattery]:
@@ -78,28 +78,12 @@ def flattery_of(results: SearchResults, chosen: Sequence[str], best: int | None)
         return []
     numbers = {scored.id: number for number, scored in enumerate(ranked)}
     members = [numbers[each] for each in chosen]
-    energies = np.array([scored.energy_j for scored in ranked])
-    choose = on_front(members, energies) if best is None else _best_by_fitness(results, energies, members)
+    choose: Choose = on_front(members, np.array([scored.energy_j for scored in ranked]))
+    if best is not None:
+        if results.scores.generation_bounds:  # F_AEB then compares candidates of a generation alone
+            return []
+        choose = make_fitness(results.recipe.search, None).choices_among(ranked, results.scores.bounds, len(members))
     picks = selection_bias(answers, choose, seed=results.recipe.seed).picks
     if [pick.candidate for pick in picks] != members:
         return []
     return [Flattery(id_, pick) for id_, pick in zip(chosen, picks, strict=True)]
-
-
-def _best_by_fitness(results: SearchResults, energies: Floats, members: Sequence[int]) -> Choose:
-    """The first by F_AEB, the second, and so on. On all images, these are the members themselves.
-
-    Accuracies are scaled to their own extremes, as the archive's are (`search.fitness`).
-    """
-    alpha = results.recipe.search.alpha
-    span = float(np.ptp(energies)) or 1.0
-    cheapness = (energies.max() - energies) / span
-    rank_of_member = {member: rank for rank, member in enumerate(members)}
-    first = np.array([rank_of_member.get(number, len(members) + number) for number in range(len(energies))])
-
-    def choose(accuracies_C: Floats) -> NDArray[np.int64]:
-        scale = float(np.ptp(accuracies_C)) or 1.0
-        fitness = alpha * cheapness + (1.0 - alpha) * (accuracies_C - accuracies_C.min()) / scale
-        return np.lexsort((first, -fitness))[: len(members)].astype(np.int64)
-
-    return choose

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SECONDS_A_PART = 0.5
 """Seconds of training after which a worker says how far it is. Whoever asked may then stop it."""
-SECONDS_UNSAVED = 10.0
+SECONDS_BETWEEN_SAVES = 10.0
 """Seconds between two saves of a training."""
 COMMAND = "aspk finish"
 
@@ -147,7 +147,7 @@ class Finishing:
                 self._compute_for(retraining.recipe), self.work.weights, loaded=self.work.training
             )
             self._training = made.open(folder)
-            self._pace = SavingPace(SECONDS_UNSAVED)
+            self._pace = SavingPace(SECONDS_BETWEEN_SAVES)
         return self._training
 
     def _close(self) -> None:
