@@ -16,7 +16,7 @@ from scipy.special import stdtr, stdtrit
 from autospikformer_cli.analysis.paired import difference_interval, mcnemar
 
 Bools = NDArray[np.bool_]
-Standing = Literal["higher", "not_worse", "lower", "undecided"]
+Superiority = Literal["higher", "not_worse", "lower", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NetworkDifference:
     seed_error: float | None
     image_error: float
 
-    def standing(self, margin: float) -> Standing:
+    def standing(self, margin: float) -> Superiority:
         """How a stands against b, if a loss of less than `margin` points is of no account.
 
         higher: the interval lies above 0. not_worse: its lower end is above -margin; "at the accuracy of b" is this or

@@ -23,7 +23,7 @@ Choose = Callable[[Floats], int | Sequence[int] | Integers]
 Several are always as many: each is the choice for one place, such as a place on a front.
 """
 
-SPLITS = 500
+HALVINGS = 500
 """Ways to halve the images. Each gives two choices and two judgements."""
 _MOST_COUNTS = 1 << 24
 """Numbers of correct answers in memory at once: 64 MiB."""
@@ -114,7 +114,7 @@ def on_front(members: Sequence[int], costs_CO: Floats) -> Choose:
 
 
 def selection_bias(
-    correct_CI: Bools, choose: Choose = most_accurate, seed: int = 0, confidence: float = 0.95, splits: int = SPLITS
+    correct_CI: Bools, choose: Choose = most_accurate, seed: int = 0, confidence: float = 0.95, splits: int = HALVINGS
 ) -> SelectionBias:
     """The accuracy of what was chosen, corrected for having been chosen by the same images.
 

@@ -11,7 +11,7 @@ from autospikformer_cli.search.algorithm import Algorithm
 from autospikformer_cli.search.predictor import Predicting
 
 STATE_KEY = "predictor"
-WORDS = {"top1": "accuracy", "energy_j": "energy"}
+OUTCOME_WORDS = {"top1": "accuracy", "energy_j": "energy"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PredictedOutcome:
     def __str__(self) -> str:
         tau = "undefined" if self.kendall_tau is None else f"{self.kendall_tau:.2f}"
         within = "" if self.interval is None else " ({:.2f} to {:.2f})".format(*self.interval)
-        return f"{tau}{within} for {WORDS.get(self.outcome, self.outcome)}"
+        return f"{tau}{within} for {OUTCOME_WORDS.get(self.outcome, self.outcome)}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import t as student
 
 from autospikformer_cli.analysis.paired import difference_interval, mcnemar
-from autospikformer_cli.analysis.paired_networks import Standing, compare_networks
+from autospikformer_cli.analysis.paired_networks import Superiority, compare_networks
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -136,7 +136,7 @@ def test_networks_that_answer_alike_are_not_known_to_be_equal() -> None:
         (-3.0, -0.5, "lower"),
     ],
 )
-def test_how_one_stands_against_the_other(low: float, high: float, standing: Standing) -> None:
+def test_how_one_stands_against_the_other(low: float, high: float, standing: Superiority) -> None:
     found = replace(compare_networks(np.ones((1, 9), bool), np.ones((1, 9), bool)), low=low, high=high)
     assert found.standing(1.0) == standing
     with pytest.raises(ValueError, match="margin"):
