@@ -93,11 +93,9 @@ def stored_quality(state: Mapping[str, Any]) -> PredictorQuality | None:
 
     None as well if a plugin's algorithm keeps something else under the same key.
     """
-    stored = state.get(STATE_KEY)
+    stored: Any = state.get(STATE_KEY)
     try:
-        outcomes = tuple(map(_outcome, stored["outcomes"])) if stored else ()
-        if not outcomes:
-            return None
+        outcomes = tuple(map(_outcome, stored["outcomes"]))
         return PredictorQuality(str(stored["model"]), int(stored["num_candidates"]), int(stored["folds"]), outcomes)
     except (KeyError, TypeError, ValueError):
         return None
