@@ -137,7 +137,7 @@ class SearchResults:
         answers = [each.answers for each in measured if each.answers is not None]
         if len(answers) < len(rivals) or len(rivals) < 2 or measured[0].images < 2 or self.scores.generation_bounds:
             return None
-        choose = make_fitness(self.recipe.search, None).choice_among(rivals, bounds)
+        choose = make_fitness(self.recipe.search, None).choices_among(rivals, bounds)
         return selection_bias(unpacked(answers, measured[0].images), choose, self.recipe.seed).best
 
     @property

@@ -152,30 +152,18 @@ class Fitness:
         saving = nothing if energies is None else self.alpha * (1.0 - energies)
         return saving + (nothing if accuracies is None else (1.0 - self.alpha) * accuracies)
 
-    def choice_among(self, ranked: Sequence[Scored], bounds: Bounds | None) -> Callable[[Floats], int]:
-        """Which of some ranked candidates would be the best with other accuracies: a rule of these, in percent.
+    def choices_among(
+        self, ranked: Sequence[Scored], bounds: Bounds | None, num: int = 1
+    ) -> Callable[[Floats], NDArray[np.int64]]:
+        """Which of some ranked candidates would be the first `num` with other accuracies: a rule of these, in percent.
 
         Energies and bounds stay as they are. Without bounds, more accuracy is better. Ties break as in `rank`.
         """
         energies = np.array([each.energy_j for each in ranked])
         params = np.array([each.candidate.measurement.params for each in ranked], np.int64)
 
-        def choose(top1s: Floats) -> int:
-            fitness = np.zeros(len(top1s)) if bounds is None else self.values(_Priced((), top1s, energies), bounds)
-            best = np.flatnonzero(fitness == fitness.max())
-            return int(best[np.lexsort((params[best], energies[best], -top1s[best]))[0]])
-
-        return choose
-
-    def choices_among(
-        self, ranked: Sequence[Scored], bounds: Bounds | None, num: int
-    ) -> Callable[[Floats], NDArray[np.int64]]:
-        """The same for the best, the second, and so on: the first `num` of some ranked candidates."""
-        energies = np.array([each.energy_j for each in ranked])
-        params = np.array([each.candidate.measurement.params for each in ranked], np.int64)
-
         def choose(top1s: Floats) -> NDArray[np.int64]:
-            fitness = np.zeros(len(top1s)) if bounds is None else self.values(_Priced((), top1s, energies), bounds)
+            fitness = np.zeros(len(top1s)) if bounds is None else self.values(top1s, energies, bounds)
             return np.lexsort((params, energies, -top1s, -fitness))[:num].astype(np.int64)
 
         return choose

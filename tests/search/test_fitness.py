@@ -216,9 +216,9 @@ def test_a_choice_by_other_accuracies_is_that_of_an_archive_with_them(
     fitness = Fitness(0.5, normalise, energy_of, bounds if normalise == "fixed" else None, (0.0, 100.0))
     scores = fitness.score(table_2(make_candidate))
     assert scores.bounds is not None
-    choose = fitness.choice_among(scores.ranked, scores.bounds)
+    choose = fitness.choices_among(scores.ranked, scores.bounds)
     top1s = np.array([scored.top1 for scored in scores.ranked])
-    assert choose(top1s) == 0
+    assert choose(top1s).tolist() == [0]
     generator, found = np.random.default_rng(0), set()
     for _ in range(20):
         others = generator.permutation(top1s)
@@ -226,7 +226,7 @@ def test_a_choice_by_other_accuracies_is_that_of_an_archive_with_them(
             make_candidate(top1, round(scored.energy_j * 1e9), name=str(place))
             for place, (top1, scored) in enumerate(zip(others, scores.ranked, strict=True))
         ]
-        best = choose(others)
+        (best,) = choose(others).tolist()
         assert str(best) == fitness.score(archive).ranked[0].id
         found.add(best)
     assert len(found) > 1
@@ -238,6 +238,6 @@ def test_a_choice_without_bounds_is_by_accuracy_and_ties_break_as_in_a_ranking(
     archive = [make_candidate(70.0, 300, name="c"), make_candidate(70.0, 200, name="b", params=5)]
     archive.append(make_candidate(70.0, 200, name="a", params=2))
     ranked = Fitness(0.5, "archive", energy_of).score(archive).ranked
-    assert Fitness(0.0, "archive", None).choice_among(ranked, None)(np.array([70.0, 70.0, 71.0])) == 2
-    assert Fitness(0.0, "archive", energy_of).choice_among(ranked, Bounds((1.0, 2.0), (1.0, 2.0)))(np.full(3, 5.0)) == 0
+    assert Fitness(0.0, "archive", None).choices_among(ranked, None)(np.array([70.0, 70.0, 71.0])) == 2
+    assert Fitness(0.0, "archive", energy_of).choices_among(ranked, Bounds((1.0, 2.0), (1.0, 2.0)))(np.full(3, 5.0)) == 0
     assert ranked[0].id == "a"
