@@ -238,7 +238,7 @@ def test_the_front_page_reaches_a_picture_in_two_commands(quickstart: Path, aspk
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     tour = next(block for block in BLOCKS[ROOT / "README.md"] if block.language == "console")
     assert [command.line for command in tour.commands] == ["aspk train quickstart", "aspk search --front front.png"]
-    assert sum(len(command.printed) for command in tour.commands) == 8
+    assert sum(len(command.printed) for command in tour.commands) == 10
     assert text.index("## Install") < text.index(tour.text)
     assert 120 <= len(text.splitlines()) <= 160
     assert aspk(*tour.commands[1].words[1:]).exit_code == 0

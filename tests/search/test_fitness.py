@@ -239,5 +239,6 @@ def test_a_choice_without_bounds_is_by_accuracy_and_ties_break_as_in_a_ranking(
     archive.append(make_candidate(70.0, 200, name="a", params=2))
     ranked = Fitness(0.5, "archive", energy_of).score(archive).ranked
     assert Fitness(0.0, "archive", None).choices_among(ranked, None)(np.array([70.0, 70.0, 71.0])) == 2
-    assert Fitness(0.0, "archive", energy_of).choices_among(ranked, Bounds((1.0, 2.0), (1.0, 2.0)))(np.full(3, 5.0)) == 0
+    bounds = Bounds((1.0, 2.0), (1.0, 2.0))
+    assert Fitness(0.0, "archive", energy_of).choices_among(ranked, bounds)(np.full(3, 5.0)) == 0
     assert ranked[0].id == "a"
