@@ -34,18 +34,19 @@ from autospikformer_cli.training.optimizers import make_optimizer
 from autospikformer_cli.training.paths import sampled_paths
 
 RECIPE = "cifar10-small-laptop"
-EARLIER = (
-    'data.augment="flip"', 'model.stem_dim="none"', "model.pooled_stages=[3, 4]", 'model.pool="after"',
-    'train.optimizer="adamw"', 'train.schedule="after_warmup"', "train.lr_start=1e-5", "train.lr_end=1e-5",
-    "train.norm_bias_lr_factor=1.0", 'train.initial_weights="spikformer"', "train.whitened_stem=false",
+EARLIER_SHAPE = ('model.stem_dim="none"', "model.pooled_stages=[3, 4]", 'model.pool="after"')
+EARLIER_TRAINING = (
+    'data.augment="flip"', 'train.optimizer="adamw"', 'train.schedule="after_warmup"', "train.lr_start=1e-5",
+    "train.lr_end=1e-5", "train.norm_bias_lr_factor=1.0", 'train.initial_weights="spikformer"',
+    "train.whitened_stem=false",
 )  # fmt: skip
 """The recipe's keys before they were chosen by this comparison."""
 VARIANTS: dict[str, tuple[str, ...]] = {
     "the recipe": (),
-    "the recipe before": EARLIER,
-    "the recipe before, with its new shape": tuple(key for key in EARLIER if not key.startswith("model.")),
-    "stem as before": EARLIER[1:4],
-    "pools as before": ("model.pooled_stages=[3, 4]", 'model.pool="after"'),
+    "shape and training as before": EARLIER_SHAPE + EARLIER_TRAINING,
+    "training as before": EARLIER_TRAINING,
+    "shape as before": EARLIER_SHAPE,
+    "pools as before": EARLIER_SHAPE[1:],
     "pools behind stages 1 and 3": ("model.pooled_stages=[1, 3]",),
     "pools after the neurons": ('model.pool="after"',),
     "stem_dim 96": ("model.stem_dim=96",),

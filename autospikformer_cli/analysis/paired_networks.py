@@ -84,10 +84,10 @@ def compare_networks(correct_a_SI: Bools, correct_b_SI: Bools, confidence: float
     One seed each: McNemar's exact test, and the interval of Bonett and Price (`paired`). Both hold for these weights
     on other images like these. They say nothing about training the two anew.
 
-    Several seeds: the answers vary by image, by seed, and by both (a crossed, two-way layout). With d_i the difference
-    of the two shares of right seeds for image i, after an image of each of +1 and -1 is added (Bonett and Price, 2012),
-    s_k^2 the variance of a network's accuracy over its S_k seeds, and r_k^2 the residual mean square of its S_k x I
-    answers without seed and image effects:
+    Several seeds: the answers vary by image, by seed, and by both (a crossed, two-way layout). d_i is the difference
+    of the two shares of right seeds for image i. Two images are added, one of +1 and one of -1 (Bonett and Price,
+    2012). s_k^2 is the variance of a network's accuracy over its S_k seeds. r_k^2 is the residual mean square of its
+    S_k x I answers, without seed and image effects. Then:
 
         V = var(d) / (I + 2) + max(0, sum_k s_k^2 / S_k - sum_k r_k^2 / (S_k I))
         df = V^2 / (sum_k (s_k^2 / S_k)^2 / (S_k - 1) + (var(d) / (I + 2))^2 / I)        (Satterthwaite, 1946)

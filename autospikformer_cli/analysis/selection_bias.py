@@ -78,17 +78,6 @@ class SelectionBias:
         return self.picks[0]
 
 
-def unpacked(answers: Sequence[bytes], images: int) -> Bools:
-    """Answers by candidate and image, of those packed as in `measurement.Measurement.answers`.
-
-    >>> unpacked([b"\\xa0", b"\\x40"], images=3)
-    array([[ True, False,  True],
-           [False,  True, False]])
-    """
-    packed_CB = np.frombuffer(b"".join(answers), np.uint8).reshape(len(answers), -1)
-    return np.unpackbits(packed_CB, axis=1, count=images).astype(np.bool_)
-
-
 def most_accurate(accuracies_C: Floats) -> int:
     """The number of the most accurate candidate; of equal ones the first."""
     return int(accuracies_C.argmax())

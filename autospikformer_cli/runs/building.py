@@ -157,17 +157,22 @@ def warm_engine(engine: Engine, say: Say) -> None:
     warm(engine, lambda total: say.progress("compiling the engine, once", total, unit="functions"))
 
 
+def remark_on_batches(recipe: Recipe, say: Say) -> None:
+    """Warn if what a recipe measures depends on the batch size."""
+    if recipe.model.batchnorm == "batch":
+        batch = recipe.model.evaluation_batch
+        say.remark(f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images')
+
+
 def make_evaluator(
     engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, say: Say
 ) -> Evaluator:
     """What measures subnets as a recipe asks for it. Warns if the results depend on the batch size."""
     from autospikformer_cli.evaluation.evaluator import Evaluator
 
-    batch = recipe.model.evaluation_batch
-    if recipe.model.batchnorm == "batch":
-        say.remark(f'warning: model.batchnorm = "batch": results depend on the batches, of at most {batch} images')
+    remark_on_batches(recipe, say)
     memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
-    return Evaluator(engine, description, calibration, recipe.model.batchnorm, batch, memory)
+    return Evaluator(engine, description, calibration, recipe.model.batchnorm, recipe.model.evaluation_batch, memory)
 
 
 def measured_by(

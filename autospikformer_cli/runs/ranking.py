@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autospikformer_cli.analysis.answers import answers_of
 from autospikformer_cli.analysis.ranked_answers import RankedAnswers
 from autospikformer_cli.analysis.ranking import MeasuredWay, Ranking
 from autospikformer_cli.analysis.ranking_noise import Floats
@@ -145,7 +146,7 @@ class RankingRun:
             raise UserError(
                 what, "train.lr", f"retrain with less than {self.run.recipe.train.lr:g}: --set train.lr=..."
             )
-        retrained = [[_bits(each, len(self.images)) for each in by_subnet[row] if each is not None] for row in rows]
+        retrained = [_right([each for each in by_subnet[row] if each is not None]) for row in rows]
         answers = RankedAnswers(inherited_NI[rows], np.array(retrained), self.run.recipe.seed)
         recipe = self.run.recipe
         return Ranking(
@@ -268,9 +269,11 @@ def _answers(measured: Mapping[Subnet, Measurement], subnets: Sequence[Subnet], 
     if broken:
         what = f"{counted(len(broken), 'subnet')} of {len(subnets)} compute values that are not finite: {broken[0]}"
         raise UserError(what, fix="train the supernet with a smaller train.lr")
-    return np.array([_bits(measured[subnet], images) for subnet in subnets])
+    return _right([measured[subnet] for subnet in subnets])
 
 
-def _bits(measured: Measurement, images: int) -> Floats:
-    bits = np.unpackbits(np.frombuffer(measured.answers or b"", np.uint8), count=images)
-    return bits.astype(np.float64)
+def _right(measured: Sequence[Measurement]) -> Floats:
+    """The same of measurements that have their answers: (measurements, I)."""
+    answers = answers_of(measured)
+    assert answers is not None
+    return answers.astype(np.float64)

@@ -8,10 +8,11 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
+from autospikformer_cli.analysis.answers import answers_of
 from autospikformer_cli.analysis.correlation import binomial_interval, kendall_tau
 from autospikformer_cli.analysis.noise import RankingNoise, ranking_noise
 from autospikformer_cli.analysis.paired import mcnemar_of
-from autospikformer_cli.analysis.selection_bias import CorrectedAccuracy, selection_bias, unpacked
+from autospikformer_cli.analysis.selection_bias import CorrectedAccuracy, selection_bias
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Provenance
 from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, recipe_from_toml
@@ -133,12 +134,11 @@ class SearchResults:
         hardly win.
         """
         rivals, bounds = self.scores.ranked[:MOST_RIVALS], self.scores.bounds
-        measured = [each.candidate.measurement for each in rivals]
-        answers = [each.answers for each in measured if each.answers is not None]
-        if len(answers) < len(rivals) or len(rivals) < 2 or measured[0].images < 2 or self.scores.generation_bounds:
+        answers = answers_of([each.candidate.measurement for each in rivals])
+        if answers is None or min(answers.shape) < 2 or self.scores.generation_bounds:
             return None
         choose = make_fitness(self.recipe.search, None).choices_among(rivals, bounds)
-        return selection_bias(unpacked(answers, measured[0].images), choose, self.recipe.seed).best
+        return selection_bias(answers, choose, self.recipe.seed).best
 
     @property
     def events(self) -> str:

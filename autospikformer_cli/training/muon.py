@@ -27,6 +27,7 @@ def orthogonalised(matrix: Tensor, steps: int = NUM_STEPS) -> Tensor:
     """The nearest orthogonal matrix U V^T of M = U S V^T, roughly: singular values between 0.68 and 1.2.
 
     X <- a X + b (X X^T) X + c (X X^T)^2 X, from X = M / |M|      (Newton-Schulz; Jordan et al. 2024)
+
     Singular values that are tiny next to the norm stay below that, and zero rows and columns stay zero.
     Shapes: (rows, columns) -> the same, in the same dtype.
     """

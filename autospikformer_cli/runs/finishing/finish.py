@@ -18,7 +18,7 @@ from autospikformer_cli.evaluation.executors import (
     require_executor,
 )
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, warm_engine
+from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, remark_on_batches, warm_engine
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.evaluation import remark_on_earlier_images
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
@@ -180,18 +180,13 @@ class FinishRun:
         """What workers need. Compiles loops now, so that workers need not."""
         run = self.run
         warm_engine(run.engine, run.say)
+        remark_on_batches(run.recipe, run.say)
         model = run.recipe.model
-        if model.batchnorm == "batch":
-            size = model.evaluation_batch
-            run.say.remark(
-                f'warning: model.batchnorm = "batch": results depend on the batches, of at most {size} images'
-            )
-        recalibrated = model.batchnorm == "recalibrate"
         return FinishWork(
             weights=run.weights,
             images=images,
             training=self._training_images,
-            calibration=run.calibration if recalibrated else None,
+            calibration=run.calibration if model.batchnorm == "recalibrate" else None,
             epochs=run.epochs,
             memory=model.evaluation_memory * BYTES_A_MEGABYTE,
             engine=run.compute.engine,

@@ -44,8 +44,7 @@ def networks_of(results: SearchResults, best: int | None) -> list[FinishNetwork]
     best: how many; None for the front. A candidate that is the baseline itself is the row of the baseline alone.
     ANNs have the shapes of the baseline and of the search's best. No ANN is added to a search of ANNs.
     """
-    chosen = [alike.best for alike in results.different[:best]] if best is not None else results.front
-    baseline = results.recipe.baseline()
+    chosen, baseline = chosen_of(results, best), results.recipe.baseline()
     found = [
         FinishNetwork(each.id, each.subnet, "found", WAYS, each.candidate) for each in chosen if each.subnet != baseline
     ]

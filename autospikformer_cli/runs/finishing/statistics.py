@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from autospikformer_cli.analysis.answers import answers_of
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, holm
 from autospikformer_cli.analysis.paired_networks import NetworkDifference, compare_networks
-from autospikformer_cli.analysis.selection_bias import Choose, CorrectedAccuracy, on_front, selection_bias, unpacked
+from autospikformer_cli.analysis.selection_bias import Choose, CorrectedAccuracy, on_front, selection_bias
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.search.fitness import make_fitness
@@ -43,14 +43,6 @@ class Flattery:
     def to_document(self) -> dict[str, object]:
         """As JSON."""
         return {"candidate": self.id, **self.accuracy.to_document()}
-
-
-def answers_of(measurements: Sequence[Measurement]) -> NDArray[np.bool_] | None:
-    """Whether each answer was right, (networks, images); None if there is no network, or if one's are not stored."""
-    packed = [each.answers for each in measurements if each.answers is not None]
-    if not packed or len(packed) < len(measurements):
-        return None
-    return unpacked(packed, measurements[0].images)
 
 
 def compared(
