@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.runs.comparing.comparison import SearchComparison
     from autospikformer_cli.runs.evaluation import EvaluationResult
     from autospikformer_cli.runs.finishing.finish import FinishRun
+    from autospikformer_cli.runs.finishing.options import FinishOptions
     from autospikformer_cli.runs.finishing.results import FinishResults
     from autospikformer_cli.runs.results import AlphaSweep, SearchResults
     from autospikformer_cli.runs.training import TrainingResult
@@ -239,40 +240,40 @@ def evaluate_subnet(
 
 def finish_search(
     run: RunPath = None, overrides: Overrides = (), *, search: str | None = None, best: int | None = None,
-    epochs: int | None = None, seeds: int = 3, executor: str = "in-process", workers: int | None = None,
-    address: str | None = None, compute: Computes | None = None, say: Say = SILENT,
-    interruptible: Interruptible = uninterrupted,
+    epochs: int | None = None, retrained_epochs: int | None = None, from_scratch: bool = True, seeds: int = 3,
+    executor: str = "in-process", workers: int | None = None, address: str | None = None,
+    compute: Computes | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> FinishResults:  # fmt: skip
     """Retrain the networks that a search found, test each once, store each result at once, and compare them.
 
     search: its name, by default the present one. best: the best n by F_AEB, by default the Pareto front. epochs: of
-    each training, by default the recipe's. seeds: how many, from the run's seed on. executor, workers, address: where
-    networks are trained. Interrupted or not, the same call goes on where it stopped. A training that diverges is in
-    the results, with the reason. Raises UserError, and KeyboardInterrupt when stopped, after saving.
+    each training from scratch, by default the recipe's. retrained_epochs: of each from inherited weights, by default a
+    fifth of these. from_scratch: whether networks are trained from first weights, too. seeds: how many, from the run's
+    seed on. executor, workers, address: where networks are trained. Interrupted or not, the same call goes on where it
+    stopped. A training that diverges is in the results, with the reason. Raises UserError, and KeyboardInterrupt when
+    stopped, after saving.
     """
     from autospikformer_cli.evaluation.executors import ExecutorOptions
+    from autospikformer_cli.runs.finishing.options import FinishOptions
 
-    finishing = open_finish(run, overrides, search, best, epochs, seeds, compute, say, interruptible)
+    options = FinishOptions(best, epochs, retrained_epochs, from_scratch, seeds)
+    finishing = open_finish(run, overrides, search, options, compute, say, interruptible)
     return finishing.finish(executor, ExecutorOptions(workers, address, say.remark))
 
 
 def open_finish(
-    run: RunPath, overrides: Overrides, search: str | None, best: int | None, epochs: int | None, seeds: int,
-    compute: Computes | None, say: Say, interruptible: Interruptible = uninterrupted,
+    run: RunPath, overrides: Overrides, search: str | None, options: FinishOptions, compute: Computes | None, say: Say,
+    interruptible: Interruptible = uninterrupted,
 ) -> FinishRun:  # fmt: skip
     """What `finish_search` would do, with its parameters. Nothing is done yet. Raises UserError."""
     from autospikformer_cli.recipe.load import named_keys
     from autospikformer_cli.runs.finishing.finish import FinishRun
     from autospikformer_cli.runs.trained_run import open_run
 
-    _require_some(best)
-    for name, number in (("epochs", epochs), ("seeds", seeds)):
-        if number is not None and number < 1:
-            raise UserError(f"{number} {name} train nothing", name, "write a whole number from 1 on")
     opened = open_run(run, overrides, search=search, compute=compute, say=say)
     opened.remark_idle(overrides, Decides.TRAINING)
     first_seed = opened.recipe.seed if "seed" in named_keys(overrides) else None
-    return FinishRun.open(opened, best, epochs, seeds, interruptible, first_seed)
+    return FinishRun.open(opened, options, interruptible, first_seed)
 
 
 def price_subnet(

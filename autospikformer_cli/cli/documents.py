@@ -1609,7 +1609,9 @@ class FinishDocument(Document, FidelityFields):
     all_images: bool
     """Whether validation images are among them."""
     epochs: int
-    """Epochs of each training."""
+    """Epochs of each training from scratch."""
+    retrained_epochs: int
+    """Epochs of each training from inherited weights."""
     seeds: list[int]
     """Seeds of the trainings."""
     energy_profile: str
@@ -1634,7 +1636,9 @@ class FinishPlanDocument(Document, PlanFields, FidelityFields):
     tests: int
     """Tests: one for each training, and one for each network with inherited weights."""
     epochs: int
-    """Epochs of each training."""
+    """Epochs of each training from scratch."""
+    retrained_epochs: int
+    """Epochs of each training from inherited weights."""
     seeds: list[int]
     """Seeds of the trainings."""
     images: int

@@ -1,4 +1,4 @@
-"""Options of `aspk search` alone."""
+"""Options of `aspk search`, some of which `aspk finish` has, too."""
 
 from __future__ import annotations
 
@@ -40,9 +40,16 @@ ExecutorOption = Annotated[
         autocompletion=complete_executor,
     ),
 ]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Number of processes that measure, with --executor.")
+TaskExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Who trains networks: in-process, processes, or ray (plugin aspk-ray).",
+        show_default="processes, where several work at once",
+        autocompletion=complete_executor,
+    ),
 ]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Number of processes, with --executor.")]
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -16,28 +17,41 @@ from autospikformer_cli.cli.options import (
     SetOption,
     overrides_of,
 )
-from autospikformer_cli.cli.search_options import AddressOption, ExecutorOption, WorkersOption
+from autospikformer_cli.cli.search_options import AddressOption, TaskExecutorOption, WorkersOption
 from autospikformer_cli.cli.session import Session
 
 
 def finish(
     session: Session,
     compute: ComputeOptions,
-    front: Annotated[bool, typer.Option("--front", help="Take the Pareto front, which is the default.")] = False,
     best: Annotated[
         int | None,
         typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="the Pareto front"),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", metavar="N", min=1, help="Epochs of each training.", show_default="the recipe's"),
+        typer.Option("--epochs", metavar="N", min=1, help="Epochs from scratch.", show_default="the recipe's"),
     ] = None,
+    retrained_epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--retrained-epochs",
+            metavar="N",
+            min=1,
+            help="Epochs from inherited weights.",
+            show_default="a fifth of --epochs",
+        ),
+    ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch/--no-from-scratch", help="Train from first weights, too; ANNs have no others."),
+    ] = True,
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Train each with N seeds, from the run's seed on.")
     ] = 3,
     profile: ProfileOption = None,
     convention: ConventionOption = None,
-    executor: ExecutorOption = "in-process",
+    executor: TaskExecutorOption = None,
     workers: WorkersOption = None,
     address: AddressOption = None,
     dry_run: DryRunOption = False,
@@ -56,17 +70,19 @@ def finish(
     Example: aspk finish --best 3 --seeds 2
     """
     from autospikformer_cli.api import finish_search
-    from autospikformer_cli.commands.finish_output import require_one_choice, show_finish, show_finish_plan
-    from autospikformer_cli.evaluation.executors import ExecutorOptions, require_executor
+    from autospikformer_cli.commands.finish_output import show_finish, show_finish_plan
+    from autospikformer_cli.evaluation.executors import PROCESSES, ExecutorOptions, require_executor, task_executor_for
+    from autospikformer_cli.runs.finishing.options import FinishOptions
 
-    require_one_choice(front, best)
-    require_executor(executor, ExecutorOptions(workers, address), does_tasks=True)
+    require_executor(executor or PROCESSES, ExecutorOptions(workers, address), does_tasks=True)
     given = overrides_of(overrides, {"energy.profile": profile, "energy.convention": convention})
+    options = FinishOptions(best, epochs, retrained_epochs, from_scratch, seeds)
     if dry_run:
-        show_finish_plan(session, compute, run, given, search, best, epochs, seeds)
+        show_finish_plan(session, compute, run, given, search, options)
         return
+    computes = compute.set_up()
     results = finish_search(
-        run, given, search=search, best=best, epochs=epochs, seeds=seeds, executor=executor, workers=workers,
-        address=address, compute=compute.set_up(), say=session, interruptible=session.interruptible,
+        run, given, search=search, **asdict(options), executor=executor or task_executor_for(computes, workers),
+        workers=workers, address=address, compute=computes, say=session, interruptible=session.interruptible,
     )  # fmt: skip
     show_finish(session, results)

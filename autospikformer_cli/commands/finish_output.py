@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.names import Computes
     from autospikformer_cli.recipe import Overrides
+    from autospikformer_cli.runs.finishing.options import FinishOptions
     from autospikformer_cli.runs.finishing.results import FinishResults
     from autospikformer_cli.store.runs import RunPath
 
@@ -19,22 +19,15 @@ DIVERGED = 2
 """The exit code if a training diverged: who reads the table alone should not take it for a whole one."""
 
 
-def require_one_choice(front: bool, best: int | None) -> None:
-    """Raises UserError if both the front and the best are asked for."""
-    if front and best is not None:
-        raise UserError("--front and --best name different networks", "--front", "leave one of the two out")
-
-
 def show_finish_plan(
-    session: Session, compute: Computes, run: RunPath, overrides: Overrides, search: str | None, best: int | None,
-    epochs: int | None, seeds: int,
-) -> None:  # fmt: skip
+    session: Session, compute: Computes, run: RunPath, overrides: Overrides, search: str | None, options: FinishOptions
+) -> None:
     """What it would do."""
     from autospikformer_cli.api import open_finish
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.finishing.plan import finish_plan
 
-    finishing = open_finish(run, overrides, search, best, epochs, seeds, compute, session)
+    finishing = open_finish(run, overrides, search, options, compute, session)
     plan = finish_plan(finishing)
     session.console.print(plan_table(f"aspk finish --run {finishing.run.path} would", plan))
     session.emit({"run": str(finishing.run.path), **plan, **finishing.run.recipe.fidelity_document()})

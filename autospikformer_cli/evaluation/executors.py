@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from autospikformer_cli.data.description import DataDescription
     from autospikformer_cli.data.images import ImageSet
+    from autospikformer_cli.engine.compute import Compute
     from autospikformer_cli.engine.names import EngineName
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.supernet import NetworkConfig
 
 IN_PROCESS = "in-process"
+PROCESSES = "processes"
 EXECUTORS = Registry("executors")
 """Each entry is a Callable[[Workload, ExecutorOptions], Executor]. Plugins add theirs by the entry-point group.
 
@@ -261,7 +263,7 @@ def require_executor(
     if not callable(made_by):
         raise UserError(f"the executor {name} is not callable", where, "choose another, or mend the plugin")
     if does_tasks and not hasattr(made_by, "run"):
-        ours = [each for each in (IN_PROCESS, "processes", *OUR_PLUGINS) if each in EXECUTORS]
+        ours = [each for each in (IN_PROCESS, PROCESSES, *OUR_PLUGINS) if each in EXECUTORS]
         fix = f"choose {' or '.join(ours)}"
         raise UserError(f"the executor {name} measures subnets, and does nothing else", where, fix)
     if options is not None:
@@ -275,6 +277,18 @@ def require_executor(
 def make_executor(name: str, workload: Workload, options: ExecutorOptions) -> Executor:
     """The executor of that name, not yet entered. Raises UserError if there is none, or if options do not fit it."""
     return require_executor(name, options)(workload, options)
+
+
+def task_executor_for(compute: Compute, workers: int | None = None) -> str:
+    """What does tasks fastest on this machine: processes if several can work at once, else this process.
+
+    One small network keeps no two threads busy, and two networks do.
+    """
+    if workers is None:
+        import torch
+
+        workers = torch.cuda.device_count() if compute.device == "cuda" else compute.threads
+    return PROCESSES if workers > 1 else IN_PROCESS
 
 
 def make_task_executor(name: str, work: Work[Any], options: ExecutorOptions) -> TaskExecutor:

@@ -129,7 +129,8 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     on = "validation images too" if found.all_images else "without validation images"
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
     seeds = ", ".join(map(str, found.seeds))
-    yield "trainings", f"{counted(found.epochs, 'epoch')} on {found.train_images:,} images ({on}); seeds {seeds}"
+    lengths = f"{counted(found.epochs, 'epoch')} from scratch, {counted(found.retrained_epochs, 'epoch')} retrained"
+    yield "trainings", f"{lengths}, on {found.train_images:,} images ({on}); seeds {seeds}"
     yield (
         "search",
         f"chose on {measured.images:,} {measured.split} images with weights of {counted(measured.epochs, 'epoch')}",

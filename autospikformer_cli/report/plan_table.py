@@ -27,6 +27,7 @@ NAMES = {
     "diverged": "diverged before (trainings)",
     "calibration_images": "recalibrate BatchNorm on (images)",
     "epochs": "train for (epochs)",
+    "retrained_epochs": "retrain inherited weights for (epochs)",
     "evaluations": "measure (subnets)",
     "steps": "run (steps)",
     "recalibration_bytes": "a layer of all calibration images (MB)",

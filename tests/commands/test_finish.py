@@ -281,6 +281,23 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert "everything is trained and tested" in again.stderr
 
 
+def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, searched: Path) -> None:
+    """Without trainings from scratch there is neither family nor ANN."""
+    words = ("finish", "--best", "1", "--seeds", "1", "--run", searched)
+    plan = aspk(*words, "--epochs", "6", "--dry-run", "--json").document
+    assert (plan["epochs"], plan["retrained_epochs"]) == (6, 2)
+    assert plan["images"] == (2 * 2 + 4 * 6) * 1438
+    plan = aspk(*words, "--epochs", "6", "--no-from-scratch", "--dry-run", "--json").document
+    assert (plan["networks"], plan["trainings"], plan["tests"], plan["images"]) == (2, 2, 4, 2 * 2 * 1438)
+    done = aspk(*words, "--retrained-epochs", "2", "--no-from-scratch", "--threads", "1", "--json")
+    assert "2 trainings of 2 epochs, 4 tests to do of 4, on 1,438 images each" in done.stderr
+    rows = done.document["rows"]
+    assert [(row["role"], row["weights"]) for row in rows] == [
+        (role, way) for role in ("found", "baseline") for way in ("inherited", "retrained")
+    ]
+    assert {each.finetuned.epochs for each in load_evaluations(searched) if each.finetuned} == {2}
+
+
 def test_table_4_has_means_over_seeds_and_the_ann(aspk: Aspk, finished: Path) -> None:
     found = document(aspk, finished)
     run = as_if_of_cifar10(finished)
@@ -318,12 +335,15 @@ def as_if_of_cifar10(run: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["--front"], "--front: --front and --best name different networks\n  leave one of the two out"),
         (
             ["--set", "search.limits.top1=100"],
             "search.limits: no subnet keeps to the limits: search.limits.top1 excluded 100 % of 18 measured subnets",
         ),
-        (["--workers", "2"], "--workers: 2 workers do not fit in one process\n  add --executor processes"),
+        (
+            ["--executor", "in-process", "--workers", "2"],
+            "--workers: 2 workers do not fit in one process\n  add --executor processes",
+        ),
+        (["--address", "auto"], "--address"),
         (["--executor", "rai"], "--executor rai: 'rai' is not one of the executors"),
         (["--search", "nothing"], "no search"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, rema
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.evaluation import remark_on_earlier_images
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
+from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.results import SearchResults, score_population
@@ -41,21 +43,19 @@ from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import is_run
 from autospikformer_cli.store.searches import find_search
 from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
-
-SEEDS = 3
-"""Seeds of each retraining, if none are asked for."""
 
 
 @dataclass(frozen=True)
 class FinishRun:
     """A run with a finished search, and what is to be trained and tested.
 
-    results: of the search. best: how many of its best by F_AEB; None for the Pareto front. epochs: of each training.
-    seeds: of the order of images, their augmentation and first weights. all_images: whether validation images are
-    trained on, too.
+    results: of the search. best: how many of its best by F_AEB; None for the Pareto front. epochs: of each training
+    from scratch. retrained_epochs: of each from inherited weights. seeds: of the order of images, of augmentation and
+    of first weights. all_images: whether validation images are trained on, too.
     """
 
     run: TrainedRun
@@ -63,27 +63,27 @@ class FinishRun:
     best: int | None
     networks: tuple[FinishNetwork, ...]
     epochs: int
+    retrained_epochs: int
     seeds: tuple[int, ...]
     all_images: bool
     interruptible: Interruptible = uninterrupted
 
     @classmethod
     def open(
-        cls, run: TrainedRun, best: int | None = None, epochs: int | None = None, seeds: int = SEEDS,
-        interruptible: Interruptible = uninterrupted, first_seed: int | None = None,
+        cls, run: TrainedRun, options: FinishOptions, interruptible: Interruptible = uninterrupted,
+        first_seed: int | None = None,
     ) -> FinishRun:  # fmt: skip
-        """best: the best n by F_AEB; None for the Pareto front. epochs: None for the recipe's. first_seed: None for
-        that of the supernet's training, which all searches share. Raises UserError.
-        """
+        """first_seed: None for that of the supernet's training, which all searches share. Raises UserError."""
         results = _results(run)
         require_writable(run.path)
+        first_seed = run.split_seed if first_seed is None else first_seed
         return cls(
             run,
             results,
-            best,
-            tuple(networks_of(results, best)),
-            run.recipe.train.total_epochs if epochs is None else epochs,
-            tuple((run.split_seed if first_seed is None else first_seed) + number for number in range(seeds)),
+            options.best,
+            tuple(networks_of(results, options.best, from_scratch=options.from_scratch)),
+            *options.epochs_of(run.recipe.train.total_epochs),
+            tuple(first_seed + number for number in range(options.seeds)),
             not has_own_validation(run.recipe),
             interruptible,
         )
@@ -107,17 +107,18 @@ class FinishRun:
         return tuple(made)
 
     def _retraining(self, network: FinishNetwork, way: Way, seed: int) -> Retraining:
-        recipe = self._recipes[seed, network.is_ann]
         scratch = way == "from scratch"
+        recipe = self._recipes[seed, network.is_ann, self.epochs if scratch else self.retrained_epochs]
         return retraining_of(self.run, network.subnet, recipe, from_scratch=scratch, all_images=self.all_images)
 
     @cached_property
-    def _recipes(self) -> dict[tuple[int, bool], Recipe]:
-        """Of all trainings with a seed, by the seed and whether it is of an ANN."""
+    def _recipes(self) -> dict[tuple[int, bool, int], Recipe]:
+        """Of trainings alike: by the seed, whether it is of an ANN, and the epochs."""
         return {
-            (seed, is_ann): recipe_alone(self.run, self.epochs, all_images=self.all_images, seed=seed, as_ann=is_ann)
+            (seed, is_ann, epochs): recipe_alone(self.run, epochs, all_images=self.all_images, seed=seed, as_ann=is_ann)
             for seed in self.seeds
             for is_ann in {network.is_ann for network in self.networks}
+            for epochs in {self.epochs, self.retrained_epochs}
         }
 
     @property
@@ -208,16 +209,19 @@ class FinishRun:
     ) -> None:  # fmt: skip
         say, work = self.run.say, self._work(images)
         num_images = len(work.training["train"])
-        one = num_images * self.epochs
-        every = [task for task in self.tasks if task.retraining is not None and task.number not in diverged]
-        done = {task.number: one if task.number in known else images_seen(task, num_images) for task in every}
+        whole = {task.number: task.epochs * num_images for task in self.tasks if task.number not in diverged}
+        done = {
+            task.number: whole[task.number] if task.number in known else images_seen(task, num_images)
+            for task in self.tasks
+            if task.number in whole
+        }
         say.remark(f"{self._plan_text(left)}, on {num_images:,} images each")
         ended = len(self.tasks) - len(left)
         finished = False
         pool = make_task_executor(executor, work, options)
         with (
             self.interruptible() as stop,
-            say.progress("finishing", one * len(every), unit="images", start=sum(done.values())) as progress,
+            say.progress("finishing", sum(whole.values()), unit="images", start=sum(done.values())) as progress,
             pool,
         ):
             for task, result in pool.run(left, stop):
@@ -228,7 +232,7 @@ class FinishRun:
                 ended += 1
                 self._keep(task, result, known, diverged)
                 if task.number in diverged:
-                    progress.skip(one - done.pop(task.number, one))
+                    progress.skip(whole[task.number] - done.pop(task.number))
                 say.remark(f"{self._said_of(task, result)} ({ended} of {len(self.tasks)})")
             finished = all(task.number in known or task.number in diverged for task in left)
         if not finished:
@@ -250,8 +254,12 @@ class FinishRun:
         known[task.number] = found
 
     def _plan_text(self, left: Sequence[FinishTask]) -> str:
-        trainings = sum(task.retraining is not None for task in left)
-        return f"{trainings} trainings of {self.epochs} epochs and {len(left)} tests to do of {len(self.tasks)}"
+        trainings = Counter(task.epochs for task in left if task.retraining is not None)
+        each = " and ".join(
+            f"{counted(number, 'training')} of {counted(epochs, 'epoch')}"
+            for epochs, number in sorted(trainings.items(), reverse=True)
+        )
+        return f"{each or 'no training'}, {counted(len(left), 'test')} to do of {len(self.tasks)}"
 
     @staticmethod
     def _said_of(task: FinishTask, result: Tested | Diverged) -> str:
@@ -263,8 +271,8 @@ class FinishRun:
     def _results(self, images: ImageSet, known: Mapping[int, Evaluation], diverged: Mapping[int, str]) -> FinishResults:
         rows = tuple(FinishRow.of(network, way, tasks, known, diverged) for network, way, tasks in self.rows)
         return FinishResults(
-            self.run.path, self.run.recipe, self.results, self.best, rows, self.epochs, self.seeds, self.all_images,
-            len(images), len(self._training_images["train"]),
+            self.run.path, self.run.recipe, self.results, self.best, rows, self.epochs, self.retrained_epochs,
+            self.seeds, self.all_images, len(images), len(self._training_images["train"]),
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from autospikformer_cli.space import Subnet
 Way = Literal["inherited", "retrained", "from scratch"]
 """How a network got its weights: those of the supernet, these trained on alone, or trained alone from first weights."""
 WAYS: tuple[Way, ...] = ("inherited", "retrained", "from scratch")
+INHERITING: tuple[Way, ...] = ("inherited", "retrained")
 FinishRole = Literal["found", "baseline", "family", "ann"]
 """A candidate of the search, what the search is compared with, another hand-made Spikformer, or an ANN."""
 
@@ -38,17 +39,21 @@ class FinishNetwork:
         return self.role == "ann"
 
 
-def networks_of(results: SearchResults, best: int | None) -> list[FinishNetwork]:
+def networks_of(results: SearchResults, best: int | None, *, from_scratch: bool = True) -> list[FinishNetwork]:
     """The Pareto front of a search, or its best by F_AEB; the baseline, Spikformer's family in the space, and the ANNs.
 
-    best: how many; None for the front. A candidate that is the baseline itself is the row of the baseline alone.
-    ANNs have the shapes of the baseline and of the search's best. No ANN is added to a search of ANNs.
+    best: how many; None for the front. from_scratch: whether any network is trained from first weights; without, the
+    family and the ANNs are left out. A candidate that is the baseline itself is the row of the baseline alone. ANNs
+    have the shapes of the baseline and of the search's best. No ANN is added to a search of ANNs.
     """
     chosen, baseline = chosen_of(results, best), results.recipe.baseline()
+    ways = WAYS if from_scratch else INHERITING
     found = [
-        FinishNetwork(each.id, each.subnet, "found", WAYS, each.candidate) for each in chosen if each.subnet != baseline
+        FinishNetwork(each.id, each.subnet, "found", ways, each.candidate) for each in chosen if each.subnet != baseline
     ]
-    own = FinishNetwork("baseline", baseline, "baseline", WAYS)
+    own = FinishNetwork("baseline", baseline, "baseline", ways)
+    if not from_scratch:
+        return [*found, own]
     family = [
         FinishNetwork(f"Spikformer {each.name}", each.subnet, "family", ("from scratch",))
         for each in spikformer_family(results)

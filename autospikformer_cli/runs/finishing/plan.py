@@ -27,20 +27,20 @@ def finish_plan(finishing: FinishRun) -> dict[str, Any]:
     recipe = trainings[0].recipe
     data = data_plan(recipe.data, finishing.run.split_seed)
     train_images = data.sizes["train"]
-    one = train_images * finishing.epochs
     diverged = finishing.diverged()
     open_tasks = [task for task in finishing.tasks if task.retraining is not None and task.number not in diverged]
     done = sum(images_seen(task, train_images) for task in open_tasks)
     pace = _pace(finishing)
-    left = one * len(open_tasks) - done
+    left = train_images * sum(task.epochs for task in open_tasks) - done
     return {
         **data.to_document(),
         "networks": len(finishing.networks),
         "trainings": len(trainings),
         "tests": len(finishing.tasks),
         "epochs": finishing.epochs,
+        "retrained_epochs": finishing.retrained_epochs,
         "seeds": list(finishing.seeds),
-        "images": one * len(trainings),
+        "images": train_images * sum(each.epochs for each in trainings),
         "images_done": done,
         "diverged": len(diverged),
         "seconds": None if pace.seconds is None else left * pace.seconds,

@@ -151,7 +151,8 @@ class FinishRow:
 @dataclass(frozen=True)
 class FinishResults:
     """All networks. results: of the search. best: how many of its best by F_AEB; None for the Pareto front.
-    images: test images. train_images: those of each training.
+    epochs: of each training from scratch. retrained_epochs: of each from inherited weights. images: test images.
+    train_images: those of each training.
     """
 
     path: Path
@@ -160,6 +161,7 @@ class FinishResults:
     best: int | None
     rows: tuple[FinishRow, ...]
     epochs: int
+    retrained_epochs: int
     seeds: tuple[int, ...]
     all_images: bool
     images: int
@@ -216,6 +218,7 @@ class FinishResults:
             "train_images": self.train_images,
             "all_images": self.all_images,
             "epochs": self.epochs,
+            "retrained_epochs": self.retrained_epochs,
             "seeds": list(self.seeds),
             "energy_profile": energy.profile_name,
             "energy_convention": energy.convention_name,

@@ -48,6 +48,11 @@ class FinishTask:
     recipe: Recipe
     retraining: Retraining | None
 
+    @property
+    def epochs(self) -> int:
+        """Epochs of its training; 0 for inherited weights."""
+        return 0 if self.retraining is None else self.retraining.epochs
+
 
 @dataclass(frozen=True)
 class Tested:
