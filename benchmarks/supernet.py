@@ -13,25 +13,34 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import torch
 from engine_network import print_table, root_override
+from supernet_ideas import (
+    alpha_divergence,
+    ann_teacher,
+    first_rate,
+    one_step_in_front,
+    scaled_potentials,
+    taus_by_importance,
+)
 from timing import machine
 
 from autospikformer_cli.api import train_supernet
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute, own_process
+from autospikformer_cli.engine.names import EngineName
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.runs.building import load_images, make_supernet
 from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.say import SILENT
-from autospikformer_cli.training.loop import Trainer, TrainingData
+from autospikformer_cli.training import loop, paths
 from autospikformer_cli.training.optimizers import make_optimizer
-from autospikformer_cli.training.paths import sampled_paths
 
 RECIPE = "cifar10-small-laptop"
 EARLIER_SHAPE = ('model.stem_dim="none"', "model.pooled_stages=[3, 4]", 'model.pool="after"')
@@ -41,7 +50,7 @@ EARLIER_TRAINING = (
     "train.whitened_stem=false",
 )  # fmt: skip
 """The recipe's keys before they were chosen by this comparison."""
-VARIANTS: dict[str, tuple[str, ...]] = {
+KEYS: dict[str, tuple[str, ...]] = {
     "the recipe": (),
     "shape and training as before": EARLIER_SHAPE + EARLIER_TRAINING,
     "training as before": EARLIER_TRAINING,
@@ -74,6 +83,49 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "arctan surrogate": ('model.surrogate="arctan"',),
     "rectangular surrogate": ('model.surrogate="rectangular"',),
 }
+TEACHERS_SECONDS = 0.25
+"""Of a training's seconds, what an ANN is trained for that teaches then."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe's keys, and what else is done otherwise. Teaching: whether a part of the seconds goes to a teacher."""
+
+    keys: tuple[str, ...] = ()
+    idea: Callable[[Recipe], AbstractContextManager[object]] = lambda recipe: nullcontext()
+    engine: EngineName | None = None
+    teaching: bool = False
+
+
+def scaled_thresholds(factor: float) -> tuple[str, ...]:
+    """The keys of thresholds times a factor."""
+    space = load_recipe(RECIPE).space
+    thresholds = ", ".join(f"{float(threshold) * factor:g}" for threshold in space.threshold)
+    return (
+        f"space.threshold=[{thresholds}]", f"model.stem_threshold={factor}", f"model.attention_threshold={factor / 2}",
+        f"model.attention_scale={0.125 * factor}",
+    )  # fmt: skip
+
+
+def variants(seconds: float) -> dict[str, Variant]:
+    """All variants by name, for trainings of so many CPU seconds."""
+    distilled = KEYS["sandwich, distilled"]
+    return {
+        **{name: Variant(keys) for name, keys in KEYS.items()},
+        "surrogate twice as wide": Variant(scaled_thresholds(0.5), scaled_potentials(0.5)),
+        "surrogate half as wide": Variant(scaled_thresholds(2), scaled_potentials(2)),
+        "BatchNorm's first scale 0.5": Variant(idea=scaled_potentials(0.5)),
+        "BatchNorm's first scale 2": Variant(idea=scaled_potentials(2)),
+        "every layer fires at 10 % at first": Variant(idea=first_rate(0.1)),
+        "every layer fires at 20 % at first": Variant(idea=first_rate(0.2)),
+        "taus by importance": Variant(idea=taus_by_importance),
+        "sandwich, alpha-divergence": Variant(distilled, alpha_divergence),
+        "an ANN teaches": Variant(idea=ann_teacher(TEACHERS_SECONDS * seconds), teaching=True),
+        "one time step in layer 1": Variant(idea=one_step_in_front(1), engine="dense"),
+        "one time step in layers 1 and 2": Variant(idea=one_step_in_front(2), engine="dense"),
+    }
+
+
 PILOT_STEPS, SKIPPED_STEPS = 24, 4
 RANDOM_SUBNETS = 20
 
@@ -97,9 +149,9 @@ def rate_of(recipe: Recipe) -> float:
     compute = make_compute()
     supernet = make_supernet(recipe, compute)
     images = load_images(recipe, recipe.seed, "train", SILENT)
-    data = TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
-    paths = sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
-    trainer = Trainer(supernet, make_optimizer(supernet, recipe.train), data, recipe.train, paths=paths, seed=0)
+    data = loop.TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
+    drawn = paths.sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
+    trainer = loop.Trainer(supernet, make_optimizer(supernet, recipe.train), data, recipe.train, paths=drawn, seed=0)
     stride = trainer.steps // PILOT_STEPS  # all of the training, as its curricula change what a step costs
     rows, began = torch.arange(recipe.train.batch), 0.0
     for step in range(PILOT_STEPS):
@@ -111,15 +163,25 @@ def rate_of(recipe: Recipe) -> float:
 
 def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
     """Train a variant for about so many CPU seconds, and measure it."""
-    keys = [root_override(data), f"seed={seed}", *VARIANTS[variant], "train.epochs=1", "train.warmup_epochs=0.1"]
-    rate = rate_of(load_recipe(RECIPE, keys))
-    images = int(rate * seconds)
-    recipe = load_recipe(RECIPE, [*keys, f"data.train_images={images}"])
+    chosen = variants(seconds)[variant]
+    keys = [root_override(data), f"seed={seed}", *chosen.keys, "train.epochs=1", "train.warmup_epochs=0.1"]
+    recipe = load_recipe(RECIPE, keys)
+    with chosen.idea(recipe):
+        rate = rate_of(recipe)
+        images = int(rate * seconds * (1 - TEACHERS_SECONDS * chosen.teaching))
+        recipe = load_recipe(RECIPE, [*keys, f"data.train_images={images}"])
+        return train_and_measure(variant, recipe, rate, chosen.engine)
+
+
+def train_and_measure(variant: str, recipe: Recipe, rate: float, engine: EngineName | None) -> Trained:
+    """Train a recipe's supernet, and measure the largest, the smallest and random subnets on validation images."""
+    images = recipe.data.train_images or 0
+    compute = make_compute(engine=engine)
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
-        path = train_supernet(recipe, Path(folder) / "run").path
+        path = train_supernet(recipe, Path(folder) / "run", compute=compute).path
         spent = time.process_time() - began
-        run = open_run(path, searched=False, compute=make_compute())
+        run = open_run(path, searched=False, compute=compute)
         space = recipe.space.search_space()
         subnets = [space.largest(), space.smallest()]
         subnets += [space.sample(Random(f"subnet {number}")) for number in range(RANDOM_SUBNETS)]
@@ -128,7 +190,7 @@ def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
         for part in evaluator.measure_many(list(dict.fromkeys(subnets)), validation):
             top1 |= {subnet: result.measurement.top1 for subnet, result in part.items()}
     largest, smallest, *randoms = [top1[subnet] for subnet in subnets]
-    return Trained(variant, seed, images, rate, spent, largest, smallest, randoms)
+    return Trained(variant, recipe.seed, images, rate, spent, largest, smallest, randoms)
 
 
 def show(trained: Sequence[Trained], seconds: float) -> None:
@@ -143,7 +205,7 @@ def show(trained: Sequence[Trained], seconds: float) -> None:
         own = [each for each in trained if each.variant == variant]
         largest, smallest = [each.largest for each in own], [each.smallest for each in own]
         medians = [statistics.median(each.randoms) for each in own]
-        keys = ", ".join(f"`{key}`" for key in VARIANTS.get(variant, ()))
+        keys = ", ".join(f"`{key}`" for key in KEYS.get(variant, ()))
         images = f"{statistics.mean(each.images for each in own):,.0f}"
         rows.append((variant, keys, str(len(own)), images, *map(_spread, (largest, smallest, medians))))
     rows.sort(key=lambda row: row[-1], reverse=True)
@@ -157,11 +219,12 @@ def _spread(values: Sequence[float]) -> str:
 def main() -> None:
     """Train what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    names = list(variants(0))
     parser.add_argument("--data", required=True, help="the folder of CIFAR-10")
     parser.add_argument("--results", required=True, type=Path, help="a file of JSON lines, to which results are added")
     parser.add_argument("--seconds", type=float, default=180, help="CPU seconds of a training")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--only", nargs="*", default=names, choices=names, metavar="NAME")
     parser.add_argument("--table", action="store_true", help="train nothing: print the table of what FILE has")
     options = parser.parse_args()
     own_process(threads=1)

@@ -163,7 +163,7 @@ class Trainer:
         With distillation, the first of them, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
         """
-        frames, targets = self._batch(epoch, step, rows)
+        frames, targets = self.batch(epoch, step, rows)
         self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
@@ -171,7 +171,7 @@ class Trainer:
         losses = []
         for subnet in subnets:
             logits = self.supernet(frames, subnet)
-            loss = functional.cross_entropy(logits, targets)
+            loss = self.loss(logits, targets)
             (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
@@ -181,7 +181,12 @@ class Trainer:
             self.average.update(number + 1)
         return sum(losses) / len(losses)
 
-    def _batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""
+        return functional.cross_entropy(logits, targets)
+
+    def batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (F, B, H, W, C), augmented, and the probabilities (B, classes) that they are to give."""
         images, description = self.data.images, self.data.description
         parameter = next(self.supernet.parameters())
         frames = augment(

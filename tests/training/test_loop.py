@@ -294,7 +294,7 @@ def test_mixup_in_the_first_epochs(share: float, epochs: int, mixed: int) -> Non
         network(), images, augmentation="none", epochs=epochs, mixup_epochs=share, label_smoothing=0
     )  # fmt: skip
     rows = torch.arange(16)
-    soft = [bool((training._batch(epoch, 0, rows)[1] % 1 != 0).any()) for epoch in range(epochs)]
+    soft = [bool((training.batch(epoch, 0, rows)[1] % 1 != 0).any()) for epoch in range(epochs)]
     assert soft == [True] * mixed + [False] * (epochs - mixed)
 
 
