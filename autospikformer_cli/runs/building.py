@@ -165,13 +165,17 @@ def remark_on_batches(recipe: Recipe, say: Say) -> None:
 
 
 def make_evaluator(
-    engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, say: Say
-) -> Evaluator:
-    """What measures subnets as a recipe asks for it. Warns if the results depend on the batch size."""
+    engine: Engine, recipe: Recipe, description: DataDescription, calibration: ImageSet | None, say: Say,
+    memory: int | None = None,
+) -> Evaluator:  # fmt: skip
+    """What measures subnets as a recipe asks for it. Warns if the results depend on the batch size.
+
+    memory: see Evaluator; None for the recipe's, which several workers share.
+    """
     from autospikformer_cli.evaluation.evaluator import Evaluator
 
     remark_on_batches(recipe, say)
-    memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE
+    memory = recipe.model.evaluation_memory * BYTES_A_MEGABYTE if memory is None else memory
     return Evaluator(engine, description, calibration, recipe.model.batchnorm, recipe.model.evaluation_batch, memory)
 
 

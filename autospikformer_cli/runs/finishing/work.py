@@ -13,7 +13,14 @@ import numpy as np
 from autospikformer_cli.evaluation.executors import Unfinished
 from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import load_arrays, make_supernet, measured_by, warm_engine, weight_arrays
+from autospikformer_cli.runs.building import (
+    load_arrays,
+    make_evaluator,
+    make_supernet,
+    measured_by,
+    warm_engine,
+    weight_arrays,
+)
 from autospikformer_cli.runs.retraining import Retraining
 from autospikformer_cli.runs.training import OpenTraining
 from autospikformer_cli.say import SILENT
@@ -170,15 +177,13 @@ class Finishing:
 
     def _tested(self, task: FinishTask, supernet: Supernet, tuning: FineTuning | None) -> Tested:
         from autospikformer_cli.data.description import describe
-        from autospikformer_cli.evaluation.evaluator import Evaluator
 
-        work, model = self.work, task.recipe.model
+        work = self.work
         compute = self._compute_for(task.recipe)
         engine = compute.engine_for(supernet)
         warm_engine(engine, SILENT)
-        description = describe(task.recipe.data)
-        evaluator = Evaluator(
-            engine, description, work.calibration, model.batchnorm, model.evaluation_batch, work.memory
+        evaluator = make_evaluator(
+            engine, task.recipe, describe(task.recipe.data), work.calibration, SILENT, work.memory
         )
         measurement = evaluator.measure(task.subnet, work.images).measurement
         hashed = weights_hash(work.weights) if tuning is None else tuning.weights_hash
