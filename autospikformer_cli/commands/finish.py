@@ -20,6 +20,20 @@ from autospikformer_cli.cli.options import (
 from autospikformer_cli.cli.search_options import AddressOption, TaskExecutorOption, WorkersOption
 from autospikformer_cli.cli.session import Session
 
+EpochsOption = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", min=1, help="Epochs from scratch.", show_default="the recipe's")
+]
+RetrainedEpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--retrained-epochs", metavar="N", min=1, help="Epochs from inherited weights.",
+        show_default="a fifth of --epochs",
+    ),
+]  # fmt: skip
+ScratchTooOption = Annotated[
+    bool, typer.Option("--from-scratch/--no-from-scratch", help="Train from first weights, too; ANNs have no others.")
+]
+
 
 def finish(
     session: Session,
@@ -28,24 +42,9 @@ def finish(
         int | None,
         typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="the Pareto front"),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", metavar="N", min=1, help="Epochs from scratch.", show_default="the recipe's"),
-    ] = None,
-    retrained_epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--retrained-epochs",
-            metavar="N",
-            min=1,
-            help="Epochs from inherited weights.",
-            show_default="a fifth of --epochs",
-        ),
-    ] = None,
-    from_scratch: Annotated[
-        bool,
-        typer.Option("--from-scratch/--no-from-scratch", help="Train from first weights, too; ANNs have no others."),
-    ] = True,
+    epochs: EpochsOption = None,
+    retrained_epochs: RetrainedEpochsOption = None,
+    from_scratch: ScratchTooOption = True,
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Train each with N seeds, from the run's seed on.")
     ] = 3,
