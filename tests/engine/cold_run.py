@@ -1,7 +1,7 @@
 """A process of its own: runs the engine once, says what was compiled and where it is kept.
 
 cold_run.py float32|float64 whole|settled|head|none RESULT: a JSON file, with the compiled code where that is fresh.
-whole: the network with moments of its own; settled: with those of training; head: its last layer, which compiles soonest.
+whole: the network with moments of its own; settled: with those of training; head: its last layer, compiled soonest.
 """
 
 from __future__ import annotations
