@@ -158,20 +158,41 @@ def document_of(*arguments: object) -> Any:
 
 
 @pytest.fixture(scope="package")
-def trained_once(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The trained run, not to be written to, and the document of its training."""
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "tiny.toml").write_text(TINY)
-    return folder / "tiny", document_of("train", folder / "tiny.toml", "--run", folder / "tiny")
+def train_tiny(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, Any]]:
+    """train_tiny("data.test=0.5") -> a run trained under these keys, and the document of its training."""
+
+    def train(*keys: str) -> tuple[Path, Any]:
+        folder = tmp_path_factory.mktemp("trained")
+        (folder / "tiny.toml").write_text(TINY)
+        options = [word for key in keys for word in ("--set", key)]
+        return folder / "tiny", document_of("train", folder / "tiny.toml", "--run", folder / "tiny", *options)
+
+    return train
 
 
 @pytest.fixture(scope="package")
-def searched_once(trained_once: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+def search_copy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple[Path, Any]]:
+    """search_copy(run) -> a copy of the run, searched, and the document of its search."""
+
+    def search(run: Path) -> tuple[Path, Any]:
+        folder = tmp_path_factory.mktemp("searched") / "tiny"
+        shutil.copytree(run, folder)
+        document = document_of("search", "--run", folder)
+        return folder, document | {"run": "runs/tiny"}  # where each test has its copy
+
+    return search
+
+
+@pytest.fixture(scope="package")
+def trained_once(train_tiny: Callable[..., tuple[Path, Any]]) -> tuple[Path, Any]:
+    """The trained run, not to be written to, and the document of its training."""
+    return train_tiny()
+
+
+@pytest.fixture(scope="package")
+def searched_once(trained_once: tuple[Path, Any], search_copy: Callable[[Path], tuple[Path, Any]]) -> tuple[Path, Any]:
     """The searched run, not to be written to, and the document of its search."""
-    folder = tmp_path_factory.mktemp("searched") / "tiny"
-    shutil.copytree(trained_once[0], folder)
-    document = document_of("search", "--run", folder)
-    return folder, document | {"run": "runs/tiny"}  # where each test has its copy
+    return search_copy(trained_once[0])
 
 
 @pytest.fixture

@@ -176,6 +176,17 @@ def options_of(words: list[str]) -> set[str]:
     return options
 
 
+@pytest.fixture(scope="module")
+def trained_once(train_tiny: Callable[..., tuple[Path, Any]]) -> tuple[Path, Any]:
+    """With few training images: pages say nothing of accuracies, and retrain often."""
+    return train_tiny("data.test=0.7")
+
+
+@pytest.fixture(scope="module")
+def searched_once(trained_once: tuple[Path, Any], search_copy: Callable[[Path], tuple[Path, Any]]) -> tuple[Path, Any]:
+    return search_copy(trained_once[0])
+
+
 @pytest.fixture
 def quickstart(searched: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small run in the place of the quickstart's, and the working folder on the path of modules."""

@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "search --seeds": ("2",),
     "search --dry-run": (),
     "evaluate": ("--images", "20", "--timing", "--finetune", "1"),
-    "finish": ("--best", "1", "--epochs", "1", "--seeds", "2"),
+    "finish": ("--best", "1", "--epochs", "1", "--seeds", "1"),
     "finish --dry-run": (),
     "energy": (),
     "energy module": ("tiny_net:make", "--input-shape", "1,4"),

@@ -1,4 +1,4 @@
-"""A plugin's neuron from training to search, in new processes, and a run whose neuron is no longer installed."""
+"""A plugin's neuron from training to search, in a process that has it, and the run in this one, which has it not."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import autospikformer_cli
 from autospikformer_cli.recipe.sections import NEURONS
 
+Aspk = Callable[..., Any]
 INTEGRATOR = """\
 from autospikformer_cli.spiking.neuron_kinds import NeuronKind
 
@@ -48,39 +51,46 @@ def plugin(own_folder: Path) -> Path:
     return folder
 
 
-def aspk(*arguments: str, plugin: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """aspk in a new process, with or without the plugin."""
-    folders = [Path(autospikformer_cli.__file__).parents[1], *([plugin] if plugin else [])]
+COMMANDS = """\
+import contextlib, json, sys
+from autospikformer_cli.cli.__main__ import main
+
+for name, words in json.loads(sys.argv[1]).items():
+    with open(f"{name}.json", "w") as file, contextlib.redirect_stdout(file):
+        if (code := main([*words, "--json", "--threads", "1"])) != 0:
+            sys.exit(code)
+"""
+
+
+def documents(plugin: Path, **commands: list[str]) -> dict[str, Any]:
+    """The documents of commands, by name, of a new process that has the plugin."""
+    folders = (Path(autospikformer_cli.__file__).parents[1], plugin)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
-    command = [
-        sys.executable,
-        "-m",
-        "autospikformer_cli",
-        *arguments,
-        *(["--threads", "1"] if arguments[0] not in ("report", "runs") else []),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return {name: json.loads(Path(f"{name}.json").read_text()) for name in commands}
 
 
-def test_a_plugins_neuron_is_trained_and_searched_and_its_absence_is_told(plugin: Path) -> None:
+def test_a_plugins_neuron_is_trained_and_searched_and_its_absence_is_told(plugin: Path, aspk: Aspk) -> None:
     options = [word for setting in SETTINGS for word in ("--set", setting)]
-    trained = aspk("train", "tiny.toml", *options, "--json", plugin=plugin)
-    assert trained.returncode == 0, trained.stderr
-    assert json.loads(trained.stdout)["resolved"]["model.neuron"] == "integrator"
-    searched = aspk("search", "--json", plugin=plugin)
-    assert searched.returncode == 0, searched.stderr
-    assert len(json.loads(searched.stdout)["candidates"]) == 2
+    found = documents(
+        plugin,
+        train=["train", "tiny.toml", *options],
+        search=["search"],
+        spikes=["analyze", "spikes", "--subnet", "largest", "--images", "10", "--quiet"],
+    )
+    assert found["train"]["resolved"]["model.neuron"] == "integrator"
+    assert len(found["search"]["candidates"]) == 2
+    assert found["spikes"]["subnets"][0]["engine"] == "dense"
 
     without = aspk("evaluate", "--subnet", "smallest")
-    assert (without.returncode, without.stdout) == (2, "")
+    assert (without.exit_code, without.stdout) == (2, "")
     what, fix = without.stderr.splitlines()
     assert what == "error: model.neuron: the neuron integrator is not known here: it needs aspk-integrator 1.0"
     assert fix == f"  install aspk-integrator 1.0, or choose another: {', '.join(NEURONS.names())}"
-    assert aspk("report").returncode == 0
-    assert aspk("analyze", "spikes", "--stored").returncode == 0
+    assert aspk("report").exit_code == 0
+    assert aspk("analyze", "spikes", "--stored").exit_code == 0
     refused = aspk("analyze", "spikes")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.splitlines()[0].startswith("error: model.neuron: the neuron integrator is not known here")
-    measured = aspk("analyze", "spikes", "--subnet", "largest", "--images", "10", "--json", "--quiet", plugin=plugin)
-    assert measured.returncode == 0, measured.stderr
-    assert json.loads(measured.stdout)["subnets"][0]["engine"] == "dense"

@@ -1,7 +1,7 @@
 """A process of its own: runs the engine once, says what was compiled and where it is kept.
 
-cold_run.py float32|float64 whole|settled|stem|none RESULT: a JSON file, with the compiled code where that is fresh.
-whole: the network with moments of its own; settled: with those of training.
+cold_run.py float32|float64 whole|settled|head|none RESULT: a JSON file, with the compiled code where that is fresh.
+whole: the network with moments of its own; settled: with those of training; head: its last layer, compiled soonest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PRECISION, PART, RESULT = 1, 2, 3
 
 
 def run_once(precision: str, part: str) -> str:
-    """The network's logits, or its stem's tokens, as bytes in hexadecimal digits."""
+    """The network's logits, of images or of tokens at its head, as bytes in hexadecimal digits."""
     import torch
 
     from autospikformer_cli.engine.event_driven import EventDriven
@@ -24,7 +24,7 @@ def run_once(precision: str, part: str) -> str:
     from autospikformer_cli.space import SearchSpace
     from autospikformer_cli.spiking.layout import NetworkShape
     from autospikformer_cli.spiking.normalisation import RecordedStatistics, RunningStatistics
-    from autospikformer_cli.spiking.stages import State
+    from autospikformer_cli.spiking.stages import Classify, State
     from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
     space = SearchSpace((1,), (Decimal(2),), (2,), (Decimal(1),), (Decimal(2),), (2,), (16,))
@@ -32,12 +32,10 @@ def run_once(precision: str, part: str) -> str:
     images = torch.linspace(-2, 2, 256, dtype=getattr(torch, precision)).view(1, 2, 8, 8, 2)
     engine = EventDriven(network, 1)
     with torch.no_grad():
-        if part == "stem":
+        if part == "head":
             run = engine.forward_pass(space.largest(), RunningStatistics(), Untallied())
-            state = State(images)
-            for stage in network.patch_embed.stages(space.largest().embed_dim):
-                state = stage.run(state, run)
-            return bytes(state.stream.numpy()).hex()
+            tokens = (torch.arange(2 * 16 * 16) % 3 == 0).to(torch.uint8).view(2, 1, 16, 16)
+            return bytes(Classify(network.head, 5, 2).run(State(tokens), run).stream.numpy()).hex()
         statistics = RecordedStatistics() if part == "whole" else RunningStatistics()
         return bytes(engine.logits(images, space.largest(), statistics, Untallied()).numpy()).hex()
 

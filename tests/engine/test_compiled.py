@@ -71,7 +71,7 @@ def cold(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Any:
     environments = {
         "float32": ("float32", "whole", {"NUMBA_CACHE_DIR": str(folder / "cache32")}),
         "float64": ("float64", "settled", {"NUMBA_CACHE_DIR": str(folder / "cache64")}),
-        "nowhere": ("float32", "stem", {"PYTHONPATH": str(installed), **nowhere}),
+        "nowhere": ("float32", "head", {"PYTHONPATH": str(installed), **nowhere}),
     }
     begun = {name: process(*given[:2], folder / name, **given[2]) for name, given in environments.items()}
     return {name: result(running, folder / name) for name, running in begun.items()} | {"folder": folder}
@@ -96,20 +96,20 @@ def test_what_another_version_compiled_is_compiled_again(cold: Any) -> None:
     indices = list(kept.rglob("*.nbi"))
     assert any(b"autospikformer_cli.engine.kernels" in index.read_bytes() for index in indices)
     for index in indices:
-        index.write_bytes(index.read_bytes().replace(b"LayerScratch", b"LayerRoomOld"))
-    again = result(process("float32", "stem", folder, NUMBA_CACHE_DIR=str(kept)), folder)
-    assert again["misses"]["fire"] == COMPILED["fire"]
+        index.write_bytes(index.read_bytes().replace(b"Rows", b"Sown"))
+    again = result(process("float32", "head", folder, NUMBA_CACHE_DIR=str(kept)), folder)
+    assert again["misses"]["classify"] == COMPILED["classify"]
     assert again["result"] == cold["nowhere"]["result"]
 
 
 def test_where_nothing_can_be_kept_it_runs_all_the_same(cold: Any, installed: Path) -> None:
-    """Compiled anew; its spikes are those of the package as it lies here."""
+    """Compiled anew; its numbers are those of the package as it lies here."""
     found = cold["nowhere"]
     assert Path(found["package"]).is_relative_to(installed)
     assert set(found["kept"].values()) == {None}
-    assert found["compiled"] == {"fire": 2, "pool": 1, "moments": 0, "classify": 0, "attend": 0}
+    assert found["compiled"] == dict.fromkeys(COMPILED, 0) | {"classify": 1}
     assert set(found["hits"].values()) == {0}
-    assert found["result"] == runpy.run_path(str(SCRIPT))["run_once"]("float32", "stem") != ""
+    assert found["result"] == runpy.run_path(str(SCRIPT))["run_once"]("float32", "head") != ""
 
 
 def test_where_the_package_cannot_be_written_the_users_folder_keeps_it(installed: Path, tmp_path: Path) -> None:

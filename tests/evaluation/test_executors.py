@@ -177,7 +177,7 @@ if __name__ == "__main__":
     spec = importlib.util.spec_from_file_location("made", sys.argv[1])
     made = sys.modules["made"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
-    with make_executor("processes", made.make_workload(1000), ExecutorOptions(2)) as executor:
+    with make_executor("processes", made.make_workload(), ExecutorOptions(int(sys.argv[2]))) as executor:
         print(*(process.pid for process in multiprocessing.active_children()), flush=True)
         for _ in itertools.count():
             for _ in executor.measure(made.SUBNETS):
@@ -185,13 +185,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("ended_by", ["ctrl-c", "kill -9"])
+@pytest.mark.parametrize(("ended_by", "num_workers"), [("ctrl-c", 2), ("kill -9", 1)])
 def test_no_worker_outlives_its_parent(
-    ended_by: str, own_folder: Path, wait_until: Callable[[Callable[[], bool]], None]
+    ended_by: str, num_workers: int, own_folder: Path, wait_until: Callable[[Callable[[], bool]], None]
 ) -> None:
     script = own_folder / "held.py"
     script.write_text(HELD)
-    command = [sys.executable, str(script), __file__]
+    command = [sys.executable, str(script), __file__, str(num_workers)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:
@@ -203,7 +203,7 @@ def test_no_worker_outlives_its_parent(
             os.killpg(parent.pid, signal.SIGINT)
         else:
             parent.kill()
-        assert len(workers) == 2
+        assert len(workers) == num_workers
         wait_until(lambda: not any(is_alive(pid) for pid in workers))
         errors = parent.communicate()[1]
     assert errors.count("Traceback") == errors.count("KeyboardInterrupt") == (ended_by == "ctrl-c"), errors

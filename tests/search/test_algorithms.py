@@ -25,6 +25,8 @@ Make = Callable[..., Algorithm]
 ProblemOf = Callable[..., Problem]
 SAMPLING = ["evolution", "random", "nsga2", "predictor"]
 """Algorithms for spaces of any size."""
+FEWER_GENERATIONS = {"predictor": 3}
+"""Each of its generations fits models and draws a pool. The third one is predicted from predicted ones, too."""
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +53,13 @@ def run(search: Algorithm, measure: Measure) -> list[Candidate]:
 def test_the_budget_is_population_times_generations_of_distinct_members(
     name: str, paper_space: SearchSpace, measure: Measure, make: Make
 ) -> None:
-    search = make(paper_space, algorithm=name, population=50, parents=20, generations=20)
+    generations = 2 * FEWER_GENERATIONS.get(name, 10)
+    search = make(paper_space, algorithm=name, population=50, parents=20, generations=generations)
     archive = run(search, measure)
-    assert search.total == len(archive) == 1000
-    assert len({candidate.subnet for candidate in archive}) == 1000
+    assert search.total == len(archive) == 50 * generations
+    assert len({candidate.subnet for candidate in archive}) == 50 * generations
     assert all(candidate.subnet in paper_space for candidate in archive)
-    assert [candidate.generation for candidate in archive] == [number // 50 for number in range(1000)]
+    assert [candidate.generation for candidate in archive] == [number // 50 for number in range(50 * generations)]
     assert search.note == ""
     assert search.ask() == []
 
@@ -95,10 +98,12 @@ def test_resuming_at_every_generation_gives_the_same_search(
     small = name == "exhaustive"
     space = request.getfixturevalue("tiny_space" if small else "paper_space")
     bounds = ({"params": 230_000.0} if small else LIMITED) if limits else {}
-    wanted = settings(algorithm=name, limits=bounds)
+    generations = FEWER_GENERATIONS.get(name, 5)
+    wanted = settings(algorithm=name, limits=bounds, generations=generations)
     whole_search = make_algorithm(wanted, problem_of(space, wanted), 7)
     whole = run(whole_search, measure)
-    assert (len(whole), bool(whole_search.refusals.by_limit)) == ((12 if limits else 24) if small else 50, bool(limits))
+    expected = (12 if limits else 24) if small else 10 * generations
+    assert (len(whole), bool(whole_search.refusals.by_limit)) == (expected, bool(limits))
     for stop in range(-(-len(whole) // wanted.population) + 1):
         search = make_algorithm(wanted, problem_of(space, wanted), 7)
         archive: list[Candidate] = []
