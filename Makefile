@@ -32,8 +32,9 @@ demo: $(INSTALLED)
 	  && aspk train quickstart && aspk search --front front.png && aspk report
 	@echo "the Pareto front: $(abspath demo/front.png)"
 
+# Files in their order: those that run longest do not come last.
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
