@@ -81,6 +81,24 @@ class Deal(Generic[W, Task]):
         self._waiting[worker].appendleft(task)
 
 
+class Line(Generic[Task]):
+    """Tasks that wait in one line. Whoever is idle takes the first, so those asked for first are done first."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._waiting = deque(tasks)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, worker: Hashable) -> Task | None:
+        """The next task; None if none waits."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def put_back(self, worker: Hashable, task: Task) -> None:
+        """Return a task that a worker did not finish. It is the next."""
+        self._waiting.appendleft(task)
+
+
 class WorkerPool(ABC, Generic[W]):
     """An executor whose workers do one task after another. A subclass starts them and talks to them."""
 
@@ -133,43 +151,42 @@ class WorkerPool(ABC, Generic[W]):
     def measure(self, subnets: Sequence[Subnet]) -> Iterator[Measurements]:
         """Yield a shard at a time. Raises as `run`."""
         self._backwards = not self._backwards  # workers then first need the stems that they still have in the cache
-        for _, measurements in self._run(self._cut(subnets), lambda: False, self._backwards):
+        deal = Deal(self._cut(subnets), self.living(), self._backwards)
+        for _, measurements in self._run(deal, lambda: False):
             yield measurements
 
     def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
         """Yield a task with what a worker says of it. Raises UserError if all workers died, else a worker's error."""
-        num = len(self.living())
-        in_turn = [task for first in range(num) for task in tasks[first::num]]  # so that those asked first begin first
-        return self._run(in_turn, stop, False)
+        self.living()
+        return self._run(Line(tasks), stop)
 
-    def _run(self, tasks: Sequence[Task], stop: Stop, backwards: bool) -> Iterator[tuple[Task, Any]]:
-        deal = Deal(tasks, self.living(), backwards)
+    def _run(self, waiting: Deal[W, Task] | Line[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
         running: dict[W, Task] = {}
         said: list[tuple[Task, Any]] = []
         failed: list[Exception] = []
         try:
-            while running or deal or said or failed:
+            while running or waiting or said or failed:
                 if not failed and not stop():
-                    self._hand_out(deal, running)
+                    self._hand_out(waiting, running)
                 yield from said
                 for error in failed:
                     raise error
                 if stop() and not running:
                     return
-                said, failed = self._collect(deal, running, stop) if running or deal else ([], [])
+                said, failed = self._collect(waiting, running, stop) if running or waiting else ([], [])
         finally:
             self._abandoned.update(running)
 
-    def _hand_out(self, deal: Deal[W, Task], running: dict[W, Task]) -> None:
+    def _hand_out(self, waiting: Deal[W, Task] | Line[Task], running: dict[W, Task]) -> None:
         """Send a task to every idle worker."""
         for worker in self.workers:
             busy = worker in running or worker in self._abandoned
-            if not busy and (task := deal.take(worker)) is not None:
+            if not busy and (task := waiting.take(worker)) is not None:
                 running[worker] = task
                 self.send(worker, task)
 
     def _collect(
-        self, deal: Deal[W, Task], running: dict[W, Task], stop: Stop
+        self, waiting: Deal[W, Task] | Line[Task], running: dict[W, Task], stop: Stop
     ) -> tuple[list[tuple[Task, Any]], list[Exception]]:
         """Wait for replies. Returns what was said of tasks, and errors; the tasks of dead workers wait again.
 
@@ -182,7 +199,7 @@ class WorkerPool(ABC, Generic[W]):
             if reply is None:
                 self._lose(worker)
                 if task is not None:
-                    deal.put_back(worker, task)
+                    waiting.put_back(worker, task)
             elif isinstance(reply, Exception):
                 failed.append(reply)
             elif task is not None and not isinstance(reply, Save):
