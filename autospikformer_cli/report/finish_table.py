@@ -129,7 +129,9 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     on = "validation images too" if found.all_images else "without validation images"
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
     seeds = ", ".join(map(str, found.seeds))
-    lengths = f"{counted(found.epochs, 'epoch')} from scratch, {counted(found.retrained_epochs, 'epoch')} retrained"
+    lengths = f"{counted(found.retrained_epochs, 'epoch')} retrained"
+    if any(row.way == "from scratch" for row in found.rows):
+        lengths = f"{counted(found.epochs, 'epoch')} from scratch, {lengths}"
     yield "trainings", f"{lengths}, on {found.train_images:,} images ({on}); seeds {seeds}"
     yield (
         "search",
