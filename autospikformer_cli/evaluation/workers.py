@@ -81,8 +81,8 @@ class Deal(Generic[W, Task]):
         self._waiting[worker].appendleft(task)
 
 
-class Line(Generic[Task]):
-    """Tasks that wait in one line. Whoever is idle takes the first, so those asked for first are done first."""
+class TaskQueue(Generic[Task]):
+    """Tasks that wait in one queue. Whoever is idle takes the first, so those asked for first are done first."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._waiting = deque(tasks)
@@ -158,9 +158,9 @@ class WorkerPool(ABC, Generic[W]):
     def run(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
         """Yield a task with what a worker says of it. Raises UserError if all workers died, else a worker's error."""
         self.living()
-        return self._run(Line(tasks), stop)
+        return self._run(TaskQueue(tasks), stop)
 
-    def _run(self, waiting: Deal[W, Task] | Line[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
+    def _run(self, waiting: Deal[W, Task] | TaskQueue[Task], stop: Stop) -> Iterator[tuple[Task, Any]]:
         running: dict[W, Task] = {}
         said: list[tuple[Task, Any]] = []
         failed: list[Exception] = []
@@ -177,7 +177,7 @@ class WorkerPool(ABC, Generic[W]):
         finally:
             self._abandoned.update(running)
 
-    def _hand_out(self, waiting: Deal[W, Task] | Line[Task], running: dict[W, Task]) -> None:
+    def _hand_out(self, waiting: Deal[W, Task] | TaskQueue[Task], running: dict[W, Task]) -> None:
         """Send a task to every idle worker."""
         for worker in self.workers:
             busy = worker in running or worker in self._abandoned
@@ -186,7 +186,7 @@ class WorkerPool(ABC, Generic[W]):
                 self.send(worker, task)
 
     def _collect(
-        self, waiting: Deal[W, Task] | Line[Task], running: dict[W, Task], stop: Stop
+        self, waiting: Deal[W, Task] | TaskQueue[Task], running: dict[W, Task], stop: Stop
     ) -> tuple[list[tuple[Task, Any]], list[Exception]]:
         """Wait for replies. Returns what was said of tasks, and errors; the tasks of dead workers wait again.
 

@@ -26,7 +26,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import ExecutorOptions, Workload, make_executor, make_task_executor
 from autospikformer_cli.evaluation.processes import seats
 from autospikformer_cli.evaluation.tree import in_order
-from autospikformer_cli.evaluation.workers import Deal, Line, shards
+from autospikformer_cli.evaluation.workers import Deal, TaskQueue, shards
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -244,11 +244,11 @@ def test_workers_go_backwards_through_their_own() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 7])
 def test_tasks_are_begun_in_their_order_whoever_is_idle(number: int) -> None:
-    line = Line(range(number))
-    assert [line.take(worker) for worker in "abbabaa"[:number]] == list(range(number))
-    assert (line.take("a"), bool(line)) == (None, False)
-    line.put_back("b", 0)
-    assert (bool(line), line.take("a"), bool(line)) == (True, 0, False)
+    queue = TaskQueue(range(number))
+    assert [queue.take(worker) for worker in "abbabaa"[:number]] == list(range(number))
+    assert (queue.take("a"), bool(queue)) == (None, False)
+    queue.put_back("b", 0)
+    assert (bool(queue), queue.take("a"), bool(queue)) == (True, 0, False)
 
 
 def test_threads_and_memory_are_divided(workload: Workload) -> None:
