@@ -130,7 +130,7 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
     seeds = ", ".join(map(str, found.seeds))
     lengths = f"{counted(found.retrained_epochs, 'epoch')} retrained"
-    if any(row.way == "from scratch" for row in found.rows):
+    if found.epochs is not None:
         lengths = f"{counted(found.epochs, 'epoch')} from scratch, {lengths}"
     yield "trainings", f"{lengths}, on {found.train_images:,} images ({on}); seeds {seeds}"
     yield (

@@ -293,6 +293,7 @@ def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, s
     assert (plan["epochs"], plan["retrained_epochs"]) == (6, 2)
     assert plan["images"] == (2 * 2 + 4 * 6) * 1438
     plan = aspk(*words, "--epochs", "6", "--no-from-scratch", "--dry-run", "--json").document
+    assert (plan["epochs"], plan["retrained_epochs"]) == (None, 2)
     assert (plan["networks"], plan["trainings"], plan["tests"], plan["images"]) == (2, 2, 4, 2 * 2 * 1438)
     done = aspk(*words, "--retrained-epochs", "2", "--no-from-scratch", "--threads", "1", "--json")
     assert "2 trainings of 2 epochs, 4 tests to do of 4, on 1,438 images each" in done.stderr

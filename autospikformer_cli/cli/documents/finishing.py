@@ -120,8 +120,8 @@ class FinishDocument(Document, FidelityFields):
     """Images of each training."""
     all_images: bool
     """Whether validation images are among them."""
-    epochs: int
-    """Epochs of each training from scratch."""
+    epochs: int | None
+    """Epochs of each training from scratch; null if no network is trained so."""
     retrained_epochs: int
     """Epochs of each training from inherited weights."""
     seeds: list[int]
@@ -147,8 +147,8 @@ class FinishPlanDocument(Document, PlanFields, FidelityFields):
     """Trainings, one for each network, kind of weights and seed."""
     tests: int
     """Tests: one for each training, and one for each network with inherited weights."""
-    epochs: int
-    """Epochs of each training from scratch."""
+    epochs: int | None
+    """Epochs of each training from scratch; null if no network is trained so."""
     retrained_epochs: int
     """Epochs of each training from inherited weights."""
     seeds: list[int]

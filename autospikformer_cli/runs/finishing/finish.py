@@ -54,15 +54,15 @@ class FinishRun:
     """A run with a finished search, and what is to be trained and tested.
 
     results: of the search. best: how many of its best by F_AEB; None for the Pareto front. epochs: of each training
-    from scratch. retrained_epochs: of each from inherited weights. seeds: of the order of images, of augmentation and
-    of first weights. all_images: whether validation images are trained on, too.
+    from scratch; None for none. retrained_epochs: of each from inherited weights. seeds: of the order of images, of
+    augmentation and of first weights. all_images: whether validation images are trained on, too.
     """
 
     run: TrainedRun
     results: SearchResults
     best: int | None
     networks: tuple[FinishNetwork, ...]
-    epochs: int
+    epochs: int | None
     retrained_epochs: int
     seeds: tuple[int, ...]
     all_images: bool
@@ -108,7 +108,9 @@ class FinishRun:
 
     def _retraining(self, network: FinishNetwork, way: Way, seed: int) -> Retraining:
         scratch = way == "from scratch"
-        recipe = self._recipes[seed, network.is_ann, self.epochs if scratch else self.retrained_epochs]
+        epochs = self.epochs if scratch else self.retrained_epochs
+        assert epochs is not None
+        recipe = self._recipes[seed, network.is_ann, epochs]
         return retraining_of(self.run, network.subnet, recipe, from_scratch=scratch, all_images=self.all_images)
 
     @cached_property
@@ -119,6 +121,7 @@ class FinishRun:
             for seed in self.seeds
             for is_ann in {network.is_ann for network in self.networks}
             for epochs in {self.epochs, self.retrained_epochs}
+            if epochs is not None
         }
 
     @property

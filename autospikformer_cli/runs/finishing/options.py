@@ -33,8 +33,11 @@ class FinishOptions:
                 what = f"{number} {name.replace('_', ' ')} train nothing"
                 raise UserError(what, name, "write a whole number from 1 on")
 
-    def epochs_of(self, recipe_epochs: int) -> tuple[int, int]:
-        """Epochs from scratch, and from inherited weights. recipe_epochs: of the supernet's training, by its recipe."""
+    def epochs_of(self, recipe_epochs: int) -> tuple[int | None, int]:
+        """Epochs from scratch, None if no network is trained so, and from inherited weights.
+
+        recipe_epochs: of the supernet's training, by its recipe.
+        """
         epochs = recipe_epochs if self.epochs is None else self.epochs
         retrained = ceil(epochs / EPOCHS_OF_A_RETRAINED) if self.retrained_epochs is None else self.retrained_epochs
-        return epochs, retrained
+        return epochs if self.from_scratch else None, retrained

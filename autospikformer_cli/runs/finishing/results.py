@@ -151,8 +151,8 @@ class FinishRow:
 @dataclass(frozen=True)
 class FinishResults:
     """All networks. results: of the search. best: how many of its best by F_AEB; None for the Pareto front.
-    epochs: of each training from scratch. retrained_epochs: of each from inherited weights. images: test images.
-    train_images: those of each training.
+    epochs: of each training from scratch; None for none. retrained_epochs: of each from inherited weights. images: test
+    images. train_images: those of each training.
     """
 
     path: Path
@@ -160,7 +160,7 @@ class FinishResults:
     results: SearchResults
     best: int | None
     rows: tuple[FinishRow, ...]
-    epochs: int
+    epochs: int | None
     retrained_epochs: int
     seeds: tuple[int, ...]
     all_images: bool
