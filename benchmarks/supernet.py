@@ -31,6 +31,7 @@ from supernet_ideas import (
 )
 from timing import machine
 
+from autospikformer_cli.analysis.paired import mean_interval
 from autospikformer_cli.api import train_supernet
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute, own_process
@@ -42,7 +43,7 @@ from autospikformer_cli.say import SILENT
 from autospikformer_cli.training import loop, paths
 from autospikformer_cli.training.optimizers import make_optimizer
 
-RECIPE = "cifar10-small-laptop"
+RECIPE, RECIPE_ITSELF = "cifar10-small-laptop", "the recipe"
 EARLIER_SHAPE = ('model.stem_dim="none"', "model.pooled_stages=[3, 4]", 'model.pool="after"')
 EARLIER_TRAINING = (
     'data.augment="flip"', 'train.optimizer="adamw"', 'train.schedule="after_warmup"', "train.lr_start=1e-5",
@@ -51,7 +52,7 @@ EARLIER_TRAINING = (
 )  # fmt: skip
 """The recipe's keys before they were chosen by this comparison."""
 KEYS: dict[str, tuple[str, ...]] = {
-    "the recipe": (),
+    RECIPE_ITSELF: (),
     "shape and training as before": EARLIER_SHAPE + EARLIER_TRAINING,
     "training as before": EARLIER_TRAINING,
     "shape as before": EARLIER_SHAPE,
@@ -127,12 +128,12 @@ def variants(seconds: float) -> dict[str, Variant]:
 
 
 PILOT_STEPS, SKIPPED_STEPS = 24, 4
-RANDOM_SUBNETS = 20
+RANDOM_SUBNETS, VALIDATION_IMAGES = 20, 2000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One training. rate: images in a CPU second. Accuracies in percent, on all validation images."""
+    """One training. rate: images in a CPU second. Accuracies in percent, on the first validation images."""
 
     variant: str
     seed: int
@@ -186,7 +187,7 @@ def train_and_measure(variant: str, recipe: Recipe, rate: float, engine: EngineN
         subnets = [space.largest(), space.smallest()]
         subnets += [space.sample(Random(f"subnet {number}")) for number in range(RANDOM_SUBNETS)]
         top1 = {}
-        evaluator, validation = run.evaluator(), run.images("validation")
+        evaluator, validation = run.evaluator(), run.images("validation").first(VALIDATION_IMAGES)
         for part in evaluator.measure_many(list(dict.fromkeys(subnets)), validation):
             top1 |= {subnet: result.measurement.top1 for subnet, result in part.items()}
     largest, smallest, *randoms = [top1[subnet] for subnet in subnets]
@@ -197,9 +198,11 @@ def show(trained: Sequence[Trained], seconds: float) -> None:
     """Print `results/supernet.md`."""
     print(f"# Variants of {RECIPE}, each trained for {seconds:g} CPU seconds of one thread\n\n{machine()}\n")
     print(
-        f"Top-1 in percent on all validation images; of {RANDOM_SUBNETS} random subnets the median. Mean over seeds, "
+        f"Top-1 in percent on {VALIDATION_IMAGES:,} validation images; of {RANDOM_SUBNETS} random subnets the median."
     )
-    print("and the range. Images: what one seed trained on.\n")
+    print("Mean over seeds, and the range. Images: what one seed trained on. Gain: of the random subnets' median over")
+    print("the recipe's with the same seeds, in points, with its 95 % interval (Student's t).\n")
+    medians_of = {(each.variant, each.seed): statistics.median(each.randoms) for each in trained}
     rows = []
     for variant in dict.fromkeys(each.variant for each in trained):
         own = [each for each in trained if each.variant == variant]
@@ -207,13 +210,28 @@ def show(trained: Sequence[Trained], seconds: float) -> None:
         medians = [statistics.median(each.randoms) for each in own]
         keys = ", ".join(f"`{key}`" for key in KEYS.get(variant, ()))
         images = f"{statistics.mean(each.images for each in own):,.0f}"
-        rows.append((variant, keys, str(len(own)), images, *map(_spread, (largest, smallest, medians))))
+        gains = [
+            medians_of[variant, each.seed] - medians_of[RECIPE_ITSELF, each.seed]
+            for each in own
+            if (RECIPE_ITSELF, each.seed) in medians_of
+        ]
+        spreads = map(_spread, (largest, smallest, medians))
+        gain = "" if variant == RECIPE_ITSELF else _gain(gains)
+        rows.append((variant, keys, str(len(own)), images, *spreads, gain, statistics.mean(gains or [0.0])))
     rows.sort(key=lambda row: row[-1], reverse=True)
-    print_table(("variant", "keys over the recipe's", "seeds", "images", "largest", "smallest", "random"), rows)
+    header = ("variant", "keys over the recipe's", "seeds", "images", "largest", "smallest", "random", "gain")
+    print_table(header, [row[:-1] for row in rows])
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def _gain(gains: Sequence[float]) -> str:
+    if not gains:
+        return ""
+    interval = mean_interval(gains)
+    return f"{statistics.mean(gains):+.1f}" + (f" ({interval[0]:+.1f} to {interval[1]:+.1f})" if interval else "")
 
 
 def main() -> None:
