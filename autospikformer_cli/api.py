@@ -164,6 +164,7 @@ def read_results(
     search: its name, by default the present one. overrides: keys that decide scores, such as search.alpha and energy.*.
     best: tau, front and tables of the best n by F_AEB. Raises UserError for others.
     """
+    from autospikformer_cli.runs.prices import require_prices
     from autospikformer_cli.runs.results import score_population
     from autospikformer_cli.store.population import load_population
 
@@ -172,7 +173,7 @@ def read_results(
     population = load_population(path, search)
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     if best is not None:
-        recipe.energy.require_priced()
+        require_prices(recipe)
     return replace(score_population(path, population, recipe), best_num=best)
 
 

@@ -36,6 +36,11 @@ class EnergyUnit:
         return f"{energy_j / self.joules:.{self.decimals}f}" if isfinite(energy_j) else ABSENT
 
 
+def json_number(value: float | None) -> float | None:
+    """A number as JSON has it: None (null) if it is not finite, such as an energy that nothing prices."""
+    return float(value) if value is not None and isfinite(value) else None
+
+
 def energy_unit(energies_j: Iterable[float]) -> EnergyUnit:
     """The unit in which the largest of some energies is at least 0.1, with four significant digits of that largest."""
     finite = (abs(energy) for energy in energies_j if isfinite(energy))
@@ -48,11 +53,13 @@ def energy_unit(energies_j: Iterable[float]) -> EnergyUnit:
 
 
 def format_energy(energy_j: float, unit: EnergyUnit | None = None) -> str:
-    """An energy with its unit: the given one, or its own.
+    """An energy with its unit: the given one, or its own; a dash if it is not known.
 
     >>> format_energy(0.0008455)
     '0.8455 mJ'
     """
+    if not isfinite(energy_j):
+        return ABSENT
     unit = unit or energy_unit([energy_j])
     return f"{unit.number(energy_j)} {unit.symbol}"
 

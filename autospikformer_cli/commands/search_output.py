@@ -70,6 +70,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
 def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
     """The best subnet of one search, and what is to be known of it. front: the file that its front is drawn into."""
     from autospikformer_cli.commands.search_front import write_front
+    from autospikformer_cli.runs.prices import unpriced_notes
     from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes
     from autospikformer_cli.units import format_energy
 
@@ -90,7 +91,8 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         silence = silence_notes([(best.id, best.candidate.measurement)])
         noise = noise_notes(results.ranking_noise, results.provenance.split, results.recipe)
         predictor = () if results.predictor is None else (results.predictor.sentence,)
-        for note in (*selection_notes(results.provenance.split), *predictor, *silence, *noise):
+        notes = (*unpriced_notes(results.recipe), *selection_notes(results.provenance.split))
+        for note in (*notes, *predictor, *silence, *noise):
             session.console.print(note, markup=False, soft_wrap=True)
     if front is not None:
         write_front(session, results, front)

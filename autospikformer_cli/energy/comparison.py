@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.memory import ann_traffic_energy
-from autospikformer_cli.energy.pricing import LayerEnergy, Pricing
+from autospikformer_cli.energy.pricing import LayerEnergy, Pricing, priced_energy
 from autospikformer_cli.spiking.layout import Operation
 
 
@@ -56,20 +56,21 @@ def compare_with_ann(
     counted = [operation for operation, _ in pairs]
     counts = counts.under(pricing.convention, counted)
     int8 = pricing.at_8_bits()
-    layers, lines = [], []
+    layers, lines, costs = [], [], list[LayerEnergy]()
     for operation, analog in pairs:
         line = _line(pricing, operation)
         ann_j = _ann_energy(pricing, analog)
         priced = list(pricing.with_norm(operation, counts))
+        costs += priced
         layers.append(
             LayerComparison(
                 operation.name,
                 _rate(pricing, operation, counts),
-                _energy(priced),
+                priced_energy(priced),
                 ann_j,
                 None if int8 is None else _ann_energy(int8, analog),
                 None if ann_j is None or operation.input_kind == "real" else line.reaches(ann_j),
-                any(layer.unpriced for layer in priced),
+                not all(layer.is_priced for layer in priced),
             )
         )
         lines.append(line)
@@ -77,8 +78,8 @@ def compare_with_ann(
     ann_j = _total(layer.ann_j for layer in layers)
     return Comparison(
         tuple(layers),
-        sum(layer.energy_j for layer in layers),
-        None if int8 is None else sum(_energy(int8.with_norm(operation, counts)) for operation in counted),
+        priced_energy(costs),
+        None if int8 is None else priced_energy(layer for each in counted for layer in int8.with_norm(each, counts)),
         ann_j,
         _total(layer.ann_int8_j for layer in layers),
         counts.mean(counted),
@@ -127,10 +128,6 @@ def _rate(pricing: Pricing, operation: Operation, counts: OperationCounts) -> fl
         return None
     rate = counts.rates[operation.reads]
     return rate.nonzero if pricing.multiplies(operation) else rate.mean
-
-
-def _energy(layers: Iterable[LayerEnergy]) -> float:
-    return sum(layer.energy_j for layer in layers)
 
 
 def _total(values: Iterable[float | None]) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import nan
+
+import numpy as np
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts, total
 from autospikformer_cli.energy.memory import ann_traffic_energy, spiking_traffic_energy
@@ -11,6 +14,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import NetworkShape, Operation, OperationGenes, num_params, operations
+from autospikformer_cli.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,27 @@ class LayerEnergy:
         """Joules of one image."""
         return self.compute_j + self.memory_j + self.neurons_j
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the profile has figures for all that it does; in columns, that it does in any subnet."""
+        return not np.any(self.unpriced)
+
+
+def priced_energy(layers: Iterable[LayerEnergy]) -> float:
+    """Joules of operations, as far as they are priced; nan if the profile has no figure for any of them.
+
+    So an energy that is not known is never 0 J.
+    """
+    layers = list(layers)
+    energy_j: float = total(layer.energy_j for layer in layers)
+    return nan if layers and not any(layer.is_priced for layer in layers) else energy_j
+
+
+def unpriced_text(hardware: HardwareProfile, names: Sequence[str], most: int | None = None) -> str:
+    """That operations are not priced, and why. most: how many of them are named; None for all."""
+    shown = shortened(names, most=len(names) if most is None else most)
+    return f"not priced, for {hardware.name} has no mac ({hardware.left_out['mac']}): {shown}"
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyReport:
@@ -72,14 +97,13 @@ class EnergyReport:
 
     @property
     def energy_j(self) -> float:
-        """Joules of one image, without what the profile has no figure for."""
-        energy_j: float = total(layer.energy_j for layer in self.layers)
-        return energy_j
+        """Joules of one image, without what the profile has no figure for; nan if it has none for any operation."""
+        return priced_energy(self.layers)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The operations that the profile has no figure for."""
-        return tuple(layer.name for layer in self.layers if layer.unpriced)
+        return tuple(layer.name for layer in self.layers if not layer.is_priced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +155,16 @@ class Pricing:
         return operation.input_kind == "real" or (
             operation.input_kind == "events" and self.convention.event_input == "mac"
         )
+
+    def unpriced(self, counted: Iterable[Operation]) -> Iterator[tuple[str, bool]]:
+        """Of each operation that the convention counts, and of its BatchNorm: whether the profile has no figure for it.
+
+        What a silent layer would cost counts, too: this is known before anything is measured.
+        """
+        for operation in filter(self.counts, counted):
+            yield operation.name, self.hardware.mac is None and self.multiplies(operation)
+            if operation.norm and not self.convention.batchnorm_folded:
+                yield operation.norm, self.hardware.mac is None
 
     def layer(self, operation: Operation, counts: OperationCounts) -> LayerEnergy:
         """Equation 3: pixels cost multiply-accumulates, spikes SOPs = rate x T x MACs accumulates (Equation 2)."""
@@ -222,6 +256,14 @@ class EnergyModel:
     def lacks(self, measurement: Measurement) -> bool:
         """Whether the convention needs exact work that was not counted."""
         return self.convention.border == "exact" and self.shape.network == "spikformer" and not measurement.synapses
+
+    def unpriced(self, subnet: OperationGenes) -> tuple[str, ...]:
+        """The operations of a subnet that the profile has no figure for."""
+        return tuple(name for name, lacks in self.pricing(subnet).unpriced(self.operations(subnet)) if lacks)
+
+    def prices_nothing(self, subnet: OperationGenes) -> bool:
+        """Whether the profile has no figure for any operation of a subnet."""
+        return all(lacks for _, lacks in self.pricing(subnet).unpriced(self.operations(subnet)))
 
     def from_counts(self, subnet: Subnet, counts: OperationCounts) -> EnergyReport:
         """Energy of a subnet, from its counts. Raises MissingCounts if counts are missing."""

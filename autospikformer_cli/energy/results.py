@@ -9,12 +9,13 @@ from functools import cached_property
 from autospikformer_cli.energy.comparison import Comparison
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.energy.networks import CountedNetwork, counted_module
-from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.pricing import EnergyReport, LayerEnergy
 from autospikformer_cli.energy.traced import TracedNetwork, Unattributed
 from autospikformer_cli.recipe import EnergyConfig, Recipe
 from autospikformer_cli.recipe.energy.models import Convention, shipped_convention, shipped_names
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import firing_names
+from autospikformer_cli.units import json_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,6 @@ class NetworkEnergy:
     def to_document(self) -> dict[str, object]:
         """The energy as JSON: MACs of a time step, SOPs and joules of an image. Absent values are null."""
         report, against = self.report, self.comparison
-        layers = [{**asdict(layer), "energy_j": layer.energy_j} for layer in report.layers]
         rows = self.under_all_conventions()
         document: dict[str, object] = {
             "origin": self.origin or None,
@@ -99,11 +99,11 @@ class NetworkEnergy:
             "params": report.params,
             "macs": report.macs,
             "sops": report.sops,
-            "energy_j": report.energy_j,
+            "energy_j": json_number(report.energy_j),
             "ann_energy_j": against.ann_j,
-            "layers": layers,
-            "against_ann": asdict(against),
-            "conventions": {row.name: None if row.report is None else row.report.energy_j for row in rows},
+            "layers": [_layer_document(layer) for layer in report.layers],
+            "against_ann": _comparison_document(against),
+            "conventions": {row.name: row.report and json_number(row.report.energy_j) for row in rows},
             "rates": self.source,
             "input_rates": {name: asdict(rate) for name, rate in self.network.counts.rates.items()},
             "step_rates": {layer: list(rates) for layer, rates in self.step_rates},
@@ -151,9 +151,20 @@ class NetworkEnergy:
                 "verdict": run.verdict,
                 "changed": list(run.changed),
                 "error": run.error or None,
-                "energy_j": self.second_energy_j,
+                "energy_j": json_number(self.second_energy_j),
             },
         }
+
+
+def _layer_document(layer: LayerEnergy) -> dict[str, object]:
+    unknown = {} if layer.is_priced else {"compute_j": None, "energy_j": None}
+    return {**asdict(layer), "energy_j": layer.energy_j} | unknown
+
+
+def _comparison_document(against: Comparison) -> dict[str, object]:
+    layers = [{**asdict(layer), "energy_j": json_number(layer.energy_j)} for layer in against.layers]
+    energies = {name: json_number(getattr(against, name)) for name in ("energy_j", "energy_int8_j")}
+    return {**asdict(against), **energies, "layers": layers}
 
 
 def _work_document(work: Unattributed) -> dict[str, object]:

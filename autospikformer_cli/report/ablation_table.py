@@ -14,7 +14,7 @@ from autospikformer_cli.analysis.ablation import AccuracyChange
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_significant
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.report.provenance import batchnorm_text, fidelity_notes
+from autospikformer_cli.report.provenance import batchnorm_text, energy_facts, fidelity_notes
 from autospikformer_cli.report.tables import GAP, MAX_WIDTH, format_accuracy, plain_table
 from autospikformer_cli.runs.ablation import Ablation, BlockAblations, left_out_gladly
 from autospikformer_cli.runs.selection import silence_notes
@@ -204,5 +204,4 @@ def _conditions(found: BlockAblations) -> Iterator[str]:
         "the same as without it"
     )
     yield f"BatchNorm: {statistics}{own}"
-    rules = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
-    yield f"engine: {found.engine}; energy: an image's, {rules}"
+    yield f"engine: {found.engine}; energy: {'; '.join(energy_facts(recipe))}"

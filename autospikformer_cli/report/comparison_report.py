@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autospikformer_cli.report.provenance import energy_facts
 from autospikformer_cli.report.rows import WIN, candidate_row
 from autospikformer_cli.report.tables import CandidateTable, plain_table
 from autospikformer_cli.runs.comparing.comparison import SearchComparison
@@ -96,7 +97,7 @@ def _taken_text(comparison: SearchComparison) -> str:
 
 
 def _legend(comparison: SearchComparison) -> Iterator[str]:
-    scale, energy = comparison.scale, comparison.searches[0].stored.recipe.energy
+    scale, recipe = comparison.scale, comparison.searches[0].stored.recipe
     box = scale.reference
     taken = "" if comparison.best_num is None else "; of all candidates, like Best"
     if box is None:
@@ -109,7 +110,7 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
         alpha = f"alpha {scale.alphas[0]:g}, " if len(scale.alphas) == 1 else ""
         span = f"{format_energy(energies[0])} to {format_energy(energies[1])}"
         yield f"F_AEB: {alpha}accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
-    yield f"energy: profile {energy.profile_name}, convention {energy.convention_name}"
+    yield f"energy: {'; '.join(energy_facts(recipe))}"
     yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
 
 

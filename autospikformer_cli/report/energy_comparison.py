@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 
 from rich.table import Table
 
 from autospikformer_cli.energy.comparison import Comparison, LayerComparison
-from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.pricing import EnergyReport, priced_energy
 from autospikformer_cli.energy.results import ConventionRow
 from autospikformer_cli.report.energy_layout import (
     PARTS,
@@ -19,7 +20,6 @@ from autospikformer_cli.report.energy_layout import (
     short_count,
     times,
 )
-from autospikformer_cli.report.energy_table import priced_energy
 from autospikformer_cli.report.tables import table_of
 from autospikformer_cli.units import ABSENT, EnergyUnit, format_energy, format_share
 
@@ -86,7 +86,7 @@ def conventions_table(title: str, rows: Sequence[ConventionRow], notes: Sequence
     table are the reasons, the numbers of operations without a figure, and the notes.
     """
     counted = [(row.name, row.report) for row in rows if row.report is not None]
-    totals = {name: energy for name, report in counted if (energy := priced_energy(report.layers)) is not None}
+    totals = {name: report.energy_j for name, report in counted if isfinite(report.energy_j)}
     unit = finer_unit(totals.values())
     by_part = all(is_spikformer([layer.name for layer in report.layers]) for _, report in counted)
     parts = tuple(PARTS.values()) if by_part else ()
@@ -120,7 +120,7 @@ def _executed(report: EnergyReport) -> Iterator[str]:
 
 
 def _part_energy(report: EnergyReport, part: str) -> float | None:
-    """Joules of a part; None if nothing of it is counted, or nothing is priced."""
+    """Joules of a part; None if nothing of it is counted, nan if nothing is priced."""
     layers = [layer for layer in report.layers if part_of(layer.name) == part]
     return priced_energy(layers) if layers else None
 

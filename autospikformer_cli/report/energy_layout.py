@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
-from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
+from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, json_number
 
 PARTS = {"patch_embed": "stem", "block": "blocks", "head": "head"}
 """The first word of an operation's name (Spikformer's state dict) -> the part of the network."""
@@ -112,10 +112,12 @@ def finer_unit(energies_j: Iterable[float]) -> EnergyUnit:
 
 
 def share_percent(part: float | None, whole: float) -> str:
-    """Percent of a whole; a dash if the part is None or the whole is 0."""
+    """Percent of a whole; a dash if the part is not known or the whole is 0."""
+    part = json_number(part)
     return ABSENT if part is None or not whole else f"{100.0 * part / whole:.1f}"
 
 
 def times(energy_j: float | None, reference_j: float | None) -> str:
-    """An energy as a multiple of a reference; a dash if either is missing."""
+    """An energy as a multiple of a reference; a dash if either is not known."""
+    energy_j, reference_j = json_number(energy_j), json_number(reference_j)
     return ABSENT if energy_j is None or not reference_j else f"{energy_j / reference_j:.2f}"

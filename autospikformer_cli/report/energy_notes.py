@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autospikformer_cli.energy.comparison import Comparison
-from autospikformer_cli.energy.pricing import EnergyReport
+from autospikformer_cli.energy.pricing import EnergyReport, unpriced_text
 from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.energy.traced import SecondRun, TracedNetwork
 from autospikformer_cli.recipe.energy.models import Convention, HardwareProfile
@@ -22,7 +22,7 @@ def energy_notes(
     yield f"input rates: {source}; convention {rules.name}, profile {hardware.name}: {hardware.title}"
     yield f"not counted: {', '.join(free_of_charge(rules, hardware, any(layer.neurons_j for layer in report.layers)))}"
     if report.unpriced:
-        yield f"not priced, for {hardware.name} has no mac ({hardware.left_out['mac']}): {', '.join(report.unpriced)}"
+        yield unpriced_text(hardware, report.unpriced)
     yield f"{format_count(report.params)} parameters; {ann_text(comparison)}"
 
 

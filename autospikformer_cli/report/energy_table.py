@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from autospikformer_cli.energy.pricing import LayerEnergy
+from autospikformer_cli.energy.pricing import LayerEnergy, priced_energy
 from autospikformer_cli.report.energy_layout import Group, SnugTable, groups_of, share_percent, short_count
 from autospikformer_cli.report.tables import table_of
-from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_share
+from autospikformer_cli.units import EnergyUnit, energy_unit, format_share
 
 
 def energy_table(
@@ -97,12 +97,5 @@ class _Sheet:
         if self.neurons:
             yield self.unit.number(sum(layer.neurons_j for layer in layers))
         energy = priced_energy(layers)
-        yield ABSENT if energy is None else self.unit.number(energy)
+        yield self.unit.number(energy)
         yield share_percent(energy, self.total)
-
-
-def priced_energy(layers: Sequence[LayerEnergy]) -> float | None:
-    """Joules of operations, as far as they are priced; None if the profile has no figure for any of them."""
-    if layers and all(layer.unpriced for layer in layers):
-        return None
-    return sum(layer.energy_j for layer in layers)

@@ -17,6 +17,7 @@ from autospikformer_cli.report.provenance import (
 )
 from autospikformer_cli.report.tables import format_accuracy, plain_table
 from autospikformer_cli.runs.evaluation import EvaluationResult
+from autospikformer_cli.runs.prices import unpriced_notes
 from autospikformer_cli.runs.selection import selection_notes, silence_notes
 from autospikformer_cli.units import (
     ABSENT,
@@ -53,7 +54,11 @@ def evaluation_table(
         for note in selection_notes(each.selected_on)
     )
     remarks = dict.fromkeys(remark for each in evaluations for remark in each.remarks)
-    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in (*silence, *marks, *remarks, *in_force)))
+    unpriced = dict.fromkeys(
+        note for each in evaluations for note in unpriced_notes(each.recipe, each.evaluation.subnet)
+    )
+    notes = (*silence, *marks, *remarks, *unpriced, *in_force)
+    return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in notes))
 
 
 def _lines(evaluations: Sequence[EvaluationResult], unit: EnergyUnit) -> Iterator[tuple[str, list[str]]]:

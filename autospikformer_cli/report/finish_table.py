@@ -8,10 +8,12 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from autospikformer_cli.energy.pricing import unpriced_text
 from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_in_force
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, format_accuracy, noted, plain_table
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.statistics import BaselineComparison
+from autospikformer_cli.runs.prices import MOST_UNPRICED
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
 from autospikformer_cli.wording import counted
 
@@ -77,6 +79,7 @@ def _accuracy(row: FinishRow) -> str:
 def _notes(found: FinishResults) -> Iterator[str]:
     if len(found.seeds) > 1:
         yield f"Acc: mean ± standard deviation of the trainings with {counted(len(found.seeds), 'seed')}"
+    yield from _unpriced(found)
     yield "Weights: inherited from the supernet, retrained from these, or trained alone from scratch"
     comparisons = [each for each in found.comparisons if each is not None]
     if comparisons:
@@ -89,6 +92,18 @@ def _notes(found: FinishResults) -> Iterator[str]:
             yield f"! {row.label}{seed}: {each.why}"
     if found.has_diverged:
         yield f"  less than train.lr = {found.recipe.train.lr:g} may help, and trains all anew: --set train.lr=NUMBER"
+
+
+def _unpriced(found: FinishResults) -> Iterator[str]:
+    """Which operations are in no energy, and which networks have none at all."""
+    rows = [row for row in found.rows if row.unpriced and row.tested]
+    partly = dict.fromkeys(name for row in rows if row.energy_j is not None for name in row.unpriced)
+    nothing = dict.fromkeys(row.network.name for row in rows if row.energy_j is None)
+    if rows:
+        names = list(partly) or rows[0].unpriced
+        yield unpriced_text(found.recipe.energy.hardware, names, MOST_UNPRICED)
+    if nothing:
+        yield f"{ABSENT} no operation is priced of {', '.join(nothing)}"
 
 
 def _flattery(found: FinishResults) -> PageTable:

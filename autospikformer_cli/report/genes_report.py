@@ -15,7 +15,7 @@ from autospikformer_cli.analysis.gene_effects import SMALL, Estimate, OutcomeFit
 from autospikformer_cli.analysis.gene_shares import DRAWS, GENES, ValueShare
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.report.figures.genes import GENE_NAMES
-from autospikformer_cli.report.provenance import fidelity_notes
+from autospikformer_cli.report.provenance import energy_facts, fidelity_notes
 from autospikformer_cli.report.tables import plain_table
 from autospikformer_cli.runs.genes import GeneStudy
 from autospikformer_cli.runs.selection import selection_notes, unknown_notes
@@ -182,7 +182,7 @@ def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
             "those with equal results are drawn together"
         )
     yield f"accuracy: {measured.images:,} {measured.split} images of {recipe.data.dataset}; engine: {measured.engine}"
-    yield f"energy: joules an image, profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
+    yield f"energy: {'; '.join(energy_facts(recipe))}"
     yield f"F_AEB: alpha {recipe.search.alpha:g}, min-max scaled ({recipe.search.normalise})"
     yield from fidelity_notes(recipe, verbose)
 

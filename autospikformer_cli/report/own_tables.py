@@ -238,7 +238,8 @@ def _described(networks: Sequence[MeasuredNetwork]) -> Iterator[str]:
     yield f"{networks[0].subnet}, weights {networks[0].weights}"
     for place, each in enumerate(networks):
         params, energy = each.measurement.params / 1e6, _millijoules(each.energy_j)
-        yield f"{each.description}{f', {_significant(params, 2)} M, {energy} mJ' if place else ''}"
+        costs = ", ".join([f"{_significant(params, 2)} M", *([f"{energy} mJ"] if energy else [])])
+        yield f"{each.description}{f', {costs}' if place else ''}"
 
 
 def _known(numbers: Mapping[str, str | None]) -> dict[str, str]:

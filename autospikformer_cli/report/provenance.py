@@ -13,6 +13,7 @@ from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import default_switches
 from autospikformer_cli.report.tables import MAX_WIDTH, PageTable
+from autospikformer_cli.runs.prices import unpriced_notes
 from autospikformer_cli.runs.results import SearchResults, of_all_searches
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.search.fitness import Bounds
@@ -102,6 +103,16 @@ def batchnorm_text(
     return f"{batchnorm} on {calibration_images} training images" if calibration_images else batchnorm
 
 
+def pricing_text(recipe: Recipe) -> str:
+    """What energies are under."""
+    return f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
+
+
+def energy_facts(recipe: Recipe) -> tuple[str, ...]:
+    """What an energy is, in words, and which operations it lacks. Nothing says how joules are computed without it."""
+    return (f"joules an image, {pricing_text(recipe)}", *unpriced_notes(recipe))
+
+
 def fitness_text(alpha: float | None, normalise: str) -> str:
     """Equation 6 as it was computed. alpha: None for any."""
     weights = ("alpha", "(1 - alpha)") if alpha is None else (f"alpha {alpha:g}", f"{1 - alpha:g}")
@@ -131,12 +142,11 @@ def provenance_lines(
     switches, changed = recipe.resolved_switches(), list(recipe.switches())
     if sweep:
         switches, changed = {key: switches[key] for key in of_all_searches(list(switches))}, of_all_searches(changed)
-    pricing = f"profile {recipe.energy.profile_name}, convention {recipe.energy.convention_name}"
     lines = [
         *([("events", results.events)] if results.events else []),
         ("accuracy", f"{p.images} {p.split} images of {recipe.data.dataset}; interval: 95 %, binomial (Wilson)"),
         ("BatchNorm", batchnorm_text(p.batchnorm, p.images, switches, p.calibration_images or None)),
-        ("energy", f"joules an image, {pricing}" if results.is_priced else f"not known: {pricing}"),
+        ("energy", "; ".join(energy_facts(recipe)) if results.is_priced else f"not known: {pricing_text(recipe)}"),
         ("fidelity", fidelity_text(p.fidelity, changed)),
         ("F_AEB", fitness_text(None if sweep else recipe.search.alpha, recipe.search.normalise)),
         *([("bounds", bounds_text(results.scores.bounds, unit))] if results.is_priced else []),

@@ -9,6 +9,7 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.report.provenance import bounds_text, changed_rules
 from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, equal_looking_notes
 from autospikformer_cli.report.sheets import Footnote
+from autospikformer_cli.runs.prices import unpriced_notes
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_fact, noise_notes, selection_notes, unknown_notes
 from autospikformer_cli.units import EnergyUnit
@@ -52,7 +53,7 @@ def advice_on(results: SearchResults) -> tuple[str, ...]:
 
 def priced(recipe: Recipe) -> str:
     """What energies are under, in words."""
-    return f"energies under {_prices(recipe, 'profile', 'convention')}"
+    return "; ".join([f"energies under {_prices(recipe, 'profile', 'convention')}", *unpriced_notes(recipe)])
 
 
 def _prices(recipe: Recipe, profile: str, convention: str) -> str:
@@ -103,7 +104,7 @@ def _columns(
         yield FIRING_RATE_NOTE
     if results.is_priced:
         prices = _prices(recipe, "hardware profile", "counting convention")
-        yield f"Energy: of the inference of one image, under {prices}"
+        yield "; ".join([f"Energy: of the inference of one image, under {prices}", *unpriced_notes(recipe)])
     images = f"{measured.images:,} {measured.split} images of {recipe.data.dataset}"
     yield f"Acc: top-1 accuracy on {images}; from, to: its 95 % Wilson interval"
     for each in results.objectives:

@@ -13,6 +13,7 @@ from autospikformer_cli.energy.counts import OperationCounts
 from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.runs.prices import require_prices, unpriced_operations
 from autospikformer_cli.runs.selection import select
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import BLOCK_GENES, HALVES, AblatedSubnet, BlockHalf, Half, Subnet
@@ -116,6 +117,7 @@ class BlockAblations:
             "calibration_images": self.calibration_images,
             "profile": self.recipe.energy.profile_name,
             "convention": self.recipe.energy.convention_name,
+            "unpriced": list(unpriced_operations(self.recipe, self.subnet)),
             "significance": SIGNIFICANCE,
             "whole": _measured(self.whole, self.whole_j),
             "ablations": [each.to_document(self.whole_j) for each in self.ablations],
@@ -146,7 +148,7 @@ def measure_ablations(run: TrainedRun, subnet: str | None, images: int | None) -
     With recalibrated BatchNorm, each of these networks has statistics of its own. subnet: None for the search's best,
     or for the baseline without a search. images: None for all. Raises UserError.
     """
-    run.recipe.energy.require_priced()
+    require_prices(run.recipe)
     default = "best" if run.search or present_search(run.path) else "baseline"
     selection = select(subnet or default, run.recipe, run.path, run.search)
     chosen, split = selection.subnet, run.sample_split

@@ -13,6 +13,7 @@ from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection, select
 from autospikformer_cli.runs.trained_run import TrainedRun
@@ -29,6 +30,7 @@ from autospikformer_cli.store.evaluations import (
 from autospikformer_cli.store.predictions import PredictionTable
 from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.supernet import weights_hash
+from autospikformer_cli.units import json_number
 from autospikformer_cli.wording import choice_near
 
 if TYPE_CHECKING:
@@ -46,9 +48,10 @@ TIMING_BATCH = 32
 class EvaluationResult:
     """One evaluation of one subnet, priced under a recipe.
 
-    energy_j: of an image. synaptic_events: of an image, exact, of the attention products in the order that the energy
-    counts; None for an ANN. selected_on: the split of the search that chose the subnet, "" if none did. origin: the
-    run, and the search and the id of a candidate. remarks: what else a user should know of its price.
+    energy_j: of an image; nan if nothing has a price. synaptic_events: of an image, exact, of the attention products in
+    the order that the energy counts; None for an ANN. selected_on: the split of the search that chose the subnet, "" if
+    none did. origin: the run, and the search and the id of a candidate. remarks: what else a user should know of its
+    price.
     """
 
     evaluation: Evaluation
@@ -86,7 +89,8 @@ class EvaluationResult:
             "top1": measured.top1,
             "top1_interval": list(binomial_interval(measured.correct, measured.images)),
             "params": measured.params,
-            "energy_j": self.energy_j,
+            "energy_j": json_number(self.energy_j),
+            "unpriced": list(unpriced_operations(self.recipe, evaluation.subnet)),
             "firing_rate": measured.firing_rate,
             "synaptic_events": self.synaptic_events,
             "engine": evaluation.provenance.engine,

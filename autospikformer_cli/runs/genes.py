@@ -17,6 +17,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Overrides, Recipe, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, rescored
+from autospikformer_cli.runs.prices import require_prices, unpriced_operations
 from autospikformer_cli.runs.results import stand_ins, unknown_parts
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
@@ -95,6 +96,7 @@ class GeneStudy:
             "engine": measured.engine,
             "energy_profile": recipe.energy.profile_name,
             "energy_convention": recipe.energy.convention_name,
+            "unpriced": list(unpriced_operations(recipe)),
             **recipe.fidelity_document(),
         }  # fmt: skip
 
@@ -113,7 +115,7 @@ def study_genes(
     head = read_search(path, search)
     searched = recipe_from_toml(head.recipe_toml, head.recipe_name, shown=f"the recipe stored in {path}")
     recipe = rescored(searched, overrides)
-    recipe.energy.require_priced()
+    require_prices(recipe)
     if recipe.search.normalise == "generation":  # several searches have no generations in common
         recipe = changed(recipe, {"search.normalise": "archive"})
     archive = whole_archive(path, Conditions.of(head.provenance, searched), say)

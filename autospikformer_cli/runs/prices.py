@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from math import nan
 
 from autospikformer_cli.energy.columns import price_columns
-from autospikformer_cli.energy.pricing import EnergyModel
+from autospikformer_cli.energy.pricing import EnergyModel, unpriced_text
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Candidate, Measurement
 from autospikformer_cli.recipe import Recipe, changed
 from autospikformer_cli.recipe.energy.models import shipped_names
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.search.objectives import Price
+from autospikformer_cli.space import Subnet
 
 NO_PRICE = Price(nan, nan)
+MOST_UNPRICED = 6
+"""Operations that a note names; JSON has all."""
 
 
 class Prices:
@@ -59,6 +63,38 @@ class Prices:
 def _key(candidate: Candidate) -> tuple[str, int]:
     """Of a candidate, and of this very measurement: one that is remembered stays where it is in memory."""
     return candidate.id, id(candidate.measurement)
+
+
+def unpriced_operations(recipe: Recipe, subnet: Subnet | None = None) -> tuple[str, ...]:
+    """The operations of a subnet that a recipe's profile has no figure for. subnet: by default the space's largest.
+
+    None of them if the profile or the convention is not known here.
+    """
+    if recipe.energy.unknown:
+        return ()
+    return energy_model(recipe).unpriced(subnet or recipe.space.search_space().largest())
+
+
+def unpriced_notes(recipe: Recipe, subnet: Subnet | None = None) -> tuple[str, ...]:
+    """What every table of energies says of the operations that are in none of them; nothing if all are priced."""
+    names = unpriced_operations(recipe, subnet)
+    return (unpriced_text(recipe.energy.hardware, names, most=MOST_UNPRICED),) if names else ()
+
+
+def pricing_faults(recipe: Recipe) -> dict[str, UserError]:
+    """By recipe key, why no subnet can be priced here: a name is not known, or the profile prices no operation."""
+    if recipe.energy.unknown or not energy_model(recipe).prices_nothing(recipe.space.search_space().largest()):
+        return recipe.energy.unknown
+    hardware = recipe.energy.hardware
+    what = f"the profile {hardware.name} prices no operation of this network: it has no mac"
+    fix = f"choose another, as by --set 'energy.profile=\"{shipped_names('profiles')[0]}\"'"
+    return {"energy.profile": UserError(f"{what} ({hardware.left_out['mac']})", "energy.profile", fix)}
+
+
+def require_prices(recipe: Recipe) -> None:
+    """Raises UserError if no subnet can be priced here."""
+    for fault in pricing_faults(recipe).values():
+        raise fault
 
 
 def prices_of(recipe: Recipe) -> Prices:

@@ -20,6 +20,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import changed
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
+from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
 from autospikformer_cli.runs.retraining import Retraining, few_steps_of, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection
@@ -74,7 +75,7 @@ class RankingRun:
         if settings.sample > space.size():
             what = f"{settings.sample} subnets cannot be drawn from a space of {space.size():,}"
             raise UserError(what, "--sample", f"ask for at most {space.size()}")
-        run.recipe.energy.require_priced()
+        require_prices(run.recipe)
         opened = cls(run, settings, run.asked_images("validation", settings.images), interruptible)
         opened.require_ways()
         return opened

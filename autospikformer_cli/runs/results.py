@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 
 from autospikformer_cli.analysis.answers import answers_of
@@ -19,7 +18,13 @@ from autospikformer_cli.recipe import Decides, Recipe, changed, differing_keys, 
 from autospikformer_cli.runs.building import unknown_components
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.predictor_quality import PredictorQuality, stored_quality
-from autospikformer_cli.runs.prices import Prices, prices_of
+from autospikformer_cli.runs.prices import (
+    Prices,
+    prices_of,
+    pricing_faults,
+    require_prices,
+    unpriced_operations,
+)
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
 from autospikformer_cli.say import Say
@@ -31,6 +36,7 @@ from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.units import json_number
 from autospikformer_cli.wording import counted
 
 ALPHAS = tuple(step / 10 for step in range(11))
@@ -104,10 +110,10 @@ class SearchResults:
         """The non-dominated of the different results; none if nothing can be priced."""
         return pareto_front(self.different) if self.is_priced else []
 
-    @property
+    @cached_property
     def is_priced(self) -> bool:
-        """Whether the profile and the convention are known here."""
-        return not self.recipe.energy.unknown
+        """Whether the profile and the convention are known here, and price any operation."""
+        return not pricing_faults(self.recipe)
 
     @property
     def front(self) -> list[Scored]:
@@ -118,7 +124,7 @@ class SearchResults:
     def kendall_tau(self) -> float | None:
         """Between accuracy and energy over all different results; None if it is undefined."""
         found = self.different if self.is_priced else ()
-        return _finite(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
+        return json_number(kendall_tau([each.top1 for each in found], [each.energy_j for each in found]))
 
     @cached_property
     def ranking_noise(self) -> RankingNoise | None:
@@ -161,6 +167,7 @@ class SearchResults:
             "fidelity": measured.fidelity,
             "energy_profile": recipe.energy.profile_name,
             "energy_convention": recipe.energy.convention_name,
+            "unpriced": list(unpriced_operations(recipe)),
             "algorithm": str(self.population.state.get("algorithm", recipe.search.algorithm)),
             "normalise": recipe.search.normalise,
             "seed": recipe.seed,
@@ -398,7 +405,7 @@ def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) ->
 
     If the recipe scales fitness by generations, it is scaled over the whole archive here.
     """
-    recipe.energy.require_priced()
+    require_prices(recipe)
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
     archive = whole_archive(path, Conditions.of(population.provenance, searched), say)
     if recipe.search.normalise == "generation":
@@ -421,9 +428,9 @@ def candidate_document(scored: Scored) -> dict[str, object]:
         "subnet": scored.subnet.to_numbers(),
         "top1": scored.top1,
         "top1_interval": list(binomial_interval(measured.correct, measured.images)),
-        "energy_j": _finite(scored.energy_j),
+        "energy_j": json_number(scored.energy_j),
         "params": measured.params,
-        "fitness": _finite(scored.fitness),
+        "fitness": json_number(scored.fitness),
         "generation": scored.candidate.generation,
         "firing_rate": measured.firing_rate,
         "silent_channels": measured.silent_channels,
@@ -437,7 +444,7 @@ def candidate_document(scored: Scored) -> dict[str, object]:
 
 def _values_document(candidate: Candidate) -> dict[str, float | None]:
     """Its values in the objectives of plugins, as JSON."""
-    return {name: _finite(value) for name, value in candidate.plugin_values.items()}
+    return {name: json_number(value) for name, value in candidate.plugin_values.items()}
 
 
 def bounds_document(bounds: Bounds | None) -> dict[str, list[float]] | None:
@@ -455,7 +462,3 @@ def _hypervolumes(problem: Problem, population: Population) -> Hypervolumes | No
         return None
     done = range(int(str(population.state["generation"])))
     return Hypervolumes(reference, tuple(shares_by_generation(problem, reference, population.candidates, done)))
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and isfinite(value) else None

@@ -16,7 +16,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
 from autospikformer_cli.recipe import DataConfig, Decides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import network_shape
-from autospikformer_cli.runs.prices import Prices, prices_of
+from autospikformer_cli.runs.prices import Prices, prices_of, pricing_faults
 from autospikformer_cli.search.limits import LIMITS_KEY, Refusals, key_of, none_feasible
 from autospikformer_cli.search.problem import PRICES_KEY, Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
@@ -168,7 +168,7 @@ def newly_broken(searched: Recipe, recipe: Recipe, candidates: Sequence[Candidat
 
     None if one of the two prices is not known here.
     """
-    if searched.energy.unknown or recipe.energy.unknown:
+    if pricing_faults(searched) or pricing_faults(recipe):
         return {}
     if recipe.energy == searched.energy or not recipe.search.limits or recipe.search.limits != searched.search.limits:
         return {}
@@ -317,12 +317,13 @@ def _unpriced(recipe: Recipe, limited_by: Recipe) -> dict[str, UserError]:
 
     Objectives are known by what they need: energy both profile and convention, SOPs the convention.
     """
-    found = dict(recipe.energy.unknown)
+    found = pricing_faults(recipe)
+    faults = {id(each): pricing_faults(each) for each in (recipe, limited_by)}
     objectives = (("search.objectives", name, recipe) for name in recipe.search.objectives)
     limits = ((key_of(name), name, limited_by) for name in recipe.search.limits)
     for key, name, priced_by in (*objectives, *limits):
         needed = {"energy": ("energy.profile", "energy.convention"), "sops": ("energy.convention",)}.get(name, ())
-        fault = next((fault for each, fault in priced_by.energy.unknown.items() if each in needed), None)
+        fault = next((fault for each, fault in faults[id(priced_by)].items() if each in needed), None)
         found |= {} if fault is None else {key: fault}
     return found
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import rescored
+from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.results import SearchResults, score_population
 from autospikformer_cli.runs.sight import Sight, WatchStage, trained_recipe
 from autospikformer_cli.store.holder import Holder, read_holder
@@ -121,7 +122,7 @@ class Watch:
         """A stored recipe under the overrides. While there is no search, that of the training says what is wrong."""
         recipe = rescored(recipe_from_toml(recipe_toml, name, shown=f"the recipe stored in {self.run}"), self.overrides)
         if self.best is not None:
-            recipe.energy.require_priced()
+            require_prices(recipe)
         return recipe
 
     def _waits_for(self, training: Training, worker: Holder | None) -> str:

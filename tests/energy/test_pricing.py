@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autospikformer_cli.energy.comparison import compare_with_ann
@@ -278,3 +279,24 @@ def test_softmax_leaves_one_order() -> None:
 def test_exact_borders_of_a_store_without_events() -> None:
     with pytest.raises(MissingCounts, match=r"the synaptic events of patch_embed\.proj_conv1, which were not counted"):
         priced(convention="border-exact")
+
+
+@pytest.mark.parametrize("network", ["spikformer", "transformer"])
+def test_an_energy_without_any_price_is_not_known(network: Any) -> None:
+    """Loihi multiplies no real values: an ANN consists of nothing else."""
+    shape = NetworkShape(image_size=9, in_channels=2, num_classes=5, widest_dim=16, pooled_stages=(2, 4))
+    subnet = parse_subnet("(2, 2, 1.5, 4, 2, 1, 1, 2, 2, 3, 16)")
+    model = EnergyModel(replace(shape, network=network), shipped_convention("sound"), shipped_profile("loihi"))
+    rates = uniform_rates(0.25, model.operations(subnet))
+    report = model.from_counts(subnet, OperationCounts.given(rates))
+    is_ann = network == "transformer"
+    assert model.prices_nothing(subnet) == is_ann
+    assert np.isnan(report.energy_j) == is_ann
+    assert report.unpriced == model.unpriced(subnet)
+    if is_ann:
+        assert report.unpriced == tuple(layer.name for layer in report.layers)
+    else:
+        assert report.unpriced == ("patch_embed.proj_conv", "head")
+        assert report.energy_j == pytest.approx(sum(layer.energy_j for layer in report.layers))
+    priced_by_all = EnergyModel(model.shape, model.convention, shipped_profile("cmos45"))
+    assert (priced_by_all.unpriced(subnet), priced_by_all.prices_nothing(subnet)) == ((), False)

@@ -121,6 +121,8 @@ class BlocksDocument(Document, FidelityFields):
     """energy.profile."""
     convention: str
     """energy.convention."""
+    unpriced: list[str]
+    """Operations that the profile has no figure for, and that no energy here has."""
     significance: float
     """The probability below which a change counts as more than chance."""
     whole: AblatedFields
@@ -291,6 +293,8 @@ class GenesDocument(Document, FidelityFields):
     """Name of the hardware profile."""
     energy_convention: str
     """Name of the convention."""
+    unpriced: list[str]
+    """Operations of the space's largest subnet that the profile has no figure for, and that no energy here has."""
 
 
 class NeuronsDocument(Part):

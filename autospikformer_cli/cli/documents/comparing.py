@@ -124,6 +124,8 @@ class CompareDocument(Document):
     """The hardware that all are priced for."""
     energy_convention: str
     """The convention that all are priced by."""
+    unpriced: list[str]
+    """Operations of the space's largest subnet that the profile has no figure for, and that no energy here has."""
     bounds: BoundsDocument | None
     """Extremes of all ranked subnets; null without any."""
     reference: BoxDocument | None

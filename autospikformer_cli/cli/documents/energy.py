@@ -26,8 +26,8 @@ class LayerDocument(Part):
     """Accumulates."""
     multiplies: float
     """Multiply-accumulates."""
-    compute_j: float
-    """Joules of these."""
+    compute_j: float | None
+    """Joules of these; null if the profile has no figure."""
     memory_j: float
     """Joules of moving bits."""
     neurons_j: float
@@ -36,8 +36,8 @@ class LayerDocument(Part):
     """Multiplies that the profile has no figure for."""
     runs_a_step: float
     """How often it runs in a time step, on average: 1, unless a layer is another operation at other steps."""
-    energy_j: float
-    """All joules."""
+    energy_j: float | None
+    """All joules; null if the profile has no figure."""
 
 
 class LayerPairDocument(Part):
@@ -47,8 +47,8 @@ class LayerPairDocument(Part):
     """Its name."""
     input_rate: float | None
     """Mean input value; null for real values."""
-    energy_j: float
-    """Joules of the spiking one."""
+    energy_j: float | None
+    """Joules of the spiking one; null if the profile has no figure for any of it."""
     ann_j: float | None
     """Joules of the ANN's; null if the profile has no figure, as for the next two."""
     ann_int8_j: float | None
@@ -73,8 +73,8 @@ class AnnDocument(Part):
 
     layers: list[LayerPairDocument]
     """Each operation."""
-    energy_j: float
-    """Joules of the spiking network."""
+    energy_j: float | None
+    """Joules of the spiking network; null if the profile has no figure for any of it."""
     energy_int8_j: float | None
     """The same with 8-bit weights."""
     ann_j: float | None
@@ -105,8 +105,8 @@ class EnergyFields(Part):
     """Multiply-accumulates of a time step."""
     sops: float
     """Synaptic operations of an image."""
-    energy_j: float
-    """Joules of an image."""
+    energy_j: float | None
+    """Joules of an image, without what is `unpriced`; null if nothing has a price."""
     ann_energy_j: float | None
     """Joules of the ANN of its shape; null if the profile has no figure."""
     layers: list[LayerDocument]
@@ -114,7 +114,7 @@ class EnergyFields(Part):
     against_ann: AnnDocument
     """Each operation next to the ANN's."""
     conventions: dict[str, float | None]
-    """Joules under each convention; null if counts are missing."""
+    """Joules under each convention; null if counts are missing, or if nothing has a price."""
     rates: str
     """Where input rates are from."""
     input_rates: dict[str, RateDocument]
@@ -177,7 +177,7 @@ class SecondRunDocument(Part):
     error: str | None
     """Why it failed; null if it did not."""
     energy_j: float | None
-    """Its joules; null if they are the same or unknown."""
+    """Its joules; null if they are the same or unknown, or if nothing has a price."""
 
 
 class ModuleEnergyDocument(Document, EnergyFields):

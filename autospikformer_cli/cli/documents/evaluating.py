@@ -52,8 +52,10 @@ class Evaluated(FidelityFields):
     """Its 95 % interval, in percent."""
     params: int
     """Parameters."""
-    energy_j: float
-    """Joules of an image."""
+    energy_j: float | None
+    """Joules of an image, without what is `unpriced`; null if nothing has a price."""
+    unpriced: list[str]
+    """Operations that the profile has no figure for."""
     firing_rate: float | None
     """Spikes a neuron and time step; null for an ANN."""
     synaptic_events: float | None

@@ -40,8 +40,8 @@ class TestedTrainingDocument(Part):
     """Right answers."""
     top1: float
     """Accuracy in percent."""
-    energy_j: float
-    """Joules of an image."""
+    energy_j: float | None
+    """Joules of an image; null if nothing has a price."""
     firing_rate: float | None
     """Spikes a neuron and time step; null for an ANN."""
 
@@ -79,9 +79,11 @@ class FinishRowDocument(Part):
     validation_top1: float | None
     """What its search measured; null for what no search found."""
     energy_j: float | None
-    """Mean joules of an image."""
+    """Mean joules of an image, without what is `unpriced`; null if nothing has a price."""
+    unpriced: list[str]
+    """Operations that the profile has no figure for."""
     energy_of_baseline: float | None
-    """That, as a share of the baseline's with weights of the same kind."""
+    """That, as a share of the baseline's with weights of the same kind; null if one of the two is."""
     firing_rate: float | None
     """Mean spikes a neuron and time step; null for an ANN."""
     params: int | None

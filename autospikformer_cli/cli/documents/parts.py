@@ -101,6 +101,8 @@ class ProvenanceDocument(FidelityFields):
     """Name of the hardware profile."""
     energy_convention: str
     """Name of the convention."""
+    unpriced: list[str]
+    """Operations of the space's largest subnet that the profile has no figure for, and that no energy here has."""
     algorithm: str | None
     """Name of the search algorithm; null for a sweep of alpha, where each search has its own."""
     normalise: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite, nan
+from math import nan
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.analysis.paired import SIGNIFICANCE, mcnemar_of
@@ -19,6 +19,7 @@ from autospikformer_cli.runs.repricing import Repricing
 from autospikformer_cli.runs.results import SearchResults, bounds_document, candidate_document
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.units import json_number
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _scoring(results: SearchResults, repricing: Repricing, block: ColumnBlock, v
             each.name: block.add([candidate.plugin_values.get(each.name, nan) for candidate in candidates], "float64")
             for each in results.objectives
         },
-        "baseline_j": _finite(results.baseline.energy_j) if results.baseline else None,
+        "baseline_j": json_number(results.baseline.energy_j) if results.baseline else None,
         "baseline_values": _baseline_values(results),
         "hypervolume": None if hypervolume is None else list(hypervolume.shares),
         "hypervolume_text": [] if hypervolume is None else list(hypervolume_lines(hypervolume)),
@@ -195,7 +196,7 @@ def _with_rejected(
 def _baseline_values(results: SearchResults) -> dict[str, float | None]:
     if results.baseline is None:
         return {}
-    return {name: _finite(value) for name, value in results.baseline.candidate.plugin_values.items()}
+    return {name: json_number(value) for name, value in results.baseline.candidate.plugin_values.items()}
 
 
 def _layers(
@@ -205,7 +206,3 @@ def _layers(
         return []
     measured = [rows[candidate.id] for candidate in repricing.measured]
     return layer_facts(repricing.priced(results.recipe), measured, len(rows), block)
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

@@ -21,6 +21,7 @@ from autospikformer_cli.runs.comparing.searches import (
     read_searches,
     scored_search,
 )
+from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.results import bounds_document, candidate_document
 from autospikformer_cli.search.sorting import coverage
 
@@ -78,15 +79,16 @@ class SearchComparison:
 
     def to_document(self) -> dict[str, object]:
         """All of it in JSON types; what is undefined is null."""
-        energy = self.searches[0].stored.recipe.energy
+        recipe = self.searches[0].stored.recipe
         reference = self.scale.reference
         return {
             "findings": self.findings,
             "warnings": list(self.warnings),
             "not_shown": self.not_shown,
             "best_num": self.best_num,
-            "energy_profile": energy.profile_name,
-            "energy_convention": energy.convention_name,
+            "energy_profile": recipe.energy.profile_name,
+            "energy_convention": recipe.energy.convention_name,
+            "unpriced": list(unpriced_operations(recipe)),
             "bounds": bounds_document(self.scale.bounds),
             "reference": None if reference is None else reference.to_document(),
             "tau_method": TAU_METHOD,

@@ -10,7 +10,7 @@ from pathlib import Path
 from autospikformer_cli.analysis.correlation import kendall_tau, tau_interval
 from autospikformer_cli.recipe import Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, rescored
-from autospikformer_cli.runs.prices import Prices, prices_of
+from autospikformer_cli.runs.prices import Prices, prices_of, require_prices
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored
@@ -68,7 +68,7 @@ def read_searches(found: Sequence[tuple[Path, str]], overrides: Overrides) -> li
     populations = [(path, load_population(path, name)) for path, name in found]
     own = [recipe_from_toml(population.recipe_toml, population.recipe_name) for _, population in populations]
     scored = [rescored(each, overrides) for each in own]
-    scored[0].energy.require_priced()
+    require_prices(scored[0])
     priced = [
         each.with_values_of(scored[0], [key for key in differing_keys(each, scored[0]) if key.startswith("energy.")])
         for each in scored

@@ -26,6 +26,7 @@ from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, netwo
 from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
+from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.results import SearchResults, score_population
 from autospikformer_cli.runs.retraining import (
     Retraining,
@@ -309,7 +310,7 @@ def _results(run: TrainedRun) -> SearchResults:
             f"{path}: search.split",
             f"search on held-out images first: aspk search --run {path} --set 'search.split=\"validation\"'",
         )
-    recipe.energy.require_priced()
+    require_prices(recipe)
     if population.state.get("finished") is not True:
         run.say.remark(f"! search {population.name} is not finished: aspk search --run {path} goes on with it")
     results = score_population(path, population, recipe)

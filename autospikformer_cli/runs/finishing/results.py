@@ -17,11 +17,12 @@ from autospikformer_cli.runs.finishing.statistics import BaselineComparison, Fla
 from autospikformer_cli.runs.finishing.work import FinishTask
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.store.evaluations import Evaluation
+from autospikformer_cli.units import json_number
 
 
 @dataclass(frozen=True)
 class TestedSeed:
-    """One training, tested. seed: None for inherited weights. energy_j: of an image."""
+    """One training, tested. seed: None for inherited weights. energy_j: of an image; nan if nothing has a price."""
 
     seed: int | None
     measurement: Measurement
@@ -38,12 +39,15 @@ class DivergedSeed:
 
 @dataclass(frozen=True)
 class FinishRow:
-    """One network with weights of one kind. tested: its trainings by seed. diverged: those without a result."""
+    """One network with weights of one kind. tested: its trainings by seed. diverged: those without a result. unpriced:
+    the operations that the profile has no figure for.
+    """
 
     network: FinishNetwork
     way: Way
     tested: tuple[TestedSeed, ...]
     diverged: tuple[DivergedSeed, ...]
+    unpriced: tuple[str, ...]
 
     @classmethod
     def of(
@@ -64,7 +68,7 @@ class FinishRow:
                 failed.append(DivergedSeed(seed, why))
                 continue
             tested.append(TestedSeed(seed, measured, energy.of(task.subnet, measured).energy_j))
-        return cls(network, way, tuple(tested), tuple(failed))
+        return cls(network, way, tuple(tested), tuple(failed), energy.unpriced(network.subnet))
 
     @property
     def measurements(self) -> list[Measurement]:
@@ -97,8 +101,8 @@ class FinishRow:
 
     @property
     def energy_j(self) -> float | None:
-        """Mean energy of an image over seeds."""
-        return fmean(each.energy_j for each in self.tested) if self.tested else None
+        """Mean energy of an image over seeds; None if no training ended, or if nothing has a price."""
+        return json_number(fmean(each.energy_j for each in self.tested)) if self.tested else None
 
     @property
     def firing_rate(self) -> float | None:
@@ -132,6 +136,7 @@ class FinishRow:
             "top1_interval": None if self.interval is None else list(self.interval),
             "validation_top1": None if candidate is None else candidate.measurement.top1,
             "energy_j": self.energy_j,
+            "unpriced": list(self.unpriced),
             "firing_rate": self.firing_rate,
             "params": self.params,
             "trainings": [
@@ -139,7 +144,7 @@ class FinishRow:
                     "seed": each.seed,
                     "correct": each.measurement.correct,
                     "top1": each.measurement.top1,
-                    "energy_j": each.energy_j,
+                    "energy_j": json_number(each.energy_j),
                     "firing_rate": each.measurement.firing_rate,
                 }
                 for each in self.tested
