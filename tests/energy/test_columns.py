@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
 from autospikformer_cli.count_tables import INPUTS, SYNAPSES, CountTable
@@ -87,7 +88,7 @@ def test_columns_have_the_bits_of_one_by_one(
         expected = list(one_by_one(energy, subnets, found))
         for given in (found, stored(found)):
             energies, sops = price_columns(energy, subnets, given)
-            assert list(zip(energies.tolist(), sops.tolist(), strict=True)) == expected
+            np.testing.assert_array_equal(list(zip(energies.tolist(), sops.tolist(), strict=True)), expected)
 
 
 def test_counts_beyond_what_floats_hold_are_divided_as_python_does(subnets: list[Subnet]) -> None:
