@@ -16,6 +16,7 @@ from autospikformer_cli.cli.options import (
     VerboseOption,
 )
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.runs.finishing.options import MOST_SEEDS
 
 CalibrationsOption = Annotated[
     list[int],
@@ -40,7 +41,9 @@ def ranking(
     compute: ComputeOptions,
     finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
     sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets that span the space.")] = 32,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Retrain each with N seeds, and take the mean.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Retrain each with N seeds, and take the mean.")
+    ] = 1,
     from_scratch: FromScratchOption = False,
     images: Annotated[
         int | None, typer.Option("--images", min=1, help="The first N validation images.", show_default="all")

@@ -19,6 +19,7 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.search_options import AddressOption, TaskExecutorOption, WorkersOption
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.runs.finishing.options import MOST_SEEDS
 
 EpochsOption = Annotated[
     int | None, typer.Option("--epochs", metavar="N", min=1, help="Epochs from scratch.", show_default="the recipe's")
@@ -46,7 +47,10 @@ def finish(
     retrained_epochs: RetrainedEpochsOption = None,
     from_scratch: ScratchTooOption = True,
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=1, help="Train each with N seeds, from the run's seed on.")
+        int,
+        typer.Option(
+            "--seeds", metavar="N", min=1, max=MOST_SEEDS, help="Train each with N seeds, from the run's seed on."
+        ),
     ] = 3,
     profile: ProfileOption = None,
     convention: ConventionOption = None,

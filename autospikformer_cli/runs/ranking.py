@@ -20,6 +20,7 @@ from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import changed
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
+from autospikformer_cli.runs.finishing.options import require_few_seeds
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
 from autospikformer_cli.runs.retraining import Retraining, few_steps_of, recipe_alone, retraining_of
@@ -71,6 +72,7 @@ class RankingRun:
         cls, run: TrainedRun, settings: RankingSettings, interruptible: Interruptible = uninterrupted
     ) -> RankingRun:
         """Raises UserError for what cannot be asked of the run: before anything is measured."""
+        require_few_seeds(settings.seeds)
         space = run.recipe.space.search_space()
         if settings.sample > space.size():
             what = f"{settings.sample} subnets cannot be drawn from a space of {space.size():,}"

@@ -20,6 +20,7 @@ from autospikformer_cli.analysis.paired_networks import compare_networks
 from autospikformer_cli.analysis.selection_bias import on_front, selection_bias
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import DOCUMENTS
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.finishing import work
@@ -266,6 +267,15 @@ def test_processes_do_the_same_though_they_are_stopped_and_one_is_killed(searche
     (loss,) = (each for each in say.heard if "SIGKILL" in each)
     assert loss.endswith("was killed by SIGKILL: 1 go on with its network")
     assert active_children() == []
+
+
+def test_seeds_that_nobody_trains_are_refused_before_anything_is_planned(aspk: Aspk, searched: Path) -> None:
+    done = aspk(*ONE, "--seeds", "100000000", "--dry-run", "--run", searched)
+    told = "error: aspk finish: invalid value for '--seeds': Input should be less than or equal to 100\n"
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(told)
+    with pytest.raises(UserError, match="100,000,000 seeds are too many"):
+        finish_search(searched, seeds=100_000_000)
 
 
 def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, searched: Path) -> None:

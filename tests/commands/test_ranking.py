@@ -272,9 +272,10 @@ def test_without_validation_images(aspk: Aspk, own_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--finetune", "0"), ("--sample", "2"), ("--seeds", "0"), ("--steps", "0")]
+    ("option", "value"),
+    [("--finetune", "0"), ("--sample", "2"), ("--seeds", "0"), ("--seeds", "101"), ("--steps", "0")],
 )
-def test_too_little(aspk: Aspk, trained: Path, option: str, value: str) -> None:
+def test_too_little_or_too_much(aspk: Aspk, trained: Path, option: str, value: str) -> None:
     words = [*RANKING]
     if option in words:
         words[words.index(option) + 1] = value
