@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from autospikformer_cli.energy.counts import InputRate, OperationCounts
 from autospikformer_cli.energy.memory import ann_traffic_energy
@@ -35,8 +36,11 @@ class LayerComparison:
 class Comparison:
     """All operations, and the whole network.
 
-    energy_int8_j: of the spiking network, with 8-bit weights. mean_rate: mean over the elements of all inputs.
-    break_even_rate: one rate for all inputs.
+    energy_j: of the spiking network; nan if nothing is priced. energy_int8_j: the same with 8-bit weights. mean_rate:
+    mean over the elements of all inputs. weighted_rate: the one rate of all inputs at which spikes would cost energy_j; None
+    if the rate costs nothing. It is a mean of the inputs' rates, each weighted by what its operation costs at rate 1:
+    by its multiply-accumulates of all steps, if memory is free. break_even_rate: the one rate of all inputs at which
+    spikes would cost as much as the ANN. So they cost less than the ANN if weighted_rate is below it.
     """
 
     layers: tuple[LayerComparison, ...]
@@ -45,6 +49,7 @@ class Comparison:
     ann_j: float | None
     ann_int8_j: float | None
     mean_rate: InputRate | None
+    weighted_rate: float | None
     break_even_rate: float | None
 
 
@@ -75,14 +80,15 @@ def compare_with_ann(
         )
         lines.append(line)
     whole = Line(sum(line.fixed for line in lines), sum(line.slope for line in lines))
-    ann_j = _total(layer.ann_j for layer in layers)
+    ann_j, energy_j = _total(layer.ann_j for layer in layers), priced_energy(costs)
     return Comparison(
         tuple(layers),
-        priced_energy(costs),
+        energy_j,
         None if int8 is None else priced_energy(layer for each in counted for layer in int8.with_norm(each, counts)),
         ann_j,
         _total(layer.ann_int8_j for layer in layers),
         counts.mean(counted),
+        whole.rate_of(energy_j),
         None if ann_j is None else whole.reaches(ann_j),
     )
 
@@ -97,6 +103,10 @@ class Line:
     def reaches(self, energy_j: float) -> float | None:
         """The rate at which the cost is energy_j; None if there is none."""
         return (energy_j - self.fixed) / self.slope if self.slope > 0 and energy_j >= self.fixed else None
+
+    def rate_of(self, energy_j: float) -> float | None:
+        """The rate that a cost which was counted has; None if the rate costs nothing."""
+        return max(0.0, (energy_j - self.fixed) / self.slope) if self.slope > 0 and isfinite(energy_j) else None
 
 
 def _line(pricing: Pricing, operation: Operation) -> Line:

@@ -41,7 +41,9 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
         ways.append(("ANN, as the paper prints", 1, paper_ann_j))
     unit = finer_unit(energy for _, _, energy in ways if energy is not None)
     legend = "× spiking: the ANN's energy, or the line's, as a multiple of the spiking network's"
-    table = table_of(SnugTable, title, "\n".join([legend, *notes]))
+    total = "total: the input rate is the mean weighted by cost; below break-even, spikes cost less than the ANN"
+    shown = [legend, *([total] if whole.weighted_rate is not None else []), *notes]
+    table = table_of(SnugTable, title, "\n".join(shown))
     table.add_column("Layer", overflow="fold")
     for head in (
         "Input\nrate",
@@ -54,8 +56,7 @@ def ann_table(title: str, comparison: Comparison, notes: Sequence[str] = (), pap
         for place in group.places:
             table.add_row(whole.layers[place].name, *_layer_cells(whole.layers[place], unit))
         table.add_section()
-    mean = None if whole.mean_rate is None else whole.mean_rate.mean
-    rates = (format_share(mean), format_share(whole.break_even_rate))
+    rates = (format_share(whole.weighted_rate), format_share(whole.break_even_rate))
     energies = (whole.energy_j, whole.ann_j, whole.ann_int8_j)
     table.add_row("total", *rates, *_numbers(energies, unit), times(whole.ann_j, whole.energy_j), style="bold")
     table.add_section()

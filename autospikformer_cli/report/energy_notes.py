@@ -43,8 +43,8 @@ def ann_text(comparison: Comparison) -> str:
     parts = [f"as an ANN (Equation 4): {format_energy(comparison.ann_j)}"]
     if comparison.ann_int8_j is not None:
         parts.append(f"with 8 bits {format_energy(comparison.ann_int8_j)}")
-    if comparison.break_even_rate is not None and comparison.mean_rate is not None:
-        rates = format_share(comparison.break_even_rate), format_share(comparison.mean_rate.mean)
+    if comparison.break_even_rate is not None and comparison.weighted_rate is not None:
+        rates = format_share(comparison.break_even_rate), format_share(comparison.weighted_rate)
         parts.append(f"break-even at an input rate of {rates[0]}, here {rates[1]}")
     return ", ".join(parts)
 

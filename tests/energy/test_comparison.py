@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import mul
 from typing import Any
 
 import pytest
@@ -50,6 +51,7 @@ def test_every_layer_by_hand() -> None:
     assert found.ann_j == pytest.approx(1158 * 4.6e-12)
     assert found.ann_int8_j == pytest.approx(1158 * 0.3e-12)
     assert found.mean_rate == InputRate(0.25, 0.125)
+    assert found.weighted_rate == pytest.approx(0.25)
 
 
 def test_pixels_at_every_step_leave_less_for_spikes() -> None:
@@ -172,6 +174,33 @@ def test_at_the_break_even_rate_both_cost_the_same(rules: dict[str, Any], profil
         rates = dict.fromkeys(spikes, InputRate(found.break_even_rate, found.break_even_rate))
         at_one_rate = model.from_counts(SUBNET, OperationCounts.given(rates))
         assert at_one_rate.energy_j == pytest.approx(found.ann_j, rel=1e-9)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("rules", RULES, ids=str)
+def test_at_the_weighted_rate_a_network_costs_what_it_costs(rules: dict[str, Any], profile: str) -> None:
+    """Rates that differ by layer are one rate for all, priced again."""
+    model = EnergyModel(SHAPE, Convention.model_validate({"name": "own", **rules}), shipped_profile(profile))
+    counted = model.operations(SUBNET)
+    uneven = even(model, 0.0)
+    for number, each in enumerate(each for each in counted if each.input_kind != "real"):
+        rate = 0.05 * (1 + number % 7)
+        uneven.rates[each.reads] = InputRate(rate, rate)
+        events = rate * SUBNET.time_step * each.reached_macs
+        uneven.work[each.name] = SynapticWork(events, events)
+    ann = operations(replace(SHAPE, network="transformer"), SUBNET)
+    found = compare_with_ann(model.pricing(SUBNET), counted, ann, uneven)
+    assert found.weighted_rate is not None
+    whole = model.from_counts(SUBNET, even(model, found.weighted_rate))
+    assert whole.energy_j == pytest.approx(found.energy_j, rel=1e-9)
+    if profile == "cmos45" and not rules:
+        spiking = [each for each in counted if each.input_kind != "real"]
+        weights = [each.macs for each in spiking]
+        rates = [uneven.rates[each.reads].mean for each in spiking]
+        mean = sum(map(mul, rates, weights)) / sum(weights)
+        assert found.weighted_rate == pytest.approx(mean, rel=1e-12)
+        assert found.mean_rate is not None
+        assert abs(found.mean_rate.mean - mean) > 0.001
 
 
 def test_events_that_are_multiplied_have_no_rate_to_break_even_at() -> None:

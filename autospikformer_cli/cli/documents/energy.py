@@ -83,6 +83,9 @@ class AnnDocument(Part):
     """The same with 8 bits."""
     mean_rate: RateDocument | None
     """Mean over the elements of all inputs."""
+    weighted_rate: float | None
+    """The one rate of all inputs at which spikes would cost energy_j: a mean weighted by what operations cost. null if
+    the rate costs nothing."""
     break_even_rate: float | None
     """One input rate for all, at which both cost the same."""
 
