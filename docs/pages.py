@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tomli
 from pydantic.fields import FieldInfo
@@ -17,7 +18,9 @@ from pydantic.fields import FieldInfo
 from autospikformer_cli.cli.documents import DOCUMENTS, ErrorDocument, Part
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.effects import declared
+from autospikformer_cli.recipe.energy.models import shipped_names
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES, Fidelity, Switch
+from autospikformer_cli.recipe.rules import RULES_BETWEEN_KEYS
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.whole import SECTIONS
 
@@ -53,21 +56,50 @@ aspk report --set search.alpha=0.3     # overrides one key
 ```
 
 What a key decides: the *network* (fixed once it is trained), its *training*, the *images* of a measurement, a
-*measurement*, the course of a *search*, the *score* of what was measured, or nothing.
+*measurement*, the course of a *search*, the *score* of what was measured, or nothing. A key with a few values has them
+all in the column of values.
+"""
+
+RULES_INTRODUCTION = """
+## Keys that need each other
+
+What holds between several keys is checked for the whole recipe, with what it extends and every `--set`.
 """
 
 
 def recipe_keys() -> str:
     """Every key of a recipe with its default and what it means."""
-    lines = [MADE, RECIPE_KEYS_INTRODUCTION, "| key | default | decides | meaning |", "|---|---|---|---|"]
-    for key in ("seed", "fidelity"):
-        field = Recipe.model_fields[key]
-        lines.append(f"| `{key}` | `{shown(field.default)}` | {decided_by(field)} | {meaning_of(field)} |")
-    for section, model in SECTIONS.items():
-        for key, field in model.model_fields.items():
-            default = "required" if field.is_required() else f"`{shown(field.default)}`"
-            lines.append(f"| `{section}.{key}` | {default} | {decided_by(field)} | {meaning_of(field)} |")
+    lines = [MADE, RECIPE_KEYS_INTRODUCTION, "| key | default | values | decides | meaning |", "|---|---|---|---|---|"]
+    fields = {key: Recipe.model_fields[key] for key in ("seed", "fidelity")}
+    fields |= {f"{name}.{key}": each for name, model in SECTIONS.items() for key, each in model.model_fields.items()}
+    for key, field in fields.items():
+        default = "required" if field.is_required() else f"`{shown(field.default)}`"
+        values = ", ".join(f"`{each}`" for each in values_of(key, field))
+        lines.append(f"| `{key}` | {default} | {values} | {decided_by(field)} | {meaning_of(field)} |")
+    lines += [RULES_INTRODUCTION, "| keys | what must hold |", "|---|---|"]
+    for rule in RULES_BETWEEN_KEYS:
+        lines.append(f"| {', '.join(f'`{key}`' for key in rule.keys)} | {rule.says} |")
     return "\n".join(lines) + "\n"
+
+
+def values_of(key: str, field: FieldInfo) -> list[str]:
+    """The values of a key that has a few, as TOML: those of its type, or the names that come with aspk."""
+    named = {"energy.profile": shipped_names("profiles"), "energy.convention": shipped_names("conventions")}
+    choices = named.get(key) or tuple(_choices_of(field.annotation))
+    return [toml_value("none" if each is None else each) for each in choices] if any(map(bool, choices)) else []
+
+
+def _choices_of(annotation: Any) -> Iterator[Any]:
+    """What a type's literals, truth values and None allow."""
+    if annotation in (bool, type(None)):
+        yield from (True, False) if annotation is bool else (None,)
+    elif get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif get_origin(annotation) is Annotated:
+        yield from _choices_of(get_args(annotation)[0])
+    elif isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        for each in get_args(annotation):
+            yield from _choices_of(each)
 
 
 def decided_by(field: FieldInfo) -> str:

@@ -20,7 +20,8 @@ import autospikformer_cli
 from autospikformer_cli.evaluation.tree import TreeNode, grow
 from autospikformer_cli.recipe.effects import Decides
 from autospikformer_cli.recipe.fidelity import CONVENTION_SWITCHES, PROFILE_SWITCHES
-from autospikformer_cli.recipe.whole import effects
+from autospikformer_cli.recipe.rules import RULES_BETWEEN_KEYS
+from autospikformer_cli.recipe.whole import SECTIONS, effects, known_keys
 from autospikformer_cli.say import SILENT, uninterrupted
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -73,6 +74,20 @@ def test_pages_makes_these_and_no_others() -> None:
 def test_a_page_made_from_the_code_is_fresh(name: str) -> None:
     made = pages_module().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, "run: python docs/pages.py"
+
+
+def test_the_page_of_keys_has_the_values_of_a_choice_and_what_keys_need() -> None:
+    rows = [line.strip("| ").split(" | ") for line in page("recipe-keys.md").splitlines() if line.startswith("| `")]
+    values = {in_backticks(row[0])[0]: in_backticks(row[2]) for row in rows if len(row) == 5}
+    assert values["train.distillation"] == ['"none"', '"soft_labels"']
+    assert values["train.sampling"] == ['"single"', '"fair"', '"sandwich"']
+    assert values["energy.residual"] == ['"ac"', '"mac"', '"none"']
+    assert values["energy.profile"] == ['"cmos45"', '"cmos45-memory"', '"loihi"']
+    assert values["energy.head"] == ["true", "false", '"none"']
+    assert values["train.lr"] == values["data.image_size"] == []
+    assert values.keys() - {"seed", "fidelity"} == {f"{name}.{key}" for name in SECTIONS for key in known_keys()[name]}
+    rules = [in_backticks(row[0]) for row in rows if len(row) == 2]
+    assert [tuple(keys) for keys in rules] == [rule.keys for rule in RULES_BETWEEN_KEYS]
 
 
 def test_the_fidelity_page_has_every_reading_and_every_switch_and_stands_alone() -> None:

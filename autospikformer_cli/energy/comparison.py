@@ -37,9 +37,9 @@ class Comparison:
     """All operations, and the whole network.
 
     energy_j: of the spiking network; nan if nothing is priced. energy_int8_j: the same with 8-bit weights. mean_rate:
-    mean over the elements of all inputs. weighted_rate: the one rate of all inputs at which spikes would cost energy_j; None
-    if the rate costs nothing. It is a mean of the inputs' rates, each weighted by what its operation costs at rate 1:
-    by its multiply-accumulates of all steps, if memory is free. break_even_rate: the one rate of all inputs at which
+    mean over the elements of all inputs. weighted_rate: the one rate of all inputs at which spikes would cost energy_j;
+    None if the rate costs nothing. It is a mean of the inputs' rates, each weighted by what its operation costs at rate
+    1: by its multiply-accumulates of all steps, if memory is free. break_even_rate: the one rate of all inputs at which
     spikes would cost as much as the ANN. So they cost less than the ANN if weighted_rate is below it.
     """
 

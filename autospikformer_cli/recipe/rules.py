@@ -34,10 +34,11 @@ Finding = Iterator[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """keys: the keys that the rule reads, as section.key, in the order of the check's arguments."""
+    """keys: those that the rule reads, as section.key, in the order of the check's arguments. says: what must hold."""
 
     keys: tuple[str, ...]
     check: Callable[..., Finding]
+    says: str
 
 
 def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
@@ -72,15 +73,23 @@ def _schedule_fits(schedule: str, epochs: int, warmup: float, cooldown: float) -
     elif warmup + cooldown > epochs:
         yield (
             f"train.epochs is {epochs}, less than warmup_epochs {warmup:g} + cooldown_epochs {cooldown:g}",
-            "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+            _shorter(epochs, warmup, cooldown),
         )
+
+
+def _shorter(epochs: int, warmup: float, cooldown: float) -> str:
+    """A remedy that can be typed: both as long as before in proportion, and together half of the training."""
+    half = 0.5 * epochs / (warmup + cooldown)
+    parts = {"warmup_epochs": warmup * half, "cooldown_epochs": cooldown * half}
+    typed = " ".join(f"--set train.{key}={value:.2g}" for key, value in parts.items() if value)
+    return f"write less, as by {typed}, or raise train.epochs"
 
 
 def _timm_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
     if warmup > epochs:
         yield (
             f"train.epochs is {epochs}, less than warmup_epochs {warmup:g}",
-            "lower train.warmup_epochs, or raise train.epochs",
+            _shorter(epochs, warmup, 0.0),
         )
     if cooldown != int(cooldown):
         yield (
@@ -182,18 +191,77 @@ def _exact_counts_have_no_mean(convention: str | Convention, rate: Rate | None, 
 
 
 RULES_BETWEEN_KEYS = (
-    Rule(("space.embed_dim", "space.num_heads"), _dims_split_into_heads),
-    Rule(("space.embed_dim", "model.stem_dim"), _stem_has_eighths),
-    Rule(("train.schedule", "train.epochs", "train.warmup_epochs", "train.cooldown_epochs"), _schedule_fits),
-    Rule(("search.population", "search.parents"), _parents_fit),
-    Rule(("search.normalise", "search.bounds"), _fixed_has_bounds),
-    Rule(("model.network", "search.objectives", "search.limits"), _ann_has_no_rate),
-    Rule(("search.baseline", *(f"space.{gene}" for gene in _GENES)), _baseline_is_member),
-    Rule(("data.dataset", "data.image_size"), _size_is_known),
-    Rule(("data.normalise", "data.dataset"), _moments_fit_channels),
-    Rule(("space.time_step", "data.frames", "data.dataset"), _frames_suffice),
-    Rule(("data.augment", "data.dataset"), _augmentation_fits),
-    Rule(("train.distillation", "train.sampling"), _distillation_has_a_teacher),
-    Rule(("train.whitened_stem", "data.dataset"), _whitening_has_images),
-    Rule(("energy.convention", "energy.rate", "energy.border"), _exact_counts_have_no_mean),
+    Rule(
+        ("space.embed_dim", "space.num_heads"),
+        _dims_split_into_heads,
+        "Every embed_dim is divisible by every num_heads.",
+    ),
+    Rule(
+        ("space.embed_dim", "model.stem_dim"),
+        _stem_has_eighths,
+        "stem_dim, or without it the largest embed_dim, is divisible by 8.",
+    ),
+    Rule(
+        ("train.schedule", "train.epochs", "train.warmup_epochs", "train.cooldown_epochs"),
+        _schedule_fits,
+        'epochs are at least warmup_epochs + cooldown_epochs; with schedule = "timm", at least warmup_epochs, and '
+        "cooldown_epochs is a whole number. A recipe that extends another with fewer epochs, or `--set train.epochs=1`,"
+        " sets these, too: `--set train.warmup_epochs=0.1`. `aspk finish` and `aspk evaluate --finetune` shorten them "
+        "in proportion.",
+    ),
+    Rule(
+        ("search.population", "search.parents"),
+        _parents_fit,
+        "parents are at most population.",
+    ),
+    Rule(
+        ("search.normalise", "search.bounds"),
+        _fixed_has_bounds,
+        'normalise = "fixed" needs bounds.',
+    ),
+    Rule(
+        ("model.network", "search.objectives", "search.limits"),
+        _ann_has_no_rate,
+        'With network = "transformer", firing_rate and min_block_rate are neither objectives nor limits.',
+    ),
+    Rule(
+        ("search.baseline", *(f"space.{gene}" for gene in _GENES)),
+        _baseline_is_member,
+        "baseline is a subnet of the space.",
+    ),
+    Rule(
+        ("data.dataset", "data.image_size"),
+        _size_is_known,
+        'dataset = "folder" and "ncaltech101" need image_size.',
+    ),
+    Rule(
+        ("data.normalise", "data.dataset"),
+        _moments_fit_channels,
+        "normalise = {mean = [], std = []} has a number for each channel of the data set's images; events have none.",
+    ),
+    Rule(
+        ("space.time_step", "data.frames", "data.dataset"),
+        _frames_suffice,
+        "For events, the largest time_step is at most frames.",
+    ),
+    Rule(
+        ("data.augment", "data.dataset"),
+        _augmentation_fits,
+        'augment = "spikformer" and "translate" are for images, "events" is for events.',
+    ),
+    Rule(
+        ("train.distillation", "train.sampling"),
+        _distillation_has_a_teacher,
+        'distillation = "soft_labels" needs sampling = "sandwich".',
+    ),
+    Rule(
+        ("train.whitened_stem", "data.dataset"),
+        _whitening_has_images,
+        "whitened_stem = true needs images, not events.",
+    ),
+    Rule(
+        ("energy.convention", "energy.rate", "energy.border"),
+        _exact_counts_have_no_mean,
+        'border = "exact" and rate = "mean" exclude each other, whether a key or the convention says so.',
+    ),
 )

@@ -283,7 +283,7 @@ BETWEEN = [
     (
         "train.epochs=3",
         "train.epochs is 3, less than warmup_epochs 20 + cooldown_epochs 10",
-        "lower train.warmup_epochs or train.cooldown_epochs, or raise train.epochs",
+        "write less, as by --set train.warmup_epochs=1 --set train.cooldown_epochs=0.5, or raise train.epochs",
     ),
     (
         'train.distillation="soft_labels"',
@@ -325,6 +325,20 @@ def test_rules_between_keys_blame_the_key_set_last(
     assert all("embed_dim" in told for _, told, _ in found) or len(found) == 1
 
 
+@pytest.mark.parametrize("schedule", ["after_warmup", "linear", "timm"])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 19])
+def test_fewer_epochs_than_the_warm_up_have_a_remedy_that_can_be_typed(
+    faults_of: FaultsOf, small: str, epochs: int, schedule: str
+) -> None:
+    given = [f'train.schedule="{schedule}"', f"train.epochs={epochs}"]
+    ((_, told, fix),) = faults_of(small, *given)
+    assert told.startswith(f"train.epochs is {epochs}, less than warmup_epochs 20")
+    assert fix is not None
+    typed = [word for word in fix.replace(",", "").split() if word.startswith("train.") and "=" in word]
+    train = recipe_from_toml(small, overrides=[*given, *typed]).train
+    assert 0 < train.warmup_epochs < epochs
+
+
 def test_timms_schedule_adds_whole_epochs_and_needs_none_for_the_cool_down(faults_of: FaultsOf, small: str) -> None:
     timm = 'train.schedule="timm"'
     text = small.replace("epochs = 30", "epochs = 25")
@@ -333,7 +347,7 @@ def test_timms_schedule_adds_whole_epochs_and_needs_none_for_the_cool_down(fault
         (
             "--set train.cooldown_epochs=0.5",
             "train.epochs is 25, less than warmup_epochs 26",
-            "lower train.warmup_epochs, or raise train.epochs",
+            "write less, as by --set train.warmup_epochs=12, or raise train.epochs",
         ),
         (
             "--set train.cooldown_epochs=0.5",
