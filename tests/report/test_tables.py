@@ -278,6 +278,7 @@ def test_an_evaluation_as_json() -> None:
         "top1": 100 * 350 / 360,
         "params": 120_400,
         "energy_j": 5.5e-6,
+        "unpriced": [],
         "firing_rate": 0.2,
         "synaptic_events": 2_500_000.25,
         "engine": "event_driven",

@@ -21,7 +21,7 @@ from autospikformer_cli.units import energy_unit, format_count, format_energy, f
         (4.6e-12, "0.004600 nJ"),
         (4.6e-10, "0.4600 nJ"),
         (0.0, "0 J"),
-        (nan, "– J"),
+        (nan, "–"),
     ],
 )
 def test_an_energy_has_four_significant_digits(energy_j: float, shown: str) -> None:

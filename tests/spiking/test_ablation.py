@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from torch import Tensor
 
 from autospikformer_cli.data.description import DataDescription
@@ -208,7 +209,8 @@ def test_without_a_block_it_is_the_shallower_network_of_the_other_blocks(
         assert under_new_names(result.measurement, kept) == expected.measurement
         assert num_params(supernet.config.shape, ablated) == num_params(supernet.config.shape, shallow)
         for energy in energy_models(supernet):
-            assert energy.of(ablated, result.measurement).energy_j == energy.of(shallow, expected.measurement).energy_j
+            ours, theirs = energy.of(ablated, result.measurement), energy.of(shallow, expected.measurement)
+            assert_array_equal(ours.energy_j, theirs.energy_j)  # nan, where a profile prices nothing of an ANN
 
 
 def under_new_names(measured: Measurement, kept: list[int]) -> Measurement:
