@@ -207,12 +207,12 @@ def show(trained: Sequence[Trained], seconds: float) -> None:
     for variant in dict.fromkeys(each.variant for each in trained):
         own = [each for each in trained if each.variant == variant]
         largest, smallest = [each.largest for each in own], [each.smallest for each in own]
-        medians = [statistics.median(each.randoms) for each in own]
+        medians = [medians_of[variant, each.seed] for each in own]
         keys = ", ".join(f"`{key}`" for key in KEYS.get(variant, ()))
         images = f"{statistics.mean(each.images for each in own):,.0f}"
         gains = [
-            medians_of[variant, each.seed] - medians_of[RECIPE_ITSELF, each.seed]
-            for each in own
+            median - medians_of[RECIPE_ITSELF, each.seed]
+            for each, median in zip(own, medians, strict=True)
             if (RECIPE_ITSELF, each.seed) in medians_of
         ]
         spreads = map(_spread, (largest, smallest, medians))

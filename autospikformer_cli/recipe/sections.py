@@ -443,7 +443,7 @@ class EnergyConfig(Keys):
         if fault is not None:
             raise fault
 
-    def require_priced(self) -> None:
+    def require_known_names(self) -> None:
         """Raises UserError if the profile or the convention is not known here."""
         _ = self.hardware, self.named_convention
 

@@ -54,7 +54,7 @@ def given_energy(
 
     path: the run whose searches know candidates; None for a recipe alone. search: whose best is meant.
     """
-    recipe.energy.require_priced()
+    recipe.energy.require_known_names()
     selection = select(subnet or "baseline", recipe, path, search)
     chosen = selection.subnet
     shape = network_shape(recipe)
@@ -67,7 +67,7 @@ def given_energy(
 
 def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
-    run.recipe.energy.require_priced()
+    run.recipe.energy.require_known_names()
     has_search = present_search(run.path) is not None
     chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
     measurement, source, engine, _ = subnet_counts(run, chosen.subnet)

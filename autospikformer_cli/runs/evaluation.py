@@ -171,7 +171,7 @@ class EvaluationRun:
         if named is None:
             raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
-        run.recipe.energy.require_priced()
+        run.recipe.energy.require_known_names()
         chosen = select(subnet, run.recipe, run.path, run.search)
         images = run.asked_images(named, first)
         remark_on_earlier_images(run, images, is_whole=first is None)

@@ -109,7 +109,7 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
     stored = training if population is None else population
     shown = f"the recipe stored in {path}"
     recipe = rescored(recipe_from_toml(stored.recipe_toml, stored.recipe_name, shown=shown), overrides)
-    recipe.energy.require_priced()
+    recipe.energy.require_known_names()
     kept, others = _usable(recipe, load_evaluations(path))
     with counts_of(path):
         found = [*_evaluated(path, recipe, training, population, kept)]
