@@ -1,9 +1,10 @@
 """Which choices make a better supernet in the same CPU seconds: variants of a recipe, each trained and measured.
 
-Usage: python benchmarks/supernet.py --data ROOT --results FILE [--seconds 180] [--seeds 3] [--only NAME ...] [--table]
+Usage: python benchmarks/supernet.py --data ROOT --results FILE [--images 16800] [--seeds 3] [--only NAME ...] [--table]
 
-A variant is the recipe with keys laid over it. Each is timed over a few steps, and then trained for one epoch on as
-many images as the seconds allow. FILE has a line of JSON for each training. The next start leaves out what it has.
+A variant is the recipe with keys laid over it. Its steps are timed in turn with the recipe's. Then it is trained for
+one epoch on as many images as it takes in the time in which the recipe takes --images. So other work on the machine,
+which slows both, decides nothing. FILE has a line of JSON for each training. The next start leaves out what it has.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -127,13 +128,18 @@ def variants(seconds: float) -> dict[str, Variant]:
     }
 
 
-PILOT_STEPS, SKIPPED_STEPS = 24, 4
+PILOT_ROUNDS, PILOT_STEPS = 4, 5
+"""The recipe's steps and the variant's take turns: so many rounds of so many steps, behind one round that warms up."""
 RANDOM_SUBNETS, VALIDATION_IMAGES = 20, 2000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One training. rate: images in a CPU second. Accuracies in percent, on the first validation images."""
+    """One training. Accuracies in percent, on the first validation images.
+
+    rate: images in a CPU second of the pilot; share: of the recipe's images, what the variant takes in the same time.
+    None: an earlier kind of line, whose images are those of 90 CPU seconds at the variant's rate alone.
+    """
 
     variant: str
     seed: int
@@ -143,35 +149,58 @@ class Trained:
     largest: float
     smallest: float
     randoms: list[float]
+    share: float | None = None
 
 
-def rate_of(recipe: Recipe) -> float:
-    """Images that the recipe trains on in a CPU second."""
-    compute = make_compute()
-    supernet = make_supernet(recipe, compute)
-    images = load_images(recipe, recipe.seed, "train", SILENT)
-    data = loop.TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
-    drawn = paths.sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
-    trainer = loop.Trainer(supernet, make_optimizer(supernet, recipe.train), data, recipe.train, paths=drawn, seed=0)
-    stride = trainer.steps // PILOT_STEPS  # all of the training, as its curricula change what a step costs
-    rows, began = torch.arange(recipe.train.batch), 0.0
-    for step in range(PILOT_STEPS):
-        if step == SKIPPED_STEPS:
-            began = time.process_time()
-        trainer.train_step(0, step * stride, rows)
-    return recipe.train.batch * (PILOT_STEPS - SKIPPED_STEPS) / (time.process_time() - began)
+class Pilot:
+    """A few steps of a recipe's training, to time them."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Its steps are spread over the whole training, as curricula change what a step costs."""
+        supernet = make_supernet(recipe, make_compute())
+        images = load_images(recipe, recipe.seed, "train", SILENT)
+        data = loop.TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
+        drawn = paths.sampled_paths(recipe.space.search_space(), recipe.seed, recipe.train)
+        optimizer = make_optimizer(supernet, recipe.train)
+        self.trainer = loop.Trainer(supernet, optimizer, data, recipe.train, paths=drawn, seed=0)
+        self.rows = torch.arange(recipe.train.batch)
+        self.stride = self.trainer.steps // ((PILOT_ROUNDS + 1) * PILOT_STEPS)
+        self.step = 0
+
+    def seconds(self) -> float:
+        """Train the steps of one round: CPU seconds for an image."""
+        began = time.process_time()
+        for _ in range(PILOT_STEPS):
+            self.trainer.train_step(0, self.step * self.stride, self.rows)
+            self.step += 1
+        return (time.process_time() - began) / (PILOT_STEPS * len(self.rows))
 
 
-def train(variant: str, seed: int, data: str, seconds: float) -> Trained:
-    """Train a variant for about so many CPU seconds, and measure it."""
-    chosen = variants(seconds)[variant]
-    keys = [root_override(data), f"seed={seed}", *chosen.keys, "train.epochs=1", "train.warmup_epochs=0.1"]
-    recipe = load_recipe(RECIPE, keys)
-    with chosen.idea(recipe):
-        rate = rate_of(recipe)
-        images = int(rate * seconds * (1 - TEACHERS_SECONDS * chosen.teaching))
-        recipe = load_recipe(RECIPE, [*keys, f"data.train_images={images}"])
-        return train_and_measure(variant, recipe, rate, chosen.engine)
+def paces(recipe: Recipe, variant: Recipe, idea: Callable[[Recipe], AbstractContextManager[object]]) -> list[float]:
+    """CPU seconds that an image takes: the recipe's, and the variant's."""
+    plain = Pilot(recipe)
+    with idea(variant):
+        changed = Pilot(variant)
+    seconds = []
+    for _ in range(PILOT_ROUNDS + 1):
+        own = plain.seconds()
+        with idea(variant):
+            seconds.append((own, changed.seconds()))
+    return [statistics.mean(each) for each in zip(*seconds[1:], strict=True)]
+
+
+def train(variant: str, seed: int, data: str, images: int) -> Trained:
+    """Train a variant for the time in which the recipe trains on so many images, and measure it."""
+    basis = [root_override(data), f"seed={seed}"]
+    ends = ["train.epochs=1", "train.warmup_epochs=0.1"]
+    chosen = variants(1)[variant]  # a teacher is trained for the second, too, in the pilot
+    keys = [*basis, *chosen.keys, *ends]
+    plain, own = paces(load_recipe(RECIPE, [*basis, *ends]), load_recipe(RECIPE, keys), chosen.idea)
+    share = 1.0 if variant == RECIPE_ITSELF else plain / own
+    count = int(images * share * (1 - TEACHERS_SECONDS * chosen.teaching))
+    recipe = load_recipe(RECIPE, [*keys, f"data.train_images={count}"])
+    with variants(images * plain)[variant].idea(recipe):
+        return replace(train_and_measure(variant, recipe, 1 / own, chosen.engine), share=share)
 
 
 def train_and_measure(variant: str, recipe: Recipe, rate: float, engine: EngineName | None) -> Trained:
@@ -194,9 +223,9 @@ def train_and_measure(variant: str, recipe: Recipe, rate: float, engine: EngineN
     return Trained(variant, recipe.seed, images, rate, spent, largest, smallest, randoms)
 
 
-def show(trained: Sequence[Trained], seconds: float) -> None:
+def show(trained: Sequence[Trained], images: int) -> None:
     """Print `results/supernet.md`."""
-    print(f"# Variants of {RECIPE}, each trained for {seconds:g} CPU seconds of one thread\n\n{machine()}\n")
+    print(f"# Variants of {RECIPE}, each trained for the time of {images:,} images of the recipe\n\n{machine()}\n")
     print(
         f"Top-1 in percent on {VALIDATION_IMAGES:,} validation images; of {RANDOM_SUBNETS} random subnets the median."
     )
@@ -240,7 +269,7 @@ def main() -> None:
     names = list(variants(0))
     parser.add_argument("--data", required=True, help="the folder of CIFAR-10")
     parser.add_argument("--results", required=True, type=Path, help="a file of JSON lines, to which results are added")
-    parser.add_argument("--seconds", type=float, default=180, help="CPU seconds of a training")
+    parser.add_argument("--images", type=int, default=16800, help="of the recipe's training: the others take its time")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=names, choices=names, metavar="NAME")
     parser.add_argument("--table", action="store_true", help="train nothing: print the table of what FILE has")
@@ -252,10 +281,10 @@ def main() -> None:
     for seed in range(0 if options.table else options.seeds):
         for variant in options.only:
             if (variant, seed) not in done:
-                trained.append(train(variant, seed, options.data, options.seconds))
+                trained.append(train(variant, seed, options.data, options.images))
                 with options.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(trained[-1].__dict__) + "\n")
-    show(trained, options.seconds)
+    show(trained, options.images)
 
 
 if __name__ == "__main__":
