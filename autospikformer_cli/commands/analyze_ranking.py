@@ -67,11 +67,13 @@ def ranking(
     from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.provenance import fidelity_notes
     from autospikformer_cli.report.ranking_table import ranking_table
+    from autospikformer_cli.runs.fixed_by_training import keys_of_retraining
     from autospikformer_cli.runs.ranking import RankingRun, RankingSettings
     from autospikformer_cli.runs.retraining import FOLDER
     from autospikformer_cli.runs.trained_run import open_run
 
-    opened = open_run(run, overrides, searched=False, compute=compute.set_up(), say=session)
+    computes, may_change = compute.set_up(), keys_of_retraining()
+    opened = open_run(run, overrides, searched=False, compute=computes, say=session, may_change=may_change)
     opened.remark_idle(overrides, Decides.TRAINING)
     settings = RankingSettings(
         sample, finetune, from_scratch, seeds, images, tuple(recalibrate), tuple(steps), averaged

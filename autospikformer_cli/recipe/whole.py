@@ -136,6 +136,10 @@ class Recipe(Keys):
         section, _, name = key.rpartition(".")
         return getattr(getattr(self, section) if section else self, name)
 
+    def value_toml(self, key: str) -> str:
+        """The same as TOML."""
+        return _written(key.partition(".")[0], self.value(key))
+
     def without_local_paths(self) -> Recipe:
         """This recipe with the defaults of the keys that say where files lie on this machine."""
         default = {key: field.default for key, field in DataConfig.model_fields.items() if key in ("root", "cache")}

@@ -5,7 +5,7 @@ What a recipe key decides stands next to the key (`recipe.effects`). What else a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.recipe.whole import SECTIONS, effects
+from autospikformer_cli.runs.fixed_by_training import require_as_trained
 from autospikformer_cli.store.supernet import Training
 
 if TYPE_CHECKING:
@@ -82,20 +83,19 @@ class Conditions:
         return tuple((name, here, there[name]) for name, here in self.computed_with if there.get(name, here) != here)
 
 
-def with_fixed_keys(trained: Recipe, recipe_toml: str, overrides: Overrides, path: Path) -> Recipe:
-    """A recipe of a run with overrides. Raises UserError if they change what its weights or its splits are.
+def with_fixed_keys(
+    trained: Recipe, recipe_toml: str, overrides: Overrides, path: Path, may_change: Collection[str]
+) -> Recipe:
+    """A recipe of a run with overrides. Raises UserError if they change what `fixed_by_training` says is fixed.
 
-    trained: the recipe of its training. recipe_toml: that one, or the recipe of one of its searches.
+    trained: the recipe of its training. recipe_toml: that one, or the recipe of one of its searches. may_change: keys
+    that overrides may change.
     """
-    recipe = recipe_from_toml(recipe_toml, trained.name, overrides, shown=f"the recipe stored in {path}")
-    keys = differing_keys(trained, recipe, Decides.NETWORK)
-    if keys:
-        movable = [key for key, effect in effects().items() if key.startswith("data.") and not effect & OF_A_TRAINING]
-        raise UserError(
-            f"its supernet was trained with another {', '.join(keys)}",
-            str(path),
-            f"leave out --set {keys[0]}; of [data], only {', '.join(movable)} may change after training",
-        )
+    shown = f"the recipe stored in {path}"
+    recipe = recipe_from_toml(recipe_toml, trained.name, overrides, shown=shown)
+    of_the_network = [key for key, effect in effects().items() if effect & Decides.NETWORK]
+    stored = recipe_from_toml(recipe_toml, trained.name, shown=shown).with_values_of(trained, of_the_network)
+    require_as_trained(stored, recipe, may_change, path)
     return recipe
 
 

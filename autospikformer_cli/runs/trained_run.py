@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ from autospikformer_cli.runs.conditions import (
     with_fixed_keys,
     with_training_of,
 )
+from autospikformer_cli.runs.fixed_by_training import keys_but_of_the_network
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import RunPath, resolve_run
@@ -74,12 +75,12 @@ class TrainedRun:
     @classmethod
     def open(
         cls, path: Path, computes: Computes, say: Say, overrides: Overrides = (), *, searched: bool = True,
-        search: str | None = None,
+        search: str | None = None, may_change: Collection[str] | None = None,
     ) -> TrainedRun:  # fmt: skip
-        """A run under its `stored_recipe`. Raises UserError if overrides change what its weights are."""
+        """A run under its `stored_recipe`. Raises UserError if overrides change what its training fixes."""
         training = read_training(path)
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
-        recipe = stored_recipe(path, overrides, searched=searched, search=search)
+        recipe = stored_recipe(path, overrides, searched=searched, search=search, may_change=may_change)
         state = training.state
         return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, computes, say, search)
 
@@ -238,30 +239,36 @@ class TrainedRun:
         )
 
 
-def stored_recipe(path: Path, overrides: Overrides = (), *, searched: bool = True, search: str | None = None) -> Recipe:
+def stored_recipe(
+    path: Path, overrides: Overrides = (), *, searched: bool = True, search: str | None = None,
+    may_change: Collection[str] | None = None,
+) -> Recipe:  # fmt: skip
     """The recipe of a run's search, or of its training if there is none, with overrides.
 
-    search: its name; None for the present one. searched: False takes the training's recipe in any case. Raises
-    UserError if overrides change what its weights are, or if there is no such search.
+    search: its name; None for the present one. searched: False takes the training's recipe in any case. may_change:
+    keys that overrides may change, of those that `fixed_by_training` knows; None for all but the network's. Raises
+    UserError if overrides change others, or if there is no such search.
     """
     training = read_training(path)
     trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
     has_search = searched and (search is not None or present_search(path) is not None)
     recipe_toml = read_search(path, search).recipe_toml if has_search else training.recipe_toml
-    return with_fixed_keys(trained, recipe_toml, overrides, path)
+    free = keys_but_of_the_network() if may_change is None else may_change
+    return with_fixed_keys(trained, recipe_toml, overrides, path, free)
 
 
 def open_run(
     run: RunPath = None, overrides: Overrides = (), *, searched: bool = True, search: str | None = None,
-    compute: Computes | None = None, say: Say = SILENT,
+    compute: Computes | None = None, say: Say = SILENT, may_change: Collection[str] | None = None,
 ) -> TrainedRun:  # fmt: skip
     """A run under the recipe of one of its searches, with overrides.
 
     run: None for the newest. search: None for the present one. searched: False takes the recipe of its training.
-    compute: None for the CPU, with as many threads as torch has now. Raises UserError as `TrainedRun.open` does.
+    compute: None for the CPU, with as many threads as torch has now. may_change: as `stored_recipe` takes it. Raises
+    UserError as `TrainedRun.open` does.
     """
-    path = resolve_run(run)
-    return TrainedRun.open(path, compute or OfThisProcess(), say, overrides, searched=searched, search=search)
+    path, computes = resolve_run(run), compute or OfThisProcess()
+    return TrainedRun.open(path, computes, say, overrides, searched=searched, search=search, may_change=may_change)
 
 
 def run_to_search(

@@ -74,7 +74,7 @@ def test_their_number_is_that_of_the_training(aspk: Aspk, on_few: Path, value: s
     )
     done = aspk("search", "--run", "runs/few", *other)
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: runs/few: its supernet was trained with another data.train_images\n")
+    assert done.stderr.startswith("error: runs/few: it was trained with data.train_images = 25, which cannot change")
     assert (on_few / "supernet.h5").read_bytes() == before
 
 

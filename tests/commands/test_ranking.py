@@ -241,9 +241,31 @@ def test_a_plan_writes_nothing(aspk: Aspk, trained: Path) -> None:
             "ask for 1 to 1,079",
         ),
         (
-            [*RANKING[1:], "--recalibrate", "64", "--set", 'model.batchnorm="running"'],
-            '--recalibrate: model.batchnorm = "running" recalibrates nothing',
-            "leave it out",
+            [*RANKING[1:], "--set", "space.time_step=[2]"],
+            "runs/tiny: it was trained with space.time_step = [2, 3], which cannot change here",
+            "leave out --set space.time_step, or train a new run with other values",
+        ),
+        (
+            [*RANKING[1:], "--set", "space.depth=[1]", "--set", 'model.batchnorm="running"', "--set", "data.test=0.3"],
+            (
+                'runs/tiny: it was trained with data.test = 0.2 and model.batchnorm = "recalibrate" and '
+                "space.depth = [1, 2], which cannot change here"
+            ),
+            (
+                "leave out --set data.test and --set model.batchnorm and --set space.depth, or train a new run with "
+                "other values"
+            ),
+        ),
+        (
+            [*RANKING[1:], "--set", 'fidelity="paper"', "--set", "search.parents=3"],
+            (
+                "runs/tiny: it was trained with model.decay_input = true and model.stem_threshold = 1.0 "
+                'and model.fires_at = "reach", which cannot change here'
+            ),
+            (
+                "leave out --set fidelity, or train a new run with other values; of [model], only "
+                "model.evaluation_memory, model.detach_reset, model.surrogate may change"
+            ),
         ),
     ],
 )
@@ -269,6 +291,14 @@ def test_without_validation_images(aspk: Aspk, own_folder: Path) -> None:
     done = aspk("analyze", "ranking", "--finetune", "1")
     assert done.exit_code == 2
     assert done.stderr.startswith("error: data.validation: there are no validation images: data.validation = 0")
+
+
+def test_nothing_to_recalibrate(aspk: Aspk, own_folder: Path) -> None:
+    short = ("--set", "train.epochs=1", "--set", "train.warmup_epochs=0", "--quiet")
+    assert aspk("train", "tiny.toml", "--set", 'model.batchnorm="running"', *short).exit_code == 0
+    done = aspk(*RANKING, "--recalibrate", "64")
+    told = 'error: --recalibrate: model.batchnorm = "running" recalibrates nothing\n  leave it out\n'
+    assert (done.exit_code, done.stderr) == (2, told)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from autospikformer_cli.store.supernet import load_weights, weights_hash
 Aspk = Callable[..., Any]
 FIRST = "searches/evolution-alpha0.5-seed0.h5"
 """The file of the first search of a test's run."""
+OTHER_DATA_KEYS = "; of [data], only data.root, data.download, data.augment, data.translation, data.cache may change"
 Once = tuple[Path, Any]
 
 CANDIDATE_KEYS = {"id", "subnet", "top1", "energy_j", "params", "fitness", "generation"}
@@ -272,16 +273,21 @@ def test_another_seed_searches_otherwise_on_the_same_images(aspk: Aspk, trained:
 
 
 @pytest.mark.parametrize(
-    ("override", "key"),
-    [("data.validation=0.3", "data.validation"), ('data.dataset="cifar10"', "data.dataset"),
-     ("model.pooled_stages=[3]", "model.pooled_stages")],
-)  # fmt: skip
-def test_images_and_shape_are_those_of_training(aspk: Aspk, trained: Path, override: str, key: str) -> None:
+    ("override", "stored", "rest"),
+    [
+        ("data.validation=0.3", "data.validation = 0.25", OTHER_DATA_KEYS),
+        ('data.dataset="cifar10"', 'data.dataset = "digits"', OTHER_DATA_KEYS),
+        ("model.pooled_stages=[3]", "model.pooled_stages = [4]", ""),
+    ],
+)
+def test_images_and_shape_are_those_of_training(
+    aspk: Aspk, trained: Path, override: str, stored: str, rest: str
+) -> None:
     done = aspk("search", "--set", override)
     assert done.exit_code == 2
     assert done.stderr == (
-        f"error: runs/tiny: its supernet was trained with another {key}\n"
-        f"  leave out --set {key}; of [data], only data.root, data.download, data.cache may change after training\n"
+        f"error: runs/tiny: it was trained with {stored}, which cannot change here\n"
+        f"  leave out --set {stored.split()[0]}, or train a new run with other values{rest}\n"
     )
     assert not (trained / FIRST).exists()
 
