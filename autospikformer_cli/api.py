@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.bounds import MOST_EPOCHS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
@@ -227,6 +228,7 @@ def evaluate_subnet(
         raise UserError(f"{images} images measure nothing", "images", "write a whole number from 1 on, or None for all")
     if finetune is not None and finetune < 1:
         raise UserError(f"{finetune} epochs retrain nothing", "finetune", "write a whole number from 1 on, or None")
+    require_at_most(finetune, MOST_EPOCHS, "epochs", "finetune")
     if from_scratch and finetune is None:
         raise UserError("there is nothing to train", "from_scratch", "say for how many epochs: finetune=N")
     if all_images and finetune is None:

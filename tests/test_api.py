@@ -202,9 +202,9 @@ def test_what_means_nothing_is_refused(searched: Path) -> None:
     assert refused(lambda: evaluate_subnet(searched, from_scratch=True)) == (
         "from_scratch: there is nothing to train\n  say for how many epochs: finetune=N"
     )
-    for threads in (0, -1):
+    for threads in (0, -1, True, 1025):
         assert refused(lambda threads=threads: make_compute(threads=threads)) == (  # type: ignore[misc]
-            f"--threads: {threads} is not a number of threads\n  write a whole number from 1 on"
+            f"--threads: {threads} is not a number of threads\n  write a whole number from 1 to 1,024"
         )
     assert refused(lambda: read_results(searched, {"train.epochs": 3})).startswith(
         "--set: train.epochs cannot be changed in what was measured\n"

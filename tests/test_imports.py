@@ -18,7 +18,7 @@ PACKAGE = Path(autospikformer_cli.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS = (
-    {"errors", "registry", "say", "units", "atomic_files", "child_processes", "wording"},
+    {"errors", "bounds", "registry", "say", "units", "atomic_files", "child_processes", "wording"},
     {"space", "measurement", "count_tables", "recipe"},
     {"store"},
     {"search", "data", "spiking"},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_THREADS
 from autospikformer_cli.cli.completion import (
     complete_convention,
     complete_device,
@@ -126,6 +127,9 @@ VerboseOption = Annotated[
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and in what time; write nothing.")
+]
+FinetuneOption = Annotated[
+    int | None, typer.Option("--finetune", min=1, max=MOST_EPOCHS, help="Retrain it alone for N epochs.")
 ]
 FromScratchOption = Annotated[bool, typer.Option("--from-scratch", help="With --finetune: from first weights.")]
 AllImagesOption = Annotated[
@@ -270,13 +274,11 @@ OUTPUT: dict[str, Option] = {
 
 
 def _compute_faults(given: Mapping[str, Any]) -> Iterator[UserError]:
-    from autospikformer_cli.engine.names import name_faults
+    from autospikformer_cli.engine.names import name_faults, not_threads
 
     threads, wrong = given["threads"], list(name_faults(given["device"], given["precision"], given.get("engine")))
-    if threads is not None and not re.fullmatch(r"0*[1-9][0-9]{0,4}", threads):
-        wrong.append(
-            UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
-        )
+    if threads is not None and not (re.fullmatch(r"[0-9]{1,9}", threads) and 0 < int(threads) <= MOST_THREADS):
+        wrong.append(not_threads(threads))
     order = ("--device", "--threads", "--precision", "--engine")
     yield from sorted(wrong, key=lambda fault: order.index(fault.where or ""))
 

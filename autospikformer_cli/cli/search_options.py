@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.bounds import MOST_SEEDS, MOST_WORKERS
 from autospikformer_cli.cli.completion import complete_algorithm, complete_executor, complete_search
 
 AlgorithmOption = Annotated[
@@ -49,7 +50,9 @@ TaskExecutorOption = Annotated[
         autocompletion=complete_executor,
     ),
 ]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Number of processes, with --executor.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, max=MOST_WORKERS, help="Number of processes, with --executor.")
+]
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="A cluster's address, with --executor ray: auto, or HOST:PORT.")
 ]
@@ -80,7 +83,11 @@ RecountOption = Annotated[
 SeedsOption = Annotated[
     int,
     typer.Option(
-        "--seeds", metavar="N", min=1, help="Search with N seeds, from the recipe's seed on, and compare them."
+        "--seeds",
+        metavar="N",
+        min=1,
+        max=MOST_SEEDS,
+        help="Search with N seeds, from the recipe's seed on, and compare them.",
     ),
 ]
 AlphasOption = Annotated[

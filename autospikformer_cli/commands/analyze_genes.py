@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.bounds import MOST_RESAMPLES
 from autospikformer_cli.cli.options import (
     AlphaOption,
     ConventionOption,
@@ -33,7 +34,7 @@ def genes(
     figure: PictureOption = None,
     width: WidthOption = None,
     resamples: Annotated[
-        int, typer.Option("--resamples", metavar="N", min=100, help="Resamples of the intervals.")
+        int, typer.Option("--resamples", metavar="N", min=100, max=MOST_RESAMPLES, help="Resamples of the intervals.")
     ] = 2000,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="Of the resamples.", show_default="the recipe's")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS
 from autospikformer_cli.cli.completion import complete_run
 from autospikformer_cli.cli.options import (
     ComputeOptions,
@@ -16,7 +17,6 @@ from autospikformer_cli.cli.options import (
     VerboseOption,
 )
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.runs.finishing.options import MOST_SEEDS
 
 CalibrationsOption = Annotated[
     list[int],
@@ -39,8 +39,12 @@ SecondRunOption = Annotated[
 def ranking(
     session: Session,
     compute: ComputeOptions,
-    finetune: Annotated[int, typer.Option("--finetune", min=1, help="Retrain each subnet alone for N epochs.")],
-    sample: Annotated[int, typer.Option("--sample", min=3, help="Retrain N subnets that span the space.")] = 32,
+    finetune: Annotated[
+        int, typer.Option("--finetune", min=1, max=MOST_EPOCHS, help="Retrain each subnet alone for N epochs.")
+    ],
+    sample: Annotated[
+        int, typer.Option("--sample", min=3, max=MOST_NETWORKS, help="Retrain N subnets that span the space.")
+    ] = 32,
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Retrain each with N seeds, and take the mean.")
     ] = 1,

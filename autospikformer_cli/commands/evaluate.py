@@ -11,6 +11,7 @@ from autospikformer_cli.cli.completion import complete_split
 from autospikformer_cli.cli.options import (
     AllImagesOption,
     ComputeOptions,
+    FinetuneOption,
     FromScratchOption,
     RunOption,
     SearchOption,
@@ -37,7 +38,7 @@ def evaluate(
         str, typer.Option("--split", help="test, validation or train.", autocompletion=complete_split)
     ] = "test",
     images: Annotated[int | None, typer.Option("--images", min=1, help="The first N images of the split.")] = None,
-    finetune: Annotated[int | None, typer.Option("--finetune", min=1, help="Retrain it alone for N epochs.")] = None,
+    finetune: FinetuneOption = None,
     from_scratch: FromScratchOption = False,
     all_images: AllImagesOption = False,
     timing: TimingOption = False,
@@ -81,13 +82,11 @@ def evaluate(
         write_predictions(predictions, last.prediction_table(evaluation.images))
         session.remark(f"predictions written to {predictions}")
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results, verbose=verbose))
-    document = last.to_document()
+    document = last.to_document() | ({} if finetune is None else {"inherited": results[0].to_document()})
     if timed is not None:
         title = f"Where the time of {evaluation.subnet} goes"
         session.console.print(timing_table(title, timed.stages, timed.notes))
         document["timing"] = timing_document(timed.stages)
-    if finetune is not None:
-        document["inherited"] = results[0].to_document()
     session.emit(document)
 
 

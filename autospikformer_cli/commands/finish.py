@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS
 from autospikformer_cli.cli.options import (
     ComputeOptions,
     ConventionOption,
@@ -19,15 +20,24 @@ from autospikformer_cli.cli.options import (
 )
 from autospikformer_cli.cli.search_options import AddressOption, TaskExecutorOption, WorkersOption
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.runs.finishing.options import MOST_SEEDS
 
+BestToFinishOption = Annotated[
+    int | None,
+    typer.Option(
+        "--best", metavar="N", min=1, max=MOST_NETWORKS, help="Take the best N by F_AEB.",
+        show_default="the Pareto front",
+    ),
+]  # fmt: skip
 EpochsOption = Annotated[
-    int | None, typer.Option("--epochs", metavar="N", min=1, help="Epochs from scratch.", show_default="the recipe's")
+    int | None,
+    typer.Option(
+        "--epochs", metavar="N", min=1, max=MOST_EPOCHS, help="Epochs from scratch.", show_default="the recipe's"
+    ),
 ]
 RetrainedEpochsOption = Annotated[
     int | None,
     typer.Option(
-        "--retrained-epochs", metavar="N", min=1, help="Epochs from inherited weights.",
+        "--retrained-epochs", metavar="N", min=1, max=MOST_EPOCHS, help="Epochs from inherited weights.",
         show_default="a fifth of --epochs",
     ),
 ]  # fmt: skip
@@ -39,10 +49,7 @@ ScratchTooOption = Annotated[
 def finish(
     session: Session,
     compute: ComputeOptions,
-    best: Annotated[
-        int | None,
-        typer.Option("--best", metavar="N", min=1, help="Take the best N by F_AEB.", show_default="the Pareto front"),
-    ] = None,
+    best: BestToFinishOption = None,
     epochs: EpochsOption = None,
     retrained_epochs: RetrainedEpochsOption = None,
     from_scratch: ScratchTooOption = True,

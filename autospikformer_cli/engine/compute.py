@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numba
 import torch
 
+from autospikformer_cli.bounds import MOST_THREADS
 from autospikformer_cli.engine.allocation import keep_freed_memory
 from autospikformer_cli.engine.choice import Engine, make_engine
-from autospikformer_cli.engine.names import EngineName, name_faults
+from autospikformer_cli.engine.names import EngineName, name_faults, not_threads
 from autospikformer_cli.errors import Faults, UserError
 from autospikformer_cli.spiking.supernet import Supernet
 
@@ -56,10 +57,8 @@ def make_compute(
     Raises Faults for a wrong name or number, UserError if there is no such device.
     """
     faults = list(name_faults(device, precision, engine))
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        faults.append(
-            UserError(f"{threads!r} is not a number of threads", "--threads", "write a whole number from 1 on")
-        )
+    if threads is not None and not (isinstance(threads, int) and 0 < threads <= MOST_THREADS and threads is not True):
+        faults.append(not_threads(threads))
     if faults:
         raise Faults(faults)
     chosen = threads or torch.get_num_threads()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from autospikformer_cli.bounds import MOST_THREADS
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.wording import choice_near
 
@@ -56,6 +57,12 @@ class OfThisProcess:
         from autospikformer_cli.engine.compute import make_compute
 
         return make_compute(self.device, self.precision, engine=self.engine)
+
+
+def not_threads(threads: object) -> UserError:
+    """What is wrong with a number of threads that is none, or too large."""
+    what = f"{threads!r} is not a number of threads"
+    return UserError(what, "--threads", f"write a whole number from 1 to {MOST_THREADS:,}")
 
 
 def name_faults(device: str, precision: str, engine: str | None = None) -> Iterator[UserError]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
+from autospikformer_cli.bounds import MOST_WORKERS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.registry import Registry
@@ -270,6 +271,7 @@ def require_executor(
         if options.workers is not None and options.workers < 1:
             what = f"{options.workers} workers measure nothing"
             raise UserError(what, "--workers", "write a whole number from 1 on")
+        require_at_most(options.workers, MOST_WORKERS, "workers", "--workers")
         getattr(made_by, "require_options", lambda given: None)(options)
     return cast(Callable[[Any, ExecutorOptions], Executor], made_by)
 

@@ -13,6 +13,7 @@ from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     ExactChoice,
     NoneAsText,
+    NumberOfCandidates,
     PercentPair,
     PositiveReal,
     PositiveWhole,
@@ -91,9 +92,9 @@ class SearchConfig(Keys):
     """The paper's evolution; random search as the baseline; nsga2, which seeks the whole front of the objectives;
     predictor, which fits ridge regression to the genes of what was measured, and measures what that predicts to be
     good; exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
-    population: Annotated[PositiveWhole, SEARCH] = 50
+    population: Annotated[NumberOfCandidates, SEARCH] = 50
     """Candidates a generation."""
-    parents: Annotated[PositiveWhole, SEARCH] = 20
+    parents: Annotated[NumberOfCandidates, SEARCH] = 20
     """Best candidates that the next generation of the evolution descends from; and next to the front, some of what the
     predictor chooses from."""
     generations: Annotated[PositiveWhole, SEARCH] = 20

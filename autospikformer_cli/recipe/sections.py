@@ -45,8 +45,10 @@ from autospikformer_cli.recipe.keys import Keys, component, is_stored, one_of
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     Colour,
+    EpochsFromZero,
     Flag,
     NoneAsText,
+    NumberOfEpochs,
     PositiveReal,
     PositiveWhole,
     Real,
@@ -295,7 +297,7 @@ class TrainConfig(Keys):
 
     prefix = "train."
 
-    epochs: Annotated[PositiveWhole, TRAINING]
+    epochs: Annotated[NumberOfEpochs, TRAINING]
     """Passes over the training images; with schedule = "timm", cooldown_epochs are added."""
     batch: Annotated[PositiveWhole, TRAINING] = 128
     """Images a step."""
@@ -336,9 +338,9 @@ class TrainConfig(Keys):
     """Learning rate at the start of the warm-up."""
     lr_end: Annotated[RealFromZero, TRAINING] = 1e-5
     """Learning rate at the end of the cosine or the line, and while cooling down."""
-    warmup_epochs: Annotated[RealFromZero, TRAINING] = 20.0
+    warmup_epochs: Annotated[EpochsFromZero, TRAINING] = 20.0
     """Epochs of linear warm-up."""
-    cooldown_epochs: Annotated[RealFromZero, TRAINING] = 10.0
+    cooldown_epochs: Annotated[EpochsFromZero, TRAINING] = 10.0
     """Epochs at lr_end, the last ones; with schedule = "timm" a whole number."""
     weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
     """AdamW's weight decay, of weights that are matrices."""

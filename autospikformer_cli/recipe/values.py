@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from autospikformer_cli.bounds import MOST_CANDIDATES, MOST_EPOCHS
 from autospikformer_cli.recipe.toml_text import toml_value
 
 LARGEST_WHOLE = 2**63 - 1
@@ -78,9 +79,12 @@ Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST_WHOLE)]
 PositiveWhole = Annotated[int, Field(strict=True, ge=1, le=LARGEST_WHOLE)]
+NumberOfEpochs = Annotated[PositiveWhole, Field(le=MOST_EPOCHS)]
+NumberOfCandidates = Annotated[PositiveWhole, Field(le=MOST_CANDIDATES)]
 WholeChoice = Annotated[int, Field(strict=True, ge=1, le=LARGEST_CHOICE)]
 
 Real = Annotated[float, BeforeValidator(_float_from_number), Field(strict=True, allow_inf_nan=False)]
+EpochsFromZero = Annotated[Real, Field(ge=0, le=MOST_EPOCHS)]
 PositiveReal = Annotated[Real, Field(gt=0)]
 RealFromZero = Annotated[Real, Field(ge=0)]
 Share = Annotated[Real, Field(ge=0, le=1)]

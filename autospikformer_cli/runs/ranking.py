@@ -15,12 +15,12 @@ from autospikformer_cli.analysis.ranked_answers import RankedAnswers
 from autospikformer_cli.analysis.ranking import MeasuredWay, Ranking
 from autospikformer_cli.analysis.ranking_noise import Floats
 from autospikformer_cli.analysis.space_sample import spanning_sample
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import changed
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
-from autospikformer_cli.runs.finishing.options import require_few_seeds
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
 from autospikformer_cli.runs.retraining import Retraining, few_steps_of, recipe_alone, retraining_of
@@ -42,7 +42,7 @@ PLANNED_IMAGES = 256
 
 @dataclass(frozen=True)
 class RankingSettings:
-    """What is asked for.
+    """What is asked for. Raises UserError for a number above its bound.
 
     sample: number of subnets. epochs, from_scratch, seeds: of each retraining, and how many seeds. images: the first so
     many validation images; None for all. calibrations, steps, averaged: other ways of measuring, see `RankingRun.ways`.
@@ -56,6 +56,11 @@ class RankingSettings:
     calibrations: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
     averaged: str | None = None
+
+    def __post_init__(self) -> None:
+        require_at_most(self.sample, MOST_NETWORKS, "subnets", "sample")
+        require_at_most(self.epochs, MOST_EPOCHS, "epochs", "epochs")
+        require_at_most(self.seeds, MOST_SEEDS, "seeds", "seeds")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,6 @@ class RankingRun:
         cls, run: TrainedRun, settings: RankingSettings, interruptible: Interruptible = uninterrupted
     ) -> RankingRun:
         """Raises UserError for what cannot be asked of the run: before anything is measured."""
-        require_few_seeds(settings.seeds)
         space = run.recipe.space.search_space()
         if settings.sample > space.size():
             what = f"{settings.sample} subnets cannot be drawn from a space of {space.size():,}"

@@ -81,7 +81,7 @@ def test_all_faults_at_once(aspk, command) -> None:
     ]
     assert outcome.stderr == (
         "error: --device: 'gpu' is not a device\n  write cpu, cuda, or cuda:N, as cuda:0\n"
-        "error: --threads: '0' is not a number of threads\n  write a whole number from 1 on\n"
+        "error: --threads: '0' is not a number of threads\n  write a whole number from 1 to 1,024\n"
         "error: --precision: 'half' is not a precision\n  choose float32 or float64\n"
         "error: --engine: 'sparse' is not an engine\n  choose event_driven or dense\n"
     )
@@ -106,7 +106,7 @@ def test_devices_refused(device: str) -> None:
     assert refused("device", device) == f"{device!r} is not a device"
 
 
-@pytest.mark.parametrize("threads", ["", "-1", "1.5", "two", "²"])
+@pytest.mark.parametrize("threads", ["", "-1", "1.5", "two", "²", "1025", "100000", "9" * 5000])
 def test_threads_refused(threads: str) -> None:
     assert refused("threads", threads) == f"{threads!r} is not a number of threads"
 

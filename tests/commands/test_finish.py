@@ -271,7 +271,7 @@ def test_processes_do_the_same_though_they_are_stopped_and_one_is_killed(searche
 
 def test_seeds_that_nobody_trains_are_refused_before_anything_is_planned(aspk: Aspk, searched: Path) -> None:
     done = aspk(*ONE, "--seeds", "100000000", "--dry-run", "--run", searched)
-    told = "error: aspk finish: invalid value for '--seeds': Input should be less than or equal to 100\n"
+    told = "error: aspk finish: invalid value for '--seeds': Input should be less than or equal to 1000\n"
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(told)
     with pytest.raises(UserError, match="100,000,000 seeds are too many"):

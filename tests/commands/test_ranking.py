@@ -303,7 +303,15 @@ def test_nothing_to_recalibrate(aspk: Aspk, own_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--finetune", "0"), ("--sample", "2"), ("--seeds", "0"), ("--seeds", "101"), ("--steps", "0")],
+    [
+        ("--finetune", "0"),
+        ("--sample", "2"),
+        ("--seeds", "0"),
+        ("--seeds", "1001"),
+        ("--steps", "0"),
+        ("--sample", "10001"),
+        ("--finetune", "100001"),
+    ],
 )
 def test_too_little_or_too_much(aspk: Aspk, trained: Path, option: str, value: str) -> None:
     words = [*RANKING]

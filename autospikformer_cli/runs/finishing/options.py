@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS, require_at_most
 from autospikformer_cli.errors import UserError
 
 EPOCHS_OF_A_RETRAINED = 5
 """Epochs from scratch for each one from inherited weights, if none are asked for."""
-MOST_SEEDS = 100
-"""Trainings of one network."""
 
 
 @dataclass(frozen=True)
 class FinishOptions:
-    """Which networks of a search, and their trainings. Raises UserError for a number below 1, or for too many seeds.
+    """Which networks of a search, and their trainings. Raises UserError for a number below 1, or above its bound.
 
     best: how many of the best by F_AEB; None for the Pareto front. epochs: of each training from scratch; None for the
     recipe's. retrained_epochs: of each from inherited weights; None for a fifth of these. from_scratch: whether any
@@ -34,7 +33,10 @@ class FinishOptions:
             if number is not None and number < 1:
                 what = f"{number} {name.replace('_', ' ')} train nothing"
                 raise UserError(what, name, "write a whole number from 1 on")
-        require_few_seeds(self.seeds)
+        require_at_most(self.best, MOST_NETWORKS, "networks", "best")
+        require_at_most(self.epochs, MOST_EPOCHS, "epochs", "epochs")
+        require_at_most(self.retrained_epochs, MOST_EPOCHS, "epochs", "retrained_epochs")
+        require_at_most(self.seeds, MOST_SEEDS, "seeds", "seeds")
 
     def epochs_of(self, recipe_epochs: int) -> tuple[int | None, int]:
         """Epochs from scratch, None if no network is trained so, and from inherited weights.
@@ -44,9 +46,3 @@ class FinishOptions:
         epochs = recipe_epochs if self.epochs is None else self.epochs
         retrained = ceil(epochs / EPOCHS_OF_A_RETRAINED) if self.retrained_epochs is None else self.retrained_epochs
         return epochs if self.from_scratch else None, retrained
-
-
-def require_few_seeds(seeds: int) -> None:
-    """Raises UserError for more seeds than anybody trains: a plan of millions of trainings fills the memory."""
-    if seeds > MOST_SEEDS:
-        raise UserError(f"{seeds:,} seeds are too many", "seeds", f"ask for 1 to {MOST_SEEDS}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from autospikformer_cli.bounds import MOST_SEEDS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Override, Overrides
 from autospikformer_cli.recipe.layers import listed
@@ -19,6 +20,7 @@ def several_overrides(
     They are laid over the recipe of the training. So the same call asks for the same searches, whichever of them is the
     present one. Raises UserError for less than two searches, and for a value that one of them cannot have.
     """
+    require_at_most(seeds, MOST_SEEDS, "seeds", "seeds")
     recipe = stored_recipe(path, overrides, searched=False)
     wanted = [(alpha, recipe.seed + number) for alpha in alphas or (recipe.search.alpha,) for number in range(seeds)]
     if len(wanted) < 2:
@@ -30,6 +32,7 @@ def several_overrides(
             Override(("seed",), seed, f"--seeds {seeds}"),
         )
         each = [*listed(overrides), *own]
-        stored_recipe(path, each, searched=False)  # a wrong value is said before the first search begins
+        if seed in (recipe.seed, recipe.seed + seeds - 1):  # the others are right if these are
+            stored_recipe(path, each, searched=False)  # a wrong value is said before the first search begins
         found.append((f"alpha {alpha:g}, seed {seed}", each))
     return found
