@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,6 +58,17 @@ def try_writing(path: Path) -> None:
     temporary = _temporary_path(path)
     temporary.touch(exist_ok=False)
     temporary.unlink()
+
+
+def require_regular(path: Path, fix: str) -> None:
+    """Raises UserError for what is no regular file: to open a FIFO may wait for ever, and a device may have no end.
+
+    Links are followed. fix: what the user can do. Raises OSError if there is nothing, or if it may not be looked at.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+        raise UserError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file", str(path), fix)
 
 
 @contextmanager

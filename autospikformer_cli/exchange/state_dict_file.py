@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autospikformer_cli.atomic_files import require_regular
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.published import AVERAGED
 from autospikformer_cli.wording import shortened
@@ -62,12 +63,11 @@ def read_state_dict(file: Path) -> StateDict:
 
 def _sha256(file: Path) -> str:
     try:
+        require_regular(file, f"name a checkpoint: {', '.join(SUFFIXES)}")
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise UserError("there is no such file", str(file), "write the path of a checkpoint") from error
-    except IsADirectoryError as error:
-        raise UserError("is a folder", str(file), f"name a file in it: {', '.join(SUFFIXES)}") from error
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
         raise UserError(what, str(file), "allow reading it, or copy it elsewhere") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, require_regular, write_whole
 from autospikformer_cli.errors import UserError
 
 DIVERGENCE_FILE = "divergence.json"
@@ -21,9 +21,10 @@ def write_divergence(folder: Path, why: str) -> None:
 def read_divergence(folder: Path) -> str | None:
     """Why the training in a folder ended; None if it did not end so. Raises UserError if the file is damaged."""
     path = folder / DIVERGENCE_FILE
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
+        require_regular(path, "delete it: the training is then done again")
         found = json.loads(path.read_text(encoding="utf-8"))["why"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError("it cannot be read", str(path), "delete it: the training is then done again") from error

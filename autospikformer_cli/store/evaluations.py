@@ -130,7 +130,7 @@ def _lock(run: Path) -> Iterator[None]:
 def load_evaluations(run: Path) -> tuple[Evaluation, ...]:
     """All results of a run, oldest first; empty if there is no file. Raises UserError if the file is damaged."""
     path = run / EVALUATIONS_FILE
-    if not path.is_file():
+    if not path.exists():
         return ()
     with open_h5(path, "evaluations") as file:
         measured = get_measured(file)

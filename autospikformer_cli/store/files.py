@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, require_regular, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.wording import shortened
 
@@ -87,9 +87,11 @@ def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
     """Open an aspk file for reading, and check its header.
 
     HDF5's own file locks are off: files are replaced, never changed, and network file systems often lack locks.
-    Raises UserError if the file may not be read, is damaged, not written by aspk, of another kind or of another schema.
+    Raises UserError if it is no regular file, may not be read, is damaged, not written by aspk, of another kind or of
+    another schema.
     """
     with explaining_refusal(path, "allow reading it", "cannot be read"):
+        require_regular(path, _remedy(path, kind))
         path.open("rb").close()  # h5py does not tell a file that may not be read from a damaged one
     try:
         readable = bool(h5py.is_hdf5(path))

@@ -11,7 +11,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from autospikformer_cli.atomic_files import process_lives, write_whole
+from autospikformer_cli.atomic_files import process_lives, require_regular, write_whole
+from autospikformer_cli.errors import UserError
 
 HOLDER_NAME = ".run.lock.json"
 SLACK_S = 600.0
@@ -64,10 +65,11 @@ def read_holder(run: Path) -> Holder | None:
     path = run / HOLDER_NAME
     try:
         since_ns = path.stat().st_mtime_ns
+        require_regular(path, "")
         said = json.loads(path.read_text())
         holder = Holder(int(said["pid"]), str(said["host"]), str(said["command"]), since_ns, said.get("folder"))
         is_copied = holder.folder not in (None, run.stat().st_ino)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return None
     return None if is_copied else holder
 

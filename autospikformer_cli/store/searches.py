@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, require_regular, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import SEARCHES_FOLDER
 from autospikformer_cli.store.supernet import read_training
@@ -67,8 +67,8 @@ def present_search(run: Path) -> str | None:
     """
     names = search_names(run)
     try:
-        said = (run / SEARCHES_FOLDER / PRESENT_FILE).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        said = _said_present(run / SEARCHES_FOLDER / PRESENT_FILE)
+    except (OSError, UnicodeDecodeError, UserError):
         said = OLD_PRESENT
     if said in names or not names:
         return said if names else None
@@ -124,16 +124,22 @@ def _require_known_present(run: Path, names: Sequence[str]) -> None:
     """Raises UserError if what says which search is the present one names none. Another one would be taken unseen."""
     file = run / SEARCHES_FOLDER / PRESENT_FILE
     try:
-        said = file.read_text(encoding="utf-8").strip()
+        said = _said_present(file)
     except FileNotFoundError:  # as in a run of an older aspk
         return
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, UserError):
         said = ""
     if said not in names:
         what = f"the present search {said} is not there" if said else "it does not say which search is the present one"
         now = None if not said else _renamed(run, said, names)
         listed = f"name one with --search: {', '.join(names)}; aspk search --name NAME makes one the present one"
         raise UserError(what, str(file), now or listed)
+
+
+def _said_present(file: Path) -> str:
+    """What a file says is the present search. Raises OSError, UnicodeDecodeError, or UserError for no file."""
+    require_regular(file, "delete it")
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _renamed(run: Path, name: str, names: Sequence[str]) -> str | None:

@@ -64,7 +64,7 @@ def save_similarity(run: Path, similarity: Similarity) -> None:
 def load_similarity(run: Path) -> Similarity:
     """Read runs/x/similarity.h5. Raises UserError if it is absent or damaged, or if the run was trained on since."""
     path, remedy = run / SIMILARITY_FILE, f"measure it: aspk analyze channels --run {run}"
-    if not path.is_file():
+    if not path.exists():
         raise UserError("no similarity of channels is stored", str(run), remedy)
     with open_h5(path, "similarity") as file:
         similarity = Similarity(

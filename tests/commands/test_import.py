@@ -848,10 +848,8 @@ def test_checkpoints_without_a_state_dict(aspk: Aspk, content: object, message: 
 def test_missing_files_and_folders(aspk: Aspk) -> None:
     assert refused(aspk) == "error: model.pth: there is no such file\n  write the path of a checkpoint\n"
     Path("model.pth").mkdir()
-    assert (
-        refused(aspk)
-        == "error: model.pth: is a folder\n  name a file in it: .pth, .pt, .ckpt, .pth.tar, .bin, .pkl, .safetensors\n"
-    )
+    suffixes = ".pth, .pt, .ckpt, .pth.tar, .bin, .pkl, .safetensors"
+    assert refused(aspk) == f"error: model.pth: it is a folder, not a file\n  name a checkpoint: {suffixes}\n"
     assert "--recipe" in refused(aspk, "import", "model.pth")
     assert "there is no recipe" in refused(aspk, "import", "model.pth", "--recipe", "tinny")
 

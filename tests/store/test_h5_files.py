@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -16,8 +17,12 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.exchange.state_dict_file import read_state_dict
 from autospikformer_cli.store import files
+from autospikformer_cli.store.divergence import DIVERGENCE_FILE, read_divergence
+from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, load_evaluations
 from autospikformer_cli.store.files import (
+    SEARCHES_FOLDER,
     get,
     get_json,
     get_text,
@@ -30,7 +35,9 @@ from autospikformer_cli.store.files import (
     put_texts,
     write_h5,
 )
-from autospikformer_cli.store.population import Population, load_population, save_population
+from autospikformer_cli.store.holder import HOLDER_NAME, read_holder
+from autospikformer_cli.store.population import Population, load_population, read_search, save_population
+from autospikformer_cli.store.searches import PRESENT_FILE, find_search, present_search
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 
 MakeCheckpoint = Callable[..., Checkpoint]
@@ -94,6 +101,33 @@ def test_texts_and_structures_come_back(tmp_path: Path) -> None:
         assert get_text(file, "empty") == ""
         assert get_text(file, "recipe") == "seed = 0 # ≥"
         assert get_json(file, "structure") == structure
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "device"])
+def test_what_is_no_file_is_refused_before_it_is_opened(run: Path, kind: str) -> None:
+    """To open a FIFO that nobody writes would wait for ever; a device may have no end."""
+    (run / SEARCHES_FOLDER).mkdir(exist_ok=True)
+    paths = [run / SEARCHES_FOLDER / "mine.h5", run / EVALUATIONS_FILE, run / HOLDER_NAME, run / DIVERGENCE_FILE,
+             run / SEARCHES_FOLDER / PRESENT_FILE, run / "weights.pth"]  # fmt: skip
+    for path in paths:
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "FIFO":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+    for path, read in zip(paths, (lambda: read_search(run, "mine"), lambda: load_evaluations(run)), strict=False):
+        with pytest.raises(UserError) as refused:
+            read()
+        assert (refused.value.what, refused.value.where) == (f"it is a {kind}, not a file", str(path))
+    assert read_holder(run) is None
+    assert present_search(run) == "mine"
+    with pytest.raises(UserError, match=f"it is a {kind}, not a file"):
+        read_divergence(run)
+    with pytest.raises(UserError, match="it does not say which search is the present one"):
+        find_search(run)
+    with pytest.raises(UserError, match=f"it is a {kind}, not a file"):
+        read_state_dict(run / "weights.pth")
 
 
 def test_what_cannot_come_back_equal_is_not_stored(tmp_path: Path) -> None:
