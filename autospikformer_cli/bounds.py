@@ -10,6 +10,8 @@ MOST_EPOCHS = 100_000
 """Epochs of one training."""
 MOST_NETWORKS = 10_000
 """Networks that one command retrains."""
+MOST_TRAININGS = 100_000
+"""Trainings of one command: networks times seeds."""
 MOST_CANDIDATES = 1_000_000
 """Candidates of one generation of a search."""
 MOST_RESAMPLES = 100_000

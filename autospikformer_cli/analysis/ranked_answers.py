@@ -6,13 +6,13 @@ Dimension legend: N subnets, S seeds of retraining, I images, R resamples, D dra
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import atanh, isfinite, sqrt, tanh
 
 import numpy as np
 
-from autospikformer_cli.analysis.correlation import kendall_tau
+from autospikformer_cli.analysis.correlation import LEAST_ROWS_OF_AN_INTERVAL, kendall_tau
 from autospikformer_cli.analysis.ranking_noise import (
     CONFIDENCE,
     Ceiling,
@@ -28,8 +28,10 @@ from autospikformer_cli.analysis.ranking_noise import (
 
 IMAGE_DRAWS = 400
 """Draws of the images: enough for a variance within 7 %."""
-LEAST_CORRECTED = 0.9
-"""Share of resamples that can be corrected, below which the corrected tau has no interval."""
+LEAST_KNOWN = 0.9
+"""Share of resamples that have a value, below which there is no interval: the others would make it too narrow."""
+LEAST_DISTINCT = 40
+"""Different values of resamples. An end of a 95 % interval is a value that one in 40 exceeds."""
 _MOST_Z = atanh(1.0 - 1e-9)
 """atanh(tau) has no value for 1, and no interval round it can be widened there."""
 _IMAGE_BATCH = 1 << 21
@@ -47,6 +49,13 @@ class TauInterval:
 
 
 @dataclass(frozen=True)
+class NoInterval:
+    """An interval that would mean nothing. why: in words, after "no interval: "."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class TauChange:
     """tau-b of another way of measuring, and what it has more than plain inherited weights.
 
@@ -56,7 +65,7 @@ class TauChange:
     tau: float | None
     corrected: float | None
     change: float | None
-    interval: TauInterval | None
+    interval: TauInterval | NoInterval
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +136,7 @@ class RankedAnswers:
         return taus_of(sums_RN, np.tile(self._sums_b, (len(sums_RN), 1)), self._times_RN)
 
     @cached_property
-    def interval(self) -> TauInterval | None:
+    def interval(self) -> TauInterval | NoInterval:
         """The interval of tau: percentiles over resamples of the subnets, widened by what images decide for many alike.
 
         A subnet brings the noise of its accuracies along. So resamples of the subnets alone have the noise of images,
@@ -139,45 +148,71 @@ class RankedAnswers:
         return self._interval(self.tau, self._resampled, _to_z, tanh, self._widening(_to_z))
 
     @cached_property
-    def corrected_interval(self) -> TauInterval | None:
+    def corrected_interval(self) -> TauInterval | NoInterval:
         """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`.
 
-        None if a tenth of the resamples, or more, are hardly more than noise: the others would tell too narrow a one.
+        None if a tenth of the resamples, or more, are hardly more than noise.
         """
+        if isinstance(self.interval, NoInterval):
+            return self.interval
         variances = self._noise.variances(*self._accuracies, self._times_RN)
         taus = corrected_taus(self._resampled, variances, len(self._sums_a))
-        if np.isfinite(taus).mean() < LEAST_CORRECTED:
-            return None
         return self._interval(self.corrected, taus, _to_z, tanh, self._widening(_to_z))
 
     def compared(self, inherited_NI: Floats) -> TauChange:
         """Another way of measuring the same subnets without retraining them, on the same images.
 
-        Both ways see the same resamples of the subnets, so the interval is of paired differences.
+        Both ways see the same resamples of the subnets, so the interval is of paired differences. It is widened in
+        atanh(change / 2), and cut off where one of both taus would leave its own interval.
         """
         other = RankedAnswers(inherited_NI, self.retrained_NSI, self.seed)
-        corrected = None if other.corrected_interval is None else other.corrected
+        corrected = None if isinstance(other.corrected_interval, NoInterval) else other.corrected
         if self.tau is None or other.tau is None:
-            return TauChange(other.tau, corrected, None, None)
+            return TauChange(other.tau, corrected, None, UNDEFINED)
         change = other.tau - self.tau
-        differences = other._resampled - self._resampled
-        widening = self._widening(lambda values: values, other)
-        interval = self._interval(change, differences, lambda values: values, lambda value: value, widening)
+        interval = self._change_interval(change, other)
         return TauChange(other.tau, corrected, change, interval)
+
+    def _change_interval(self, change: float, other: RankedAnswers) -> TauInterval | NoInterval:
+        mine, others = self.interval, other.interval
+        if isinstance(mine, NoInterval):
+            return mine
+        if isinstance(others, NoInterval):
+            return others
+        differences, widening = other._resampled - self._resampled, self._widening(_half_to_z, other)
+        found = self._interval(change, differences, _half_to_z, lambda z: 2.0 * tanh(z), widening)
+        if isinstance(found, NoInterval):
+            return found
+        low, high = others.low - mine.high, others.high - mine.low
+        return replace(found, low=min(max(found.low, low), change), high=max(min(found.high, high), change))
 
     def _interval(
         self, value: float | None, resampled: Floats, scale: Scale, back: Callable[[float], float], widening: float
-    ) -> TauInterval | None:
+    ) -> TauInterval | NoInterval:
         found = resampled[np.isfinite(resampled)]
-        if value is None or not len(found):
-            return None
+        nothing = self._why_none(value, resampled, found)
+        if nothing is not None:
+            return nothing
         ends = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         low, high = (float(end) for end in ends)
-        centre = float(scale(np.array([value]))[0])
+        centre = float(scale(np.array([value], np.float64))[0])
         if widening > 1.0 and abs(centre) < _MOST_Z:
             wide = [back(centre + widening * (float(each) - centre)) for each in scale(ends)]
             low, high = min(low, wide[0]), max(high, wide[1])
         return TauInterval(low, high, len(found), len(resampled))
+
+    def _why_none(self, value: float | None, resampled: Floats, found: Floats) -> NoInterval | None:
+        """Why there is no interval of a value; None if there is one. found: resampled values that are defined."""
+        num, known = len(self._sums_a), len(found) / len(resampled)
+        if value is None:
+            return UNDEFINED
+        if num < LEAST_ROWS_OF_AN_INTERVAL:
+            return NoInterval(f"{num} subnets are too few, {LEAST_ROWS_OF_AN_INTERVAL} are needed")
+        if known < LEAST_KNOWN:
+            return NoInterval(f"only {known:.0%} of the resamples have an order that is more than noise")
+        if len(np.unique(np.round(found, 9))) < LEAST_DISTINCT:
+            return NoInterval("the resamples hardly differ")
+        return None
 
     def _widening(self, scale: Scale, other: RankedAnswers | None = None) -> float:
         """How many times wider an interval is with the variance of images that similar subnets share; 1 for none.
@@ -213,7 +248,15 @@ class RankedAnswers:
 
 
 Scale = Callable[[Floats], Floats]
-"""Where an interval is widened: atanh for a tau, the number itself for a difference."""
+"""Where an interval is widened: atanh of a tau, or of half a change."""
+
+
+UNDEFINED = NoInterval("tau is undefined")
+
+
+def _half_to_z(changes: Floats) -> Floats:
+    """Of changes from -2 to 2."""
+    return _to_z(changes / 2.0)
 
 
 def _to_z(taus: Floats) -> Floats:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import factorial, sqrt
+from math import sqrt
+from typing import Literal
 
 import numpy as np
 
-from autospikformer_cli.analysis.correlation import binomial_interval
-from autospikformer_cli.analysis.ranked_answers import RankedAnswers, TauChange, TauInterval
+from autospikformer_cli.analysis.correlation import LEAST_ROWS_OF_AN_INTERVAL, binomial_interval
+from autospikformer_cli.analysis.ranked_answers import NoInterval, RankedAnswers, TauChange, TauInterval
 from autospikformer_cli.analysis.ranking_noise import CONFIDENCE, RESAMPLES, Floats
-from autospikformer_cli.analysis.tau_sample_size import expected_half_width
+from autospikformer_cli.analysis.tau_sample_size import HALF_WIDTH, expected_half_width, subnets_needed
 from autospikformer_cli.space import Subnet
 
 
@@ -63,6 +64,7 @@ class MeasuredWay:
             "corrected_tau": found.corrected,
             "change": found.change,
             "change_interval": _ends(found.interval),
+            "no_interval": found.interval.why if isinstance(found.interval, NoInterval) else None,
         }
 
 
@@ -132,29 +134,64 @@ class Ranking:
         return found | ({"seed_noise": None} if len(self.seeds) == 1 else {})
 
     @property
+    def is_above_ceiling(self) -> bool:
+        """Whether tau is larger than what noise leaves of a perfect ranking on average. Chance alone does that."""
+        answers = self.answers
+        return answers.tau is not None and answers.ceiling is not None and answers.tau > answers.ceiling.mean
+
+    @property
+    def verdict(self) -> Literal["better", "worse"] | None:
+        """Whether the supernet ranks better or worse than chance; None if the sample does not say."""
+        answers, tau, interval = self.answers, self.answers.tau, self.answers.interval
+        if tau is None or len(self.subnets) < LEAST_ROWS_OF_AN_INTERVAL:
+            return None
+        if abs(tau) == 1.0:
+            return "better" if tau > 0 else "worse"
+        above = answers.ceiling is not None and tau > answers.ceiling.high
+        if isinstance(interval, NoInterval) or above or interval.low <= 0 <= interval.high:
+            return None
+        return "better" if interval.low > 0 else "worse"
+
+    @property
     def meaning(self) -> str:
         """What tau and its interval say about the supernet, in a sentence."""
         num, tau, interval = len(self.subnets), self.answers.tau, self.answers.interval
-        if tau is None or interval is None:
+        if tau is None:
             flat = [
                 name for name, column in zip(("inherited", "retrained"), self.columns, strict=True) if _flat(column)
             ]
             return (
-                f"These {num} subnets do not tell how the supernet ranks: in {' and in '.join(flat)} accuracy they are "
+                f"These {num} subnets do not say how the supernet ranks: in {' and in '.join(flat)} accuracy they are "
                 "all equal. Take a larger --sample, or more images."
             )
-        if interval.low == interval.high:
+        if num < LEAST_ROWS_OF_AN_INTERVAL:
+            return (
+                f"{num} subnets are too few for a verdict on the ranking: it needs {LEAST_ROWS_OF_AN_INTERVAL} at "
+                f"least, and {self.subnets_needed} for an interval of about ±{HALF_WIDTH:g}."
+            )
+        if self.verdict is not None and abs(tau) == 1.0:
             order = "the same order" if tau > 0 else "the opposite order"
             return (
-                f"All pairs are in {order}, so all resamples agree and the interval is no measure of doubt: by chance "
-                f"{num} subnets fall so once in {factorial(num):,} times. A larger --sample puts it to the test."
+                f"So the supernet ranks {self.verdict} than chance: all pairs are in {order}, as {num} subnets are by "
+                "chance less than once in a million times. By how much, a larger --sample would say."
             )
+        if self.verdict is not None:
+            how = f"ranks {self.verdict} than chance"
+            return f"So the supernet {how}; by how much, {num} subnets say only to within the interval."
+        if isinstance(interval, NoInterval):
+            return f"So {num} subnets do not say whether the supernet ranks better than chance: {interval.why}."
         if interval.low <= 0 <= interval.high:
-            return (
-                f"So {num} subnets do not tell whether the supernet ranks better than chance: 0 lies in the interval."
-            )
-        how = "better" if interval.low > 0 else "worse"
-        return f"So the supernet ranks {how} than chance; by how much, {num} subnets tell only to within the interval."
+            return f"So {num} subnets do not say whether the supernet ranks better than chance: 0 lies in the interval."
+        return (
+            f"tau lies above all that this noise leaves of a perfect ranking: {num} subnets know neither tau nor its "
+            f"ceiling. Take {self.subnets_needed} subnets or more, or more images."
+        )
+
+    @property
+    def subnets_needed(self) -> int:
+        """For an interval of about ±0.2, if tau is what it seems; of too few subnets it may be anything, so 0."""
+        few = len(self.subnets) < LEAST_ROWS_OF_AN_INTERVAL
+        return max(subnets_needed(HALF_WIDTH, 0.0 if few else self._tau_inside), len(self.subnets) + 1)
 
     def to_document(self) -> dict[str, object]:
         """The sample as JSON, in the order drawn. Accuracies are in percent; undefined values are null."""
@@ -162,7 +199,8 @@ class Ranking:
         return {
             "kendall_tau": answers.tau,
             "tau_interval": _ends(interval),
-            "expected_half_width": None if answers.tau is None else self.expected_half_width,
+            "no_interval": interval.why if isinstance(interval, NoInterval) else None,
+            "expected_half_width": None if isinstance(interval, NoInterval) else self.expected_half_width,
             "tau_ceiling": None if answers.ceiling is None else answers.ceiling.to_document(),
             "corrected_tau": answers.corrected,
             "corrected_interval": _ends(answers.corrected_interval),
@@ -170,8 +208,9 @@ class Ranking:
             "ways": [each.to_document() for each in self.ways],
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,
-            "resamples_with_an_order": 0 if interval is None else interval.resamples,
+            "resamples_with_an_order": 0 if isinstance(interval, NoInterval) else interval.resamples,
             "pairs": {"alike": pairs.alike, "reversed": pairs.reversed, "tied": pairs.tied},
+            "verdict": self.verdict,
             "meaning": self.meaning,
             "split": self.split,
             "images": self.images,
@@ -191,8 +230,11 @@ class Ranking:
     @property
     def expected_half_width(self) -> float:
         """Of an interval of this tau, as formulas have it for so many subnets."""
-        tau = self.answers.tau or 0.0
-        return expected_half_width(len(self.subnets), max(-0.99, min(0.99, tau)))
+        return expected_half_width(len(self.subnets), self._tau_inside)
+
+    @property
+    def _tau_inside(self) -> float:
+        return max(-0.99, min(0.99, self.answers.tau or 0.0))
 
     def _row(self, place: int) -> dict[str, object]:
         before, after, moved = self.moves[place]
@@ -217,8 +259,8 @@ def _points(variance: Floats) -> float:
     return 100.0 * sqrt(max(0.0, float(variance[0])))
 
 
-def _ends(interval: TauInterval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
+def _ends(interval: TauInterval | NoInterval) -> list[float] | None:
+    return None if isinstance(interval, NoInterval) else [interval.low, interval.high]
 
 
 def _accuracy_document(correct: float, images: int, rank: float) -> dict[str, object]:

@@ -205,17 +205,16 @@ def _noise_draws(variances: Variances, num: int, seed: int) -> tuple[Floats, Flo
     return sqrt(images_a) * one_RN, of_a * one_RN + own * two_RN + sqrt(seeds) * three_RN
 
 
-def expected_ceiling(inherited_NI: Floats, images: int, seed: int) -> tuple[float, Ceiling | None]:
+def expected_ceiling(inherited_NI: Floats, seed: int) -> tuple[float, Ceiling | None]:
     """The true spread of inherited accuracies, and the ceiling if retrained ones have the same spread and noise.
 
-    inherited_NI: answers to some images. images: number of those that will be measured on. The spread is a standard
-    deviation, as a share.
+    The spread is a standard deviation, as a share. Seeds of retraining add noise that nobody knows before.
     """
-    num, known = inherited_NI.shape
+    num, images = inherited_NI.shape
     a_N = inherited_NI.mean(axis=1)
     once = np.ones((1, num), np.int64)
     v = NoiseByRow.of(inherited_NI, inherited_NI[:, None]).variances(a_N, a_N, once)
-    true, noise, none = np.maximum(v.true_a, 0.0), v.images_a * known / images, np.zeros(1)
+    true, noise, none = np.maximum(v.true_a, 0.0), v.images_a, np.zeros(1)
     expected = Variances(true + noise, true + noise, noise, noise, none, none)
     return sqrt(float(true[0])), noise_ceiling(a_N, a_N, expected, (images, images), seed)
 

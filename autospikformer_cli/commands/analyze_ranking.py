@@ -94,4 +94,5 @@ def ranking(
         *fidelity_notes(opened.recipe, verbose),
     ]
     session.console.print(ranking_table(f"Does the supernet of {opened.path} rank truly?", result, notes))
+    session.remark(f"next: {ranked.next_command(result, overrides)}")
     session.emit({"run": str(opened.path), **result.to_document(), **opened.recipe.fidelity_document()})

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
-from autospikformer_cli.analysis.ranked_answers import TauInterval
+from autospikformer_cli.analysis.ranked_answers import NoInterval, TauInterval
 from autospikformer_cli.analysis.ranking import Ranking
 from autospikformer_cli.report.provenance import batchnorm_text
 from autospikformer_cli.report.tables import format_accuracy, noted, plain_table
@@ -18,6 +18,7 @@ from autospikformer_cli.units import ABSENT
 from autospikformer_cli.wording import counted
 
 COLUMNS = ("Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)", "Rank", "Moved")
+ONE_SEED = "(one seed cannot know how far other seeds would move accuracies)"
 
 
 def ranking_table(title: str, ranking: Ranking, notes: Sequence[str] = ()) -> Group:
@@ -42,11 +43,11 @@ def _ways_table(ranking: Ranking) -> Table:
     for name in ("Way", "tau-b", "Corrected", "Change (95 %)"):
         table.add_column(name, justify="left" if name == "Way" else "right", overflow="fold")
     answers = ranking.answers
-    corrected = None if answers.corrected_interval is None else answers.corrected
+    corrected = None if isinstance(answers.corrected_interval, NoInterval) else answers.corrected
     table.add_row(*map(Text, ("inherited weights as they are", _number(answers.tau), _number(corrected), "")))
     for way in ranking.ways:
         found = way.change
-        change = ABSENT if found.change is None else f"{found.change:+.3f} {_range(found.interval, '+')}"
+        change = ABSENT if found.change is None else f"{found.change:+.3f} {_range(found.interval, '+') or ABSENT}"
         table.add_row(*map(Text, (way.name, _number(found.tau), _number(found.corrected), change)))
     return table
 
@@ -55,8 +56,9 @@ def _number(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.3f}"
 
 
-def _range(interval: TauInterval | None, sign: str = "") -> str:
-    return "" if interval is None else f"({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
+def _range(interval: TauInterval | NoInterval, sign: str = "") -> str:
+    """Empty for no interval."""
+    return "" if isinstance(interval, NoInterval) else f"({interval.low:{sign}.3f} to {interval.high:{sign}.3f})"
 
 
 def _accuracy(correct: float, images: int) -> str:
@@ -65,16 +67,21 @@ def _accuracy(correct: float, images: int) -> str:
 
 def _findings(ranking: Ranking) -> Iterator[str]:
     pairs, num, answers = ranking.pairs, len(ranking.subnets), ranking.answers
+    several = len(ranking.seeds) > 1
     yield f"Kendall's tau-b {_tau_text(ranking)}"
     if answers.ceiling is not None:
         c = answers.ceiling
-        yield f"ceiling: with this noise, a perfect ranking would show {c.mean:.3f} (95 %: {c.low:.3f} to {c.high:.3f})"
+        noise = "this noise of images and seeds" if several else f"this noise of images {ONE_SEED}"
+        yield f"ceiling: with {noise}, a perfect ranking would show {c.mean:.3f} (95 %: {c.low:.3f} to {c.high:.3f})"
+        if ranking.is_above_ceiling:
+            yield f"tau lies above its ceiling, which is chance: {num} subnets are too few to know either"
     if answers.corrected is not None:
-        of = "images and seeds" if len(ranking.seeds) > 1 else "images; one seed tells nothing of the noise of seeds"
-        interval = _range(answers.corrected_interval) or "(no interval: many resamples are hardly more than noise)"
+        of = "images and seeds" if several else f"images {ONE_SEED}"
+        found = answers.corrected_interval
+        interval = f"(no interval: {found.why})" if isinstance(found, NoInterval) else _range(found)
         yield f"tau-b without noise {answers.corrected:.3f} {interval}: of {of}"
     elif answers.tau is not None:
-        yield "tau-b without noise cannot be told: the accuracies are hardly more than noise. Take more images"
+        yield "tau-b without noise is not known: the accuracies are hardly more than noise. Take more images"
     yield (
         f"of {num * (num - 1) // 2} pairs of subnets {pairs.alike} are ranked alike, {pairs.reversed} the other way "
         f"round, {pairs.tied} tied"
@@ -85,14 +92,16 @@ def _findings(ranking: Ranking) -> Iterator[str]:
 
 def _tau_text(ranking: Ranking) -> str:
     tau, interval = ranking.answers.tau, ranking.answers.interval
-    if tau is None or interval is None:
+    if tau is None:
         return "is undefined"
+    if isinstance(interval, NoInterval):
+        return f"{tau:.3f}, no interval: {interval.why}"
     left_out = interval.drawn - interval.resamples
     without = f", {left_out} without an order left out" if left_out else ""
     return (
         f"{tau:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f} "
-        f"({interval.drawn:,} bootstrap resamples of the subnets{without}; expected of {len(ranking.subnets)}: "
-        f"+-{ranking.expected_half_width:.2f})"
+        f"({interval.drawn:,} bootstrap resamples of the subnets{without}); an interval of about "
+        f"±{ranking.expected_half_width:.2f} is expected from {len(ranking.subnets)} subnets"
     )
 
 
@@ -113,14 +122,15 @@ def _conditions(ranking: Ranking) -> list[str]:
         start = "from first weights"
     else:
         start = "from the inherited weights, which leans towards the inherited order (--from-scratch does not)"
-    seeds = f"seed{'s' * (len(ranking.seeds) > 1)} {', '.join(map(str, ranking.seeds))}"
+    first, last = ranking.seeds[0], ranking.seeds[-1]
+    seeds = f"with seed {first}" if first == last else f"with {len(ranking.seeds):,} seeds, {first} to {last}"
     batchnorm = batchnorm_text(ranking.batchnorm, ranking.images, {}, ranking.calibration_images)
     span = f"points that span the space (Sobol sequence, seed {ranking.seed})"
     sampled = len(ranking.subnets) + len(ranking.diverged)
     diverged = [f"! left out, as its retraining diverged: {subnet}" for subnet in ranking.diverged]
     return [
         *diverged,
-        f"retrained alone for {epochs}, {start}; {seeds}",
+        f"retrained alone for {epochs}, {seeds}, {start}",
         f"sample: {sampled} of {ranking.space_size:,} subnets: the largest, the smallest, and {span}",
         f"both accuracies: the same {ranking.images:,} {ranking.split} images; interval: 95 %, binomial (Wilson)",
         f"BatchNorm: {batchnorm}; engine: {ranking.engine}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from autospikformer_cli.analysis.ranked_answers import RankedAnswers
 from autospikformer_cli.analysis.ranking import MeasuredWay, Ranking
 from autospikformer_cli.analysis.ranking_noise import Floats
 from autospikformer_cli.analysis.space_sample import spanning_sample
-from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS, require_at_most
+from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS, MOST_TRAININGS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import changed
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 LEAST_LEFT = 3
 """Subnets that must not diverge."""
-PLANNED_IMAGES = 256
-"""Images that a plan measures the sample on, if it was not measured before."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ class RankingSettings:
         require_at_most(self.sample, MOST_NETWORKS, "subnets", "sample")
         require_at_most(self.epochs, MOST_EPOCHS, "epochs", "epochs")
         require_at_most(self.seeds, MOST_SEEDS, "seeds", "seeds")
+        require_at_most(self.sample * self.seeds, MOST_TRAININGS, "retrainings", "sample and seeds")
 
 
 @dataclass(frozen=True)
@@ -115,19 +115,14 @@ class RankingRun:
         return [self.run.recipe.seed + number for number in range(self.settings.seeds)]
 
     def plan(self) -> RankingPlan:
-        """What is to be expected, before anything is retrained. Nothing is stored."""
+        """What is to be expected, before anything is measured or retrained. No subnet is measured, nothing stored."""
         known = stored_measurements(self.run, self.run.provenance(self.images))
-        if all(subnet in known for subnet in self.subnets):
-            return self._plan(_answers(known, self.subnets, len(self.images)))
-        few = self.images.first(PLANNED_IMAGES)
-        found = {
-            subnet: result for batch in self._walk(self.run, few, self.subnets) for subnet, result in batch.items()
-        }
-        return self._plan(_answers(found, self.subnets, len(few)))
+        measured = sum(subnet in known for subnet in self.subnets)
+        return self._plan(_answers(known, self.subnets) if measured == len(self.subnets) else None, measured)
 
-    def _plan(self, inherited_NI: Floats) -> RankingPlan:
-        taken = [each.seconds for each in self.retrainings]
-        return ranking_plan(self.run, self.subnets, inherited_NI, len(self.images), self.settings.epochs, taken)
+    def _plan(self, inherited_NI: Floats | None, measured: int) -> RankingPlan:
+        taken, images = [each.seconds for each in self.retrainings], len(self.images)
+        return ranking_plan(self.run, self.subnets, inherited_NI, measured, images, self.settings.epochs, taken)
 
     @cached_property
     def retrainings(self) -> list[Retraining]:
@@ -143,7 +138,7 @@ class RankingRun:
         """Measure and retrain what was not yet, and store each result at once. Stopped, raises KeyboardInterrupt."""
         require_writable(self.run.path)
         inherited_NI = self._inherited(self.run)
-        for line in self._plan(inherited_NI).lines:
+        for line in self._plan(inherited_NI, len(inherited_NI)).lines:
             self.run.say.remark(line)
         measured = [self._retrained(each, number) for number, each in enumerate(self.retrainings, 1)]
         by_subnet = [measured[place :: len(self.subnets)] for place in range(len(self.subnets))]
@@ -172,6 +167,22 @@ class RankingRun:
             seeds=tuple(self.seeds),
             seed=recipe.seed,
         )
+
+    def next_command(self, ranking: Ranking, overrides: Sequence[str]) -> str:
+        """What to type next: a larger sample if this one does not say how the supernet ranks, else a search.
+
+        overrides: the texts of --set.
+        """
+        size = self.run.recipe.space.search_space().size()
+        sample = min(ranking.subnets_needed, size, MOST_NETWORKS)
+        if ranking.verdict is not None or sample <= self.settings.sample:
+            return f"aspk search --run {self.run.path}"
+        asked, settings = [f"--sample {sample} --finetune {self.settings.epochs}"], self.settings
+        asked += [f"--seeds {settings.seeds}"] if settings.seeds > 1 else []
+        asked += [f"--images {settings.images}"] if settings.images is not None else []
+        asked += ["--from-scratch"] if settings.from_scratch else []
+        asked += [f"--set {quote(each)}" for each in overrides]
+        return f"aspk analyze ranking --run {self.run.path} {' '.join(asked)}"
 
     def _retrained(self, retraining: Retraining, number: int) -> Measurement | None:
         """None if it diverged."""
@@ -210,7 +221,7 @@ class RankingRun:
             retraining = few_steps_of(self.run, subnet, steps)
             label = f"{number} of {len(self.subnets)} for {counted(steps, 'step')}"
             found[subnet] = self._evaluation(subnet).measured_when_finetuned(retraining, label)
-        return _answers(found, self.subnets, len(self.images))
+        return _answers(found, self.subnets)
 
     @cached_property
     def _second(self) -> TrainedRun:
@@ -260,7 +271,7 @@ class RankingRun:
             ]
             append_evaluations(run.path, added, recipe_name=run.recipe.name)
             known |= batch
-        return _answers(known, self.subnets, len(self.images))
+        return _answers(known, self.subnets)
 
     @staticmethod
     def _walk(run: TrainedRun, images: ImageSet, subnets: Sequence[Subnet]) -> Iterator[dict[Subnet, Measurement]]:
@@ -270,7 +281,7 @@ class RankingRun:
                 yield {subnet: result.measurement for subnet, result in batch.items()}
 
 
-def _answers(measured: Mapping[Subnet, Measurement], subnets: Sequence[Subnet], images: int) -> Floats:
+def _answers(measured: Mapping[Subnet, Measurement], subnets: Sequence[Subnet]) -> Floats:
     """1 for each image that a subnet got right, else 0: (N, I). Raises UserError if a subnet computes no numbers."""
     broken = [subnet for subnet in subnets if measured[subnet].non_finite]
     if broken:

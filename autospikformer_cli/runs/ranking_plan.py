@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from autospikformer_cli.analysis.correlation import LEAST_ROWS_OF_AN_INTERVAL
 from autospikformer_cli.analysis.ranking_noise import Ceiling, Floats, expected_ceiling
-from autospikformer_cli.analysis.tau_sample_size import expected_half_width, subnets_needed
+from autospikformer_cli.analysis.tau_sample_size import HALF_WIDTH, expected_half_width, subnets_needed
 from autospikformer_cli.runs.pace import TimePerUnit, retraining_pace
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
@@ -15,28 +16,26 @@ from autospikformer_cli.training.schedule import num_steps
 from autospikformer_cli.units import format_duration
 from autospikformer_cli.wording import counted
 
-HALF_WIDTH = 0.2
-"""Of the interval that a number of subnets is stated for."""
 SUPPOSED_TAUS = (0.0, 0.3, 0.5, 0.7)
 """Nobody knows tau beforehand. Its interval is widest at 0."""
 
 
 @dataclass(frozen=True)
 class RankingPlan:
-    """needed: by a tau that is supposed, how many subnets an interval of +-0.2 needs. half_widths: of the sample's.
+    """needed: by a tau that is supposed, how many subnets an interval of ±0.2 needs. half_widths: of the sample's.
 
-    spread: standard deviation of the inherited accuracies, in points, without what images alone explain. ceiling: of
-    tau, if retrained accuracies have the same spread and noise; None if there is none. ceiling_from: number of images
-    that both were estimated on. images: those that will be measured on. retrainings, left: all, and not yet finished.
-    seconds: of what is left; None if it is not known.
+    measured: subnets whose inherited accuracy is known. spread: standard deviation of the inherited accuracies, in
+    points, without what images alone explain; None unless all are known. ceiling: of tau, if retrained accuracies have
+    the same spread and noise; None if there is none. images: those that are measured on. retrainings, left: all, and
+    not yet finished. seconds: of the retrainings left; None if they are not known.
     """
 
     subnets: int
     needed: Mapping[float, int]
     half_widths: Mapping[float, float]
-    spread: float
+    measured: int
+    spread: float | None
     ceiling: Ceiling | None
-    ceiling_from: int
     images: int
     retrainings: int
     left: int
@@ -47,23 +46,31 @@ class RankingPlan:
     def lines(self) -> list[str]:
         """In sentences."""
         needed = ", ".join(f"{num} if tau is {tau:g}" for tau, num in self.needed.items())
-        widths = ", ".join(f"{width:.2f} if tau is {tau:g}" for tau, width in self.half_widths.items())
-        lines = [
-            f"an interval of tau of +-{HALF_WIDTH:g} needs so many subnets: {needed}",
-            f"these {self.subnets} subnets: +-{widths}",
-            f"standard deviation of inherited accuracies, without the noise of images: {self.spread:.2f} points",
-        ]
-        if self.ceiling is None:
-            lines.append("all subnets are equally accurate, so there is no order to compare")
+        lines = [f"subnets needed for an interval of about ±{HALF_WIDTH:g}: {needed}"]
+        if self.subnets < LEAST_ROWS_OF_AN_INTERVAL:
+            least = LEAST_ROWS_OF_AN_INTERVAL
+            lines.append(f"! {self.subnets} subnets are too few for an interval and a verdict: {least} are needed")
         else:
-            c = self.ceiling
-            lines.append(
-                f"ceiling: on {self.images:,} images a perfect ranking would show a tau of about {c.mean:.2f} "
-                f"({c.low:.2f} to {c.high:.2f}), seeds of retraining not counted"
-            )
+            widths = ", ".join(f"±{width:.2f} if tau is {tau:g}" for tau, width in self.half_widths.items())
+            lines.append(f"interval that is expected from {self.subnets:,} subnets: {widths}")
+        lines += self._about_noise()
         time = "unknown" if self.seconds is None else f"about {format_duration(self.seconds)}"
         left = f"{self.left} of {counted(self.retrainings, 'retraining')} left"
         return [*lines, f"{left}, time {time}" + (f" ({self.seconds_from})" if self.left else "")]
+
+    def _about_noise(self) -> list[str]:
+        on = f"{counted(self.images, 'image')}"
+        if self.spread is None:
+            so_far = f"{self.measured:,} of {self.subnets:,} subnets are measured with inherited weights ({on})"
+            return [f"{so_far}; spread and ceiling are known once all are"]
+        spread = f"standard deviation of inherited accuracies, without the noise of images: {self.spread:.2f} points"
+        if self.ceiling is None:
+            return [spread, "all subnets are equally accurate, so there is no order to compare"]
+        seen = f"{self.ceiling.mean:.2f} ({self.ceiling.low:.2f} to {self.ceiling.high:.2f})"
+        return [
+            spread,
+            f"ceiling: on {on}, a perfect ranking would show a tau of about {seen}; other seeds lower it",
+        ]
 
     def to_document(self) -> dict[str, object]:
         """As JSON."""
@@ -74,7 +81,7 @@ class RankingPlan:
             "expected": [{"tau": tau, "half_width": width} for tau, width in self.half_widths.items()],
             "spread": self.spread,
             "tau_ceiling": None if self.ceiling is None else self.ceiling.to_document(),
-            "ceiling_images": self.ceiling_from,
+            "measured": self.measured,
             "images": self.images,
             "retrainings": self.retrainings,
             "left": self.left,
@@ -84,24 +91,24 @@ class RankingPlan:
 
 
 def ranking_plan(
-    run: TrainedRun, subnets: Sequence[Subnet], inherited_NI: Floats, images: int, epochs: int,
+    run: TrainedRun, subnets: Sequence[Subnet], inherited_NI: Floats | None, measured: int, images: int, epochs: int,
     taken: Sequence[float | None],
 ) -> RankingPlan:  # fmt: skip
-    """The plan of a sample. inherited_NI: answers of it, to `images` images or to the first of them.
+    """The plan of a sample. inherited_NI: answers of it to the images; None unless all subnets are measured.
 
     taken: seconds of each retraining; None for one that is not finished.
     """
     finished = [each for each in taken if each is not None]
     left = len(taken) - len(finished)
     pace = _pace(run, subnets, epochs, finished) if left else TimePerUnit(0.0, "")
-    spread, ceiling = expected_ceiling(inherited_NI, images, run.recipe.seed)
+    spread, ceiling = (None, None) if inherited_NI is None else expected_ceiling(inherited_NI, run.recipe.seed)
     return RankingPlan(
         subnets=len(subnets),
         needed={tau: subnets_needed(HALF_WIDTH, tau) for tau in SUPPOSED_TAUS},
         half_widths={tau: expected_half_width(len(subnets), tau) for tau in SUPPOSED_TAUS},
-        spread=100.0 * spread,
+        measured=measured,
+        spread=None if spread is None else 100.0 * spread,
         ceiling=ceiling,
-        ceiling_from=inherited_NI.shape[1],
         images=images,
         retrainings=len(taken),
         left=left,

@@ -197,12 +197,34 @@ def test_a_plan_writes_nothing(aspk: Aspk, trained: Path) -> None:
     document = done.document
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
     assert (document["subnets"], document["retrainings"], document["left"]) == (8, 24, 24)
-    assert (document["images"], document["ceiling_images"]) == (359, 256)
+    assert (document["images"], document["measured"]) == (359, 0)
+    assert (document["spread"], document["tau_ceiling"]) == (None, None)
     assert document["needed"][0] == {"tau": 0.0, "subnets": 45}
     assert document["seconds"] > 0
-    shown = aspk("analyze", "ranking", "--finetune", "2", "--sample", "8", "--dry-run").stdout
-    assert "an interval of tau of +-0.2 needs so many subnets: 45 if tau is 0" in shown
-    assert "8 of 8 retrainings left, time about" in shown
+
+
+def test_a_plan_says_what_is_measured_already(aspk: Aspk, trained: Path) -> None:
+    words = (*RANKING, "--sample", "3")
+    done = aspk(*words)
+    assert done.stderr.endswith(f"next: aspk analyze ranking --run {trained} --sample 45 --finetune 1 --images 60\n")
+    assert "3 subnets are too few for a verdict on the ranking: it needs 10 at least, and 45 for" in " ".join(
+        done.stdout.split()
+    )
+    shown = aspk(*words, "--dry-run").stdout
+    assert shown.startswith(
+        "subnets needed for an interval of about ±0.2: 45 if tau is 0, 38 if tau is 0.3, 28 if tau is 0.5, "
+        "16 if tau is 0.7\n! 3 subnets are too few for an interval and a verdict: 10 are needed\n"
+        "standard deviation of inherited accuracies, without the noise of images: "
+    )
+    assert "0 of 3 retrainings left" in shown
+    before = load_evaluations(trained)
+    large = aspk(*RANKING, "--sample", "12", "--dry-run").stdout
+    assert "\ninterval that is expected from 12 subnets: ±0.43 if tau is 0, " in large
+    assert (
+        "\n3 of 12 subnets are measured with inherited weights (60 images); spread and ceiling are known once all are\n"
+        "9 of 12 retrainings left, time about "
+    ) in large
+    assert load_evaluations(trained) == before
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,14 @@ class WayDocument(Part):
     kendall_tau: float | None
     """tau-b between accuracies so measured and retrained ones; null if undefined."""
     corrected_tau: float | None
-    """The same without noise; null if noise is nearly all there is, in the sample or in many resamples."""
+    """The same without noise; null if noise is nearly all there is, in the sample or in many resamples, and of fewer
+    than 10 subnets."""
     change: float | None
     """What tau-b has more than with inherited weights as they are."""
     change_interval: list[float] | None
-    """Its 95 % interval, bootstrapped over the subnets in pairs."""
+    """Its 95 % interval, bootstrapped over the subnets in pairs; null if it would mean nothing."""
+    no_interval: str | None
+    """Why there is none; null if there is one."""
 
 
 class DeviationsDocument(Part):
@@ -102,7 +105,7 @@ class SupposedTauDocument(Part):
     tau: float
     """The tau that is supposed."""
     subnets: int
-    """Subnets that an interval of +- half_width needs."""
+    """Subnets that an interval of ± half_width needs."""
 
 
 class ExpectedWidthDocument(Part):
@@ -127,12 +130,14 @@ class RankingPlanDocument(Document, FidelityFields):
     """How many subnets it needs."""
     expected: list[ExpectedWidthDocument]
     """What the sample gives."""
-    spread: float
-    """Standard deviation of the inherited accuracies in points, without the noise of images."""
+    measured: int
+    """Subnets of the sample whose inherited accuracy is stored."""
+    spread: float | None
+    """Standard deviation of the inherited accuracies in points, without the noise of images; null unless all of the
+    sample are measured."""
     tau_ceiling: TauCeilingDocument | None
-    """Of tau-b, if retrained accuracies have the same spread and noise; null if all are equally accurate."""
-    ceiling_images: int
-    """Images that the spread and the noise were estimated on."""
+    """Of tau-b, if retrained accuracies have the same spread and noise; null if all are equally accurate, or
+    not all measured."""
     images: int
     """Images that would be measured on."""
     retrainings: int
@@ -153,15 +158,18 @@ class RankingDocument(Document, FidelityFields):
     kendall_tau: float | None
     """tau-b between inherited and retrained accuracy; null if undefined."""
     tau_interval: list[float] | None
-    """Its interval, bootstrapped over the subnets."""
+    """Its interval, bootstrapped over the subnets; null if it would mean nothing, as of fewer than 10 subnets."""
+    no_interval: str | None
+    """Why there is none; null if there is one."""
     expected_half_width: float | None
-    """Half the width that formulas expect of an interval of this tau and so many subnets."""
+    """Half the width that formulas expect of an interval of this tau and n subnets; null without an interval."""
     tau_ceiling: TauCeilingDocument | None
-    """What noise leaves of a perfect ranking; null if a column is constant."""
+    """What noise leaves of a perfect ranking, that of images and, if there are several, of seeds; null if a column is
+    constant."""
     corrected_tau: float | None
     """tau-b without the noise of images, and of seeds if there are several; null if noise is nearly all there is."""
     corrected_interval: list[float] | None
-    """Its interval; null if many resamples are hardly more than noise."""
+    """Its interval; null if tau has none, or if many resamples are hardly more than noise."""
     deviations: DeviationsDocument
     """How far accuracies differ, and how far by chance."""
     ways: list[WayDocument]
@@ -174,6 +182,8 @@ class RankingDocument(Document, FidelityFields):
     """Those that had a tau."""
     pairs: PairsDocument
     """How pairs are ordered."""
+    verdict: str | None
+    """better or worse: whether the supernet ranks so compared with chance; null if the sample does not say."""
     meaning: str
     """What that says, in a sentence."""
     split: str

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.bounds import MOST_TRAININGS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import (
     IN_PROCESS,
@@ -78,11 +79,14 @@ class FinishRun:
         results = _results(run)
         require_writable(run.path)
         first_seed = run.split_seed if first_seed is None else first_seed
+        networks = tuple(networks_of(results, options.best, from_scratch=options.from_scratch))
+        trainings = options.seeds * sum(way != "inherited" for network in networks for way in network.ways)
+        require_at_most(trainings, MOST_TRAININGS, "trainings", "best and seeds")
         return cls(
             run,
             results,
             options.best,
-            tuple(networks_of(results, options.best, from_scratch=options.from_scratch)),
+            networks,
             *options.epochs_of(run.recipe.train.total_epochs),
             tuple(first_seed + number for number in range(options.seeds)),
             not has_own_validation(run.recipe),
