@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,6 +29,12 @@ LINES = "--watch"
 """The option with which documents are lines."""
 REFUSED_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE}
 """What the operating system answers to a path that a user named, or in a folder that a user chose."""
+
+NO_MEMORY = (
+    "can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "array is too big",
+    "maximum allowed dimension exceeded", "storage size calculation overflowed", "numel: integer multiplication",
+)  # fmt: skip
+"""What torch and numpy say, besides Python's MemoryError, of an array that the memory cannot hold."""
 
 
 def outcome_of(argv: Sequence[str]) -> int:
@@ -81,7 +88,7 @@ def _outcome(args: Sequence[str], failure: _Failure) -> int:
             raise
         if _is_of_an_interruption(error):
             return failure.interrupted("")
-        refused = _refused_path(error)
+        refused = _refused_path(error) or _lacking_memory(error)
         return failure.bug(error) if refused is None else failure.repairable(refused)
     return DONE
 
@@ -107,6 +114,17 @@ def _refused_path(error: Exception) -> UserError | None:
     return UserError(
         f"the path cannot be used: {reason}", os.fsdecode(error.filename), "allow access, or choose another"
     )
+
+
+def _lacking_memory(error: Exception) -> UserError | None:
+    """The mistake of asking for more memory than there is, wherever it was first used."""
+    says_so = isinstance(error, RuntimeError | ValueError) and any(text in str(error).lower() for text in NO_MEMORY)
+    if not says_so and not isinstance(error, MemoryError):
+        return None
+    asked = re.search(r"allocate (?:memory: you tried to allocate )?([\d.]+ ?[KMGTPE]?i?B|\d+ bytes)", str(error))
+    what = f"there is not enough memory{f': {asked[1]} were asked for at once' if asked else ''}"
+    keys = "train.batch, model.calibration_images, model.evaluation_batch, model.stem_dim, data.image_size or [space]"
+    return UserError(what, None, f"lower {keys}; --dry-run says how much is needed")
 
 
 @dataclass(frozen=True)

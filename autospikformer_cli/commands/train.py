@@ -55,7 +55,7 @@ def train(
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
         pace = partial(training_pace, resolved, compute, compute.threads, path, session)
-        plan = training_plan(resolved, compute.precision, pace, session)
+        plan = training_plan(resolved, compute, pace, session)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))
         session.emit({**plan, **resolved.fidelity_document()})
         return

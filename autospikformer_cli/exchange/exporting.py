@@ -201,7 +201,9 @@ class Export:
             expected = in_torch.logits(self.subnet, images, statistics, advance=progress.advance)
         if not expected.isfinite().all():
             what = f"subnet {self.subnet} has logits that are no numbers, there is nothing to compare a file with"
-            raise UserError(what, str(self.run.path), "export another subnet, or train again with a lower train.lr")
+            raise UserError(
+                what, str(self.run.path), "export another subnet, or train again with smaller learning rates"
+            )
         return expected
 
     def _inputs(self, images: ImageSet) -> Tensor:

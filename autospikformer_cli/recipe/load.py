@@ -73,7 +73,7 @@ def _checked(files: Sequence[TomlLayer], overrides: Overrides) -> Recipe:
         recipe = Recipe.model_validate(tree, context=right)
     except ValidationError as error:
         located = [_key_fault(detail, merged, tree) for detail in error.errors()]
-    located += [_rule_fault(violation, merged) for violation in violations(right)]
+    located += [_rule_fault(each, merged) for each in violations(right) if not _was_allowed(each, merged)]
     located.sort(key=lambda fault: fault[:2])
     every = [*(fault for _, _, fault in located), *faults]
     if every or recipe is None:
@@ -87,6 +87,12 @@ def _key_fault(detail: ErrorDetails, merged: Merged, tree: dict[str, Any]) -> _L
     index = merged.layer_of(path, written=detail["type"] != "missing")
     layer = merged.layers[index]
     return index, layer.line(path), UserError(what, layer.where(path), fix)
+
+
+def _was_allowed(violation: Violation, merged: Merged) -> bool:
+    """Whether a store has all of the rule's keys: a rule that came later does not make it unreadable."""
+    origins = [merged.origins.get(tuple(key.split("."))) for key in violation.keys]
+    return all(origin is not None and merged.layers[origin].resolved for origin in origins)
 
 
 def _rule_fault(violation: Violation, merged: Merged) -> _Located:

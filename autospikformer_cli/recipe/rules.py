@@ -98,6 +98,19 @@ def _timm_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
         )
 
 
+def _decay_leaves_weights(optimizer: str, *rates: float) -> Finding:
+    """rates: lr and weight_decay, matrix_lr and matrix_weight_decay. At a share of 1 and more, weights turn over."""
+    parts = {("lr", "weight_decay"): rates[:2]}
+    if optimizer == "muon":
+        parts["matrix_lr", "matrix_weight_decay"] = rates[2:]
+    for (lr_key, decay_key), (lr, decay) in parts.items():
+        if lr * decay >= 1:
+            what = (
+                f"train.{decay_key} {decay:g} at train.{lr_key} {lr:g} takes {lr * decay:g} times each weight in a step"
+            )
+            yield what, f"write a {decay_key} of less than {1 / lr:g}, or lower {lr_key}"
+
+
 def _parents_fit(population: int, parents: int) -> Finding:
     if parents > population:
         yield f"search.parents is {parents}, more than search.population {population}", None
@@ -208,6 +221,12 @@ RULES_BETWEEN_KEYS = (
         "cooldown_epochs is a whole number. A recipe that extends another with fewer epochs, or `--set train.epochs=1`,"
         " sets these, too: `--set train.warmup_epochs=0.1`. `aspk finish` and `aspk evaluate --finetune` shorten them "
         "in proportion.",
+    ),
+    Rule(
+        ("train.optimizer", "train.lr", "train.weight_decay", "train.matrix_lr", "train.matrix_weight_decay"),
+        _decay_leaves_weights,
+        "lr x weight_decay is less than 1, and with Muon matrix_lr x matrix_weight_decay, too: a step takes that share "
+        "of a weight.",
     ),
     Rule(
         ("search.population", "search.parents"),

@@ -68,6 +68,7 @@ from autospikformer_cli.wording import counted
 NAME_TAG = "<name>"
 TABLE_TAG = "<table>"
 MOST_FRAMES = 1000
+MOST_BLOCKS = 256
 
 
 Table = TypeVar("Table", Convention, HardwareProfile)
@@ -81,6 +82,12 @@ def _ascending_stages(stages: tuple[int, ...]) -> tuple[int, ...]:
     if list(stages) != sorted(set(stages) & {1, 2, 3, 4}):
         raise broken_rule(f" must be some of the stem's stages 1, 2, 3 and 4, ascending, not {toml_value(stages)}")
     return stages
+
+
+def _at_most_blocks(depths: tuple[int, ...]) -> tuple[int, ...]:
+    if depths[-1] > MOST_BLOCKS:
+        raise broken_rule(f" has {depths[-1]:,} blocks, it must have at most {MOST_BLOCKS}")
+    return depths
 
 
 Stages = Annotated[tuple[PositiveWhole, ...], AfterValidator(_ascending_stages)]
@@ -272,8 +279,8 @@ class SpaceConfig(Keys):
 
     prefix = "space."
 
-    depth: Annotated[WholeChoices, TRAINING | SEARCH]
-    """Encoder blocks."""
+    depth: Annotated[WholeChoices, AfterValidator(_at_most_blocks), TRAINING | SEARCH]
+    """Encoder blocks, at most 256."""
     mlp_ratio: Annotated[ExactChoices, TRAINING | SEARCH]
     """Hidden neurons of a block's MLP over embed_dim; each block has its own."""
     num_heads: Annotated[WholeChoices, TRAINING | SEARCH]
@@ -362,6 +369,22 @@ class TrainConfig(Keys):
     def total_epochs(self) -> int:
         """Epochs of a whole training. timm adds the cool-down to `epochs`."""
         return self.epochs + (int(self.cooldown_epochs) if self.schedule == "timm" else 0)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """What decides how far a step moves weights, of this optimizer: the keys that act, with their values."""
+        used = {
+            "lr": True,
+            "lr_start": self.lr_start > self.lr and self.warmup_epochs > 0,
+            "lr_end": self.lr_end > self.lr,
+        }
+        used |= {"matrix_lr": self.optimizer == "muon", "norm_bias_lr_factor": self.norm_bias_lr_factor > 1}
+        return {f"train.{key}": getattr(self, key) for key, acts in used.items() if acts}
+
+    @property
+    def rates_text(self) -> str:
+        """The same for a message: train.lr = 0.003 or train.matrix_lr = 0.05."""
+        return " or ".join(f"{key} = {value:g}" for key, value in self.rates.items())
 
 
 class EnergyConfig(Keys):

@@ -50,8 +50,8 @@ def _decimal_from_number(value: Any) -> Any:
 
 
 def _share_or_number(value: Any) -> int | float:
-    if is_number(value) and 0 <= value <= 1:
-        return float(value)
+    if is_number(value) and 0 <= (number := _float_from_number(value)) <= 1:
+        return float(number)
     if isinstance(value, int) and 1 < value <= LARGEST_WHOLE:
         return value
     raise broken_rule(f" must be a share from 0 to 1, or a whole number from 2 on, not {toml_value(value)}")

@@ -18,14 +18,17 @@ from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.recipe.search_section import ALGORITHMS
 from autospikformer_cli.recipe.sections import NEURONS
 from autospikformer_cli.registry import NOBODY
+from autospikformer_cli.runs.memory_check import require_room
 from autospikformer_cli.say import Say
-from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.layout import NetworkShape, num_params
+from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.engine.choice import Engine
     from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.engine.names import Computes
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.neuron_kinds import NeuronKind
     from autospikformer_cli.spiking.supernet import Supernet
@@ -75,7 +78,10 @@ def energy_model(recipe: Recipe) -> EnergyModel:
 
 
 def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
-    """The recipe's network with its first weights, on a device and in a precision."""
+    """The recipe's network with its first weights, on a device and in a precision.
+
+    Raises UserError if the device has too little memory for its weights.
+    """
     from autospikformer_cli.spiking.neuron import Dynamics
     from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
@@ -90,7 +96,28 @@ def make_supernet(recipe: Recipe, compute: Compute) -> Supernet:
         attention_threshold=model.attention_threshold,
         neuron=neuron_kind(model.neuron, recipe.given_by),
     )
+    require_room("its weights need", recipe, compute.device, lambda each: weight_bytes(each, compute.precision))
     return Supernet(config, recipe.seed).to(compute.torch_device, compute.dtype)
+
+
+def weight_bytes(recipe: Recipe, precision: str) -> int:
+    """Bytes of a supernet's weights."""
+    return ITEM_BYTES[precision] * num_params(network_shape(recipe), recipe.space.search_space().largest())
+
+
+def step_bytes(recipe: Recipe, precision: str, images: int) -> int:
+    """Estimate of the bytes of a training step of the largest subnet. images: those of the training."""
+    batch, largest = min(recipe.train.batch, images), recipe.space.search_space().largest()
+    return training_bytes(network_shape(recipe), largest, batch, ITEM_BYTES[precision])
+
+
+def require_room_for_step(recipe: Recipe, compute: Computes, images: int) -> None:
+    """Raises UserError if the device has too little memory for a training step of the largest subnet."""
+
+    def needed(each: Recipe) -> int:
+        return step_bytes(each, compute.precision, images)
+
+    require_room("a training step needs", recipe, compute.device, needed)
 
 
 def unknown_components(recipe: Recipe) -> Iterator[str]:
@@ -205,7 +232,10 @@ def measured_by(
 
 
 def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]], where: str) -> None:
-    """Put a store's weights into a network. Raises UserError if the recipe's network has another shape."""
+    """Put a store's weights into a network. Raises UserError if they do not fit the recipe's network or are not finite.
+
+    Nothing is measured with weights that are not finite: neurons hide them, and the answers look like chance.
+    """
     import torch
 
     state = supernet.state_dict()
@@ -217,6 +247,10 @@ def load_arrays(supernet: Supernet, weights: Mapping[str, np.ndarray[Any, Any]],
             "leave --set space.* and model.pooled_stages as they were when the supernet was trained",
         )
     supernet.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in state})
+    broken = supernet.not_finite()
+    if broken:
+        what, fix = "its weights are not finite: its training diverged", "train anew with smaller learning rates"
+        raise UserError(f"{what} ({shortened(broken)})", where, fix)
 
 
 def weight_arrays(supernet: Supernet) -> dict[str, np.ndarray[Any, Any]]:

@@ -13,6 +13,7 @@ from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
+from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.selection import Selection, select
@@ -275,6 +276,7 @@ class EvaluationRun:
             self.subnet, self.images.split, self._provenance(tuning), measured, tuning, date, run.recipe.to_toml()
         )
         append_evaluation(run.path, stored, recipe_name=run.recipe.name)
+        trained = tuning is not None or run.epochs > 0
         return EvaluationResult(
             evaluation=stored,
             recipe=run.recipe,
@@ -284,7 +286,7 @@ class EvaluationRun:
             predictions=result.predictions,
             evaluator=evaluator,
             origin=self.selection.origin(run.path),
-            remarks=self.selection.remarks(run.recipe),
+            remarks=(*self.selection.remarks(run.recipe), *dead_notes(label, result, run.recipe, is_trained=trained)),
         )
 
     def _synaptic_events(self, measured: Measurement) -> float | None:

@@ -67,12 +67,7 @@ def retraining_pace(
     recipe: Recipe, computes: Computes, subnets: Sequence[Subnet], say: Say, num_images: int
 ) -> TimePerUnit:
     """The mean pace of trainings of one subnet each, measured now on some of them: as they stand, one a step."""
-    from autospikformer_cli.training.loop import Divergence
-
-    try:
-        return _pace_on_random_images(recipe, computes, say, num_images, _in_turn(subnets))
-    except Divergence:
-        return TimePerUnit(None, "the loss of the measured steps is not finite")
+    return _pace_on_random_images(recipe, computes, say, num_images, _in_turn(subnets))
 
 
 def _in_turn(subnets: Sequence[Subnet]) -> PathSampler:
@@ -85,8 +80,13 @@ def _pace_on_random_images(
     largest = recipe.space.search_space().largest()
     if training_bytes(network_shape(recipe), largest, 1, ITEM_BYTES[computes.precision]) > MOST_BYTES:
         return TimePerUnit(None, "a step is too large to be measured here")
+    from autospikformer_cli.training.loop import Divergence
+
     say.remark("measuring a few steps on random images")
-    return measured_pace(recipe, computes.set_up(), num_images, paths=paths)
+    try:
+        return measured_pace(recipe, computes.set_up(), num_images, paths=paths)
+    except Divergence as error:
+        return TimePerUnit(None, f"the measured steps diverge: {error.what}")
 
 
 def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Path) -> TimePerUnit | None:

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from autospikformer_cli.data.images import num_images
+from autospikformer_cli.engine.names import Computes
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, network_shape, num_taken
+from autospikformer_cli.runs.building import (
+    BYTES_A_MEGABYTE,
+    network_shape,
+    num_taken,
+    require_room_for_step,
+    step_bytes,
+)
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.pace import TimePerUnit
 from autospikformer_cli.runs.selection import recipe_problem
@@ -20,7 +28,6 @@ from autospikformer_cli.spiking.memory import (
     evaluation_bytes,
     memory_budget,
     stems_bytes,
-    training_bytes,
     waiting_bytes,
 )
 
@@ -29,12 +36,13 @@ NOT_ASKED = TimePerUnit(None, "not asked for")
 
 def training_plan(
     recipe: Recipe,
-    precision: str,
+    computes: Computes,
     pace: Callable[[int], TimePerUnit] = lambda images: NOT_ASKED,
     say: Say = SILENT,
 ) -> dict[str, Any]:
-    """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds.
+    """Sizes of a training: classes, images, subnets, parameters, steps, bytes, seconds. Warns if a step does not fit.
 
+    Another machine may have more memory, so that is no mistake here.
     pace: returns seconds of a step, from the number of training images.
     """
     from autospikformer_cli.training.schedule import num_steps
@@ -47,16 +55,17 @@ def training_plan(
         if recipe.model.batchnorm == "recalibrate":
             num_taken(recipe, "model.calibration_images", "train", images, say)
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)
-    space, shape = _space_and_shape(recipe)
-    largest = space.largest()
-    memory = training_bytes(shape, largest, min(recipe.train.batch, images), ITEM_BYTES[precision])
+    try:
+        require_room_for_step(recipe, computes, images)
+    except UserError as error:
+        say.remark(f"warning: {error}")
     return {
         **data.to_document(),
-        **_sizes(space, shape),
+        **_sizes(*_space_and_shape(recipe)),
         "images": images,
         "epochs": recipe.train.total_epochs,
         "steps": steps,
-        "memory_bytes": memory,
+        "memory_bytes": step_bytes(recipe, computes.precision, images),
         **_time(steps, pace(images)),
     }
 

@@ -145,9 +145,8 @@ class RankingRun:
         rows = [place for place, found in enumerate(by_subnet) if None not in found]
         if len(rows) < LEAST_LEFT:
             what = f"the retraining of {len(by_subnet) - len(rows)} of {len(by_subnet)} subnets diverged"
-            raise UserError(
-                what, "train.lr", f"retrain with less than {self.run.recipe.train.lr:g}: --set train.lr=..."
-            )
+            train = self.run.recipe.train
+            raise UserError(what, ", ".join(train.rates), f"retrain with less than {train.rates_text}, by --set")
         retrained = [_right([each for each in by_subnet[row] if each is not None]) for row in rows]
         answers = RankedAnswers(inherited_NI[rows], np.array(retrained), self.run.recipe.seed)
         recipe = self.run.recipe
@@ -286,7 +285,7 @@ def _answers(measured: Mapping[Subnet, Measurement], subnets: Sequence[Subnet]) 
     broken = [subnet for subnet in subnets if measured[subnet].non_finite]
     if broken:
         what = f"{counted(len(broken), 'subnet')} of {len(subnets)} compute values that are not finite: {broken[0]}"
-        raise UserError(what, fix="train the supernet with a smaller train.lr")
+        raise UserError(what, fix="train the supernet with smaller learning rates")
     return _right([measured[subnet] for subnet in subnets])
 
 

@@ -336,7 +336,7 @@ def require_feasible(problem: Problem, population: Population) -> None:
         raise UserError(
             f"every one of {len(population.candidates)} subnets computes values that are not finite",
             "the supernet's weights",
-            "train it anew with a lower train.lr",
+            "train it anew with smaller learning rates",
         )
     if finite and not any(map(problem.feasible, finite)):
         raise none_feasible(problem.limits, finite, Refusals.restored(population.state))

@@ -19,10 +19,12 @@ from autospikformer_cli.runs.building import (
     load_images,
     make_evaluator,
     make_supernet,
+    require_room_for_step,
     stored_text,
     warm_engine,
 )
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
+from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
@@ -31,6 +33,7 @@ from autospikformer_cli.store.supernet import Checkpoint, TrainState
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
     from autospikformer_cli.engine.compute import Compute
+    from autospikformer_cli.evaluation.evaluator import SubnetResult
     from autospikformer_cli.space import Subnet
     from autospikformer_cli.spiking.supernet import Supernet
     from autospikformer_cli.training.loop import StepReport, Trainer
@@ -85,9 +88,13 @@ class TrainingRun:
     loaded: Mapping[str, ImageSet] | None = None
 
     def require_startable(self) -> None:
-        """Raises UserError if the data set is missing or the engine cannot run: before anything is written."""
+        """Raises UserError if the data set is missing, or the engine or the memory does not suffice.
+
+        Called before anything is written.
+        """
+        require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
+        require_room_for_step(self.recipe, self.compute, len(self.images["train"]))
         self.compute.engine_for(make_supernet(self.recipe, self.compute))
-        _ = self.images
 
     @cached_property
     def description(self) -> DataDescription:
@@ -167,6 +174,7 @@ class TrainingRun:
         warm_engine(self.compute.engine_for(opened.supernet), self.say)
         pace = SavingPace(SECONDS_UNSAVED)
         showing = self.say.progress(label, total, unit="images", start=opened.done)
+        measured: dict[Subnet, SubnetResult] = {}
         with self.interruptible() as stop, showing as progress:
 
             def step(report: StepReport) -> None:
@@ -175,27 +183,34 @@ class TrainingRun:
             def accuracy() -> tuple[float | None, float | None]:
                 if "validation" not in images:
                     return None, None
-                largest, smallest = self._accuracy(opened.supernet)
+                measured.update(self._measured(opened.supernet))
+                largest, smallest = (measured[subnet].measurement.top1 for subnet in self.shown)
                 progress.advance(0, val_largest=largest, val_smallest=smallest)
                 return largest, smallest
 
             opened.go_on(stop, step, pace, accuracy)
         state = opened.state
         if state.finished:
+            self._remark_on_dead(measured)
             return
         if state.step:
             opened.save()
         self.say.remark(f"stopped and saved in {opened.place}; the same command goes on from there")
         raise KeyboardInterrupt
 
-    def _accuracy(self, supernet: Supernet) -> tuple[float, float]:
-        """Top-1 on validation images of the two subnets that are followed, in percent."""
+    def _measured(self, supernet: Supernet) -> dict[Subnet, SubnetResult]:
+        """What the two subnets that are followed measure on validation images."""
         validation, calibration = self._validated
         engine = self.compute.engine_for(supernet)  # it packs the weights once, so each validation has its own
         evaluator = make_evaluator(engine, self.recipe, self.description, calibration, self.say)
-        top1 = {s: evaluator.measure(s, validation).measurement.top1 for s in dict.fromkeys(self.shown)}
-        largest, smallest = (top1[subnet] for subnet in self.shown)
-        return largest, smallest
+        return {subnet: evaluator.measure(subnet, validation) for subnet in dict.fromkeys(self.shown)}
+
+    def _remark_on_dead(self, measured: Mapping[Subnet, SubnetResult]) -> None:
+        """Say if one of these subnets is dead. The network alone has no name."""
+        names = ("the largest subnet", "the smallest subnet") if len(measured) > 1 else ("the network",)
+        for name, result in zip(names, measured.values(), strict=False):
+            for note in dead_notes(name, result, self.recipe):
+                self.say.remark(note)
 
 
 def no_accuracy() -> tuple[None, None]:
@@ -251,8 +266,9 @@ class OpenTraining:
             self.state = self.trainer.run(self.state, Recorder(step, between, epoch, stop, accuracy))
 
     def save(self) -> None:
-        """Write it into its folder."""
+        """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays."""
         assert self.trainer is not None
+        self.trainer.require_finite(self.state)
         checkpoint = Checkpoint(
             recipe_name=self.run.recipe.name,
             recipe_toml=stored_text(self.run.recipe),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -25,10 +25,11 @@ from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
+from autospikformer_cli.wording import shortened
 
 
 class Divergence(UserError):
-    """A training whose loss is not finite."""
+    """A training whose loss, weights or statistics are not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Trainer:
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
             loss = self.train_step(state.epoch, step, rows)
             if not math.isfinite(loss):
-                raise self._diverged(state.epoch, step)
+                raise self._diverged("the loss is not finite", state.epoch, step + 1)
             state = replace(
                 state,
                 step=step + 1,
@@ -135,6 +136,7 @@ class Trainer:
             recorder.step(StepReport(state.epoch + 1, len(rows), loss))
             if state.step < self.steps:
                 recorder.between(state)
+        self.require_finite(state)
         with self.average.in_place() if self.average else nullcontext():
             largest, smallest = recorder.accuracy()
         record = EpochRecord(
@@ -150,12 +152,19 @@ class Trainer:
         finished = epoch >= self.config.total_epochs
         return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
 
-    def _diverged(self, epoch: int, step: int) -> Divergence:
-        what = f"the loss is not finite in epoch {epoch + 1}, step {step + 1}"
-        less = f"train anew with less than {self.config.lr:g}"
-        if self.config.optimizer == "muon":
-            less += f", or with less train.matrix_lr than {self.config.matrix_lr:g}"
-        return Divergence(what, "train.lr", f"{less}; what was saved before is kept")
+    def require_finite(self, state: TrainState) -> None:
+        """Raises Divergence if the network has a number that is not finite. Asked before each save and each validation.
+
+        A spiking network hides it from the loss: a potential that is no number reaches no threshold.
+        """
+        broken = self.supernet.not_finite()
+        if broken:
+            raise self._diverged("weights or statistics are not finite", state.epoch, state.step, broken)
+
+    def _diverged(self, what: str, epoch: int, step: int, names: Sequence[str] = ()) -> Divergence:
+        told = f"{what} in epoch {epoch + 1}, step {step}{': ' if names else ''}{shortened(names)}"
+        less = f"train anew with less than {self.config.rates_text}; what was saved before is kept"
+        return Divergence(told, ", ".join(self.config.rates), less)
 
     def train_step(self, epoch: int, step: int, rows: Tensor) -> float:
         """Train the subnets of a step. Returns the mean of their losses.

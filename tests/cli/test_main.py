@@ -27,6 +27,10 @@ STOPPING = """
         "bad": typer.BadParameter("'x' is too short."),
         "end": EOFError("truncated"),
         "pipe": BrokenPipeError(),
+        "memory": MemoryError(),
+        "numpy": MemoryError("Unable to allocate 7.28 TiB for an array with shape (1000000, 1000000)"),
+        "torch": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000 bytes."),
+        "gpu": RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB"),
         "text": SystemExit("a plugin's last words"),
     }
 
@@ -57,6 +61,17 @@ def test_exit_codes(aspk, command, way, exit_code, message) -> None:
     assert (with_document.exit_code, with_document.stderr) == (exit_code, message)
     if way in ("nothing", "exit"):
         assert with_document.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("way", "asked"), [("memory", ""), ("numpy", "7.28 TiB"), ("torch", "4000000 bytes"), ("gpu", "2.00 GiB")]
+)
+def test_too_little_memory_is_no_bug(aspk, command, way, asked) -> None:
+    command("stop", STOPPING)
+    outcome = aspk("stop", way)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    at_once = f": {asked} were asked for at once" if asked else ""
+    assert outcome.stderr.startswith(f"error: there is not enough memory{at_once}\n  lower train.batch, model.")
 
 
 def fault(error: str, where: str | None = None, fix: str | None = None) -> dict[str, str | None]:

@@ -196,14 +196,15 @@ def test_limits_before_and_behind_measuring_are_both_told(aspk: Aspk, trained: P
 
 
 def test_a_search_of_a_network_that_computes_no_numbers_says_so(aspk: Aspk, trained: Path) -> None:
+    """Each weight is a number, and their sums are none."""
     checkpoint = load_checkpoint(trained)
-    nothing = np.full_like(checkpoint.weights["head.bias"], np.nan)
-    save_checkpoint(trained, replace(checkpoint, weights={**checkpoint.weights, "head.bias": nothing}))
+    huge = np.full_like(checkpoint.weights["head.weight"], np.finfo(np.float32).max)
+    save_checkpoint(trained, replace(checkpoint, weights={**checkpoint.weights, "head.weight": huge}))
     done = aspk("search", "--quiet", "--set", "search.generations=1")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "error: the supernet's weights: every one of 6 subnets computes values that are not finite\n"
-        "  train it anew with a lower train.lr\n"
+        "  train it anew with smaller learning rates\n"
     )
 
 

@@ -295,6 +295,11 @@ BETWEEN = [
         ),
         'write sampling = "sandwich" in [train]',
     ),
+    (
+        "train.weight_decay=2000",
+        "train.weight_decay 2000 at train.lr 0.0005 takes 1 times each weight in a step",
+        "write a weight_decay of less than 2000, or lower lr",
+    ),
     ("search.parents=60", "search.parents is 60, more than search.population 50", None),
     (
         'search.normalise="fixed"',
@@ -325,6 +330,29 @@ def test_rules_between_keys_blame_the_key_set_last(
     found = faults_of(text, override)
     assert (f"--set {override}", what, fix) in found
     assert all("embed_dim" in told for _, told, _ in found) or len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "train.mixup_epochs=nan",
+            "train.mixup_epochs must be a share from 0 to 1, or a whole number from 2 on, not nan",
+        ),
+        ("space.depth=[2, 1000]", "space.depth has 1,000 blocks, it must have at most 256"),
+        ("space.depth={low=1, high=999, step=1}", "space.depth has 999 blocks, it must have at most 256"),
+    ],
+)
+def test_values_beyond_all_bounds(faults_of: FaultsOf, small: str, override: str, told: str) -> None:
+    assert told in [what for _, what, _ in faults_of(small, override)]
+
+
+def test_a_store_that_a_later_rule_forbids_stays_readable(small: str) -> None:
+    stored = recipe_from_toml(small).to_toml().replace("\nweight_decay = 0.06\n", "\nweight_decay = 1e6\n")
+    recipe = recipe_from_toml(stored)
+    assert recipe.train.weight_decay == 1e6
+    with pytest.raises(UserError, match="times each weight in a step"):
+        recipe_from_toml(stored, overrides=["train.lr=0.001"])
 
 
 @pytest.mark.parametrize("schedule", ["after_warmup", "linear", "timm"])

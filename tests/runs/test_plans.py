@@ -11,6 +11,7 @@ import pytest
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import make_compute
+from autospikformer_cli.engine.names import OfThisProcess
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
@@ -20,7 +21,7 @@ Aspk = Callable[..., Any]
 
 
 def test_a_training_of_the_first_tour() -> None:
-    plan = training_plan(load_recipe("quickstart"), "float32")
+    plan = training_plan(load_recipe("quickstart"), OfThisProcess())
     per_block = 3 * 2 * 5 * 5
     assert plan["subnets"] == (per_block + per_block**2) * 3 * 3
     assert plan["images"] == 1079
@@ -30,7 +31,9 @@ def test_a_training_of_the_first_tour() -> None:
 
 def test_memory_grows_with_batch_and_precision() -> None:
     def memory(batch: int, precision: str) -> int:
-        return training_plan(load_recipe("quickstart", [f"train.batch={batch}"]), precision)["memory_bytes"]
+        return training_plan(load_recipe("quickstart", [f"train.batch={batch}"]), OfThisProcess(precision=precision))[
+            "memory_bytes"
+        ]
 
     assert memory(32, "float32") < memory(64, "float32") < 2 * memory(32, "float32")
     assert memory(64, "float64") == 2 * memory(64, "float32")
@@ -64,7 +67,7 @@ def test_a_search_keeps_stems_within_its_memory() -> None:
 
 def test_the_ann_runs_one_step() -> None:
     def memory(*overrides: str) -> int:
-        return training_plan(load_recipe("quickstart", overrides), "float32")["memory_bytes"]
+        return training_plan(load_recipe("quickstart", overrides), OfThisProcess())["memory_bytes"]
 
     one_step = memory("space.time_step=[1]")
     assert memory('model.network="transformer"') == one_step < memory()
@@ -82,12 +85,12 @@ def test_time_is_that_of_all_steps() -> None:
     def plan(epochs: int) -> dict[str, Any]:
         overrides = [f"train.epochs={epochs}", "train.warmup_epochs=0", "train.cooldown_epochs=0"]
         return training_plan(
-            load_recipe("quickstart", overrides), "float32", lambda images: TimePerUnit(images / 1079, "told")
+            load_recipe("quickstart", overrides), OfThisProcess(), lambda images: TimePerUnit(images / 1079, "told")
         )
 
     assert (plan(1)["seconds"], plan(6)["seconds"]) == (17.0, 6 * 17.0)
     assert plan(6)["seconds_from"] == "told"
-    assert training_plan(load_recipe("quickstart"), "float32")["seconds"] is None
+    assert training_plan(load_recipe("quickstart"), OfThisProcess())["seconds"] is None
     searched = search_plan(load_recipe("quickstart"), "float32", "dense", TimePerUnit(0.5, "told"))
     assert searched["seconds"] == 0.5 * 320 * 359
 

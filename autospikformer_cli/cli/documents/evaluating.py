@@ -36,7 +36,7 @@ class Evaluated(FidelityFields):
     origin: str
     """Where the subnet is from: its run, search and candidate."""
     remarks: list[str]
-    """Limits that it breaks under these prices, and other keys than its search's, in words."""
+    """Limits that it breaks under these prices, other keys than its search's, and whether it is dead, in words."""
 
     weights: str
     """inherited, or how it was retrained."""

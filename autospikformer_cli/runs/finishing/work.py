@@ -136,8 +136,13 @@ class Finishing:
 
     def save(self) -> None:
         """Save the training in memory."""
+        from autospikformer_cli.training.loop import Divergence
+
         if self._training is not None and not self._training.state.finished:
-            self._training.save()
+            try:
+                self._training.save()
+            except Divergence as error:
+                write_divergence(self._training.path, error.what)
         self._close()
 
     def _trained_on(self, training: OpenTraining) -> Unfinished:

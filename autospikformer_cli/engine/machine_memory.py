@@ -1,0 +1,25 @@
+"""The memory of a device: what a network must fit into."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Files in which Linux says how much of the machine's memory this container may use."""
+
+
+def memory_of(device: str) -> int | None:
+    """Bytes that a device has in all, of a GPU or of this machine; None if that is not known here."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.get_device_properties(device).total_memory) if torch.cuda.is_available() else None
+    known = []
+    with suppress(AttributeError, OSError, ValueError):  # no such names on Windows
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # no container, or no limit: "max"
+            known.append(int(Path(path).read_text()))
+    return min(known, default=None)
