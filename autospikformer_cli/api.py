@@ -163,10 +163,11 @@ def read_results(
     """What a run's search found, scored and priced under its recipe with overrides. Nothing is measured.
 
     search: its name, by default the present one. overrides: keys that decide scores, such as search.alpha and energy.*.
-    best: tau, front and tables of the best n by F_AEB. Raises UserError for others.
+    best: tau, front and tables of the best n by F_AEB. Raises UserError for others, and for limits that no candidate
+    keeps.
     """
     from autospikformer_cli.runs.prices import require_prices
-    from autospikformer_cli.runs.results import score_population
+    from autospikformer_cli.runs.results import require_ranked, score_population
     from autospikformer_cli.store.population import load_population
 
     _require_some(best)
@@ -175,7 +176,7 @@ def read_results(
     recipe = _rescored(path, population.recipe_toml, population.recipe_name, overrides)
     if best is not None:
         require_prices(recipe)
-    return replace(score_population(path, population, recipe), best_num=best)
+    return replace(require_ranked(score_population(path, population, recipe)), best_num=best)
 
 
 def read_alpha_sweep(

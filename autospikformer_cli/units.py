@@ -95,6 +95,16 @@ def format_count(count: float) -> str:
     return f"{count:.0f}" if count == int(count) else f"{count:.1f}"
 
 
+def format_pace(per_second: float) -> str:
+    """How many come in a second, in three digits.
+
+    >>> format_pace(1168.2), format_pace(12.54), format_pace(0.02685)
+    ('1,170/s', '12.5/s', '0.0269/s')
+    """
+    rounded = float(f"{per_second:.3g}")
+    return f"{rounded:,.0f}/s" if rounded >= 1000 else f"{rounded:g}/s"
+
+
 def format_duration(seconds: float) -> str:
     """About how long, in the largest unit of which it has two or more.
 

@@ -155,7 +155,7 @@ Silent channels         0
 Silent layers           none
 Fidelity                authors
 best is what evolution-alpha0.5-seed0 chose with its own search.alpha: c0133
-switches: by default, but model: evaluation_batch 512, threshold_scope fc1,
+switches: all at their defaults, except model: evaluation_batch 512, threshold_scope fc1,
 searched_heads false, batchnorm batch (--verbose lists all)
 ```
 

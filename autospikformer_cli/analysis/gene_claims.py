@@ -17,7 +17,7 @@ from autospikformer_cli.space import Number, SearchSpace, Subnet, plain
 from autospikformer_cli.units import format_energy
 from autospikformer_cli.wording import counted
 
-ClaimVerdict = Literal["confirmed", "not confirmed", "not to be told"]
+ClaimVerdict = Literal["confirmed", "not confirmed", "undecided"]
 PER_UNIT = {
     "depth": "a block", "mlp_ratio": "a unit of ratio", "num_heads": "a head", "threshold": "a unit of threshold",
     "tau": "a time step of tau", "time_step": "a time step", "embed_dim": "a channel",
@@ -98,7 +98,7 @@ class ClaimedOf:
         """By the interval of the standardised slope; in either direction, by that of the bend, too."""
         untold = self.effects.untold.get((claim.gene, claim.outcome))
         if untold is not None:
-            return JudgedClaim(claim, "not to be told", f"{GENE_WORDS[claim.gene]}: {untold}")
+            return JudgedClaim(claim, "undecided", f"{GENE_WORDS[claim.gene]}: {untold}")
         effect = self.effects.effects[claim.gene, claim.outcome]
         figure, bend = effect.standardised, effect.bend
         if claim.direction == "either":
@@ -114,7 +114,7 @@ class ClaimedOf:
         """By the interval of the difference of both slopes in size."""
         found = self.effects.how_much_larger(claim.gene, claim.than, claim.outcome)
         if isinstance(found, str):
-            return JudgedClaim(claim, "not to be told", found)
+            return JudgedClaim(claim, "undecided", found)
         verdict, why = _of_sign(found, 1)
         first, second = (self.effects.effects[gene, claim.outcome].standardised for gene in (claim.gene, claim.than))
         sizes = f"standardised {first.value:+.2f} against {second.value:+.2f}"
@@ -126,7 +126,7 @@ class ClaimedOf:
         shown = f"{GENE_WORDS[claim.gene]} {', '.join(map(plain, wanted))}"
         test = self._share_test(claim.gene, wanted)
         if test is None:
-            return JudgedClaim(claim, "not to be told", self._why_no_share(claim, wanted))
+            return JudgedClaim(claim, "undecided", self._why_no_share(claim, wanted))
         verdict, why = _of_lift(test)
         shares = (
             f"{100 * test.share_best:.0f} % of the best {self.num_best} against {100 * test.share_all:.0f} % of all"
@@ -166,7 +166,7 @@ def _of_sign(figure: Estimate, sign: int) -> tuple[ClaimVerdict, str]:
         return "not confirmed", ": the opposite"
     if figure.lies_within(SMALL):
         return "not confirmed", f": about 0, within {SMALL:g}"
-    return "not to be told", ": the interval has 0 and is wide"
+    return "undecided", ": the interval has 0 and is wide"
 
 
 def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[ClaimVerdict, str]:
@@ -175,9 +175,9 @@ def _of_size(figure: Estimate, bend: Estimate | None, may_bend: bool) -> tuple[C
     if any(each.lies_beyond(SMALL) for each in found):
         return "confirmed", ""
     if not all(each.lies_within(SMALL) for each in found):
-        return "not to be told", f": the interval has {SMALL:g}, the limit of a small effect"
+        return "undecided", f": the interval has {SMALL:g}, the limit of a small effect"
     if may_bend and bend is None:
-        return "not to be told", ": small, but there are too few candidates to see a curve"
+        return "undecided", ": small, but there are too few candidates to see a curve"
     return "not confirmed", f": small, within {SMALL:g}"
 
 
@@ -186,7 +186,7 @@ def _of_lift(test: ShareTest) -> tuple[ClaimVerdict, str]:
         return ("confirmed", "") if test.lift > 1 else ("not confirmed", ": the opposite")
     if all(abs(end - 1) <= SAME_LIFT for end in test.chance):
         return "not confirmed", ": no more often than by chance"
-    return "not to be told", ": by chance it would vary as much"
+    return "undecided", ": by chance it would vary as much"
 
 
 def _in_its_unit(slope: Estimate, outcome: str, per_unit: str) -> str:

@@ -30,7 +30,7 @@ _ROWS_A_BLOCK = 1 << 13
 
 @dataclass(frozen=True)
 class Untold:
-    """Why a slope is not to be told. others: the columns that it cannot be told from."""
+    """Why a slope is undecided. others: the columns that it cannot be told from."""
 
     why: str
     others: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.say import Progress, Shown
+from autospikformer_cli.units import format_pace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,8 +92,8 @@ class Pace:
             return ""
         rate = new / taken
         if ended:
-            return f"{rate:.3g}/s, {duration(seconds)} in all"
-        return f"{rate:.3g}/s, {duration((self.total - self.done) / rate)} left"
+            return f"{format_pace(rate)}, {duration(seconds)} in all"
+        return f"{format_pace(rate)}, {duration((self.total - self.done) / rate)} left"
 
     def count(self, with_unit: bool = True) -> str:
         """'120/320 images'."""

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from autospikformer_cli.cli.options import with_option_groups
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.say import Say
 from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
@@ -100,6 +101,14 @@ class DefaultGroup(TyperGroup):
         default.format_help(page, formatter)
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.get_short_help_str(80)) for name, each in self.commands.items()])
+
+
+def say_default(say: Say, ctx: typer.Context) -> None:
+    """What runs, and what else there is, if the command runs because none was named."""
+    if ctx.info_name == "" and ctx.parent is not None and isinstance(ctx.parent.command, DefaultGroup):
+        group = ctx.parent.command
+        others = ", ".join(name for name in group.commands if name != group.default)
+        say.remark(f"no analysis is named, so this is aspk {group.name} {group.default}; others: {others}")
 
 
 def typer_command(name: str, found: object, value: str) -> Command:

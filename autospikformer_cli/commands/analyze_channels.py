@@ -17,10 +17,12 @@ from autospikformer_cli.cli.options import (
 from autospikformer_cli.cli.picture_options import Picture, PictureOption
 from autospikformer_cli.cli.report_options import WidthOption
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.cli.subcommands import say_default
 
 
 def channels(
     session: Session,
+    context: typer.Context,
     compute: ComputeOptions,
     subnet: SubnetOption = "largest",
     images: Annotated[
@@ -49,6 +51,7 @@ def channels(
     from autospikformer_cli.runs.redundancy import measure_redundancy
     from autospikformer_cli.runs.trained_run import open_run
 
+    say_default(session, context)
     picture = Picture(figure, width)
     picture.require_possible()
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)

@@ -50,7 +50,7 @@ def genes(
 
     It is read from all candidates that the run's searches measured alike. Nothing is measured again. One regression on
     all genes gives the effects, with bootstrap intervals. A table compares how often each value occurs among the best
-    by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or not to be told.
+    by F_AEB and among all. Each claim of the paper is confirmed, not confirmed, or undecided.
 
     Example: aspk analyze genes --best 100 --figure effects.png
     """

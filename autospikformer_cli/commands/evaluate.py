@@ -55,6 +55,7 @@ def evaluate(
 
     Example: aspk evaluate --subnet best --images 1000
     """
+    from autospikformer_cli.cli.next_steps import after_evaluation
     from autospikformer_cli.recipe import Decides
     from autospikformer_cli.report.evaluation_table import evaluation_table
     from autospikformer_cli.report.timing_table import timing_document, timing_table
@@ -84,9 +85,9 @@ def evaluate(
     session.console.print(evaluation_table(f"Evaluation in {last.origin}", results, verbose=verbose))
     document = last.to_document() | ({} if finetune is None else {"inherited": results[0].to_document()})
     if timed is not None:
-        title = f"Where the time of {evaluation.subnet} goes"
-        session.console.print(timing_table(title, timed.stages, timed.notes))
+        session.console.print(timing_table(f"Where the time of {evaluation.subnet} goes", timed.stages, timed.notes))
         document["timing"] = timing_document(timed.stages)
+    after_evaluation(session, opened.path)
     session.emit(document)
 
 
@@ -94,6 +95,5 @@ def _require_no_training(options: dict[str, bool]) -> None:
     """Raises UserError if an option says how to train and nothing is trained."""
     from autospikformer_cli.errors import UserError
 
-    for option, given in options.items():
-        if given:
-            raise UserError("there is nothing to train", option, "say for how many epochs: --finetune N")
+    for option in (option for option, given in options.items() if given):
+        raise UserError("there is nothing to train", option, "say for how many epochs: --finetune N")

@@ -69,6 +69,7 @@ def show_comparison(session: Session, found: SearchComparison) -> None:
 
 def show_search(session: Session, results: SearchResults, front: Path | None = None) -> None:
     """The best subnet of one search, and what is to be known of it. front: the file that its front is drawn into."""
+    from autospikformer_cli.cli.next_steps import after_search
     from autospikformer_cli.commands.search_front import write_front
     from autospikformer_cli.runs.prices import unpriced_notes
     from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes
@@ -80,7 +81,7 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         without = f" ({len(rejected)} rejected)" if rejected else ""
         measured = f"{len(results.population.candidates)} subnets measured{without}"
         session.console.print(
-            f"{results.title}: {measured}, {len(results.front)} on the Pareto front; best by F_AEB "
+            f"{results.title}: {measured}, {results.num_pareto_points} on the Pareto front; best by F_AEB "
             f"(alpha {results.recipe.search.alpha:g}): {best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}",
             markup=False,
             soft_wrap=True,
@@ -98,5 +99,5 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         write_front(session, results, front)
     if results.note:
         session.remark(results.note)
-    session.remark(f"next: aspk report --run {results.path}")
+    after_search(session, results.path)
     session.emit(results.to_document)

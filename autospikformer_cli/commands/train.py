@@ -81,10 +81,11 @@ def _summary(result: TrainingResult) -> str:
         trained += f" on {few:,} training images"
     if last.val_top1_largest is None:
         return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
-    return (
-        f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, "
-        f"smallest {last.val_top1_smallest:.2f} %"
-    )
+    space = result.recipe.space.search_space()
+    if space.largest() == space.smallest():
+        return f"{trained}; top-1 on validation: {last.val_top1_largest:.2f} %"
+    smallest = f"smallest {last.val_top1_smallest:.2f} %"
+    return f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, {smallest}"
 
 
 def _next_command(result: TrainingResult) -> str:

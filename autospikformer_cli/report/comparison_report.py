@@ -9,18 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from autospikformer_cli.report.provenance import energy_facts
-from autospikformer_cli.report.rows import WIN, candidate_row
+from autospikformer_cli.report.rows import candidate_row
 from autospikformer_cli.report.tables import CandidateTable, plain_table
 from autospikformer_cli.runs.comparing.comparison import SearchComparison
 from autospikformer_cli.runs.comparing.contrasts import Contrast
-from autospikformer_cli.runs.comparing.searches import ComparedSearch
+from autospikformer_cli.runs.comparing.searches import MEAN_OF, ComparedSearch
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import ABSENT, format_energy
 
 MOST_FINDINGS = 6
 MOST_IN_A_MATRIX = 8
 """Searches in the table of coverages: with more, it is wider than a page."""
-ALPHAS_A_TABLE = 4
+ALPHAS_A_TABLE = 2
+HIGHEST = "*"
 
 
 def comparison_report(comparison: SearchComparison) -> RenderableType:
@@ -29,7 +30,7 @@ def comparison_report(comparison: SearchComparison) -> RenderableType:
         Text(_title(comparison), style="bold"),
         *_head(comparison),
         _searches_table(comparison),
-        *(_fitness_tables(comparison) if len(comparison.scale.alphas) > 1 else ()),
+        *_fitness_tables(comparison),
         *_best_table(comparison),
         *_coverage_table(comparison),
         *(_contrast_table(each) for each in comparison.contrasts if len(each.seeds) > 1),
@@ -62,26 +63,32 @@ def _titled(title: str, table: Table, *notes: str) -> Group:
 
 def _searches_table(comparison: SearchComparison) -> Group:
     """The numbers of candidates have a column only if they differ: a search's name has no room otherwise."""
-    alphas = comparison.scale.alphas
     table = plain_table()
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("Search", overflow="fold")
     numbers = () if len(_nums_taken(comparison)) == 1 else ("Sub-\nnets",)
-    fitness = ("Best\nF_AEB", "Mean\nF_AEB") if len(alphas) == 1 else ()
-    for head in (*numbers, "Front", "Hyper-\nvolume", *fitness, "Tau (95 %)"):
+    for head in (*numbers, "Front", "Hyper-\nvolume", "Tau (95 %)"):
         table.add_column(head, justify="right", no_wrap=True)
     for number, search in enumerate(comparison.searches, 1):
-        scores = [search.best_fitness(alphas[0]), search.mean_fitness(alphas[0])] if fitness else []
         cells = [
             comparison.title_of(search),
             *([str(len(search.taken(search.alpha)))] if numbers else []),
-            str(len(search.front)),
+            str(len(search.front_costs)),
             _number(search.hypervolume),
-            *(_number(score) for score in scores),
             _tau_text(search),
         ]
         table.add_row(str(number), *map(Text, cells))
     return _titled(_taken_text(comparison), table, *_legend(comparison))
+
+
+def _means(search: ComparedSearch, alpha: float) -> list[float | None]:
+    """Mean F_AEB of the best MEAN_OF, and of those taken."""
+    return [search.mean_of_best(alpha), search.mean_fitness(alpha)]
+
+
+def _fitness_cell(best: str, mark: str, mean_of_best: str, mean: str) -> str:
+    """Three numbers in columns of their own, or their heads."""
+    return f"{best:>6}{mark} {mean_of_best:>7} {mean:>6}"
 
 
 def _nums_taken(comparison: SearchComparison) -> set[int]:
@@ -105,11 +112,7 @@ def _legend(comparison: SearchComparison) -> Iterator[str]:
     else:
         worst, ideal = (", ".join(map(_shown, box.objectives, corner)) for corner in (box.point, box.ideal))
         yield f"Hypervolume: share of the box from {worst} to {ideal}, the extremes of these searches{taken}"
-    if scale.bounds is not None:
-        (low, high), energies = scale.bounds.top1, scale.bounds.energy_j
-        alpha = f"alpha {scale.alphas[0]:g}, " if len(scale.alphas) == 1 else ""
-        span = f"{format_energy(energies[0])} to {format_energy(energies[1])}"
-        yield f"F_AEB: {alpha}accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
+    yield "Front: its distinct points, so candidates with equal objectives count once"
     yield f"energy: {'; '.join(energy_facts(recipe))}"
     yield "Tau: Kendall's, between accuracy and energy over different results; interval: infinitesimal jackknife"
 
@@ -129,16 +132,27 @@ def _fitness_tables(comparison: SearchComparison) -> Iterator[Group]:
         table.add_column("", justify="right", no_wrap=True)
         table.add_column("Search", overflow="fold")
         for alpha in shown:
-            table.add_column(f"alpha {alpha:g}", justify="right", no_wrap=True)
+            heads = _fitness_cell("Best", " ", f"Best {MEAN_OF}", "Mean")
+            table.add_column(f"{f'alpha {alpha:g}':<{len(heads)}}\n{heads}", justify="right", no_wrap=True)
         tops = [max((each.best_fitness(alpha) or 0.0 for each in comparison.searches), default=0.0) for alpha in shown]
         for number, search in enumerate(comparison.searches, 1):
             cells = []
             for alpha, top in zip(shown, tops, strict=True):
                 best = search.best_fitness(alpha)
-                mark = f" {WIN}" if best is not None and best == top else "  "
-                cells.append(Text(f"{_number(best)} {_number(search.mean_fitness(alpha))}{mark}"))
+                mark = HIGHEST if best is not None and best == top else " "
+                cells.append(Text(_fitness_cell(_number(best), mark, *map(_number, _means(search, alpha)))))
             table.add_row(str(number), Text(comparison.title_of(search)), *cells)
-        yield _titled("F_AEB of the best, and the mean, under each alpha", table, f"{WIN} the best under this alpha")
+        yield _titled("F_AEB of each search", table, *_fitness_legend(comparison))
+
+
+def _fitness_legend(comparison: SearchComparison) -> Iterator[str]:
+    if comparison.scale.bounds is not None:
+        (low, high), energies = comparison.scale.bounds.top1, comparison.scale.bounds.energy_j
+        span = f"{format_energy(energies[0])} to {format_energy(energies[1])}"
+        yield f"F_AEB: accuracy {low:.2f} to {high:.2f} % and energy {span} are 0 to 1"
+    mean = "all candidates" if comparison.best_num is None else f"the best {comparison.best_num}"
+    yield f"Best {MEAN_OF}: mean of the best {MEAN_OF}, or of all if there are fewer; Mean: of {mean}"
+    yield f"{HIGHEST} the highest of these; another seed may turn the order"
 
 
 def _best_table(comparison: SearchComparison) -> Iterator[CandidateTable]:

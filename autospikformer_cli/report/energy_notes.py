@@ -26,6 +26,16 @@ def energy_notes(
     yield f"{format_count(report.params)} parameters; {ann_text(comparison)}"
 
 
+def sops_note(rules: Convention) -> str | None:
+    """What tells SOPs from synaptic events, unless the convention counts these."""
+    if rules.border == "exact":
+        return None
+    return (
+        "SOPs: rate x T x MACs. Synaptic events (aspk evaluate): as executed, so without what a padded convolution's "
+        "border cuts off; --convention border-exact prices these"
+    )
+
+
 def free_of_charge(rules: Convention, hardware: HardwareProfile, neurons: bool) -> list[str]:
     """What costs nothing under a convention and a profile. neurons: whether updates of neurons are priced."""
     free = ["pooling"]

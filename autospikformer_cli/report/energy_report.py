@@ -11,7 +11,7 @@ from autospikformer_cli.energy.results import NetworkEnergy
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.report.energy_charts import bar_chart, heat_map
 from autospikformer_cli.report.energy_comparison import ann_table, conventions_table
-from autospikformer_cli.report.energy_notes import energy_notes, module_notes, module_warnings
+from autospikformer_cli.report.energy_notes import energy_notes, module_notes, module_warnings, sops_note
 from autospikformer_cli.report.energy_table import energy_table
 from autospikformer_cli.report.figures.rates import FIRING_RATE_LABEL, INPUT_RATE
 from autospikformer_cli.report.paper import paper_ann_energy
@@ -45,6 +45,9 @@ def _titled(title: str, found: NetworkEnergy) -> str:
 def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
     source = found.source if found.engine is None else f"{found.source}, engine {found.engine}"
     yield from energy_notes(found.report, found.comparison, found.rules, found.energy.hardware, source)
+    note = sops_note(found.rules)
+    if found.module is None and note is not None:
+        yield note
     if found.module is not None:
         read = found.network.operations[found.rules.order]
         whole = [f"{each.name} (up to {each.largest_input})" for each in read if each.input_kind == "integer"]

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from autospikformer_cli.analysis.correlation import binomial_interval
+from autospikformer_cli.report.energy_notes import sops_note
 from autospikformer_cli.report.provenance import (
     batchnorm_text,
     fidelity_text,
@@ -57,7 +58,9 @@ def evaluation_table(
     unpriced = dict.fromkeys(
         note for each in evaluations for note in unpriced_notes(each.recipe, each.evaluation.subnet)
     )
-    notes = (*silence, *marks, *remarks, *unpriced, *in_force)
+    counted = (sops_note(each.recipe.energy.rules) for each in evaluations if each.synaptic_events is not None)
+    told = dict.fromkeys(filter(None, counted))
+    notes = (*silence, *marks, *remarks, *unpriced, *told, *in_force)
     return Group(table, *(Text(textwrap.fill(text, NOTE_WIDTH)) for text in notes))
 
 

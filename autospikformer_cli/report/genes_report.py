@@ -50,11 +50,11 @@ def _effects_table(study: GeneStudy, fit: OutcomeFit) -> Group:
     effects = study.effects
     title = f"Effects on {OUTCOME_TITLES[fit.outcome]}"
     if fit.why_not:
-        return Group(Text(title, style="bold"), Text(f"not to be told: {fit.why_not}"))
+        return Group(Text(title, style="bold"), Text(f"undecided: {fit.why_not}"))
     told = [effects.effects[gene, fit.outcome] for gene in GENES if (gene, fit.outcome) in effects.effects]
     unit = energy_unit([max((abs(each.slope.value) for each in told), default=0.0)])
     notes = [
-        f"{GENE_NAMES[gene]}: not to be told, {effects.untold[gene, fit.outcome]}"
+        f"{GENE_NAMES[gene]}: undecided, {effects.untold[gene, fit.outcome]}"
         for gene in GENES
         if (gene, fit.outcome) in effects.untold
     ]

@@ -19,8 +19,8 @@ from autospikformer_cli.report.literature import (
     literature_title,
 )
 from autospikformer_cli.report.paper import MILLIJOULE, paper_table, paper_table_for
-from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
-from autospikformer_cli.report.search_report import candidates_text
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, ties_text, top_accuracy
+from autospikformer_cli.report.search_report import candidates_text, front_title
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, Sheet, SheetColumn, SheetRow
 from autospikformer_cli.report.table_notes import advice_on, own_notes, priced
 from autospikformer_cli.runs.measured_networks import MeasuredNetwork, NetworksOfRun
@@ -53,13 +53,15 @@ def results_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
     baseline = None if results.baseline is None else candidate_row(results.baseline, "baseline")
     every = [*rows, *([baseline] if baseline else [])]
     unit = energy_unit(row.energy_j for row in every)
-    what = "Pareto front" if front else "Top accuracy"
+    tied = None if front else ties_text(results.different, top)
+    num = front_title(results).removeprefix("Pareto front: ") if front else len(rows)
+    notes = own_notes(results, rows, baseline, unit)
     return Sheet(
         name,
-        f"{what} of {results.title}: {len(rows)} of {candidates_text(results)}",
+        f"{'Pareto front' if front else 'Top accuracy'} of {results.title}: {num} of {candidates_text(results)}",
         _result_columns(results, unit),
         [_result_row(row, baseline, unit) for row in every],
-        own_notes(results, rows, baseline, unit),
+        [*notes, *([Footnote("", f"{tied[:1].upper()}{tied[1:]}.")] if tied else [])],
         advice=advice_on(results),
     )
 
@@ -81,8 +83,9 @@ def candidate_sheet(name: str, results: SearchResults, top: int = 10) -> Sheet:
         rows.append(_candidate_row(name, part, candidate_row(results.baseline, "baseline"), ["baseline"]))
     measured = results.provenance
     note = f"yours: {results.title}, {measured.images:,} {measured.split} images, {priced(results.recipe)}"
-    facts = (each.removeprefix("! ") for each in selection_notes(measured.split))
-    return _sheet(name, FootnoteMarks(), rows, [note, *facts])
+    facts = [each.removeprefix("! ") for each in selection_notes(measured.split)]
+    tied = ties_text(results.different, top)
+    return _sheet(name, FootnoteMarks(), rows, [note, *facts, *([f"top: {tied}"] if tied else [])])
 
 
 def network_sheet(name: str, runs: Sequence[NetworksOfRun]) -> Sheet:

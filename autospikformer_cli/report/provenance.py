@@ -52,14 +52,14 @@ def switches_in_force(resolved: Mapping[str, Value], verbose: bool) -> str:
     """The switches that differ from their defaults. verbose: all switches.
 
     >>> switches_in_force({"model.reset": "hard", "model.decay_input": False}, verbose=False)
-    'by default, but model: decay_input false (--verbose lists all)'
+    'all at their defaults, except model: decay_input false (--verbose lists all)'
     """
     if verbose:
         return switches_text(resolved)
     default = default_switches()
     differing = {key: value for key, value in resolved.items() if value != default[key]}
-    but = f", but {switches_text(differing)}" if differing else ""
-    return f"by default{but} (--verbose lists all)"
+    rest = f", except {switches_text(differing)}" if differing else ""
+    return f"all at their defaults{rest} (--verbose lists all)"
 
 
 def changed_rules(recipe: Recipe) -> list[str]:

@@ -40,11 +40,12 @@ def _order_notes(found: Redundancy) -> list[str]:
     """What the order of the channels says of the paper's claim."""
     order = found.order
     halves = f"mean SSIM {order.lower_half:.3f} in the lower half of the channels, {order.upper_half:.3f} in the upper"
-    if order.tau is None or order.p_higher is None:
+    if order.tau is None or order.p_higher is None or order.p_lower is None:
         return [order.meaning, f"Kendall's tau-b of channel and mean SSIM is undefined; {halves}"]
-    test = "exact permutation test over the channels' order, one-sided"
-    tau = f"Kendall's tau-b of channel and mean SSIM {order.tau:.3f}, {_p_text(order.p_higher)} ({test})"
-    lines = [order.meaning, tau, halves]
+    tau = f"Kendall's tau-b of channel and mean SSIM {order.tau:.3f}"
+    higher, lower = _p_text(order.p_higher), _p_text(order.p_lower)
+    tests = f"{higher} that higher channels are more redundant, {lower} that lower ones are"
+    lines = [order.meaning, f"{tau}: {tests} (exact permutation tests, one-sided)", halves]
     if found.shares_channels:
         lines.append("subnets share their first channels, so the supernet trains lower channels more often")
     return lines

@@ -11,8 +11,8 @@ from autospikformer_cli.search.alike import Alike
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.space import Subnet
 
-WIN = "+"
-WITHIN_CHANCE = "~"
+HIGHER, NOT_APART, LOWER, UNTESTED = "+", "~", "-", "?"
+"""How an accuracy compares with the baseline's. These are McNemar's exact test of the same images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,21 @@ class CandidateRow:
     plugin_values: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def mark(self, baseline: CandidateRow | None) -> str:
-        """How it compares with the baseline, if it needs less energy.
+        """How its accuracy compares with the baseline's: HIGHER or LOWER by more than chance, NOT_APART or UNTESTED.
 
-        WIN: equal accuracy, or higher accuracy by more than chance (McNemar's exact test on the same images).
-        WITHIN_CHANCE: higher accuracy, by no more than chance, or without stored answers to test it by.
-        "": lower accuracy or no less energy.
+        UNTESTED: answers by image are not stored. "" without a baseline, and for what the paper printed.
         """
-        if baseline is None or not self.energy_j < baseline.energy_j or self.top1 < baseline.top1:
+        if baseline is None or self.printed:
             return ""
-        if self.printed or self.top1 == baseline.top1:
-            return WIN
-        known = self.answers is not None and baseline.answers is not None
-        return WIN if known and self._by_more_than_chance(baseline) else WITHIN_CHANCE
+        if self.answers is None or baseline.answers is None:
+            return UNTESTED
+        if mcnemar_of(self.answers, baseline.answers) >= SIGNIFICANCE:
+            return NOT_APART
+        return HIGHER if self.top1 > baseline.top1 else LOWER
 
-    def _by_more_than_chance(self, other: CandidateRow) -> bool:
-        assert self.answers is not None
-        assert other.answers is not None
-        return mcnemar_of(self.answers, other.answers) < SIGNIFICANCE
+    def saves(self, baseline: CandidateRow | None) -> bool:
+        """Whether it needs less energy than the baseline."""
+        return baseline is not None and self.energy_j < baseline.energy_j
 
 
 def candidate_row(scored: Scored, label: str | None = None, num_alike: int = 1) -> CandidateRow:
@@ -101,7 +99,25 @@ def row_of_alike(alike: Alike) -> CandidateRow:
     return candidate_row(alike.best, num_alike=len(alike.ids))
 
 
-def top_accuracy(different: tuple[Alike, ...], share: float = 0.2, limit: int = 10) -> list[Alike]:
-    """The most accurate candidates, less energy first in ties: a share of all (the paper: 20 %), at most `limit`."""
-    count = min(limit, max(1, round(share * len(different))))
-    return sorted(different, key=lambda alike: (-alike.top1, alike.energy_j))[:count]
+def accurate_share(different: Sequence[Alike], share: float = 0.2) -> tuple[list[Alike], bool]:
+    """The most accurate candidates, less energy first in ties: a share of all (the paper: 20 %), with all ties of the
+    last one. Second, whether they are no more than that share.
+    """
+    ordered = sorted(different, key=lambda alike: (-alike.top1, alike.energy_j))
+    count = max(1, round(share * len(ordered)))
+    accurate = [alike for alike in ordered if alike.top1 >= ordered[min(count, len(ordered)) - 1].top1]
+    return accurate, len(accurate) <= count
+
+
+def top_accuracy(different: Sequence[Alike], limit: int = 10) -> list[Alike]:
+    """The first of the most accurate candidates, at most `limit`: the rows of a table."""
+    return accurate_share(different)[0][:limit]
+
+
+def ties_text(different: Sequence[Alike], limit: int = 10) -> str | None:
+    """How many are as accurate as the last row of a table of top accuracies, and left out of it; None for none."""
+    accurate, _ = accurate_share(different)
+    tied = sum(alike.top1 == accurate[limit - 1].top1 for alike in accurate[limit:])
+    if not tied:
+        return None
+    return f"left out: {tied} more with {accurate[limit - 1].top1:.2f} %, which need as much energy or more"

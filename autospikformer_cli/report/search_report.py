@@ -10,7 +10,7 @@ from rich.text import Text
 
 from autospikformer_cli.report.paper import PaperTable, paper_renderables
 from autospikformer_cli.report.provenance import provenance_panel
-from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, ties_text, top_accuracy
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import corrected_text, noise_notes, selection_notes, silence_notes, unknown_notes
@@ -18,7 +18,7 @@ from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.search.hypervolume import Hypervolumes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.units import EnergyUnit, energy_unit
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import counted, shortened
 
 BASELINE_LABEL = "baseline, no part of the population"
 
@@ -36,17 +36,23 @@ def search_report(
     accurate = [row_of_alike(alike) for alike in top_accuracy(results.different, limit=top)]
     unit = report_unit([*front, *accurate, *([ours] if ours else [])], paper)
     measured, notes = candidates_text(results), selection_notes(results.provenance.split)
+    tied, top_title = filter(None, [ties_text(results.different, top)]), f"Top accuracy: {len(accurate)} of {measured}"
     parts: list[RenderableType] = [
         Text(results.title, style="bold"),
-        CandidateTable(f"Pareto front: {len(front)} of {measured}", front, ours, unit, notes, None, results.objectives),
-        CandidateTable(
-            f"Top accuracy: {len(accurate)} of {measured}", accurate, ours, unit, notes, None, results.objectives
-        ),
+        CandidateTable(f"{front_title(results)} of {measured}", front, ours, unit, notes, None, results.objectives),
+        CandidateTable(top_title, accurate, ours, unit, [*tied, *notes], None, results.objectives),
         Text("\n".join([*_remarks(results), *(hypervolume_lines(hypervolume) if hypervolume else ())])),
         *(paper_renderables(paper, unit) if paper else ()),
         provenance_panel(results, unit, verbose=verbose),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
+
+
+def front_title(results: SearchResults) -> str:
+    """The number of the front's points, and that of its candidates if some share a point."""
+    points, num = results.num_pareto_points, len(results.different_front)
+    shared = f"{counted(points, 'point')}, {num}" if points < num else str(num)
+    return f"Pareto front: {shared}"
 
 
 def candidates_text(results: SearchResults) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.report.provenance import bounds_text, changed_rules
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, equal_looking_notes
+from autospikformer_cli.report.rows import HIGHER, LOWER, NOT_APART, UNTESTED, CandidateRow, equal_looking_notes
 from autospikformer_cli.report.sheets import Footnote
 from autospikformer_cli.runs.prices import unpriced_notes
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_fact, noise_notes, selection_notes, unknown_notes
 from autospikformer_cli.units import EnergyUnit
-from autospikformer_cli.wording import shortened
 
 CANDIDATE = (
     "Candidate: (depth, MLP ratios, numbers of heads, thresholds, taus, T, embedding dimension). Depth is the number "
@@ -30,6 +29,12 @@ SCALED_OVER = {
 }
 """What search.normalise says, in words."""
 _TEST = f"McNemar's exact test, p < {SIGNIFICANCE:g}"
+MARK_TEXTS = {
+    HIGHER: f"accuracy higher than the baseline's ({_TEST})",
+    NOT_APART: f"accuracy not told apart from the baseline's (McNemar's exact test, p >= {SIGNIFICANCE:g})",
+    LOWER: f"accuracy lower than the baseline's ({_TEST})",
+    UNTESTED: "accuracy not tested against the baseline's, as answers by image are not stored",
+}
 
 
 def own_notes(
@@ -71,22 +76,8 @@ def fitness_facts(results: SearchResults, unit: EnergyUnit | None = None) -> str
 
 def mark_notes(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> Iterator[Footnote]:
     """What the marks of these rows say, and no more."""
-    if baseline is None:
-        return
-    less = "less energy than the baseline; accuracy"
-    wins = [row.top1 == baseline.top1 for row in rows if row.mark(baseline) == WIN]
-    if wins:
-        kinds = [*(["equal"] if any(wins) else []), *([] if all(wins) else [f"higher by more than chance ({_TEST})"])]
-        yield Footnote(WIN, f"{less} {', or '.join(kinds)}")
-    within = [row for row in rows if row.mark(baseline) == WITHIN_CHANCE]
-    untested = [row.label for row in within if row.answers is None or baseline.answers is None]
-    tested = f"but within chance (McNemar's exact test: p is not below {SIGNIFICANCE:g})"
-    not_tested = "not tested, as answers by image are not stored"
-    if within and len(untested) == len(within):
-        yield Footnote(WITHIN_CHANCE, f"{less} higher, {not_tested}")
-    elif within:
-        named = f"; {not_tested}: {shortened(untested, most=5)}" if untested else ""
-        yield Footnote(WITHIN_CHANCE, f"{less} higher, {tested}{named}")
+    found = {row.mark(baseline) for row in rows}
+    yield from (Footnote(mark, text) for mark, text in MARK_TEXTS.items() if mark in found)
 
 
 def _columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import isnan, nan
@@ -21,7 +21,7 @@ from rich.text import Text
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.measurement import SILENT_RATE
 from autospikformer_cli.report.list_form import is_cut, listed_values
-from autospikformer_cli.report.rows import WIN, WITHIN_CHANCE, CandidateRow, equal_looking_notes
+from autospikformer_cli.report.rows import HIGHER, LOWER, NOT_APART, UNTESTED, CandidateRow, equal_looking_notes
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count, format_share
@@ -136,7 +136,7 @@ class CandidateTable:
         for place, (line, row) in enumerate(zip(lines, [*self.rows, self.baseline], strict=False)):
             if place == len(self.rows):
                 table.add_section()
-            better = row is not None and row is not self.baseline and row.mark(self.baseline) == WIN
+            better = row is not None and row.saves(self.baseline) and row.mark(self.baseline) == HIGHER
             cells = layout.cells(line)
             bold = ("Energy", "Acc (%)") if better else ()
             table.add_row(*(Text(cells[name], style="bold" if name in bold else "") for name in shown))
@@ -262,19 +262,29 @@ def format_accuracy(top1: float, interval: tuple[float, float] | None, decimals:
     return shown if interval is None else f"{shown} ({interval[0]:.{decimals}f}–{interval[1]:.{decimals}f})"
 
 
+def _compared_lines(rows: Sequence[CandidateRow], baseline: CandidateRow) -> Iterator[str]:
+    """The baseline's name, how many rows need less energy, and what each mark means, with the number of its rows."""
+    yield f"{BASELINE_MARK} {baseline.label}"
+    if not rows:
+        return
+    if not isnan(baseline.energy_j):
+        yield f"less energy than {BASELINE_MARK}: {sum(row.saves(baseline) for row in rows)} of {len(rows)}"
+    marks = [row.mark(baseline) for row in rows]
+    texts = {HIGHER: "higher", NOT_APART: "cannot be told apart", LOWER: "lower", UNTESTED: "not tested"}
+    if baseline.printed:
+        yield "printed accuracies: no test can compare them"
+    elif set(marks) == {UNTESTED}:
+        yield f"{UNTESTED} accuracy not tested: answers by image are not stored"
+    else:
+        shown = [f"{mark} {text} ({marks.count(mark)})" for mark, text in texts.items() if mark in marks]
+        yield f"accuracy against {BASELINE_MARK} (McNemar's exact test, p < {SIGNIFICANCE:g}): {', '.join(shown)}"
+
+
 def _legend(rows: Sequence[CandidateRow], baseline: CandidateRow | None) -> list[str]:
     """What the marks of these rows mean."""
-    lines = []
+    lines: list[str] = []
     if baseline is not None:
-        marks = [row.mark(baseline) for row in rows]
-        lines.append(f"{BASELINE_MARK} {baseline.label}")
-        of = f"of {len(rows)}"
-        tested = "" if baseline.printed else f" by more than chance (McNemar's exact test, p < {SIGNIFICANCE:g})"
-        lines.append(f"{WIN} less energy; accuracy equal, or higher{tested}: {marks.count(WIN)} {of}")
-        if within := marks.count(WITHIN_CHANCE):
-            known = all(row.answers is not None for row in (*rows, baseline))
-            why = "but within chance" if known else "not tested: answers by image are not stored"
-            lines.append(f"{WITHIN_CHANCE} less energy; accuracy higher, {why}: {within} {of}")
+        lines += _compared_lines(rows, baseline)
     if any(row.num_alike > 1 for row in rows):
         lines.append("x2: two candidates that agree in every measured number; --json lists them")
     lines += equal_looking_notes(rows)

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike
-from autospikformer_cli.report.search_report import BASELINE_LABEL, candidates_text, report_unit
+from autospikformer_cli.report.search_report import BASELINE_LABEL, candidates_text, front_title, report_unit
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
@@ -101,7 +101,7 @@ def _front_table(
     results: SearchResults, shown: Sequence[CandidateRow], num: int, baseline: CandidateRow | None
 ) -> CandidateTable:
     part = f", here the {len(shown)} with the best F_AEB" if len(shown) < num else ""
-    title = f"Pareto front: {num} of {candidates_text(results)}{part}"
+    title = f"{front_title(results)} of {candidates_text(results)}{part}"
     unit = report_unit([*shown, *([baseline] if baseline else [])])
     notes = selection_notes(results.provenance.split)
     return CandidateTable(title, shown, baseline, unit, notes, None, results.objectives)

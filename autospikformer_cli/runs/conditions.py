@@ -110,14 +110,14 @@ def require_resumable(path: Path, begun: Training, recipe: Recipe, precision: st
         raise UserError(
             f"this run was begun with another recipe: {', '.join(keys)} {'differs' if len(keys) == 1 else 'differ'}",
             str(path),
-            "go on with the recipe it has, or start a new run beside it with --fresh",
+            "go on with the recipe it has, or start a new run: --run NAME, or --fresh next to it",
         )
     begun_in = begun.environment.get("precision", precision)
     if begun_in != precision and not begun.state.finished:
         raise UserError(
             f"this run was begun in {begun_in}, not {precision}",
             str(path),
-            f"go on with --precision {begun_in}, or start a new run beside it with --fresh",
+            f"go on with --precision {begun_in}, or start a new run: --run NAME, or --fresh next to it",
         )
     return tuple(differing_keys(before, recipe, ~Decides.NOTHING))
 
@@ -210,5 +210,5 @@ def require_same_images(path: Path, splits: Mapping[str, str], images: ImageSet)
         raise UserError(
             f"the {images.split} images are not those that this run was trained with",
             str(path),
-            "bring the data set back to what it was, or train a new run with --fresh",
+            "bring the data set back to what it was, or train a new run: --run NAME, or --fresh next to it",
         )

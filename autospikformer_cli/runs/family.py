@@ -22,15 +22,21 @@ FAMILY = ((4, 256, 8), (2, 384, 12), (4, 384, 12))
 
 @dataclass(frozen=True)
 class FamilyMember:
-    """A hand-made Spikformer. scored: None if the run has not measured it."""
+    """A hand-made Spikformer. scored: None if the run has not measured it. is_baseline: whether it is the search's."""
 
     subnet: Subnet
     scored: Scored | None
+    is_baseline: bool = False
 
     @property
     def name(self) -> str:
         """Depth and dimension, as Spikformer's authors name theirs."""
         return f"{self.subnet.depth}-{self.subnet.embed_dim}"
+
+    @property
+    def label(self) -> str:
+        """Its name. The baseline is called so first, as everywhere."""
+        return f"Baseline, {self.name}" if self.is_baseline else self.name
 
 
 def spikformer_family(results: SearchResults) -> list[FamilyMember]:
@@ -49,6 +55,7 @@ def spikformer_family(results: SearchResults) -> list[FamilyMember]:
         FamilyMember(
             subnet,
             fitness.of_outsider(Candidate("", subnet, -1, known[subnet]), results.scores) if subnet in known else None,
+            baseline is not None and subnet == baseline.subnet,
         )
         for subnet in subnets
     ]

@@ -63,7 +63,7 @@ class GeneStudy:
         return tuple(name for name, algorithm in self.algorithms.items() if algorithm not in UNSELECTED)
 
     def to_document(self) -> dict[str, object]:
-        """As JSON. Energies are in joules, accuracies in percent; what is not to be told is null."""
+        """As JSON. Energies are in joules, accuracies in percent; what is undecided is null."""
         recipe, measured, effects = self.recipe, self.provenance, self.effects
         return {
             "run": str(self.path),

@@ -26,11 +26,18 @@ from autospikformer_cli.runs.prices import (
     unpriced_operations,
 )
 from autospikformer_cli.runs.searching.archive import whole_archive
-from autospikformer_cli.runs.selection import best_candidate, counts_of, newly_broken, own_prices, recipe_problem
+from autospikformer_cli.runs.selection import (
+    best_candidate,
+    counts_of,
+    newly_broken,
+    own_prices,
+    recipe_problem,
+    require_feasible,
+)
 from autospikformer_cli.say import Say
 from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored, Scores, make_fitness
-from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.fronts import count_points, pareto_front
 from autospikformer_cli.search.hypervolume import Hypervolumes, reference_of, shares_by_generation
 from autospikformer_cli.search.objectives import Objective
 from autospikformer_cli.search.problem import Problem
@@ -120,6 +127,11 @@ class SearchResults:
         """A non-dominated candidate for each different result."""
         return [alike.best for alike in self.different_front]
 
+    @property
+    def num_pareto_points(self) -> int:
+        """Distinct points of the front: results with equal accuracy and energy are one."""
+        return count_points(self.different_front)
+
     @cached_property
     def kendall_tau(self) -> float | None:
         """Between accuracy and energy over all different results; None if it is undefined."""
@@ -203,6 +215,7 @@ class SearchResults:
             "num_ranked": len(scores.ranked),
             "num_different": len(self.different),
             "pareto": [scored.id for scored in self.front],
+            "num_pareto_points": self.num_pareto_points,
             "baseline": None if self.baseline is None else candidate_document(self.baseline),
             "kendall_tau": self.kendall_tau,
             "ranking_noise": None if self.ranking_noise is None else self.ranking_noise.to_document(),
@@ -242,6 +255,15 @@ class SearchResults:
         tested = None if answers is None or baseline is None else mcnemar_of(answers, baseline)
         equal = [id_ for id_ in self._alike[scored.id] if id_ != scored.id]
         return {**candidate_document(scored), "equal": equal, "p_baseline": tested}
+
+
+def require_ranked(results: SearchResults) -> SearchResults:
+    """The results. Raises UserError if limits, or values that are not finite, leave none of the search's candidates."""
+    population = results.population
+    if population.candidates and not results.scores.ranked:
+        searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+        require_feasible(recipe_problem(results.recipe, searched, population.objectives), population)
+    return results
 
 
 @dataclass(frozen=True)
@@ -412,7 +434,7 @@ def sweep_alpha(path: Path, population: Population, recipe: Recipe, say: Say) ->
         recipe = changed(recipe, {"search.normalise": "archive"})
     stored = tuple(each for each in population.objectives if archive.has_values(each.name))
     population = replace(population, candidates=archive.candidates, objectives=stored)
-    results = score_population(path, population, recipe)
+    results = require_ranked(score_population(path, population, recipe))
     fitness = recipe_problem(recipe, searched, stored).fitness
     candidates = results.population.candidates
     ranked = [(alpha, replace(fitness, alpha=alpha).score(candidates).ranked) for alpha in ALPHAS]

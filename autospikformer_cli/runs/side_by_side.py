@@ -9,7 +9,7 @@ from heapq import heappush, heappushpop
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.conditions import Conditions, setting_values
-from autospikformer_cli.runs.results import SearchResults, score_population
+from autospikformer_cli.runs.results import SearchResults, require_ranked, score_population
 from autospikformer_cli.runs.searching.archive import measured_alike
 from autospikformer_cli.runs.searching.naming import without_seed
 from autospikformer_cli.runs.searching.search_files import WORDS
@@ -25,14 +25,15 @@ from autospikformer_cli.wording import shortened
 def read_next_to(results: SearchResults, name: str, say: Say) -> SearchResults:
     """Another search of the same run, priced and scored by the rules of `results`, so that the two share axes.
 
-    Its own limits stay. Remarks on what it measured otherwise. Raises UserError if there is no such search.
+    Its own limits stay. Remarks on what it measured otherwise. Raises UserError if there is no such search, and if its
+    limits leave it no candidate.
     """
     population = load_population(results.path, name)
     differing = _conditions(results.population).differ_in(_conditions(population))
     if differing:
         named = ", ".join(dict.fromkeys(WORDS.get(each, each) for each in differing))
         say.remark(f"{name} was measured with other {named}: not all that differs is due to the search")
-    return _scored_as(results, population)
+    return require_ranked(_scored_as(results, population))
 
 
 def results_alike(results: SearchResults, say: Say) -> list[SearchResults]:

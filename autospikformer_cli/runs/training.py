@@ -185,7 +185,8 @@ class TrainingRun:
                     return None, None
                 measured.update(self._measured(opened.supernet))
                 largest, smallest = (measured[subnet].measurement.top1 for subnet in self.shown)
-                progress.advance(0, val_largest=largest, val_smallest=smallest)
+                one = len(set(self.shown)) == 1
+                progress.advance(0, **({"val": largest} if one else {"val_largest": largest, "val_smallest": smallest}))
                 return largest, smallest
 
             opened.go_on(stop, step, pace, accuracy)

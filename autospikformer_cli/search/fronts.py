@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from autospikformer_cli.search.sorting import pareto_points
+
 
 class Point(Protocol):
     """Anything with a finite accuracy and energy."""
@@ -19,6 +21,11 @@ class Point(Protocol):
     @property
     def energy_j(self) -> float:
         """Energy in joules."""
+
+
+def count_points(front: Iterable[Point]) -> int:
+    """The distinct points of a front: candidates with equal accuracy and energy are one."""
+    return len(pareto_points((each.energy_j, -each.top1) for each in front))
 
 
 P = TypeVar("P", bound=Point)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import inf
 
@@ -45,18 +45,28 @@ def non_dominated(points: Sequence[Costs]) -> list[int]:
     return sorted(found)
 
 
+def pareto_points(front: Iterable[Costs]) -> list[tuple[float, ...]]:
+    """The distinct points of a front, in its order: candidates with equal objectives are one point.
+
+    >>> pareto_points([(1.0, 4.0), (1.0, 4.0), (2.0, 3.0)])
+    [(1.0, 4.0), (2.0, 3.0)]
+    """
+    return list(dict.fromkeys(map(tuple, front)))
+
+
 def coverage(first: Sequence[Costs], second: Sequence[Costs]) -> float | None:
     """The share of the second points that a point of the first equals or dominates; None if there is no second point.
 
     C(A, B) = |{b in B: some a in A is nowhere worse than b}| / |B|      (Zitzler and Thiele, 1998)
 
     C(A, B) and C(B, A) are two numbers: equal points are covered both ways, and points of which none dominates the
-    other neither way.
+    other neither way. A point that several candidates have counts once.
     """
-    if not second:
+    points = pareto_points(second)
+    if not points:
         return None
-    covered = sum(any(all(x <= y for x, y in zip(a, b, strict=True)) for a in first) for b in second)
-    return covered / len(second)
+    covered = sum(any(all(x <= y for x, y in zip(a, b, strict=True)) for a in first) for b in points)
+    return covered / len(points)
 
 
 def constrained_fronts(points: Sequence[Costs], violations: Sequence[float]) -> list[list[int]]:

@@ -90,7 +90,7 @@ def test_a_direction(slope: float, verdict: str, why: str) -> None:
 
 def test_a_wide_interval_with_zero_does_not_tell() -> None:
     found = judged({}, 1.0, num=60)[RATE_FALLS]
-    assert found.verdict == "not to be told"
+    assert found.verdict == "undecided"
     assert found.because.endswith(": the interval has 0 and is wide")
 
 
@@ -101,7 +101,7 @@ def test_a_substantial_effect_in_either_direction(slope: float, verdict: str) ->
 
 def test_an_effect_that_may_be_small_is_not_to_be_told() -> None:
     found = judged({"top1": {"tau": 0.1}}, 1.0, num=500)[TAU_ACCURACY]
-    assert found.verdict == "not to be told"
+    assert found.verdict == "undecided"
     assert found.because.endswith(": the interval has 0.1, the limit of a small effect")
 
 
@@ -135,7 +135,7 @@ def test_which_gene_alters_more() -> None:
     (lambda subnet: -subnet.time_step, 400, "confirmed", ""),
     (lambda subnet: subnet.time_step, 400, "not confirmed", ": the opposite"),
     (lambda subnet: 0.0, 20_000, "not confirmed", ": no more often than by chance"),
-    (lambda subnet: 0.0, 60, "not to be told", ": by chance it would vary as much"),
+    (lambda subnet: 0.0, 60, "undecided", ": by chance it would vary as much"),
 ])  # fmt: skip
 def test_what_the_best_have(order: Callable[[Subnet], float], num: int, verdict: str, why: str) -> None:
     found = judged({}, num=num, order=order, best=num // 4)[LARGEST_T]
@@ -156,9 +156,9 @@ def test_the_best_next_to_the_baseline() -> None:
 ])  # fmt: skip
 def test_a_gene_that_does_not_vary_does_not_tell(overrides: Mapping[str, object], claim: str, why: str) -> None:
     found = judged({}, overrides=overrides)[claim]
-    assert (found.verdict, found.because, found.value) == ("not to be told", why, None)
+    assert (found.verdict, found.because, found.value) == ("undecided", why, None)
 
 
 @pytest.mark.parametrize("num", [0, 1])
 def test_no_candidates_tell_nothing(num: int) -> None:
-    assert {each.verdict for each in judged({}, num=num, best=num).values()} == {"not to be told"}
+    assert {each.verdict for each in judged({}, num=num, best=num).values()} == {"undecided"}

@@ -122,7 +122,7 @@ def test_a_report_in_80_columns(aspk: Aspk, balanced: Path, monkeypatch: pytest.
     assert text.startswith("Genes of runs/tiny: 60 candidates of 1 search Effects on firing rate: mean 0.0")
     assert "Values among the best 18 by F_AEB, of 60" in text
     for claim in gene_claims():
-        assert re.search(rf"{re.escape(claim.says)}: (confirmed|not confirmed|not to be told), ", text), claim.says
+        assert re.search(rf"{re.escape(claim.says)}: (confirmed|not confirmed|undecided), ", text), claim.says
     assert "F_AEB: alpha 0.2, min-max scaled (archive)" in text
     assert "searches select" not in text, "a random search does not"
     assert "decay_input true" in aspk(*COMMAND, "--verbose").stdout
@@ -153,9 +153,9 @@ def test_a_small_archive_tells_nothing_and_says_so(aspk: Aspk, searched: Path) -
     assert document["effects"] == []
     assert len(document["untold"]) == 21
     slopes = [each for each in document["claims"] if each["outcome"]]
-    assert {each["verdict"] for each in slopes} == {"not to be told"}
+    assert {each["verdict"] for each in slopes} == {"undecided"}
     text = aspk(*COMMAND).stdout
-    assert f"not to be told, {num} candidates are too few for " in text
+    assert f"undecided, {num} candidates are too few for " in text
     assert f" of {num} candidates differ in it" in text
 
 
@@ -196,7 +196,7 @@ def test_what_breaks_a_limit_has_effects_and_no_rank(aspk: Aspk, balanced: Path)
     assert "breaks search.limits.time_step" in document["left_out"][0]["reason"]
     largest = next(each for each in document["claims"] if each["claim"] == "the best have the largest T")
     assert (largest["verdict"], largest["because"]) == (
-        "not to be told", f"T 3: none of the {document['num_ranked']} candidates has it",
+        "undecided", f"T 3: none of the {document['num_ranked']} candidates has it",
     )  # fmt: skip
 
 
@@ -205,8 +205,8 @@ def test_an_ann_has_no_firing_rate(aspk: Aspk, balanced: Path) -> None:
     document = aspk(*COMMAND, "--json").document
     assert {each["outcome"] for each in document["effects"]} == {"energy_j", "top1"}
     claim = next(each for each in document["claims"] if each["claim"] == "the firing rate falls as tau rises")
-    assert (claim["verdict"], claim["because"]) == ("not to be told", "tau: an ANN has no firing rate")
-    assert "Effects on firing rate\nnot to be told: an ANN has no firing rate" in aspk(*COMMAND).stdout
+    assert (claim["verdict"], claim["because"]) == ("undecided", "tau: an ANN has no firing rate")
+    assert "Effects on firing rate\nundecided: an ANN has no firing rate" in aspk(*COMMAND).stdout
 
 
 def test_equal_networks_are_drawn_together(aspk: Aspk, balanced: Path) -> None:
@@ -248,14 +248,14 @@ def test_the_picture(width: str, size: tuple[int, int], aspk: Aspk, balanced: Pa
     named = {"Depth (blocks)", "Heads", "Standardised effect, with its 95 % interval", "small effect: below 0.1"}
     assert named <= set(texts)
     assert sum(text.startswith(("Firing rate (R² ", "Energy (R² ", "Accuracy (R² ")) for text in texts) == 3
-    assert "not to be told" not in texts
+    assert "undecided" not in texts
     assert aspk(*COMMAND, "--figure", "effects.png").exit_code == 0
     assert Path("effects.png").read_bytes().startswith(PNG)
 
 
 def test_the_picture_says_what_is_not_to_be_told(aspk: Aspk, searched: Path) -> None:
     assert aspk(*COMMAND, "--figure", "effects.svg").exit_code == 0
-    assert Path("effects.svg").read_text().count("not to be told") == 21
+    assert Path("effects.svg").read_text().count("undecided") == 21
 
 
 @pytest.mark.parametrize(("words", "said"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -106,7 +107,8 @@ def test_every_number_is_that_of_an_independent_reference(aspk: Aspk, four: Path
             tau = kendalltau(*zip(*taken[name], strict=True)).statistic  # nan if all are equally accurate
             assert found["kendall_tau"] == (None if np.isnan(tau) else pytest.approx(tau))
             assert len(found["pareto"]) == len(front_of(taken[name]))
-    fronts = [front_of(taken[name]) for name in NAMES]
+        assert found["num_pareto_points"] == len(set(front_of(taken[name]))), "equal objectives are one point"
+    fronts = [list(set(front_of(taken[name]))) for name in NAMES]
     expected = [[covered(by, of) for of in fronts] for by in fronts]
     assert np.array(document["coverage"]) == pytest.approx(np.array(expected))
 
@@ -211,13 +213,13 @@ def test_other_alphas_are_scored_by_each(aspk: Aspk, searched: Path) -> None:
     (contrast,) = document["differences"]
     assert [each["measure"] for each in contrast["measures"]] == ["hypervolume", "coverage of the other's front"]
     lines = aspk("compare").stdout.splitlines()
-    place = lines.index("F_AEB of the best, and the mean, under each alpha")
+    place = lines.index("F_AEB of each search")
     rows = [line.split() for line in lines[place : place + 6] if line.startswith(("1 ", "2 "))]
     for row, each in zip(rows, document["searches"], strict=True):
-        numbers = [float(cell) for cell in row[2:] if cell != "+"]
-        expected = [scored[key] for scored in each["fitness"] for key in ("best", "mean")]
+        numbers = [float(cell.removesuffix("*")) for cell in row[2:]]
+        expected = [scored[key] for scored in each["fitness"] for key in ("best", "mean_of_best", "mean")]
         assert numbers == [pytest.approx(value, abs=5e-5) for value in expected]
-    assert sum(row.count("+") for row in rows) >= 2, "the best under each alpha"
+    assert sum(cell.endswith("*") for row in rows for cell in row) >= 2, "the best under each alpha"
     one = aspk("compare", "--alpha", "0.2", "--json").document
     assert [each["alpha"] for each in one["searches"]] == [0.2, 0.2]
 
@@ -383,7 +385,7 @@ def test_an_objective_that_is_gone_leaves_the_rest(aspk: Aspk, four: Path) -> No
     assert "no hypervolume: an objective is not known here, or is the same for all candidates" in text
 
 
-def test_one_candidate_is_enough_and_none_is_no_fault(aspk: Aspk, searched: Path) -> None:
+def test_one_candidate_is_enough(aspk: Aspk, searched: Path) -> None:
     one = ("--set", "search.population=1", "--set", "search.parents=1", "--set", "search.generations=1")
     assert aspk("search", "--algorithm", "random", *one, "--name", "one").exit_code == 0
     assert aspk("search", "--algorithm", "random", *one, "--set", "seed=3", "--name", "two").exit_code == 0
@@ -392,13 +394,31 @@ def test_one_candidate_is_enough_and_none_is_no_fault(aspk: Aspk, searched: Path
         assert (each["num_candidates"], each["kendall_tau"], each["tau_interval"]) == (1, None, None)
     assert document["differences"] == [], "they differ in the seed alone"
     assert aspk("compare", ":one", ":two").exit_code == 0
-    none = ("--set", "search.limits={top1 = 100.0, energy = 1e-12}")
-    document = aspk("compare", ":one", f":{FIRST}", *none, "--json").document
-    assert document["bounds"] is None
-    assert [each["num_candidates"] for each in document["searches"]] == [0, 0]
-    assert [each["best"] for each in document["searches"]] == [None, None]
-    assert document["coverage"] == [[None, None], [None, None]]
-    assert aspk("compare", ":one", f":{FIRST}", *none).exit_code == 0
+
+
+def test_limits_that_nothing_keeps_are_refused_alike_everywhere(aspk: Aspk, searched: Path) -> None:
+    """With the place, the best value that was measured, and the remedy. No table is empty for a wrong reason."""
+    assert aspk("search", "--set", "seed=1").exit_code == 0
+    none = ("--set", "search.limits.energy=1e-12")
+    said = (
+        r"error: search\.limits: no subnet keeps to the limits: search\.limits\.energy excluded 100 % of 18 measured "
+        r"subnets\n  loosen search\.limits\.energy: the best energy measured is \d+\.?\d* .J; what was measured is "
+        r"kept, and not measured again\n"
+    )
+    for words in (("compare",), ("report",), ("report", "--figure", "front", "--to", "a.png"), ("finish", "--dry-run")):
+        done = aspk(*words, *none)
+        assert (done.exit_code, done.stdout) == (2, ""), words
+        assert re.fullmatch(said, done.stderr), done.stderr
+    assert not Path("a.png").exists()
+
+
+def test_one_search_that_limits_emptied_is_a_warning(aspk: Aspk, searched: Path) -> None:
+    assert aspk("search", "--max-energy", "1e-12", "--name", "emptied", "--quiet").exit_code == 2
+    document = aspk("compare", f":{FIRST}", ":emptied", "--json").document
+    assert "no candidate keeps to its limits, or all computed values that are not finite: 2" in document["warnings"]
+    assert document["searches"][1]["num_candidates"] == 0
+    assert document["coverage"] == [[1.0, None], [0.0, None]]
+    assert aspk("compare", f":{FIRST}", ":emptied").exit_code == 0
 
 
 def test_python_compares_too(four: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_table_for_a_reader(aspk: Aspk) -> None:
         "input rates: 0.2 for every layer, given; convention sound, profile cmos45: 45 nm CMOS, 32-bit floating point "
         "not counted: pooling, neurons, BatchNorm's affine part, residual additions, memory "
         "9.325 M parameters; as an ANN (Equation 4): 4.297 mJ, with 8 bits 0.2802 mJ, break-even at an input rate of "
-        "1.278, here 0.200 fidelity: sound switches: by default (--verbose lists all)"
+        "1.278, here 0.200 fidelity: sound switches: all at their defaults (--verbose lists all)"
     ) in text
     total = next(line.split() for line in done.stdout.splitlines() if line.startswith("total"))
     assert total[:3] == ["total", "934.0M", "746.2M"]

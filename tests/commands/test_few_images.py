@@ -70,7 +70,7 @@ def test_their_number_is_that_of_the_training(aspk: Aspk, on_few: Path, value: s
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "error: runs/few: this run was begun with another recipe: data.train_images differs\n"
-        "  go on with the recipe it has, or start a new run beside it with --fresh\n"
+        "  go on with the recipe it has, or start a new run: --run NAME, or --fresh next to it\n"
     )
     done = aspk("search", "--run", "runs/few", *other)
     assert done.exit_code == 2

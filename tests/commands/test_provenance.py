@@ -30,7 +30,7 @@ def test_a_search_on_other_images_is_refused(aspk: Aspk, other_images: Path) -> 
     assert done.exit_code == 2
     assert done.stderr == (
         "error: runs/tiny: the validation images are not those that this run was trained with\n"
-        "  bring the data set back to what it was, or train a new run with --fresh\n"
+        "  bring the data set back to what it was, or train a new run: --run NAME, or --fresh next to it\n"
     )
 
 
@@ -58,7 +58,7 @@ def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> No
     words = " ".join(shown.stdout.split())
     assert "sound, but model.decay_input = false switches" in words
     differing = "model: evaluation_batch 512, decay_input false"
-    assert words.endswith(f"switches: by default, but {differing} (--verbose lists all)")
+    assert words.endswith(f"switches: all at their defaults, except {differing} (--verbose lists all)")
 
 
 def test_a_fidelity_is_laid_over_a_run(aspk: Aspk, trained: Path) -> None:
@@ -81,7 +81,7 @@ def test_every_document_and_table_names_the_switches(command: str, aspk: Aspk, s
     shown = (aspk(command, "--quiet", *verbose).stdout for verbose in ((), ("--verbose",)))
     short, words = (" ".join(each.replace("│", " ").split()) for each in shown)
     of_the_search = "; search: parents 3" if command == "report" else ""
-    assert f"by default, but model: evaluation_batch 512{of_the_search} (--verbose lists all)" in short
+    assert f"all at their defaults, except model: evaluation_batch 512{of_the_search} (--verbose lists all)" in short
     assert "first_layer_steps" not in short
     assert (f"sound, but {PARENTS}" in words) is (command == "report")
     assert ("p_mutation 0.4; energy: convention sound" in words) is (command == "report")

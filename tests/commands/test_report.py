@@ -31,12 +31,13 @@ def squeezed(text: str) -> list[str]:
 def test_the_tables(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     document = searched_once[1]
     done = aspk("report", "--top", "3")
-    assert (done.exit_code, done.stderr) == (0, "")
+    following = "next: aspk evaluate --run runs/tiny --search evolution-alpha0.5-seed0 --subnet best\n"
+    assert (done.exit_code, done.stderr) == (0, following)
     lines = squeezed(done.stdout)
 
     front = lines.index(f"Pareto front: {len(document['pareto'])} of 18 candidates")
     top = lines.index("Top accuracy: 3 of 18 candidates")
-    ids = [line.split()[0] for line in lines if re.match(r"c\d{4} (?:[+~] )?\(", line)]
+    ids = [line.split()[0] for line in lines if re.match(r"c\d{4} (?:[-+~?] )?\(", line)]
     by_accuracy = sorted(document["candidates"], key=lambda c: (-c["top1"], c["energy_j"]))
     assert set(ids[: len(document["pareto"])]) == set(document["pareto"])
     assert ids[len(document["pareto"]) :] == [candidate["id"] for candidate in by_accuracy[:3]]
@@ -47,7 +48,15 @@ def test_the_tables(aspk: Aspk, searched: Path, searched_once: Once) -> None:
     assert all(f"{baseline['top1']:.2f} (" in row for row in rows)
     assert front < top
     assert lines.count("* baseline, no part of the population") == 2
-    assert sum(line.startswith("+ less energy; accuracy equal, or higher by more than chance") for line in lines) == 2
+    marks = {"+": "higher", "~": "cannot be told apart", "-": "lower"}
+    found = [mark[1] for line in lines if (mark := re.match(r"c\d{4} ([-+~?]) \(", line))]
+    by_id = {each["id"]: each for each in document["candidates"]}
+    for id_, mark in zip(ids, found, strict=True):
+        each, apart = by_id[id_], by_id[id_]["p_baseline"] < 0.05
+        assert mark == ("~" if not apart else "+" if each["top1"] > baseline["top1"] else "-")
+    for part in (found[: len(document["pareto"])], found[len(document["pareto"]) :]):
+        counts = ", ".join(f"{mark} {text} ({part.count(mark)})" for mark, text in marks.items() if mark in part)
+        assert f"accuracy against * (McNemar's exact test, p < 0.05): {counts}" in " ".join(lines)
     assert f"Kendall's tau between accuracy and energy: {document['kendall_tau']:.2f} over 18 candidates" in lines
 
 
@@ -352,7 +361,7 @@ def test_a_search_with_no_and_with_one_candidate(aspk: Aspk, searched: Path, num
     state = {**found.state, "generation": num, "finished": False}
     baseline = found.baseline if has_baseline else None
     save_population(searched, replace(found, candidates=found.candidates[:num], baseline=baseline, state=state))
-    done = aspk("report")
+    done = aspk("report", "--quiet")
     assert (done.exit_code, done.stderr) == (0, "")
     assert f"Pareto front: {num} of {num} candidate{'s' * (num != 1)}" in done.stdout
     document = aspk("report", "--json").document

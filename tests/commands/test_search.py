@@ -128,6 +128,8 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
         lines[-2],
     )
     assert lines[-1] == "next: aspk report --run runs/tiny"
+    second = aspk("search", "--algorithm", "random", "--set", "search.generations=1").stderr.splitlines()[-1]
+    assert second == "next: aspk report --run runs/tiny, or aspk compare runs/tiny"
 
 
 def test_the_same_seed_gives_the_same_population(aspk: Aspk, trained: Path, searched_once: Once) -> None:
@@ -200,7 +202,7 @@ def test_fresh_keeps_the_old_population_beside(aspk: Aspk, searched: Path) -> No
     done = aspk("search", "--fresh", "--alpha", "0", "--algorithm", "random", "--set", "search.generations=1", "--json")
     assert done.exit_code == 0
     assert (
-        "this search is called random-alpha0-seed0-generations1; the one before, with other search.algorithm, "
+        "this search is called random-alpha0-seed0-generations1; the one before, which differs in search.algorithm, "
         "search.generations, search.alpha, is evolution-alpha0.5-seed0\n"
     ) in done.stderr
     assert (searched / FIRST).read_bytes() == before

@@ -62,16 +62,16 @@ def test_another_alpha_measures_only_what_is_new(aspk: Aspk, searched: Path, mea
     assert len(hits) >= 6  # the first generation is the same
     assert all(after[subnet] == before[subnet] for subnet in hits)
     lines = done.stderr.splitlines()
-    said = f"this search is called {other}; the one before, with other search.alpha, is {FIRST}"
+    said = f"this search is called {other}; the one before, which differs in search.alpha, is {FIRST}"
     assert lines.count(said) == 1
-    assert re.search(rf"searching: 18/18 subnets, .*hits={len(hits)} ", lines[-3])
+    assert re.search(rf"searching: 18/18 subnets, .*reused={len(hits)} ", lines[-3])
     assert lines[-2] == f"{len(hits)} of 18 subnets had been measured before"
 
     second = file_of(searched, other).read_bytes()
     measured.clear()
     back = aspk("search", "--alpha", "0.5")
     assert (measured, file_of(searched).read_bytes(), file_of(searched, other).read_bytes()) == ([], first, second)
-    said = f"this search has been begun, it is {FIRST}; the one before, with other search.alpha, is {other}"
+    said = f"this search has been begun, it is {FIRST}; the one before, which differs in search.alpha, is {other}"
     assert back.stderr.splitlines()[0] == said
     assert (search_names(searched), present_search(searched)) == ([FIRST, other], FIRST)
 

@@ -96,7 +96,10 @@ def test_a_name_is_the_users(aspk: Aspk, searched: Path) -> None:
             ("--name", "other"),
             f"--name: this search has been begun, it is called {FIRST}\n  go on with it: --name {FIRST}",
         ),
-        (("--name", FIRST, "--alpha", "0.9"), f"--name: the search {FIRST} is another one, with other search.alpha\n"),
+        (
+            ("--name", FIRST, "--alpha", "0.9"),
+            f"--name: the search {FIRST} is another one: it differs in search.alpha\n",
+        ),
         (("--name", FIRST, "--fresh"), f"--name: runs/tiny has a search {FIRST}\n  choose another name with --fresh"),
     ],
 )

@@ -105,13 +105,13 @@ def test_another_recipe_is_refused(aspk: Aspk, trained: Path) -> None:
     assert (one.exit_code, one.stdout) == (2, "")
     assert one.stderr == (
         "error: runs/tiny: this run was begun with another recipe: train.lr differs\n"
-        "  go on with the recipe it has, or start a new run beside it with --fresh\n"
+        "  go on with the recipe it has, or start a new run: --run NAME, or --fresh next to it\n"
     )
     two = aspk("train", "--set", "seed=1", "--set", "space.tau=[2]")
     assert two.exit_code == 2
     assert two.stderr == (
         "error: runs/tiny: this run was begun with another recipe: seed, space.tau differ\n"
-        "  go on with the recipe it has, or start a new run beside it with --fresh\n"
+        "  go on with the recipe it has, or start a new run: --run NAME, or --fresh next to it\n"
     )
     assert (trained / "supernet.h5").read_bytes() == before
 
@@ -330,7 +330,7 @@ def test_an_unfinished_training_keeps_its_precision(aspk: Aspk, trained: Path) -
     assert done.exit_code == 2
     assert done.stderr == (
         "error: runs/tiny: this run was begun in float32, not float64\n"
-        "  go on with --precision float32, or start a new run beside it with --fresh\n"
+        "  go on with --precision float32, or start a new run: --run NAME, or --fresh next to it\n"
     )
     assert (trained / "supernet.h5").read_bytes() == before
 

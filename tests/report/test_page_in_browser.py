@@ -276,6 +276,8 @@ def test_what_is_drawn_is_what_python_finds(found: OpenPage, run: Path) -> None:
     assert found.plotted("candidates") == points(results.taken)
     assert found.plotted("Pareto front") == points(results.front)
     assert found.plotted("baseline") == points([results.baseline])
+    shape = "document.getElementById('front').data.find(each => each.name === 'Pareto front').line.shape"
+    assert found.tab.evaluate(f"() => {shape}") == "hv", "steps: no accuracy between two points that none has"
     rejected = found.plotted("rejected")
     assert len(rejected) == len(results.scores.rejected)
 

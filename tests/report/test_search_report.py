@@ -90,7 +90,7 @@ def test_switches_are_listed_and_what_differs_is_named(render: Render) -> None:
     recipe = load_recipe("quickstart", {"search.parents": 11, "energy.residual": "mac"})
     short = " ".join(" ".join(line.strip("│ ") for line in panel_of(render, 80, recipe=recipe)).split())
     differing = "model: evaluation_batch 512; search: parents 11; energy: residual mac"
-    assert f"by default, but {differing} (--verbose lists all)" in short
+    assert f"all at their defaults, except {differing} (--verbose lists all)" in short
     results = results_of(Scores((), None), recipe=recipe, note=NOTE)
     lines = render(provenance_panel(results, verbose=True), 80)
     text = " ".join(" ".join(line.strip("│ ") for line in lines).split())
@@ -269,9 +269,8 @@ def test_the_document(archive: list[Candidate], baseline: Candidate, fitness: Fi
     document = json.loads(json.dumps(results_of(scores, fitness.of_outsider(baseline, scores)).to_document()))
     assert list(document) == [
         "run", "search", "best", "first_corrected", "price_remarks", "weights_remark", "objectives", "candidates",
-        "best_num", "num_ranked", "num_different", "pareto", "baseline", "kendall_tau", "ranking_noise", "predictor",
-        "hypervolume",
-        "alpha", "bounds", "generation_bounds", "rejected", "provenance",
+        "best_num", "num_ranked", "num_different", "pareto", "num_pareto_points", "baseline", "kendall_tau",
+        "ranking_noise", "predictor", "hypervolume", "alpha", "bounds", "generation_bounds", "rejected", "provenance",
     ]  # fmt: skip
     assert [candidate["id"] for candidate in document["candidates"]] == ["c0", "c1", "c2"]
     assert document["pareto"] == ["c1", "c0"]

@@ -17,7 +17,14 @@ from autospikformer_cli.measurement import Candidate, Measurement, Provenance, S
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.report.evaluation_table import evaluation_table
 from autospikformer_cli.report.redundancy_table import redundancy_table
-from autospikformer_cli.report.rows import CandidateRow, candidate_row, row_of_alike, top_accuracy
+from autospikformer_cli.report.rows import (
+    CandidateRow,
+    accurate_share,
+    candidate_row,
+    row_of_alike,
+    ties_text,
+    top_accuracy,
+)
 from autospikformer_cli.report.tables import CandidateTable
 from autospikformer_cli.runs.evaluation import EvaluationResult
 from autospikformer_cli.runs.redundancy import Redundancy
@@ -49,17 +56,16 @@ def test_candidates_at_100_columns(rows: list[CandidateRow], baseline_row: Candi
         "                                                           Energy",
         "Id    Candidates                                       Fr    (mJ)            Acc (%)   Params  F_AEB",
         "────────────────────────────────────────────────────────────────────────────────────────────────────",
-        "c0 ~  (2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348)   0.160  0.5050  80.00 (76.3–83.3)  4.684 M  0.940",
-        "c1    (2, 3.2, 3, 12, 6, 1.2, 1, 5, 5, 4, 348)      0.152  0.4480  76.00 (72.1–79.5)  4.684 M  0.667",
-        "c2    (3, 3.2, 3.6, 3.2, 6, 12, 6, 1.4, 1.8, 0.8,   0.148  0.9250  74.00 (70.0–77.7)  4.684 M  0.000",
+        "c0 ?  (2, 3.8, 3.6, 12, 12, 1.4, 2, 5, 2, 4, 348)   0.160  0.5050  80.00 (76.3–83.3)  4.684 M  0.940",
+        "c1 ?  (2, 3.2, 3, 12, 6, 1.2, 1, 5, 5, 4, 348)      0.152  0.4480  76.00 (72.1–79.5)  4.684 M  0.667",
+        "c2 ?  (3, 3.2, 3.6, 3.2, 6, 12, 6, 1.4, 1.8, 0.8,   0.148  0.9250  74.00 (70.0–77.7)  4.684 M  0.000",
         "      3, 5, 5, 4, 480)",
         "",
         "*     (4, 4, 4, 4, 4, 12, 12, 12, 12, 1, 1, 1, 1,   0.156  0.9500  78.00 (74.2–81.4)  4.684 M  0.307",
         "      2, 2, 2, 2, 4, 384)",
         "* Spikformer 4-384",
-        "+ less energy; accuracy equal, or higher by more than chance (McNemar's exact test, p < 0.05): 0 of",
-        "3",
-        "~ less energy; accuracy higher, not tested: answers by image are not stored: 1 of 3",
+        "less energy than *: 3 of 3",
+        "? accuracy not tested: answers by image are not stored",
     ]
 
 
@@ -73,15 +79,13 @@ def test_two_blocks_take_one_line_at_80_columns_and_two_at_60(
         "                                         Energy",
         "Id    Candidates                           (mJ)        Acc (%)   Params  F_AEB",
         "──────────────────────────────────────────────────────────────────────────────",
-        "c0 ~  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76–83)  4.684 M  0.940",
-        "c1    (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72–80)  4.684 M  0.667",
+        "c0 ?  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76–83)  4.684 M  0.940",
+        "c1 ?  (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72–80)  4.684 M  0.667",
         "",
         "*     (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.9500  78.00 (74–81)  4.684 M  0.307",
         "* Spikformer 4-384",
-        "+ less energy; accuracy equal, or higher by more than chance (McNemar's exact",
-        "test, p < 0.05): 0 of 2",
-        "~ less energy; accuracy higher, not tested: answers by image are not stored: 1",
-        "of 2",
+        "less energy than *: 2 of 2",
+        "? accuracy not tested: answers by image are not stored",
         "not shown at this width: Fr",
     ]
     assert render(table, 60) == [
@@ -89,18 +93,16 @@ def test_two_blocks_take_one_line_at_80_columns_and_two_at_60(
         "                            Energy",
         "Id    Candidates              (mJ)            Acc (%)  F_AEB",
         "────────────────────────────────────────────────────────────",
-        "c0 ~  (2,3.8,3.6,12,12,     0.5050  80.00 (76.3–83.3)  0.940",
+        "c0 ?  (2,3.8,3.6,12,12,     0.5050  80.00 (76.3–83.3)  0.940",
         "      1.4,2,5,2,4,348)",
-        "c1    (2,3.2,3,12,6,1.2,1,  0.4480  76.00 (72.1–79.5)  0.667",
+        "c1 ?  (2,3.2,3,12,6,1.2,1,  0.4480  76.00 (72.1–79.5)  0.667",
         "      5,5,4,348)",
         "",
         "*     (2,3.8,3.6,12,12,     0.9500  78.00 (74.2–81.4)  0.307",
         "      1.4,2,5,2,4,348)",
         "* Spikformer 4-384",
-        "+ less energy; accuracy equal, or higher by more than chance",
-        "(McNemar's exact test, p < 0.05): 0 of 2",
-        "~ less energy; accuracy higher, not tested: answers by image",
-        "are not stored: 1 of 2",
+        "less energy than *: 2 of 2",
+        "? accuracy not tested: answers by image are not stored",
         "not shown at this width: Fr, Params",
     ]
 
@@ -122,8 +124,8 @@ def test_objectives_of_plugins_have_a_column_each(
         "                                         Energy                             chip",
         "Id    Candidates                           (mJ)            Acc (%)          (ms)     area  F_AEB",
         "────────────────────────────────────────────────────────────────────────────────────────────────",
-        "c0 ~  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76.3–83.3)          1.25  123,456  0.940",
-        "c1    (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72.1–79.5)             –        –  0.667",
+        "c0 ?  (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.5050  80.00 (76.3–83.3)          1.25  123,456  0.940",
+        "c1 ?  (2,3.2,3,12,6,1.2,1,5,5,4,348)     0.4480  76.00 (72.1–79.5)             –        –  0.667",
         "",
         "*     (2,3.8,3.6,12,12,1.4,2,5,2,4,348)  0.9500  78.00 (74.2–81.4)             2      0.5  0.307",
     ]
@@ -140,20 +142,23 @@ def test_what_is_marked(rows: list[CandidateRow], baseline_row: CandidateRow) ->
     assert better.mark(baseline) == "+"
     disjoint = ((1 << 400) - 1) << 100
     assert replace(rows[0], answers=disjoint.to_bytes(63)).mark(baseline) == "~"
-    assert rows[0].mark(baseline) == "~", "answers are not stored"
-    assert replace(rows[0], printed=True).mark(baseline) == "+", "the paper's figures"
-    assert replace(rows[0], top1=baseline.top1).mark(baseline) == "+", "equal accuracy at less energy"
-    assert [row.mark(baseline) for row in rows[1:]] == ["", ""]
-    assert replace(better, energy_j=baseline.energy_j).mark(baseline) == ""
+    assert rows[0].mark(baseline) == "?", "answers are not stored"
+    assert replace(rows[0], printed=True).mark(baseline) == "", "the paper's figures"
+    assert replace(baseline, energy_j=0.0).mark(baseline) == "~", "equal answers at less energy"
+    worse = replace(rows[0], top1=76.0, answers=((1 << 380) - 1).to_bytes(63))
+    assert worse.mark(baseline) == "-"
+    assert replace(better, energy_j=2 * baseline.energy_j).mark(baseline) == "+", "a mark is of the accuracy alone"
     assert better.mark(None) == ""
 
 
 def test_a_win_is_bold_and_marked(rows: list[CandidateRow], baseline_row: CandidateRow) -> None:
-    table = CandidateTable("Candidates", [replace(row, printed=True) for row in rows], baseline_row).table()
+    packed = {num: ((1 << num) - 1).to_bytes(63) for num in (370, 380, 390, 400)}
+    known = [replace(row, answers=packed[num]) for row, num in zip(rows, (400, 380, 370), strict=True)]
+    table = CandidateTable("Candidates", known, replace(baseline_row, answers=packed[390])).table()
     styles = {column.header: [getattr(cell, "style", None) for cell in column.cells] for column in table.columns}
     assert styles["Energy\n(mJ)"] == ["bold", "", "", ""]
     assert styles["Acc (%)"] == ["bold", "", "", ""]
-    assert [getattr(cell, "plain", "") for cell in table.columns[0].cells] == ["c0 +", "c1", "c2", "*"]
+    assert [getattr(cell, "plain", "") for cell in table.columns[0].cells] == ["c0 +", "c1 -", "c2 -", "*"]
 
 
 def test_equal_candidates_are_one_line(
@@ -163,7 +168,7 @@ def test_equal_candidates_are_one_line(
     found = different(fitness.score([*archive, twin]).ranked)
     assert [alike.ids for alike in found] == [("c0", "c9"), ("c1",), ("c2",)]
     lines = render(CandidateTable("Candidates", [row_of_alike(alike) for alike in found], baseline_row), 100)
-    assert [line.split("(")[0].strip() for line in lines if line.startswith("c")] == ["c0 x2 ~", "c1", "c2"]
+    assert [line.split("(")[0].strip() for line in lines if line.startswith("c")] == ["c0 x2 ?", "c1 ?", "c2 ?"]
     assert "x2: two candidates that agree in every measured number; --json lists them" in lines
 
 
@@ -198,9 +203,25 @@ def test_no_table_is_wider_than_100_columns(
 def test_the_top_accuracy_is_a_fifth_at_most_ten(archive: list[Candidate], fitness: Fitness) -> None:
     found = different(fitness.score(archive).ranked)
     assert [alike.best.id for alike in top_accuracy(found)] == ["c0"]
-    assert [alike.best.id for alike in top_accuracy(found, share=1.0)] == ["c0", "c1", "c2"]
-    assert [alike.best.id for alike in top_accuracy(found, share=1.0, limit=2)] == ["c0", "c1"]
+    assert [alike.best.id for alike in accurate_share(found, share=1.0)[0]] == ["c0", "c1", "c2"]
     assert top_accuracy(()) == []
+
+
+def test_ties_of_the_top_accuracy_are_treated_alike(archive: list[Candidate], fitness: Fitness) -> None:
+    """The share ends among equal accuracies: all of these belong to it, and a shorter table counts the rest."""
+    first, other, last = different(fitness.score(archive).ranked)
+    tied = [
+        replace(first, best=replace(first.best, candidate=replace(first.best.candidate, id=f"t{number}")))
+        for number in range(4)
+    ]
+    found = [other, *tied, last]
+    accurate, is_exact = accurate_share(found)
+    assert [alike.best.id for alike in accurate] == ["t0", "t1", "t2", "t3"]
+    assert not is_exact
+    assert accurate_share([first, other, last]) == ([first], True)
+    assert [alike.best.id for alike in top_accuracy(found, limit=3)] == ["t0", "t1", "t2"]
+    assert ties_text(found, limit=3) == f"left out: 1 more with {first.top1:.2f} %, which need as much energy or more"
+    assert ties_text(found, limit=4) is None
 
 
 def test_the_front_leaves_out_what_is_dominated(archive: list[Candidate], fitness: Fitness) -> None:
@@ -248,7 +269,9 @@ def test_an_evaluation_names_its_switches_and_the_batch_that_it_depends_on(rende
     authors, tuned = evaluation_of(recipe), evaluation_of(recipe, FineTuning(2, False, ""))
     short = " ".join(" ".join(render(evaluation_table("Evaluation of best", [authors, tuned]), 80)).split())
     differing = "detach_reset false, threshold_scope fc1, searched_heads false, batchnorm batch"
-    assert short.endswith(f"switches: by default, but model: evaluation_batch 512, {differing} (--verbose lists all)")
+    assert short.endswith(
+        f"switches: all at their defaults, except model: evaluation_batch 512, {differing} (--verbose lists all)"
+    )
     lines = render(evaluation_table("Evaluation of best", [authors, tuned], verbose=True), 80)
     text = " ".join(" ".join(lines).split())
     assert "statistics of each batch of 360" in " ".join(line[24:50].strip() for line in lines)
@@ -304,7 +327,7 @@ def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
         subnet=subnet, images=images, engine="event_driven", recipe=recipe, matrix=np.eye(41), mean_ssim=tuple(ssim),
         order=channel_order(ssim), most=(40, 3), least=(8, 9, 1), origin="runs/x", shares_channels=True,
     )  # fmt: skip
-    assert render(redundancy_table(found), 80)[:17] == [
+    assert render(redundancy_table(found), 80)[:18] == [
         "Redundancy of the embedding of (1, 4, 2, 1, 2, 4, 41)",
         "runs/x",
         "      Most redundant             Least redundant",
@@ -315,8 +338,9 @@ def test_redundant_channels_each_from_the_extreme(render: Render) -> None:
         "   3                                           1     0.2500",
         "The paper's claim, \"most of the redundant channels are found at higher-order",
         'channels", is confirmed in this network',
-        "Kendall's tau-b of channel and mean SSIM 0.338, p = 0.0025 (exact permutation",
-        "test over the channels' order, one-sided)",
+        "Kendall's tau-b of channel and mean SSIM 0.338: p = 0.0025 that higher channels",
+        "are more redundant, p = 1 that lower ones are (exact permutation tests,",
+        "one-sided)",
         "mean SSIM 0.447 in the lower half of the channels, 0.512 in the upper",
         "subnets share their first channels, so the supernet trains lower channels more",
         "often",

@@ -26,6 +26,7 @@ from autospikformer_cli.search.sorting import (
     dominates,
     fronts,
     non_dominated,
+    pareto_points,
 )
 from autospikformer_cli.space import SearchSpace
 
@@ -60,9 +61,16 @@ def test_what_nothing_dominates_is_the_first_front(points: Points) -> None:
 
 @given(points_of(2), points_of(2))
 def test_coverage_by_its_definition(first: Points, second: Points) -> None:
-    """Each point of the second for itself: nobody in the first may be worse in any objective."""
-    covered = [b for b in second if any(dominates(a, b) or tuple(a) == tuple(b) for a in first)]
-    assert coverage(first, second) == len(covered) / len(second)
+    """Each distinct point of the second for itself: nobody in the first may be worse in any objective."""
+    distinct = set(map(tuple, second))
+    covered = [b for b in distinct if any(dominates(a, b) or tuple(a) == b for a in first)]
+    assert coverage(first, second) == len(covered) / len(distinct)
+
+
+def test_a_point_that_several_candidates_have_counts_once() -> None:
+    front = [(1.0, 4.0), (1.0, 4.0), (2.0, 2.0)]
+    assert pareto_points(front) == [(1.0, 4.0), (2.0, 2.0)]
+    assert coverage([(1.0, 4.0)], front) == 0.5
 
 
 def test_coverage_counts_equal_points_both_ways() -> None:

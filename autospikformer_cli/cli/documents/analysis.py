@@ -233,7 +233,7 @@ class ClaimDocument(Part):
     outcome: str | None
     """The outcome; null for a claim on the best by F_AEB."""
     verdict: str
-    """confirmed, not confirmed, or not to be told."""
+    """confirmed, not confirmed, or undecided."""
     because: str
     """The figure that decides, in words."""
     value: float | None

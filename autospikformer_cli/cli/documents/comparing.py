@@ -46,6 +46,8 @@ class ComparedDocument(Part):
     """Of these, those that differ in any measured number."""
     pareto: list[str]
     """Ids of the front in the search's objectives."""
+    num_pareto_points: int
+    """Distinct points of the front: subnets with equal objectives are one."""
     hypervolume: float | None
     """Share of the comparison's box that all ranked subnets dominate; null without one."""
     kendall_tau: float | None
@@ -106,7 +108,7 @@ class ContrastDocument(Part):
     least_p: float | None
     """The smallest p that so many pairs can give; null without pairs."""
     finding: str | None
-    """Which setting leads in which measures; null for neither."""
+    """Which setting leads by more than chance, or that none does; null if no measure prefers one."""
 
 
 class CompareDocument(Document):

@@ -226,6 +226,8 @@ class SearchFields(Part):
     """Number of candidates that differ in any measured number."""
     pareto: list[str]
     """Ids of the Pareto front."""
+    num_pareto_points: int
+    """Its distinct points: subnets with equal accuracy and energy are one."""
     baseline: CandidateDocument | None
     """What they are compared with; no part of the population."""
     kendall_tau: float | None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OUTCOME_LABELS = {"firing_rate": "Firing rate", "energy_j": "Energy", "top1": "Accuracy"}
-UNTOLD = "not to be told"
+UNTOLD = "undecided"
 _LINE_MM = 5.0
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.report.figures import style
 from autospikformer_cli.report.figures.subject import FigureSubject
-from autospikformer_cli.report.rows import top_accuracy
+from autospikformer_cli.report.rows import accurate_share
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Scored
-from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.fronts import count_points, pareto_front
 from autospikformer_cli.units import EnergyUnit, energy_unit
 from autospikformer_cli.wording import counted
 
@@ -25,7 +25,7 @@ ITS_FRONT = "its front"
 
 
 def draw_front(subject: FigureSubject) -> Figure:
-    """One search: its most accurate 20 % stand out. Two: each has its colour, its marks and its line."""
+    """One search: its most accurate 20 % stand out. Two: each has its colour, its marks and its steps."""
     searches = subject.compared
     figure = style.blank_figure(subject.width_mm, 100.0 if subject.is_wide else 72.0)
     axes = figure.add_subplot()
@@ -79,6 +79,14 @@ def coordinates(points: Sequence[Scored], unit: EnergyUnit) -> tuple[list[float]
     return [point.energy_j / unit.joules for point in points], [point.top1 for point in points]
 
 
+def draw_steps(axes: Axes, front: Sequence[Scored], unit: EnergyUnit, **look: Any) -> None:
+    """A front as the edge of what it attains: for the energy between two points, the accuracy of the cheaper one.
+
+    front: least energy first. A straight line would show accuracies that no candidate has.
+    """
+    axes.plot(*coordinates(front, unit), drawstyle="steps-post", **look)
+
+
 def draw_baseline(axes: Axes, baseline: Scored, unit: EnergyUnit) -> None:
     """A star at the baseline."""
     axes.plot(
@@ -92,16 +100,16 @@ def _one(axes: Axes, subject: FigureSubject, unit: EnergyUnit) -> None:
     if not chosen:
         return
     results = different(chosen)
-    accurate = [alike.best for alike in top_accuracy(results, limit=len(results))]
+    accurate, is_exact = accurate_share(results)
     named = f"{'' if subject.best is None else 'Best '}{counted(len(chosen), 'candidate')}"
     dense = len(chosen) > style.MOST_VECTORS
     axes.scatter(*coordinates(chosen, unit), s=12, color=style.BACKGROUND, linewidths=0, label=named, rasterized=dense)
     axes.scatter(
-        *coordinates(accurate, unit), s=14, color=style.BLUE, linewidths=0, label="Most accurate 20 %",
-        rasterized=dense, zorder=3,
+        *coordinates([alike.best for alike in accurate], unit), s=14, color=style.BLUE, linewidths=0,
+        label=f"Most accurate 20 %{'' if is_exact else ', and ties'}", rasterized=dense, zorder=3,
     )  # fmt: skip
     front = front_of(chosen)
-    axes.plot(*coordinates(front, unit), color=style.INK, marker="o", mfc="none", label="Pareto front", zorder=4)
+    draw_steps(axes, front, unit, color=style.INK, marker="o", mfc="none", label="Pareto front", zorder=4)
     if subject.intervals:
         _intervals(axes, front, unit, style.INK)
 
@@ -116,9 +124,9 @@ def _cloud(axes: Axes, subject: FigureSubject, results: SearchResults, number: i
         label=results.population.name, rasterized=len(chosen) > style.MOST_VECTORS,
     )  # fmt: skip
     front = front_of(chosen)
-    axes.plot(
-        *coordinates(front, unit), color=colour, marker=mark, markeredgecolor="black", markeredgewidth=0.6,
-        linestyle=style.DASHES[number], label=f"{ITS_FRONT}: {len(front)}", zorder=4,
+    draw_steps(
+        axes, front, unit, color=colour, marker=mark, markeredgecolor="black", markeredgewidth=0.6,
+        linestyle=style.DASHES[number], label=f"{ITS_FRONT}: {count_points(front)}", zorder=4,
     )  # fmt: skip
     if subject.intervals:
         _intervals(axes, front, unit, colour)

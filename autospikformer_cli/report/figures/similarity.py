@@ -52,8 +52,9 @@ def similarity_map(matrix: Floats, width_mm: float) -> Figure:
     axes.set_xticks(places, names, rotation=90)
     axes.set_yticks(places, names)
     axes.tick_params(length=2)
-    axes.set_xlabel("Channel")
-    axes.set_ylabel("Channel")
+    label = "Channel" if every == 1 else f"Channel (1 of {every} has its number)"
+    axes.set_xlabel(label)
+    axes.set_ylabel(label)
     style.colour_bar(figure, mesh, axes, "Structural similarity (SSIM)")
     style.legend_above(figure, groups)
     return figure

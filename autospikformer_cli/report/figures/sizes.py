@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.report.figures import style
-from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, front_of, keep_below_100, plane
+from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, draw_steps, front_of, keep_below_100, plane
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.family import FamilyMember, spikformer_family
 from autospikformer_cli.search.fitness import Scored
@@ -21,7 +21,7 @@ LARGEST_PT2 = 110.0
 
 
 def draw_sizes(subject: FigureSubject) -> Figure:
-    """Circles in proportion to parameters; fronts as lines; the family with its names."""
+    """Circles in proportion to parameters; fronts as steps; the family with its names."""
     figure = style.blank_figure(subject.width_mm, 110.0 if subject.is_wide else 80.0)
     axes = figure.add_subplot()
     unit = plane(axes, subject)
@@ -39,8 +39,8 @@ def draw_sizes(subject: FigureSubject) -> Figure:
             edgecolor=colour, linewidths=0.4, label=results.population.name,
             rasterized=len(cloud) > style.MOST_VECTORS,
         )  # fmt: skip
-        axes.plot(
-            *coordinates(front_of(cloud), unit), color=style.INK, linewidth=0.9, linestyle=style.DASHES[number],
+        draw_steps(
+            axes, front_of(cloud), unit, color=style.INK, linewidth=0.9, linestyle=style.DASHES[number],
             label=ITS_FRONT, zorder=4,
         )  # fmt: skip
     _draw_family(axes, family, most, unit)
@@ -52,12 +52,12 @@ def draw_sizes(subject: FigureSubject) -> Figure:
 
 
 def _measured_family(subject: FigureSubject) -> dict[str, Scored]:
-    """The members with numbers, by name. Remarks on those without."""
+    """The members with numbers, by label. Remarks on those without."""
     found = spikformer_family(subject.results)
     absent = [member for member in found if member.scored is None]
     for member in absent:
         subject.say.remark(_how_to_measure(member, subject))
-    return {member.name: member.scored for member in found if member.scored is not None}
+    return {member.label: member.scored for member in found if member.scored is not None}
 
 
 def _how_to_measure(member: FamilyMember, subject: FigureSubject) -> str:
@@ -72,7 +72,7 @@ def _draw_family(axes: Axes, family: dict[str, Scored], most: float, unit: Energ
         return
     axes.scatter(
         *coordinates(points, unit), s=_areas(points, most), facecolor=style.VERMILLION, edgecolor="black",
-        linewidths=0.7, label="Spikformer", zorder=5,
+        linewidths=0.7, label="Hand-made Spikformers" if len(points) > 1 else "Hand-made Spikformer", zorder=5,
     )  # fmt: skip
     for (name, point), area in zip(family.items(), _areas(points, most), strict=True):
         (x,), (y,) = coordinates([point], unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -212,7 +213,12 @@ def size_mm(figure: Figure) -> tuple[float, float]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all. Raises UserError if the disk refuses."""
+    """Write a figure, whole or not at all. Raises UserError if the disk refuses.
+
+    Saving lays a figure out for its format, and a second layout begins where the first one ended. So a copy is saved:
+    each file is the same, whatever was written before.
+    """
+    figure = deepcopy(figure)
     suffix = path.suffix.lower()
     picture = BytesIO()
     dpi = min(_DPI, int(_MOST_PIXELS / max(figure.get_size_inches())))

@@ -10,6 +10,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import differing_keys
 from autospikformer_cli.runs.comparing.asked import OPERAND
 from autospikformer_cli.runs.comparing.searches import ComparedSearch, StoredSearch
+from autospikformer_cli.runs.selection import counts_of, require_feasible
 from autospikformer_cli.wording import counted, shortened
 
 NOT_MEASURING = ("weights_hash", "split_hash", "images")
@@ -35,6 +36,19 @@ def require_comparable(searches: Sequence[StoredSearch]) -> None:
             )
 
 
+def require_some_kept(searches: Sequence[StoredSearch]) -> None:
+    """Raises UserError if limits leave no candidate to any search. A search alone without any is a warning."""
+    if any(each.population.candidates for each in searches) and not any(map(_keeps_some, searches)):
+        for each in searches:
+            with counts_of(each.path):
+                require_feasible(each.problem, each.population)
+
+
+def _keeps_some(search: StoredSearch) -> bool:
+    with counts_of(search.path):
+        return bool(search.problem.rank(search.population.candidates))
+
+
 def _require_same_data(first: StoredSearch, other: StoredSearch) -> None:
     sets = [each.recipe.data.dataset for each in (first, other)]
     fix = "accuracies on them are different quantities; compare searches of one data set"
@@ -56,6 +70,7 @@ def warnings_of(searches: Sequence[ComparedSearch]) -> tuple[str, ...]:
         *_of_prices(stored),
         *_of_keys(stored, "space.", "search in another space than 1", "their candidates are of other kinds"),
         *_of_keys(stored, "search.limits", "other limits than 1", "the candidates of each keep to its own"),
+        *_of_none_kept(searches),
         *_of_budgets(searches),
         *_of_too_few(searches),
         *_of_the_unknown(stored),
@@ -128,6 +143,12 @@ def _of_budgets(searches: Sequence[ComparedSearch]) -> Iterator[str]:
     running = [str(number) for number, each in enumerate(searches, 1) if not each.stored.finished]
     if running:
         yield f"not finished: {', '.join(running)}"
+
+
+def _of_none_kept(searches: Sequence[ComparedSearch]) -> Iterator[str]:
+    emptied = [str(number) for number, each in enumerate(searches, 1) if each.rejected and not each.num_candidates]
+    if emptied:
+        yield f"no candidate keeps to its limits, or all computed values that are not finite: {', '.join(emptied)}"
 
 
 def _of_too_few(searches: Sequence[ComparedSearch]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Overrides
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.comparing.asked import asked_searches
-from autospikformer_cli.runs.comparing.comparability import require_comparable, warnings_of
+from autospikformer_cli.runs.comparing.comparability import require_comparable, require_some_kept, warnings_of
 from autospikformer_cli.runs.comparing.contrasts import Contrast, SearchSetting, contrasts_of, settings_of
 from autospikformer_cli.runs.comparing.searches import (
     CommonScale,
@@ -58,7 +58,7 @@ class SearchComparison:
 
     @property
     def findings(self) -> list[str]:
-        """A sentence for each two settings of which one leads, those with measures that disagree first."""
+        """A sentence for each two settings that differ in a measure, those with measures that disagree first."""
         ordered = sorted(self.contrasts, key=lambda contrast: not contrast.disagrees)
         return [contrast.finding for contrast in ordered if contrast.finding]
 
@@ -113,6 +113,7 @@ class SearchComparison:
             "num_taken": len(search.taken(search.alpha)),
             "num_different": len(search.different),
             "pareto": [alike.best.id for alike in search.front],
+            "num_pareto_points": len(search.front_costs),
             "hypervolume": search.hypervolume,
             "kendall_tau": search.kendall_tau,
             "tau_interval": None if interval is None else list(interval),
@@ -137,6 +138,7 @@ def compare_stored(texts: Sequence[str], overrides: Overrides, best_num: int | N
         raise UserError("all searches are scaled by their common extremes", f"--set {own_scale[0]}", fix)
     stored = read_searches(asked_searches(texts), overrides)
     require_comparable(stored)
+    require_some_kept(stored)
     scale = common_scale(stored)
     return SearchComparison(tuple(scored_search(each, scale, best_num) for each in stored), scale, best_num)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
-from autospikformer_cli.analysis.paired import least_probability, mean_interval, wilcoxon
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_probability, mean_interval, wilcoxon
 from autospikformer_cli.runs.comparing.searches import MEAN_OF, ComparedSearch
 from autospikformer_cli.runs.conditions import setting_values
 from autospikformer_cli.runs.searching.naming import without_seed
@@ -164,37 +164,74 @@ class Contrast:
 
     @property
     def finding(self) -> str | None:
-        """Which setting is better in which measures, in a sentence; None if no measure prefers one."""
-        ahead: tuple[list[Measure], list[Measure]] = ([], [])
-        for measure in self.measures:
-            better, worse = measure.wins
-            if better != worse:
-                ahead[better < worse].append(measure)
-        labels = (self.first.label, self.second.label)
-        even = [measure.name for measure in self.measures if measure not in (*ahead[0], *ahead[1])]
-        rest = f"; even in {_and(even)}" if even else ""
-        if ahead[0] and ahead[1]:
-            one, other = sorted((0, 1), key=lambda side: self.measures.index(ahead[side][0]))
+        """Which setting leads, or that none does, in a sentence; None if no measure prefers one."""
+        labels, leads = (self.first.label, self.second.label), self._sides(self._leads)
+        if leads[0] and leads[1]:
+            one, other = self._ordered(leads)
             return (
-                f"The measures disagree: {labels[one]} leads in {self._listed(ahead[one], one)}, "
-                f"{labels[other]} in {self._listed(ahead[other], other)}{rest}."
+                f"The measures disagree: {labels[one]} leads in {self._listed(leads[one], one)}, "
+                f"{labels[other]} in {self._listed(leads[other], other)}{self._rest(leads)}."
             )
         for side in (0, 1):
-            if ahead[side]:
-                return f"{labels[side]} leads {labels[1 - side]} in {self._listed(ahead[side], side)}{rest}."
-        return None
+            if leads[side]:
+                listed = self._listed(leads[side], side)
+                return f"{labels[side]} leads {labels[1 - side]} in {listed}{self._rest(leads)}."
+        return self._without_a_lead()
 
     @property
     def disagrees(self) -> bool:
-        """Whether one measure prefers the first setting and another one the second."""
-        return (self.finding or "").startswith("The measures disagree")
+        """Whether one measure gives the first setting the lead, and another one the second."""
+        return all(self._sides(self._leads))
+
+    def _leads(self, measure: Measure) -> bool:
+        """Whether a measure's difference is more than chance: what one pair, or none, cannot test is not."""
+        return bool(self.seeds) and measure.probability < SIGNIFICANCE
+
+    def _sides(self, counts: Callable[[Measure], bool]) -> tuple[list[Measure], list[Measure]]:
+        """The measures that count and in which the first is higher in more pairs, and those in which the second is."""
+        ahead: tuple[list[Measure], list[Measure]] = ([], [])
+        for measure in filter(counts, self.measures):
+            better, worse = measure.wins
+            if better != worse:
+                ahead[better < worse].append(measure)
+        return ahead
+
+    def _ordered(self, sides: tuple[list[Measure], list[Measure]]) -> list[int]:
+        """The sides that have a measure, in the measures' order."""
+        return sorted((side for side in (0, 1) if sides[side]), key=lambda side: self.measures.index(sides[side][0]))
+
+    def _rest(self, leads: tuple[list[Measure], list[Measure]]) -> str:
+        """The measures without a lead."""
+        rest = [measure.name for measure in self.measures if measure not in (*leads[0], *leads[1])]
+        return f"; not told apart in {_and(rest)}" if rest else ""
+
+    def _without_a_lead(self) -> str | None:
+        """That nothing tells the settings apart, and which one is higher in what."""
+        higher, labels = self._sides(lambda _: True), (self.first.label, self.second.label)
+        order = self._ordered(higher)
+        if not order:
+            return None
+        parts = [f"{labels[side]}{' is higher' * (not at)} in {self._listed(higher[side], side)}"
+                 for at, side in enumerate(order)]  # fmt: skip
+        even = [measure.name for measure in self.measures if measure not in (*higher[0], *higher[1])]
+        rest = f"; even in {_and(even)}" if even else ""
+        return f"{self._why_untold()}: {', '.join(parts)}{rest}."
+
+    def _why_untold(self) -> str:
+        pair, num = f"{self.first.label} from {self.second.label}", len(self.seeds)
+        if num < 2:
+            return f"One search each cannot tell {pair}" if num else f"Without a common seed, nothing tells {pair}"
+        if least_probability(num) >= SIGNIFICANCE:
+            return f"{num} pairs of seeds cannot tell {pair}"
+        return f"No measure tells {pair} by more than chance"
 
     def _listed(self, measures: Iterable[Measure], side: int) -> str:
-        """The measures with the number of pairs that say so, or with both values."""
+        """The measures with the number of pairs that say so, and p if it can be small; or with both values."""
         num, texts = len(self.seeds), []
         for measure in measures:
             if num > 1:
-                texts.append(f"{measure.name} ({measure.wins[side]} of {num} seeds)")
+                tested = f", p = {measure.probability:.2g}" if least_probability(num) < SIGNIFICANCE else ""
+                texts.append(f"{measure.name} ({measure.wins[side]} of {num} seeds{tested})")
             else:
                 pair = (measure.first, measure.second)
                 texts.append(f"{measure.name} ({_mean(pair[side]):.4f} against {_mean(pair[1 - side]):.4f})")

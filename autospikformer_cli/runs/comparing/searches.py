@@ -16,7 +16,7 @@ from autospikformer_cli.search.alike import Alike, different
 from autospikformer_cli.search.fitness import Bounds, Scored
 from autospikformer_cli.search.hypervolume import Reference, box_of
 from autospikformer_cli.search.problem import Problem
-from autospikformer_cli.search.sorting import non_dominated
+from autospikformer_cli.search.sorting import non_dominated, pareto_points
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.supernet import read_training
 
@@ -143,9 +143,9 @@ class ComparedSearch:
         return tuple(known[place][0] for place in non_dominated([cost for _, cost in known]))
 
     @cached_property
-    def front_costs(self) -> tuple[tuple[float, ...], ...]:
-        """The front in the objectives, less being better."""
-        return tuple(cost for alike in self.front if (cost := self._costs(alike)) is not None)
+    def front_costs(self) -> list[tuple[float, ...]]:
+        """The distinct points of the front in the objectives, less being better."""
+        return pareto_points(cost for alike in self.front if (cost := self._costs(alike)) is not None)
 
     def _costs(self, alike: Alike) -> tuple[float, ...] | None:
         problem = self.stored.problem

@@ -28,7 +28,7 @@ from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.prices import require_prices
-from autospikformer_cli.runs.results import SearchResults, score_population
+from autospikformer_cli.runs.results import SearchResults, require_ranked, score_population
 from autospikformer_cli.runs.retraining import (
     Retraining,
     as_transformer,
@@ -36,7 +36,6 @@ from autospikformer_cli.runs.retraining import (
     recipe_alone,
     retraining_of,
 )
-from autospikformer_cli.runs.selection import recipe_problem, require_feasible
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.divergence import read_divergence
@@ -325,11 +324,9 @@ def _results(run: TrainedRun) -> SearchResults:
 
 def _no_front(results: SearchResults) -> UserError:
     """Why a search's front is empty."""
-    path, population = results.path, results.population
-    if population.candidates:
-        require_feasible(recipe_problem(results.recipe, stored=population.objectives), population)
+    require_ranked(results)
     return UserError(
         "the Pareto front is empty: no candidate is measured",
         f"{results.title}",
-        f"search on: aspk search --run {path}",
+        f"search on: aspk search --run {results.path}",
     )

@@ -13,8 +13,7 @@ from autospikformer_cli.recipe.fidelity import Value
 from autospikformer_cli.runs.predictor_quality import STATE_KEY, assessed
 from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.search.algorithm import Algorithm
-from autospikformer_cli.search.alike import different
-from autospikformer_cli.search.fronts import pareto_front
+from autospikformer_cli.search.fronts import count_points, pareto_front
 from autospikformer_cli.search.hypervolume import reference_of, shares_by_generation
 from autospikformer_cli.search.ids import CandidateIds
 from autospikformer_cli.search.problem import Problem
@@ -60,11 +59,11 @@ class Display:
         generation = min(self.algorithm.generation + goes_on, self.generations)
         shown: dict[str, Shown] = {"generation": f"{generation}/{self.generations}"}
         if hits:
-            shown["hits"] = hits
+            shown["reused"] = hits
         scores = problem.fitness.score(candidates)
         if scores.ranked:
             best = scores.ranked[0]
-            shown["front"] = len(pareto_front(different(scores.ranked)))
+            shown["front"] = count_points(pareto_front(scores.ranked))
             if hypervolume and hypervolume.shares:
                 shown["hypervolume"] = f"{hypervolume.shares[-1]:.4f}"
             shown["best"] = f"{best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}"

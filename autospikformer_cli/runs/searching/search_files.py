@@ -90,7 +90,7 @@ class SearchFiles:
         if other_keys and not self._may_give_up(name):
             keys = ", ".join(other_keys)
             fix = f"choose another name, or leave out what changes {keys} to go on with {name}"
-            raise UserError(f"the search {name} is another one, with other {keys}", "--name", fix)
+            raise UserError(f"the search {name} is another one: it differs in {keys}", "--name", fix)
 
     def _require_no_other_name(self, name: str) -> None:
         if self.wanted not in (None, name):
@@ -122,7 +122,7 @@ class SearchFiles:
         make_present(self.path, name)
         if before is not None and before != name:
             head = self._head(before)
-            keys = f", with other {', '.join(head.other_keys)}," if head and head.other_keys else ""
+            keys = f", which differs in {', '.join(head.other_keys)}," if head and head.other_keys else ""
             state = "has been begun, it is" if begun else "is called"
             self.say.remark(f"this search {state} {name}; the one before{keys} is {before}")
 

@@ -126,7 +126,7 @@ function showCourse(archive, view, drawsFigures) {
   draw("course", [
     {
       type: "scatter", mode: "lines+markers", name: "hypervolume", ...volume, visible: volume.x.length > 0,
-      line: { color: colour("series1"), width: 2 }, marker: { size: 4 },
+      line: { color: colour("series1"), width: 2, shape: "hv" }, marker: { size: 4 },
       hovertemplate: "%{x} evaluations<br>share of the box %{y:.4f}<extra></extra>",
     },
     {

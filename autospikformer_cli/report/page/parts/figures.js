@@ -77,7 +77,8 @@ function frontTraces(archive, view, kind) {
       marker: { symbol: "x-thin-open", size: 6, color: colour("faint"), line: { width: 1, color: colour("faint") } },
     }),
     points(view.front, {
-      type: "scatter", mode: "lines+markers", name: NAMES.front, line: { color: colour("ink"), width: 1.5 },
+      type: "scatter", mode: "lines+markers", name: NAMES.front,
+      line: { color: colour("ink"), width: 1.5, shape: "hv" }, // no accuracy that none has
       marker: { symbol: "circle-open", size: 9, color: colour("ink"), line: { width: 1.5 } },
     }),
     {
@@ -174,7 +175,10 @@ function frontText(archive, view) {
   const say = (row) => `${at(top1[row], energy[row])} (${archive.candidates.ids[row]})`;
   const { front } = view;
   const verb = front.length === 1 ? "is" : "are";
-  const among = `${plural(front.length, "candidate")} of ${whole(view.taken.length)} ${verb} on the Pareto front`;
+  const points = new Set(front.map((row) => `${energy[row]} ${top1[row]}`)).size;
+  const shared = points < front.length ? `, ${plural(points, "point")}` : "";
+  const number = `${plural(front.length, "candidate")} of ${whole(view.taken.length)}`;
+  const among = `${number} ${verb} on the Pareto front${shared}`;
   const range = front.length > 1 ? `from ${say(front[0])} to ${say(front.at(-1))}` : say(front[0]);
   const baseline = baselineEnergy === null || !archive.baseline ? ""
     : ` The baseline has ${at(archive.baseline.top1, baselineEnergy)}.`;

@@ -105,7 +105,7 @@ function remarkOnTheBest(archive, view) {
 function showRemarks(archive, view) {
   const { remarks: own } = view.scoring;
   const remarks = [
-    ...remarkOnTheBest(archive, view), ...own, ...silenceRemark(archive, view), ...legendOf(archive, view),
+    ...remarkOnTheBest(archive, view), ...own, ...silenceRemark(archive, view), ...legendOf(archive),
   ];
   document.getElementById("remarks").replaceChildren(...remarks.map((text) => {
     const item = document.createElement("li");
@@ -115,13 +115,11 @@ function showRemarks(archive, view) {
   }));
 }
 
-function legendOf(archive, { scoring }) {
-  if (!archive.baseline || !scoring.priced) return [];
+function legendOf(archive) {
+  if (!archive.baseline) return [];
   const test = `McNemar's exact test, p < ${archive.significance}`;
-  return [
-    `Better +: less energy than the baseline; accuracy equal, or higher by more than chance (${test}). `
-    + "Better ~: accuracy higher, but within chance, or not tested.",
-  ];
+  return [`Test, of the accuracy against the baseline's (${test}): + higher, ~ cannot be told apart, - lower, `
+    + "? not tested, as answers by image are not stored."];
 }
 
 function showProvenance(archive, view) {

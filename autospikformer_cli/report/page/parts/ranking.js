@@ -87,10 +87,12 @@ function rejectedRows(scoring) {
   return rows;
 }
 
-/** "+" or "~" next to a candidate with less energy than the baseline, as `CandidateRow.mark` gives them. */
-function markOf(archive, scoring, row) {
+/** How a candidate's accuracy compares with the baseline's, as `CandidateRow.mark` says it. */
+function markOf(archive, row) {
   const { baseline, candidates, significance } = archive;
-  if (!baseline || !(scoring.energy[row] < scoring.baseline_j) || candidates.top1[row] < baseline.top1) return "";
-  if (candidates.top1[row] === baseline.top1) return "+";
-  return candidates.chance[row] < significance ? "+" : "~";
+  if (!baseline) return "";
+  const chance = candidates.chance[row];
+  if (Number.isNaN(chance)) return "?";
+  if (chance >= significance) return "~";
+  return candidates.top1[row] > baseline.top1 ? "+" : "-";
 }

@@ -27,7 +27,7 @@ function columnsOf(archive, view, shown, allDigits) {
   });
   const interval = (row) => `(${fixed(candidates.low[row], 1)}–${fixed(candidates.high[row], 1)})`;
   const rank = (row) => view.rank[row];
-  const mark = (row) => markOf(archive, scoring, row);
+  const mark = (row) => markOf(archive, row);
   const silent = (row) => `${candidates.silent_layers[row]}, ${candidates.silent_channels[row]}`;
   const columns = [
     {
@@ -36,8 +36,7 @@ function columnsOf(archive, view, shown, allDigits) {
     },
     { key: "id", head: "Id", value: (row) => row, text: (row) => candidates.ids[row] },
     {
-      key: "mark", head: "Better", value: (row) => -["", "~", "+"].indexOf(mark(row)), text: mark,
-      absent: !baseline || !scoring.priced,
+      key: "mark", head: "Test", value: (row) => "+~-?".indexOf(mark(row)), text: mark, absent: !baseline,
     },
     {
       key: "genes", head: "Candidate", value: (row) => candidates.genes[row], genes: true,

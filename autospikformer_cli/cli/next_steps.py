@@ -1,0 +1,25 @@
+"""What to type next, as the last line on standard error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autospikformer_cli.say import Say
+from autospikformer_cli.store.searches import search_names
+
+
+def after_search(say: Say, run: Path) -> None:
+    """The report; and of several searches of a run, their comparison."""
+    several = f", or aspk compare {run}" if len(search_names(run)) > 1 else ""
+    say.remark(f"next: aspk report --run {run}{several}")
+
+
+def after_report(say: Say, run: Path, search: str, split: str) -> None:
+    """Test images, if the search chose without them."""
+    if split != "test":
+        say.remark(f"next: aspk evaluate --run {run} --search {search} --subnet best")
+
+
+def after_evaluation(say: Say, run: Path) -> None:
+    """A search, or if there is one, what a paper compares with what it found."""
+    say.remark(f"next: aspk finish --run {run} --dry-run" if search_names(run) else f"next: aspk search --run {run}")
