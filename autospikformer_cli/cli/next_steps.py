@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.say import Say
 from autospikformer_cli.store.searches import search_names
 
@@ -20,6 +21,10 @@ def after_report(say: Say, run: Path, search: str, split: str) -> None:
         say.remark(f"next: aspk evaluate --run {run} --search {search} --subnet best")
 
 
-def after_evaluation(say: Say, run: Path) -> None:
-    """A search, or if there is one, what a paper compares with what it found."""
+def after_evaluation(say: Say, run: Path, recipe: Recipe) -> None:
+    """A search, or if there is one, what a paper compares with what it found. Both need validation images."""
+    from autospikformer_cli.data.sources import has_validation
+
+    if not has_validation(recipe.data):
+        return
     say.remark(f"next: aspk finish --run {run} --dry-run" if search_names(run) else f"next: aspk search --run {run}")

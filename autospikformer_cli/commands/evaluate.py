@@ -87,7 +87,7 @@ def evaluate(
     if timed is not None:
         session.console.print(timing_table(f"Where the time of {evaluation.subnet} goes", timed.stages, timed.notes))
         document["timing"] = timing_document(timed.stages)
-    after_evaluation(session, opened.path)
+    after_evaluation(session, opened.path, opened.recipe)
     session.emit(document)
 
 

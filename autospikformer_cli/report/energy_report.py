@@ -45,8 +45,9 @@ def _titled(title: str, found: NetworkEnergy) -> str:
 def _notes(found: NetworkEnergy, verbose: bool) -> Iterator[str]:
     source = found.source if found.engine is None else f"{found.source}, engine {found.engine}"
     yield from energy_notes(found.report, found.comparison, found.rules, found.energy.hardware, source)
-    note = sops_note(found.rules)
-    if found.module is None and note is not None:
+    note, layers = sops_note(found.rules), found.report.layers
+    is_measured = found.module is None and found.engine is not None
+    if note is not None and is_measured and any(layer.sops is not None for layer in layers):
         yield note
     if found.module is not None:
         read = found.network.operations[found.rules.order]

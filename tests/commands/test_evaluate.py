@@ -103,6 +103,13 @@ def test_a_table_for_a_reader(aspk: Aspk, trained: Path) -> None:
     assert done.stdout.startswith("Evaluation in runs/tiny")
     assert "(1, 2, 2, 1, 2, 2, 16)" in done.stdout
     assert "of 10 test images" in done.stdout
+    told = "SOPs: rate x T x MACs. Synaptic events (aspk evaluate): as executed, so without what a padded convolution's"
+    assert told in " ".join(done.stdout.split())
+    priced = aspk("energy", "--subnet", "smallest", "--quiet")
+    assert told in " ".join(priced.stdout.split())
+    exact = aspk("evaluate", "--subnet", "smallest", "--images", "10", "--set", 'energy.convention="border-exact"')
+    assert "SOPs" not in exact.stdout
+    assert exact.stderr.endswith("next: aspk search --run runs/tiny\n")
 
 
 def test_predictions(aspk: Aspk, trained: Path) -> None:
@@ -160,6 +167,8 @@ def test_finetuned_stands_beside_inherited(aspk: Aspk, trained: Path) -> None:
     tuned = aspk("evaluate", *options)
     scratch = aspk("evaluate", *options, "--from-scratch")
     assert (tuned.exit_code, scratch.exit_code) == (0, 0)
+    assert " val=" in tuned.stderr, "one subnet has one accuracy"
+    assert "val_smallest" not in tuned.stderr
     assert tuned.document["weights"] == "fine-tuned, 1 epoch"
     assert scratch.document["weights"] == "from scratch, 1 epoch"
     for document in (tuned.document, scratch.document):
