@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import atanh, isfinite, sqrt, tanh
+from math import atanh, floor, isfinite, sqrt, tanh
 
 import numpy as np
 
@@ -209,7 +209,7 @@ class RankedAnswers:
         if num < LEAST_ROWS_OF_AN_INTERVAL:
             return NoInterval(f"{num} subnets are too few, {LEAST_ROWS_OF_AN_INTERVAL} are needed")
         if known < LEAST_KNOWN:
-            return NoInterval(f"only {known:.0%} of the resamples have an order that is more than noise")
+            return NoInterval(f"only {floor(100 * known)} % of the resamples have an order that is more than noise")
         if len(np.unique(np.round(found, 9))) < LEAST_DISTINCT:
             return NoInterval("the resamples hardly differ")
         return None

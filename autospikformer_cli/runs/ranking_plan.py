@@ -55,7 +55,7 @@ class RankingPlan:
             lines.append(f"interval that is expected from {self.subnets:,} subnets: {widths}")
         lines += self._about_noise()
         time = "unknown" if self.seconds is None else f"about {format_duration(self.seconds)}"
-        left = f"{self.left} of {counted(self.retrainings, 'retraining')} left"
+        left = f"{self.left:,} of {counted(self.retrainings, 'retraining')} left"
         return [*lines, f"{left}, time {time}" + (f" ({self.seconds_from})" if self.left else "")]
 
     def _about_noise(self) -> list[str]:

@@ -173,7 +173,7 @@ def test_too_few_subnets_and_resamples_without_doubt_have_no_interval() -> None:
     one[0] = 1.0
     tied = RankedAnswers(one, same.retrained_NSI, 0).interval
     assert isinstance(tied, NoInterval)
-    assert tied.why.endswith("% of the resamples have an order that is more than noise")
+    assert tied.why.endswith(" % of the resamples have an order that is more than noise")
 
 
 def test_another_way_is_compared_on_the_same_resamples() -> None:
