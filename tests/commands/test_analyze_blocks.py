@@ -101,7 +101,7 @@ def test_mistakes(aspk: Aspk, trained: Path) -> None:
     for arguments, message in [
         (("--images", "360"), "360 images cannot be taken of the validation split, which has 359"),
         (("--subnet", "best"), "has no search"),
-        (("--set", 'model.network="transformer"'), "trained with another model.network"),
+        (("--set", 'model.network="transformer"'), 'it was trained with model.network = "spikformer"'),
         (("--split", "test"), "--split"),
     ]:
         done = aspk("analyze", "blocks", *arguments, "--json")

@@ -42,7 +42,7 @@ def test_its_energy_needs_no_rates(aspk: Aspk) -> None:
 def test_a_spiking_run_does_not_become_one(aspk: Aspk, trained: Path) -> None:
     outcome = aspk("evaluate", "--subnet", "baseline", *ANN)
     assert outcome.exit_code == 2
-    assert "trained with another model.network" in outcome.stderr
+    assert 'it was trained with model.network = "spikformer", which cannot change here' in outcome.stderr
 
 
 def test_its_channels_have_no_rates(aspk: Aspk, tiny_recipe: Path) -> None:
