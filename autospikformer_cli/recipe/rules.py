@@ -10,7 +10,7 @@ from typing import Any
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe.energy.models import Border, Convention, Rate, shipped_convention, shipped_names
 from autospikformer_cli.recipe.sections import DATASETS, EVENT_DATASETS, MeanStd
-from autospikformer_cli.space import SearchSpace, subnet_from_tuple
+from autospikformer_cli.space import SearchSpace, plain, subnet_from_tuple
 from autospikformer_cli.wording import counted, shortened
 
 CHANNELS = {"digits": 1, "cifar10": 3, "cifar100": 3, "folder": 3}
@@ -55,6 +55,12 @@ def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) 
         if odd:
             verb = "is" if len(odd) == 1 else "are"
             yield f"space.embed_dim: {shortened(odd)} {verb} not divisible by num_heads {heads}", None
+
+
+def _mlps_have_neurons(ratios: tuple[Decimal, ...], dims: tuple[int, ...]) -> Finding:
+    if ratios[0] * dims[0] < 1:
+        what = f"space.mlp_ratio: {plain(ratios[0])} times embed_dim {dims[0]} is less than one hidden neuron"
+        yield what, "leave out the smallest mlp_ratio, or the smallest embed_dim"
 
 
 def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:
@@ -208,6 +214,11 @@ RULES_BETWEEN_KEYS = (
         ("space.embed_dim", "space.num_heads"),
         _dims_split_into_heads,
         "Every embed_dim is divisible by every num_heads.",
+    ),
+    Rule(
+        ("space.mlp_ratio", "space.embed_dim"),
+        _mlps_have_neurons,
+        "The smallest mlp_ratio times the smallest embed_dim is at least 1.",
     ),
     Rule(
         ("space.embed_dim", "model.stem_dim"),

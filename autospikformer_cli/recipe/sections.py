@@ -50,13 +50,14 @@ from autospikformer_cli.recipe.values import (
     NoneAsText,
     NumberOfEpochs,
     PositiveReal,
+    PositiveSingle,
     PositiveWhole,
-    Real,
     RealFromZero,
     Share,
     ShareBelowOne,
     ShareBetween,
     ShareOrNumber,
+    Single,
     Text,
     Whole,
     broken_rule,
@@ -119,8 +120,8 @@ class MeanStd(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mean: tuple[Real, ...]
-    std: tuple[PositiveReal, ...]
+    mean: tuple[Single, ...]
+    std: tuple[PositiveSingle, ...]
 
     @model_validator(mode="after")
     def _one_of_each_by_channel(self) -> MeanStd:
@@ -246,9 +247,9 @@ class ModelConfig(Keys):
     """Whether the neuron's input is divided by tau: u <- u + (I - u) / tau."""
     threshold_scope: Annotated[Literal["block", "fc1"], TRAINING | MEASUREMENT] = "block"
     """Neurons that a block's threshold governs: all but those after attention, or those of fc1 only."""
-    stem_threshold: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 1.0
+    stem_threshold: Annotated[PositiveSingle, TRAINING | MEASUREMENT] = 1.0
     """Threshold of the stem's neurons, and of a block's neurons that its own threshold does not govern."""
-    attention_threshold: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.5
+    attention_threshold: Annotated[PositiveSingle, TRAINING | MEASUREMENT] = 0.5
     """Threshold of the neurons after attention."""
     searched_heads: Annotated[Flag, TRAINING | MEASUREMENT] = True
     """Whether num_heads acts; false: every subnet has the largest."""
@@ -260,7 +261,7 @@ class ModelConfig(Keys):
     """Whether gradients stop at the reset."""
     surrogate: Annotated[Literal["sigmoid", "arctan", "rectangular"], TRAINING] = "sigmoid"
     """The gradient of a spike."""
-    attention_scale: Annotated[PositiveReal, TRAINING | MEASUREMENT] = 0.125
+    attention_scale: Annotated[PositiveSingle, TRAINING | MEASUREMENT] = 0.125
     """Factor of the attention product (Spikformer: 0.125, its model for CIFAR10-DVS 0.25)."""
     stem_dim: Annotated[PositiveWhole | None, NoneAsText, NETWORK | MEASUREMENT] = None
     """Width of the stem: its first three convolutions have an eighth, a quarter and a half of it. "none": the largest

@@ -87,6 +87,9 @@ Real = Annotated[float, BeforeValidator(_float_from_number), Field(strict=True, 
 EpochsFromZero = Annotated[Real, Field(ge=0, le=MOST_EPOCHS)]
 PositiveReal = Annotated[Real, Field(gt=0)]
 RealFromZero = Annotated[Real, Field(ge=0)]
+Single = Annotated[Real, Field(ge=-LARGEST_CHOICE, le=LARGEST_CHOICE)]
+PositiveSingle = Annotated[Real, Field(ge=10**-DECIMAL_PLACES, le=LARGEST_CHOICE)]
+"""What the network computes with in float32: as large, and as near 0, as a gene's choice may be."""
 Share = Annotated[Real, Field(ge=0, le=1)]
 ShareBetween = Annotated[Real, Field(gt=0, lt=1)]
 ShareBelowOne = Annotated[Real, Field(ge=0, lt=1)]

@@ -123,6 +123,11 @@ def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
 STOPS: list[tuple[int, dict[str, Any]]] = [(steps, {}) for steps in (1, 2, 3, 4, 5)]
 STOPS += [(steps, {"optimizer": "muon"}) for steps in (1, 4)]
 STOPS += [(steps, {"ema_half_life": 0.3}) for steps in (1, 3, 4)]
+TOGETHER = {
+    "sampling": "fair", "ema_half_life": 0.3, "neuron_curriculum": 0.7, "time_step_curriculum": 0.9,
+    "optimizer": "muon", "norm_bias_lr_factor": 4, "schedule": "linear",
+}  # fmt: skip
+STOPS += [(steps, TOGETHER) for steps in (2, 3, 5)]
 
 
 @pytest.mark.parametrize(("stop_after", "keys"), STOPS)
