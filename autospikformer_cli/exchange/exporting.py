@@ -18,7 +18,7 @@ from autospikformer_cli.data.labels import labels
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.runs.selection import select, silence_notes
+from autospikformer_cli.runs.selection import select_of, silence_notes
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.files import aspk_version
@@ -47,7 +47,7 @@ def extract(run: TrainedRun, subnet: str) -> ExtractedSubnet:
 
     subnet: as --subnet. Raises UserError.
     """
-    chosen = select(subnet, run.recipe, run.path, run.search).subnet
+    chosen = select_of(run, subnet).subnet
     _require_own_statistics(run)
     return _extracted(run, chosen, run.evaluator().statistics(chosen), fold=False)
 
@@ -151,7 +151,7 @@ class Export:
     def open(cls, run: TrainedRun, subnet: str, file: Path, file_format: Format, fold: bool) -> Export:
         """The export of a subnet by its name. Nothing is computed yet. Raises UserError."""
         _require_own_statistics(run)
-        chosen = select(subnet, run.recipe, run.path, run.search)
+        chosen = select_of(run, subnet)
         for remark in chosen.remarks(run.recipe):
             run.say.remark(remark)
         return cls(run, chosen.subnet, file, file_format, fold)

@@ -56,5 +56,6 @@ def _remarks(sweep: AlphaSweep) -> list[str]:
     found = sum(name in front for name in sweep.found)
     hull = f"{found} of the {len(front)} subnets on the Pareto front"
     noise = noise_notes(sweep.results.ranking_noise, sweep.results.provenance.split, sweep.results.recipe)
+    told = [f"! {sweep.results.weights_remark}"] if sweep.results.weights_remark else []
     remark = f"A sweep of alpha finds points of the front's convex hull only: here {hull}."
-    return [remark, *noise, *unknown_notes(sweep.results.unknown, sweep.results.stand_ins)]
+    return [*told, remark, *noise, *unknown_notes(sweep.results.unknown, sweep.results.stand_ins)]

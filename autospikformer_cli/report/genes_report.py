@@ -159,6 +159,8 @@ def _claims(study: GeneStudy) -> Table:
 
 def _conditions(study: GeneStudy, verbose: bool) -> Iterator[str]:
     recipe, measured, effects = study.recipe, study.provenance, study.effects
+    if study.weights_remark:
+        yield f"! {study.weights_remark}"
     yield from (line.removeprefix("! ") for line in unknown_notes(study.unknown, study.stand_ins))
     by_algorithm = Counter(study.algorithms.values())
     numbers = ", ".join(f"{num} {algorithm}" for algorithm, num in by_algorithm.items())

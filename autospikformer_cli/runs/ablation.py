@@ -14,7 +14,7 @@ from autospikformer_cli.energy.pricing import EnergyModel
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.prices import require_prices, unpriced_operations
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.selection import select_of
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import BLOCK_GENES, HALVES, AblatedSubnet, BlockHalf, Half, Subnet
 from autospikformer_cli.store.searches import present_search
@@ -150,7 +150,7 @@ def measure_ablations(run: TrainedRun, subnet: str | None, images: int | None) -
     """
     require_prices(run.recipe)
     default = "best" if run.search or present_search(run.path) else "baseline"
-    selection = select(subnet or default, run.recipe, run.path, run.search)
+    selection = select_of(run, subnet or default)
     chosen, split = selection.subnet, run.sample_split
     measured_on = run.asked_images(split, images)
     networks = {part: AblatedSubnet.of(chosen, part.halves) for part in parts_of(chosen)}

@@ -88,13 +88,16 @@ def with_fixed_keys(
 ) -> Recipe:
     """A recipe of a run with overrides. Raises UserError if they change what `fixed_by_training` says is fixed.
 
-    trained: the recipe of its training. recipe_toml: that one, or the recipe of one of its searches. may_change: keys
-    that overrides may change.
+    trained: the recipe of its training. recipe_toml: that one, or the recipe of one of its searches, which may be of a
+    supernet that the run had before. may_change: keys that overrides may change.
     """
     shown = f"the recipe stored in {path}"
+    stored = recipe_from_toml(recipe_toml, trained.name, shown=shown)
+    keys = differing_keys(trained, stored, Decides.NETWORK)
+    if keys:
+        what = f"its search measured a supernet with another {', '.join(keys)}"
+        raise UserError(what, str(path), f"search anew: aspk search --run {path} --fresh")
     recipe = recipe_from_toml(recipe_toml, trained.name, overrides, shown=shown)
-    of_the_network = [key for key, effect in effects().items() if effect & Decides.NETWORK]
-    stored = recipe_from_toml(recipe_toml, trained.name, shown=shown).with_values_of(trained, of_the_network)
     require_as_trained(stored, recipe, may_change, path)
     return recipe
 

@@ -24,8 +24,9 @@ from autospikformer_cli.recipe import (
     recipe_from_toml,
 )
 from autospikformer_cli.runs.building import network_shape, neuron_kind
+from autospikformer_cli.runs.searched_supernet import weights_remark
 from autospikformer_cli.runs.searching.archive import known_subnets, stored_candidates
-from autospikformer_cli.runs.selection import Selection, select
+from autospikformer_cli.runs.selection import Selection, select, select_of
 from autospikformer_cli.runs.trained_run import TrainedRun, stored_recipe
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
@@ -69,7 +70,7 @@ def measured_energy(run: TrainedRun, subnet: str | None) -> NetworkEnergy:
     """Energy of a run's subnet from its counts: those that a search stored, else measured now on validation."""
     run.recipe.energy.require_known_names()
     has_search = present_search(run.path) is not None
-    chosen = select(subnet or ("best" if has_search else "baseline"), run.recipe, run.path, run.search)
+    chosen = select_of(run, subnet or ("best" if has_search else "baseline"))
     measurement, source, engine, _ = subnet_counts(run, chosen.subnet)
     counts, rates = OperationCounts.of(measurement), measurement.step_rates
     network = counted_subnet(run.energy.shape, chosen.subnet, counts, rates, measurement.params)
@@ -99,7 +100,8 @@ def stored_counts(path: Path, chosen: Selection, named: str, search: str | None,
         raise UserError("an ANN has no firing rates", str(path), "choose a run of a spiking network")
     measured = population.provenance
     source = f"measured by the search on {measured.images} {measured.split} images"
-    return SubnetCounts(found, source, measured.engine, measured.split)
+    remark = weights_remark(path, measured)
+    return SubnetCounts(found, f"{source} ({remark})" if remark else source, measured.engine, measured.split)
 
 
 def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tuple[str, tuple[float, ...]], ...]:

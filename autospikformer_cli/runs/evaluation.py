@@ -16,7 +16,8 @@ from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
-from autospikformer_cli.runs.selection import Selection, select
+from autospikformer_cli.runs.searched_supernet import require_own_images
+from autospikformer_cli.runs.selection import Selection, select_of
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.space import Subnet
@@ -173,7 +174,9 @@ class EvaluationRun:
             raise UserError(f"{split!r} is not a split", "--split", choice_near(split, SPLITS))
         require_writable(run.path)
         run.recipe.energy.require_known_names()
-        chosen = select(subnet, run.recipe, run.path, run.search)
+        chosen = select_of(run, subnet)
+        if chosen.provenance is not None:
+            require_own_images(run, chosen.search, chosen.provenance, chosen.by_its_genes)
         images = run.asked_images(named, first)
         remark_on_earlier_images(run, images, is_whole=first is None)
         return cls(run, chosen, images, interruptible)

@@ -19,6 +19,7 @@ from autospikformer_cli.recipe import Overrides, Recipe, changed, recipe_from_to
 from autospikformer_cli.runs.conditions import Conditions, rescored
 from autospikformer_cli.runs.prices import require_prices, unpriced_operations
 from autospikformer_cli.runs.results import stand_ins, unknown_parts
+from autospikformer_cli.runs.searched_supernet import weights_remark
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import counts_of, recipe_problem
 from autospikformer_cli.say import SILENT, Say
@@ -40,7 +41,7 @@ class GeneStudy:
     algorithms: of each search, by name. ranked: the candidates with a fitness, best first. left_out: how many others
     have none, by the reason. effects: over all whose values are finite, also those that break a limit. num_best: how
     many of the ranked are the best. shares: of each value among these and among all ranked. unreadable: searches of the
-    run that cannot be read.
+    run that cannot be read. weights_remark: that the run's supernet is another one now, or "".
     """
 
     path: Path
@@ -56,6 +57,7 @@ class GeneStudy:
     unknown: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    weights_remark: str = ""
 
     @cached_property
     def selecting(self) -> tuple[str, ...]:
@@ -69,6 +71,7 @@ class GeneStudy:
             "run": str(self.path),
             "searches": [{"name": name, "algorithm": each} for name, each in self.algorithms.items()],
             "unreadable": list(self.unreadable),
+            "weights_remark": self.weights_remark,
             "num_fitted": effects.num_candidates,
             "num_ranked": len(self.ranked),
             "left_out": [{"reason": reason, "num": num} for reason, num in self.left_out.items()],
@@ -150,6 +153,7 @@ def study_genes(
         unknown=unknown_parts(problem, recipe),
         stand_ins=stand_ins(problem, repriced=recipe.energy != searched.energy),
         unreadable=archive.unreadable,
+        weights_remark=weights_remark(path, head.provenance),
     )
 
 

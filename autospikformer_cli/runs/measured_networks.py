@@ -161,13 +161,15 @@ class _Weights(TypedDict):
     alone: str
 
 
-def _weights(training: Training, recipe: Recipe, tuned: FineTuning | None = None) -> _Weights:
+def _weights(
+    training: Training, recipe: Recipe, measured: Provenance, tuned: FineTuning | None = None
+) -> _Weights:  # fmt: skip
     """Of a MeasuredNetwork: whose weights it has, and how it was trained alone. tuned: its retraining."""
     if tuned is not None:
         return {"weights": tuned.label, "alone": "trained alone" if tuned.from_scratch else "retrained"}
     if training.origin is not None:
         return {"weights": f"imported from {training.origin.file}", "alone": "imported"}
-    trained = counted(training.state.epoch, "epoch")
+    trained = counted(measured.epochs, "epoch")
     if recipe.space.search_space().size() == 1:
         return {"weights": f"trained alone for {trained}", "alone": "trained alone"}
     return {"weights": f"inherited from a supernet of {trained}", "alone": ""}
@@ -196,7 +198,7 @@ def _evaluated(
             subnet=first.subnet,
             role="baseline" if baseline else "found" if candidate else "named",
             candidate=candidate,
-            **_weights(training, recipe, first.finetuned),
+            **_weights(training, recipe, first.provenance, first.finetuned),
             algorithm=_algorithm(recipe, population),
             measurement=first.measurement,
             provenance=first.provenance,
@@ -216,7 +218,7 @@ def _searched(path: Path, recipe: Recipe, training: Training, population: Popula
                 subnet=candidate.subnet,
                 role="baseline" if role == "baseline" else "found",
                 candidate="" if role == "baseline" else candidate.id,
-                **_weights(training, recipe),
+                **_weights(training, recipe, population.provenance),
                 algorithm=_algorithm(recipe, population),
                 measurement=candidate.measurement,
                 provenance=population.provenance,

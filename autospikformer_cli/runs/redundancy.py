@@ -10,7 +10,7 @@ from autospikformer_cli.analysis.redundancy import channel_similarity, mean_simi
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.retraining import FOLDER
-from autospikformer_cli.runs.selection import select
+from autospikformer_cli.runs.selection import select_of
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.similarity import Similarity, save_similarity
@@ -77,7 +77,7 @@ def measure_redundancy(run: TrainedRun, subnet: str, images: int | None, channel
     """
     if run.recipe.model.network != "spikformer":
         raise UserError("the ANN has no firing rates to compare", str(run.path), "choose a run of a spiking network")
-    selection = select(subnet, run.recipe, run.path, run.search)
+    selection = select_of(run, subnet)
     for remark in selection.remarks(run.recipe):
         run.say.remark(remark)
     chosen = selection.subnet

@@ -25,6 +25,7 @@ from autospikformer_cli.runs.prices import (
     require_prices,
     unpriced_operations,
 )
+from autospikformer_cli.runs.searched_supernet import weights_remark
 from autospikformer_cli.runs.searching.archive import whole_archive
 from autospikformer_cli.runs.selection import (
     best_candidate,
@@ -44,7 +45,6 @@ from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.store.population import Population
 from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.units import json_number
-from autospikformer_cli.wording import counted
 
 ALPHAS = tuple(step / 10 for step in range(11))
 MOST_RIVALS = 2000
@@ -62,7 +62,7 @@ class SearchResults:
     objectives whose plugin is not there, and whose stored values stand in, in words. objectives: those of plugins, in
     which candidates have their `plugin_values`.
     best_num: how many of the best by F_AEB are taken for tau, front and tables; None for all. prices: the recipe's, of
-    what is priced already. weights_remark: that the run's supernet has been trained on since, or "".
+    what is priced already. weights_remark: that the run's supernet is another one now, or "".
     """
 
     path: Path
@@ -311,6 +311,7 @@ class AlphaSweep:
             "pareto": [_of_no_alpha(self.results.ranked_document(scored)) for scored in self.results.front],
             "num_candidates": len(self.archive),
             "num_searches": len(self.searches),
+            "weights_remark": self.results.weights_remark,
             "ranking_noise": None if self.results.ranking_noise is None else self.results.ranking_noise.to_document(),
             "baseline": None if baseline is None else _of_no_alpha(candidate_document(baseline)),
             "bounds": bounds_document(self.results.scores.bounds),
@@ -333,13 +334,11 @@ def score_population(path: Path, population: Population, recipe: Recipe) -> Sear
     training = read_training(path)
     found = _scored(path, population, recipe)
     best = found.best or best_candidate(path, population)
-    then, now = population.provenance.epochs, training.state.epoch
-    trained_on = f"measured with weights after {counted(then, 'epoch')}; the run's supernet has {now} now"
     return replace(
         found,
         best=best,
         imported_from=training.origin.file if training.origin else "",
-        weights_remark=trained_on if then != now else "",
+        weights_remark=weights_remark(path, population.provenance),
     )
 
 

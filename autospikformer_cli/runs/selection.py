@@ -13,10 +13,12 @@ from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.analysis.selection_bias import CorrectedAccuracy
 from autospikformer_cli.energy.counts import MissingCounts
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, StoredObjective
+from autospikformer_cli.measurement import SILENT_RATE, Candidate, Measurement, Provenance, StoredObjective
 from autospikformer_cli.recipe import DataConfig, Decides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.runs.building import network_shape
 from autospikformer_cli.runs.prices import Prices, prices_of, pricing_faults
+from autospikformer_cli.runs.searched_supernet import require_own_weights
+from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.search.limits import LIMITS_KEY, Refusals, key_of, none_feasible
 from autospikformer_cli.search.problem import PRICES_KEY, Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
@@ -31,16 +33,26 @@ NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 class Selection(NamedTuple):
     """A subnet, and the search that found it. candidate, search: None if it was not chosen among a search's candidates.
 
-    recipe: the search's own, with its prices and limits. selected_on: the split that it was chosen on, "" without.
-    is_best: whether the search chose it as its best.
+    recipe: the search's own, with its prices and limits. provenance: how it measured. is_best: whether the search chose
+    it as its best.
     """
 
     subnet: Subnet
     candidate: Candidate | None = None
     search: str | None = None
     recipe: Recipe | None = None
-    selected_on: str = ""
+    provenance: Provenance | None = None
     is_best: bool = False
+
+    @property
+    def selected_on(self) -> str:
+        """The split that it was chosen on; "" if no search chose it."""
+        return "" if self.provenance is None else self.provenance.split
+
+    @property
+    def by_its_genes(self) -> str:
+        """How a user names the subnet alone, whatever a search measured of it."""
+        return f"name the subnet by its genes: --subnet '{self.subnet}'"
 
     def origin(self, path: Path) -> str:
         """Where it is from, for titles: 'runs/x, search evolution-alpha0.5-seed0: c0017'."""
@@ -96,6 +108,14 @@ def select(text: str, recipe: Recipe, path: Path | None, search: str | None = No
     )
 
 
+def select_of(run: TrainedRun, text: str) -> Selection:
+    """The same for what computes with a run's weights. Raises UserError if its search measured other ones, too."""
+    chosen = select(text, run.recipe, run.path, run.search)
+    if chosen.provenance is not None:
+        require_own_weights(run.path, chosen.search, chosen.provenance, chosen.by_its_genes)
+    return chosen
+
+
 def _of_the_same_number(text: str, population: Population) -> list[str]:
     """The candidate of a number that is written otherwise: c17, 17 or C0017 for c0017."""
     number = re.fullmatch(r"[a-zA-Z]?0*(\d+)", text)
@@ -116,7 +136,7 @@ def _searches(path: Path, text: str, search: str | None) -> Iterator[Population]
 
 def _selection(candidate: Candidate, population: Population) -> Selection:
     recipe = recipe_from_toml(population.recipe_toml, population.recipe_name)
-    return Selection(candidate.subnet, candidate, population.name, recipe, population.provenance.split)
+    return Selection(candidate.subnet, candidate, population.name, recipe, population.provenance)
 
 
 def _best(path: Path, population: Population) -> Selection:

@@ -10,7 +10,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SATURATED_RATE, SILENT_RATE, Measurement, SpikeCount
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys
 from autospikformer_cli.runs.energy import SubnetCounts, counts_alike, stored_counts, subnet_counts
-from autospikformer_cli.runs.selection import Selection, select
+from autospikformer_cli.runs.selection import Selection, select, select_of
 from autospikformer_cli.runs.trained_run import TrainedRun, stored_recipe
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.searches import present_search
@@ -182,7 +182,7 @@ def firing_of_subnets(run: TrainedRun, names: Sequence[str], images: int | None,
     wanted = names or (("best", "baseline") if present_search(run.path) is not None else ("baseline",))
     found: dict[Subnet, tuple[str, Selection]] = {}
     for name in wanted:  # a wrong name is refused before anything is measured
-        selection = select(name, run.recipe, run.path, run.search)
+        selection = select(name, run.recipe, run.path, run.search) if stored else select_of(run, name)
         if selection.subnet in found:
             run.say.remark(f"{name} and {found[selection.subnet][0]} are one subnet, which is shown once")
         found.setdefault(selection.subnet, (name, selection))

@@ -170,6 +170,15 @@ def get(group: h5py.Group, name: str) -> Array:
     return array
 
 
+def get_hash(group: h5py.Group, name: str) -> str:
+    """The `array_hash` that is stored with an array, which is not read. Raises UserError if it is missing."""
+    dataset = _member(group, name)
+    try:
+        return str(dataset.attrs["sha256"])
+    except _HDF5_FAILURES as error:
+        raise damage(group, name, "cannot be read") from error
+
+
 def get_group(group: h5py.Group, name: str) -> h5py.Group:
     """A group inside a group. Raises UserError if it is missing or damaged."""
     return _member(group, name)

@@ -24,6 +24,7 @@ from autospikformer_cli.store.files import (
     as_dataclass,
     get,
     get_group,
+    get_hash,
     get_json,
     get_text,
     get_texts,
@@ -146,7 +147,18 @@ def read_training(run: Path) -> Training:
 
 def weights_hash(weights: Mapping[str, Array]) -> str:
     """SHA-256 of the sorted names and the arrays' dtypes, shapes and bytes. The order of the dict has no effect."""
-    lines = (f"{name} {array_hash(np.asarray(weights[name]))}\n" for name in sorted(weights))
+    return _hash_of({name: array_hash(np.asarray(weights[name])) for name in weights})
+
+
+def stored_weights_hash(run: Path) -> str:
+    """The `weights_hash` of what runs/x/supernet.h5 has. No array is read, as the file has the hash of each."""
+    with open_h5(_existing(run), "supernet") as file:
+        group = get_group(file, "weights")
+        return _hash_of({name: get_hash(group, name) for name in get_texts(file, "weights_names")})
+
+
+def _hash_of(hashes: Mapping[str, str]) -> str:
+    lines = (f"{name} {hashes[name]}\n" for name in sorted(hashes))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

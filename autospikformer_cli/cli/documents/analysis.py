@@ -251,6 +251,8 @@ class GenesDocument(Document, FidelityFields):
     """The searches that measured the candidates alike."""
     unreadable: list[str]
     """Searches of the run that cannot be read, and are left out."""
+    weights_remark: str
+    """That the run's supernet is not the one that these candidates were measured with; else empty."""
     num_fitted: int
     """Candidates that effects are of."""
     num_ranked: int

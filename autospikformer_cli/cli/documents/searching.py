@@ -213,7 +213,7 @@ class SearchFields(Part):
     price_remarks: list[str]
     """Limits that candidates break under these prices alone, in words."""
     weights_remark: str
-    """That the run's supernet has been trained on since these candidates were measured; else empty."""
+    """That the run's supernet is not the one that these candidates were measured with; else empty."""
     objectives: list[ObjectiveDocument]
     """The objectives of plugins."""
     candidates: list[RankedDocument]
@@ -308,6 +308,8 @@ class AlphaSweepDocument(Document):
     """Ranked subnets of all searches."""
     num_searches: int
     """Searches that measured them."""
+    weights_remark: str
+    """That the run's supernet is not the one that these candidates were measured with; else empty."""
     ranking_noise: RankingNoiseDocument | None
     """How far chance decides the order by accuracy; null for fewer than two candidates."""
     baseline: CandidateWithoutFitness | None

@@ -10,6 +10,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import differing_keys
 from autospikformer_cli.runs.comparing.asked import OPERAND
 from autospikformer_cli.runs.comparing.searches import ComparedSearch, StoredSearch
+from autospikformer_cli.runs.searched_supernet import weights_remark
 from autospikformer_cli.runs.selection import counts_of, require_feasible
 from autospikformer_cli.wording import counted, shortened
 
@@ -104,6 +105,10 @@ def _of_weights(searches: Sequence[StoredSearch]) -> Iterator[str]:
     others = _others(searches, lambda each: each.population.provenance.weights_hash != first)
     if others:
         yield f"other weights than 1: {others}. A difference may be the training's, not the search's"
+    for number, each in enumerate(searches, 1):
+        remark = weights_remark(each.path, each.population.provenance)
+        if remark:
+            yield f"{number} was {remark}"
 
 
 def _of_measuring(searches: Sequence[StoredSearch]) -> Iterator[str]:

@@ -36,6 +36,7 @@ from autospikformer_cli.runs.retraining import (
     recipe_alone,
     retraining_of,
 )
+from autospikformer_cli.runs.searched_supernet import require_own_images, require_own_weights
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.divergence import read_divergence
@@ -147,6 +148,7 @@ class FinishRun:
         options = options or ExecutorOptions()
         require_executor(executor, options, does_tasks=True)
         images = self.run.images("test")
+        require_own_images(self.run, self.results.population.name, self.results.provenance)
         remark_on_earlier_images(self.run, images, is_whole=True)
         known, diverged = self._known(images), self.diverged()
         left = [task for task in self.tasks if task.number not in known and task.number not in diverged]
@@ -313,6 +315,7 @@ def _results(run: TrainedRun) -> SearchResults:
             f"{path}: search.split",
             f"search on held-out images first: aspk search --run {path} --set 'search.split=\"validation\"'",
         )
+    require_own_weights(path, population.name, population.provenance)
     require_prices(recipe)
     if population.state.get("finished") is not True:
         run.say.remark(f"! search {population.name} is not finished: aspk search --run {path} goes on with it")
