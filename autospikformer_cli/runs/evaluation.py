@@ -11,7 +11,7 @@ from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
-from autospikformer_cli.runs.building import weight_arrays
+from autospikformer_cli.runs.building import load_images, weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.prices import unpriced_operations
@@ -257,7 +257,10 @@ class EvaluationRun:
     def _finetune(self, retraining: Retraining, label: str) -> tuple[Supernet, FineTuning]:
         run = self.run
         folder = prepared_run(retraining.folder)
-        training = retraining.training(run.compute, run.weights, run.say, self.interruptible)
+        loaded = None
+        if retraining.all_images and retraining.begun is not None:  # its hash is no split's of the run: it is compared
+            loaded = {"train": load_images(retraining.recipe, run.split_seed, "train", run.say)}
+        training = retraining.training(run.compute, run.weights, run.say, self.interruptible, loaded)
         with run_lock(folder):
             supernet, _ = training.run(folder, label)
         return supernet, retraining.tuning(weights_hash(weight_arrays(supernet)))

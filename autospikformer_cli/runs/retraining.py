@@ -13,13 +13,14 @@ import numpy as np
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, SearchConfig, TrainConfig, changed, recipe_from_toml
 from autospikformer_cli.runs.conditions import training_identity
+from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.runs.training import TrainingRun
 from autospikformer_cli.say import SILENT, Interruptible, Say, uninterrupted
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import FineTuning, tuning_label
 from autospikformer_cli.store.runs import is_run
-from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.store.supernet import Training, read_training
 from autospikformer_cli.training.paths import one_path
 
 if TYPE_CHECKING:
@@ -69,7 +70,16 @@ class Retraining:
         start = None if self.from_scratch else first
         shown = (self.subnet, self.subnet)
         return TrainingRun(
-            self.recipe, compute, say, one_path(self.subnet), shown, interruptible, start, self.split_seed, loaded
+            self.recipe,
+            compute,
+            say,
+            one_path(self.subnet),
+            shown,
+            interruptible,
+            start,
+            self.split_seed,
+            loaded,
+            alone=True,
         )
 
     def tuning(self, weights_hash: str) -> FineTuning:
@@ -80,11 +90,22 @@ class Retraining:
         )  # fmt: skip
 
     @property
-    def seconds(self) -> float | None:
-        """What it took; None if it is not finished."""
+    def begun(self) -> Training | None:
+        """What its folder says of it; None if it has not begun. Raises UserError for another training's."""
         if not is_run(self.folder):
             return None
-        state = read_training(self.folder).state
+        with trained_anew_without(self.folder):
+            found = read_training(self.folder)
+            require_own_training(self.folder, found, alone=True)
+        return found
+
+    @property
+    def seconds(self) -> float | None:
+        """What it took; None if it is not finished."""
+        begun = self.begun
+        if begun is None:
+            return None
+        state = begun.state
         return sum(record.seconds for record in state.history) if state.finished else None
 
 

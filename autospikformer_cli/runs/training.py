@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from autospikformer_cli.runs.building import (
 )
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.runs.dead_networks import dead_notes
+from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
@@ -74,7 +76,7 @@ class TrainingRun:
 
     interruptible: asked after each step. first_weights: what a new training starts from; None for the
     recipe's (`set_first_weights`). split_seed: what cuts the data set; None for the recipe's seed. loaded: its images
-    by split, if they are read.
+    by split, if they are read. alone: whether it is of one subnet, in a folder whose name stands for it.
     """
 
     recipe: Recipe
@@ -86,6 +88,7 @@ class TrainingRun:
     first_weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     split_seed: int | None = None
     loaded: Mapping[str, ImageSet] | None = None
+    alone: bool = False
 
     def require_startable(self) -> None:
         """Raises UserError if the data set is missing, or the engine or the memory does not suffice.
@@ -123,8 +126,6 @@ class TrainingRun:
             load_arrays(supernet, begun.weights, str(path))
             if begun.state.finished:
                 return OpenTraining(self, path, supernet, begun.state, None)
-            for images in self.images.values():
-                require_same_images(path, begun.splits, images)
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
         else:
@@ -139,12 +140,21 @@ class TrainingRun:
     def _begun(self, path: Path) -> Checkpoint | None:
         if not (path / stored.SUPERNET_FILE).is_file():
             return None
-        begun = stored.load_checkpoint(path)
-        changed = require_resumable(path, begun, self.recipe, self.compute.precision)
+        with self._explained(path):
+            begun = stored.load_checkpoint(path)
+            require_own_training(path, begun, alone=self.alone)
+            changed = require_resumable(path, begun, self.recipe, self.compute.precision)
+        images = self.loaded or {} if begun.state.finished else self.images
+        with self._explained(path):
+            for split in images.values():
+                require_same_images(path, begun.splits, split)
         if begun.state.finished and changed:
             kept = f"{', '.join(changed)} {'decides' if len(changed) == 1 else 'decide'} nothing of a training"
             self.say.remark(f"{kept}: the run keeps the recipe that it was trained with")
         return begun
+
+    def _explained(self, path: Path) -> AbstractContextManager[None]:
+        return trained_anew_without(path) if self.alone else nullcontext()
 
     @cached_property
     def images(self) -> Mapping[str, ImageSet]:
@@ -274,6 +284,7 @@ class OpenTraining:
             recipe_name=self.run.recipe.name,
             recipe_toml=stored_text(self.run.recipe),
             state=self.state,
+            folder=self.path.name if self.run.alone else "",
             splits={split: part.hash for split, part in self.run.images.items()},
             environment=environment(self.run.compute),
             weights={name: value.detach().cpu().numpy() for name, value in self.trainer.weights().items()},

@@ -2,7 +2,8 @@
 
 weights/ and optimizer/ have one dataset for each array. In optimizer/ there is also NAME/unaveraged, if weights/ has
 an average of a training's weights (train.ema_half_life). history/ has one column for each field of EpochRecord, and one
-row for each epoch. state, splits, environment and origin are JSON texts.
+row for each epoch. state, splits, environment and origin are JSON texts. folder is a text, and there if a subnet
+was trained alone.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ class Training:
     """A checkpoint without its arrays.
 
     splits: split -> its hash. environment: versions, device and so on. origin: None for weights that aspk trained.
+    folder: of a subnet that is trained alone, the name of its folder under finetuned/, which stands for all that the
+    weights depend on; "" of a supernet, and in older files.
     """
 
     recipe_name: str
@@ -100,6 +103,7 @@ class Training:
     splits: dict[str, str]
     environment: dict[str, str]
     origin: Origin | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +123,8 @@ def save_checkpoint(run: Path, c: Checkpoint) -> None:
         put_json(file, "splits", c.splits)
         put_json(file, "environment", c.environment)
         put_json(file, "origin", c.origin and {**asdict(c.origin), "left_out": list(c.origin.left_out)})
+        if c.folder:
+            put_text(file, "folder", c.folder)
         _put_state(file, c.state)
         _put_arrays(file, "weights", c.weights)
         _put_arrays(file, "optimizer", c.optimizer)
@@ -177,6 +183,7 @@ def _head(file: h5py.File) -> dict[str, Any]:
         "splits": get_json(file, "splits"),
         "environment": get_json(file, "environment"),
         "origin": _get_origin(file),
+        "folder": get_text(file, "folder") if "folder" in file else "",
     }
 
 

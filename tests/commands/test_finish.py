@@ -296,6 +296,60 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert "everything is trained and tested" in again.stderr
 
 
+def folders_of(run: Path) -> list[Path]:
+    """The trainings of the baseline: one with inherited weights, and one from scratch with the same genes."""
+    baseline = recipe_from_toml(read_training(run).recipe_toml).baseline()
+    genes = "_".join(str(baseline).strip("()").split(", "))
+    folders = sorted((run / "finetuned").glob(f"{genes}-*"))
+    return [next(each for each in folders if ("scratch" in each.name) is scratch) for scratch in (False, True)]
+
+
+def refused_folder(aspk: Aspk, run: Path, folder: Path, what: str) -> None:
+    """finish and evaluate refuse it with the remedy that suits it, and store nothing."""
+    (run / EVALUATIONS_FILE).unlink(missing_ok=True)
+    for words in (SEED_0, (*SEED_0, "--dry-run")):
+        done = aspk(*words, "--run", run)
+        assert (done.exit_code, done.stdout) == (2, "")
+        fix = f"remove the folder {folder} and run the same command again: it is then trained anew"
+        assert what in done.stderr, done.stderr
+        assert done.stderr.endswith(f"\n  {fix}\n")
+    assert not (run / EVALUATIONS_FILE).exists()
+
+
+def test_a_training_that_was_copied_from_another_folder_is_not_believed(aspk: Aspk, finished: Path) -> None:
+    one, other = folders_of(finished)
+    shutil.copy(other / "supernet.h5", one / "supernet.h5")
+    refused_folder(aspk, finished, one, f"error: {one}: it holds another training, that of {other.name}\n")
+    done = aspk("train", "tiny.toml", "--run", other)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"it holds a subnet that was trained alone, {other.name}" in done.stderr
+    (other / "divergence.json").write_text('{"why": "the loss is not finite", "folder": "another"}')
+    done = aspk(*SEED_0, "--run", finished)
+    assert (done.exit_code, done.stdout) == (2, "")
+    told = "divergence.json: it is of another training, another\n  delete it: the training is then done again\n"
+    assert done.stderr.endswith(told)
+
+
+def test_a_training_on_other_images_is_not_believed(aspk: Aspk, finished: Path) -> None:
+    """As after another seed of the supernet in the same folder: a test image may have been trained on."""
+    folder = folders_of(finished)[1]
+    checkpoint = load_checkpoint(folder)
+    save_checkpoint(folder, replace(checkpoint, splits={"train": "0" * 64}))
+    (finished / EVALUATIONS_FILE).unlink()
+    told = "the train images are not those that this run was trained with\n  remove the folder "
+    done = aspk(*SEED_0, "--executor", "in-process", "--run", finished)
+    assert (done.exit_code, told in done.stderr) == (2, True), done.stderr
+    tuned = ("--finetune", "1", "--from-scratch", "--all-images")
+    done = aspk("evaluate", "--subnet", "baseline", *tuned, "--run", finished)
+    assert (done.exit_code, told in done.stderr) == (2, True), done.stderr
+
+
+def test_a_damaged_training_is_done_anew_once_its_folder_is_gone(aspk: Aspk, finished: Path) -> None:
+    folder = folders_of(finished)[0]
+    (folder / "supernet.h5").write_bytes(b"no file of ours")
+    refused_folder(aspk, finished, folder, "supernet.h5: not an HDF5 file\n")
+
+
 def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, searched: Path) -> None:
     """Without trainings from scratch there is neither family nor ANN."""
     words = ("finish", "--best", "1", "--seeds", "1", "--run", searched)

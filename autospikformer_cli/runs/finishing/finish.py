@@ -42,9 +42,7 @@ from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.divergence import read_divergence
 from autospikformer_cli.store.evaluations import Evaluation, append_evaluation, load_evaluations, require_writable
 from autospikformer_cli.store.population import load_population
-from autospikformer_cli.store.runs import is_run
 from autospikformer_cli.store.searches import find_search
-from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -291,9 +289,10 @@ def _label(network: FinishNetwork, way: Way, retraining: Retraining | None) -> s
 
 def images_seen(task: FinishTask, train_images: int) -> int:
     """Images that a training has seen before now, each as often as it was. train_images: those of an epoch."""
-    if task.retraining is None or not is_run(task.retraining.folder):
+    begun = None if task.retraining is None else task.retraining.begun
+    if begun is None:
         return 0
-    state = read_training(task.retraining.folder).state
+    state = begun.state
     return state.epoch * train_images + state.images
 
 

@@ -11,7 +11,6 @@ from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.finishing.finish import FinishRun, images_seen
 from autospikformer_cli.runs.pace import TimePerUnit
-from autospikformer_cli.store.runs import is_run
 from autospikformer_cli.store.supernet import EpochRecord, read_training
 
 SUBNETS_A_STEP = {"single": 1, "sandwich": 4}
@@ -53,8 +52,8 @@ def _pace(finishing: FinishRun) -> TimePerUnit:
     run = finishing.run
     records: list[EpochRecord] = []
     for task in finishing.tasks:
-        if task.retraining is not None and is_run(task.retraining.folder):
-            records += read_training(task.retraining.folder).state.history
+        begun = None if task.retraining is None else task.retraining.begun
+        records += () if begun is None else begun.state.history
     if records:
         return TimePerUnit(_seconds_an_image(records), "as the trainings so far took, without tests")
     training = read_training(run.path)
