@@ -187,7 +187,8 @@ class DataConfig(Keys):
     """What holds out validation and test images by lot; "none": seed. Supernets of several seeds with the same value
     hold out the same images."""
     train_images: Annotated[PositiveWhole | None, NoneAsText, NETWORK] = None
-    """Training images that are used, as many of each class as of any other; "none": all. Validation and test images do
+    """Training images that are used, also to retrain subnets, as many of each class as of any other; "none": all. With
+    the validation images among them, it takes as many of all of these. What is held out for validation and test does
     not depend on it. A larger number contains a smaller one."""
     augment: Annotated[Literal["spikformer", "events", "translate", "flip", "none"], TRAINING] = "spikformer"
     """Augmentation of training images: Spikformer's for images (RandAugment, erasing, flip), its own for events (flip,

@@ -143,6 +143,8 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     recipe, measured = found.recipe, found.results.provenance
     on = "validation images too" if found.all_images else "without validation images"
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
+    if recipe.data.train_images is not None:
+        on = f"as many as data.train_images takes, {on}"
     seeds = ", ".join(map(str, found.seeds))
     lengths = f"{counted(found.retrained_epochs, 'epoch')} retrained"
     if found.epochs is not None:

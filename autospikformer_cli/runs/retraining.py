@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = "finetuned"
 """The folder of a run that holds its retrained subnets."""
-ALL_IMAGES: dict[str, object] = {"data.validation": 0, "data.train_images": "none"}
-"""The keys of a retraining on all images that are not tested."""
+ALL_IMAGES: dict[str, object] = {"data.validation": 0}
+"""The keys of a retraining on all images that are not tested; on some of them with `data.train_images`."""
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
 

@@ -18,12 +18,15 @@ from autospikformer_cli import finish_search, read_results
 from autospikformer_cli.analysis.paired import holm
 from autospikformer_cli.analysis.paired_networks import compare_networks
 from autospikformer_cli.analysis.selection_bias import on_front, selection_bias
+from autospikformer_cli.api import open_finish
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import DOCUMENTS
+from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import recipe_from_toml
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.finishing import work
+from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.statistics import flattery_of
 from autospikformer_cli.say import SILENT, Stop
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, Evaluation, append_evaluation, load_evaluations
@@ -368,6 +371,18 @@ def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, s
     assert {each.finetuned.epochs for each in load_evaluations(searched) if each.finetuned} == {2}
 
 
+def test_data_train_images_restricts_the_last_trainings_too(aspk: Aspk, searched: Path) -> None:
+    """They are taken of all images that are not tested. The plan reads the keys that the trainings have."""
+    run = rewritten(searched, 'train_images = "none"', "train_images = 1200")
+    words = ("finish", "--best", "1", "--epochs", "2", "--seeds", "1", "--run", run)
+    plan = aspk(*words, "--dry-run", "--json").document
+    assert (plan["train_images"], plan["images"]) == (1200, (2 * 1 + 4 * 2) * 1200)
+    finishing = open_finish(run, (), None, FinishOptions(1, 2, None, True, 1), None, SILENT)
+    (data,) = {task.retraining.recipe.data for task in finishing.tasks if task.retraining is not None}
+    assert (data.validation, data.train_images) == (0, 1200)
+    assert len(load_split(data, 0, "train")) == 1200
+
+
 def test_table_4_has_means_over_seeds_and_the_ann(aspk: Aspk, finished: Path) -> None:
     found = document(aspk, finished)
     run = as_if_of_cifar10(finished)
@@ -384,11 +399,17 @@ def test_table_4_has_means_over_seeds_and_the_ann(aspk: Aspk, finished: Path) ->
 
 def as_if_of_cifar10(run: Path) -> Path:
     """A copy of a run whose files say that it is of CIFAR10."""
-    copy = run.parent / "cifar10"
+    return rewritten(run, 'dataset = "digits"', 'dataset = "cifar10"')
+
+
+def rewritten(run: Path, before: str, after: str) -> Path:
+    """A copy of a run with another text in all of its recipes."""
+    copy = run.parent / "rewritten"
     shutil.copytree(run, copy)
 
     def changed(text: str) -> str:
-        return text.replace('dataset = "digits"', 'dataset = "cifar10"')
+        assert before in text
+        return text.replace(before, after)
 
     checkpoint = load_checkpoint(copy)
     save_checkpoint(copy, replace(checkpoint, recipe_toml=changed(checkpoint.recipe_toml)))
@@ -396,7 +417,7 @@ def as_if_of_cifar10(run: Path) -> Path:
         population = load_population(copy, name)
         save_population(copy, replace(population, recipe_toml=changed(population.recipe_toml)))
     evaluations = load_evaluations(copy)
-    (copy / EVALUATIONS_FILE).unlink()
+    (copy / EVALUATIONS_FILE).unlink(missing_ok=True)
     for each in evaluations:
         append_evaluation(copy, replace(each, recipe_toml=changed(each.recipe_toml)), recipe_name="tiny")
     return copy
