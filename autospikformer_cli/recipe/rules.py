@@ -34,11 +34,19 @@ Finding = Iterator[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """keys: those that the rule reads, as section.key, in the order of the check's arguments. says: what must hold."""
+    """keys: those that the rule reads, as section.key, in the order of the check's arguments. says: what must hold.
+    never_blamed: those of them that a mistake is never told of, as no value of theirs would do.
+    """
 
     keys: tuple[str, ...]
     check: Callable[..., Finding]
     says: str
+    never_blamed: tuple[str, ...] = ()
+
+    @property
+    def blamed(self) -> tuple[str, ...]:
+        """The keys that a mistake may be told of."""
+        return tuple(key for key in self.keys if key not in self.never_blamed)
 
 
 def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
@@ -46,7 +54,7 @@ def violations(values: Mapping[str, Any]) -> Iterator[Violation]:
     for rule in RULES_BETWEEN_KEYS:
         if all(key in values for key in rule.keys):
             for what, fix in rule.check(*(values[key] for key in rule.keys)):
-                yield Violation(rule.keys, what, fix)
+                yield Violation(rule.blamed, what, fix)
 
 
 def _dims_split_into_heads(dims: tuple[int, ...], head_counts: tuple[int, ...]) -> Finding:
@@ -73,10 +81,8 @@ def _stem_has_eighths(dims: tuple[int, ...], stem_dim: int | None) -> Finding:
         )
 
 
-def _schedule_fits(schedule: str, epochs: int, warmup: float, cooldown: float) -> Finding:
-    if schedule == "timm":
-        yield from _timm_fits(epochs, warmup, cooldown)
-    elif warmup + cooldown > epochs:
+def _schedule_fits(epochs: int, warmup: float, cooldown: float, schedule: str) -> Finding:
+    if schedule != "timm" and warmup + cooldown > epochs:
         yield (
             f"train.epochs is {epochs}, less than warmup_epochs {warmup:g} + cooldown_epochs {cooldown:g}",
             _shorter(epochs, warmup, cooldown),
@@ -91,13 +97,13 @@ def _shorter(epochs: int, warmup: float, cooldown: float) -> str:
     return f"write less, as by {typed}, or raise train.epochs"
 
 
-def _timm_fits(epochs: int, warmup: float, cooldown: float) -> Finding:
-    if warmup > epochs:
-        yield (
-            f"train.epochs is {epochs}, less than warmup_epochs {warmup:g}",
-            _shorter(epochs, warmup, 0.0),
-        )
-    if cooldown != int(cooldown):
+def _warmup_fits(epochs: int, warmup: float, schedule: str) -> Finding:
+    if schedule == "timm" and warmup > epochs:
+        yield f"train.epochs is {epochs}, less than warmup_epochs {warmup:g}", _shorter(epochs, warmup, 0.0)
+
+
+def _cooldown_is_whole(cooldown: float, schedule: str) -> Finding:
+    if schedule == "timm" and cooldown != int(cooldown):
         yield (
             f'train.cooldown_epochs is {cooldown:g}: train.schedule = "timm" adds whole epochs',
             "write a whole number",
@@ -226,12 +232,22 @@ RULES_BETWEEN_KEYS = (
         "stem_dim, or without it the largest embed_dim, is divisible by 8.",
     ),
     Rule(
-        ("train.schedule", "train.epochs", "train.warmup_epochs", "train.cooldown_epochs"),
+        ("train.epochs", "train.warmup_epochs", "train.cooldown_epochs", "train.schedule"),
         _schedule_fits,
-        'epochs are at least warmup_epochs + cooldown_epochs; with schedule = "timm", at least warmup_epochs, and '
-        "cooldown_epochs is a whole number. A recipe that extends another with fewer epochs, or `--set train.epochs=1`,"
-        " sets these, too: `--set train.warmup_epochs=0.1`. `aspk finish` and `aspk evaluate --finetune` shorten them "
-        "in proportion.",
+        'epochs are at least warmup_epochs + cooldown_epochs, but not with schedule = "timm". A recipe that extends '
+        "another with fewer epochs, or `--set train.epochs=1`, sets these, too: `--set train.warmup_epochs=0.1`. "
+        "`aspk finish` and `aspk evaluate --finetune` shorten them in proportion.",
+    ),
+    Rule(
+        ("train.epochs", "train.warmup_epochs", "train.schedule"),
+        _warmup_fits,
+        'With schedule = "timm", epochs are at least warmup_epochs. The cool-down follows after them.',
+        never_blamed=("train.schedule",),
+    ),
+    Rule(
+        ("train.cooldown_epochs", "train.schedule"),
+        _cooldown_is_whole,
+        'With schedule = "timm", cooldown_epochs is a whole number.',
     ),
     Rule(
         ("train.optimizer", "train.lr", "train.weight_decay", "train.matrix_lr", "train.matrix_weight_decay"),

@@ -380,7 +380,7 @@ def test_timms_schedule_adds_whole_epochs_and_needs_none_for_the_cool_down(fault
     assert recipe_from_toml(text, overrides=[timm]).train.total_epochs == 35
     assert faults_of(text, timm, "train.warmup_epochs=26", "train.cooldown_epochs=0.5") == [
         (
-            "--set train.cooldown_epochs=0.5",
+            "--set train.warmup_epochs=26",
             "train.epochs is 25, less than warmup_epochs 26",
             "write less, as by --set train.warmup_epochs=12, or raise train.epochs",
         ),
@@ -390,6 +390,17 @@ def test_timms_schedule_adds_whole_epochs_and_needs_none_for_the_cool_down(fault
             "write a whole number",
         ),
     ]
+
+
+def test_a_fidelity_is_not_blamed_for_a_warm_up_that_no_schedule_has_room_for(faults_of: FaultsOf, small: str) -> None:
+    given = ("train.epochs=3", 'fidelity="authors"')
+    assert [fault[:2] for fault in faults_of(small, *given)] == [
+        ("--set train.epochs=3", "train.epochs is 3, less than warmup_epochs 20")
+    ]
+    cooldown = ("train.cooldown_epochs=0.5", 'fidelity="authors"', "train.epochs=40")
+    (fault,) = faults_of(small, *cooldown)
+    assert fault[1] == 'train.cooldown_epochs is 0.5: train.schedule = "timm" adds whole epochs'
+    assert "train.epochs" not in str(fault[0])
 
 
 def test_a_rule_is_located_in_the_file_where_nothing_else_set_it(faults_of: FaultsOf, small: str) -> None:
