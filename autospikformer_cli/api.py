@@ -61,9 +61,12 @@ def train_supernet(
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
+    from autospikformer_cli.recipe.idle import idle_remarks
     from autospikformer_cli.runs.training import TrainingResult, TrainingRun
     from autospikformer_cli.training.paths import sampled_paths
 
+    for remark in idle_remarks(recipe):
+        say.remark(remark)
     space = recipe.space.search_space()
     paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
@@ -272,11 +275,17 @@ def open_finish(
     """What `finish_search` would do, with its parameters. Nothing is done yet. Raises UserError."""
     from autospikformer_cli.recipe.load import named_keys
     from autospikformer_cli.runs.finishing.finish import FinishRun
+    from autospikformer_cli.runs.fixed_by_training import keys_of_retraining
     from autospikformer_cli.runs.trained_run import open_run
 
-    opened = open_run(run, overrides, search=search, compute=compute, say=say)
+    named = named_keys(overrides)
+    if options.epochs is not None and "train.epochs" in named:
+        what = "train.epochs is given twice, by --epochs and by --set"
+        raise UserError(what, "--set train.epochs", "leave one of the two out")
+    may_change = keys_of_retraining()
+    opened = open_run(run, overrides, search=search, compute=compute, say=say, may_change=may_change)
     opened.remark_idle(overrides, Decides.TRAINING)
-    first_seed = opened.recipe.seed if "seed" in named_keys(overrides) else None
+    first_seed = opened.recipe.seed if "seed" in named else None
     return FinishRun.open(opened, options, interruptible, first_seed)
 
 

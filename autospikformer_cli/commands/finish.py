@@ -16,6 +16,7 @@ from autospikformer_cli.cli.options import (
     RunOption,
     SearchOption,
     SetOption,
+    VerboseOption,
     overrides_of,
 )
 from autospikformer_cli.cli.search_options import AddressOption, TaskExecutorOption, WorkersOption
@@ -65,6 +66,7 @@ def finish(
     workers: WorkersOption = None,
     address: AddressOption = None,
     dry_run: DryRunOption = False,
+    verbose: VerboseOption = False,
     run: RunOption = None,
     search: SearchOption = None,
     overrides: SetOption = [],  # noqa: B006
@@ -95,4 +97,4 @@ def finish(
         run, given, search=search, **asdict(options), executor=executor or task_executor_for(computes, workers),
         workers=workers, address=address, compute=computes, say=session, interruptible=session.interruptible,
     )  # fmt: skip
-    show_finish(session, results)
+    show_finish(session, results, verbose=verbose)

@@ -33,11 +33,11 @@ def show_finish_plan(
     session.emit({"run": str(finishing.run.path), **plan, **finishing.run.recipe.fidelity_document()})
 
 
-def show_finish(session: Session, results: FinishResults) -> None:
-    """The table. Raises typer.Exit if a training diverged."""
+def show_finish(session: Session, results: FinishResults, *, verbose: bool) -> None:
+    """The table. verbose: with every switch. Raises typer.Exit if a training diverged."""
     from autospikformer_cli.report.finish_table import finish_report
 
-    session.console.print(finish_report(results))
+    session.console.print(finish_report(results, verbose))
     session.emit(results.to_document)
     if results.has_diverged:
         raise typer.Exit(DIVERGED)

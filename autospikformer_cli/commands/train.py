@@ -36,6 +36,7 @@ def train(
     """
     from autospikformer_cli.api import train_supernet
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
+    from autospikformer_cli.recipe.idle import idle_remarks
     from autospikformer_cli.report.plan_table import plan_table
     from autospikformer_cli.runs.conditions import require_resumable
     from autospikformer_cli.runs.pace import training_pace
@@ -54,6 +55,8 @@ def train(
         path = runs_folder() / resolved.name if begun_in is None else run_to_write(begun_in)
         if is_run(path) and not fresh:
             require_resumable(path, read_training(path), resolved, compute.precision)
+        for remark in idle_remarks(resolved):
+            session.remark(remark)
         pace = partial(training_pace, resolved, compute, compute.threads, path, session)
         plan = training_plan(resolved, compute, pace, session)
         session.console.print(plan_table(f"aspk train {resolved.name} would", plan))

@@ -22,12 +22,12 @@ _FRAME = len("│ BatchNorm  ") + len(" │")
 """Columns of the panel that are not its text."""
 
 
-def finish_report(found: FinishResults) -> RenderableType:
+def finish_report(found: FinishResults, verbose: bool = False) -> RenderableType:
     """The tables, with what is more than chance, what diverged, and a panel that says how numbers were obtained."""
     parts: list[RenderableType] = [noted(_networks(found), list(_notes(found)))]
     if found.flattery:
         parts += ["", noted(_flattery(found), _flattery_notes(found))]
-    return Group(*parts, "", _panel(found))
+    return Group(*parts, "", _panel(found, verbose))
 
 
 def _networks(found: FinishResults) -> PageTable:
@@ -130,16 +130,16 @@ def _flattery_notes(found: FinishResults) -> list[str]:
     return [f"Corrected: what the {rule} of {num:,} candidates has {others}; {how}"]
 
 
-def _panel(found: FinishResults) -> Panel:
+def _panel(found: FinishResults, verbose: bool) -> Panel:
     grid = PageTable.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", max_width=MAX_WIDTH - _FRAME)
-    for name, value in _provenance(found):
+    for name, value in _provenance(found, verbose):
         grid.add_row(Text(name, style="bold"), Text(value))
     return Panel(grid, title="How these numbers were obtained", title_align="left", expand=False)
 
 
-def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
+def _provenance(found: FinishResults, verbose: bool) -> Iterator[tuple[str, str]]:
     recipe, measured = found.recipe, found.results.provenance
     on = "validation images too" if found.all_images else "without validation images"
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
@@ -150,6 +150,8 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     if found.epochs is not None:
         lengths = f"{counted(found.epochs, 'epoch')} from scratch, {lengths}"
     yield "trainings", f"{lengths}, on {found.train_images:,} images ({on}); seeds {seeds}"
+    if found.training_keys:
+        yield "keys", f"otherwise than the supernet was trained: {', '.join(found.training_keys)}"
     yield (
         "search",
         f"chose on {measured.images:,} {measured.split} images with weights of {counted(measured.epochs, 'epoch')}",
@@ -160,4 +162,4 @@ def _provenance(found: FinishResults) -> Iterator[tuple[str, str]]:
     yield "energy", f"joules an image, profile {energy.profile_name}, convention {energy.convention_name}"
     yield "fidelity", fidelity_text(recipe.fidelity, of_the_network(recipe.switches()))
     resolved = recipe.resolved_switches()
-    yield "switches", switches_in_force({key: resolved[key] for key in of_the_network(list(resolved))}, verbose=False)
+    yield "switches", switches_in_force({key: resolved[key] for key in of_the_network(list(resolved))}, verbose)

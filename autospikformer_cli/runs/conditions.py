@@ -25,6 +25,10 @@ OF_A_TRAINING = Decides.NETWORK | Decides.TRAINING
 OF_A_SEARCH = Decides.NETWORK | Decides.MEASUREMENT | Decides.IMAGES | Decides.SEARCH
 """Weights are known by their hash, so what decides a training is not asked again."""
 BATCH_KEY = "model.evaluation_batch"
+OF_A_SUPERNET = frozenset(
+    ["train.sampling", "train.neuron_curriculum", "train.time_step_curriculum", "train.distillation"]
+)
+"""Keys of training that decide which subnets a step trains, and how they learn from each other."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ def asks_for_another_search(overrides: Overrides) -> bool:
 def idle_keys(overrides: Overrides, acts: Decides) -> tuple[str, ...]:
     """The keys that overrides name and that cannot act on what one subnet measures, costs or does.
 
-    acts: what is decided besides: TRAINING if it is retrained, IMAGES if it is measured on those of the search.
+    acts: what is decided besides: TRAINING if it is retrained, without the keys of a supernet's steps; IMAGES if it is
+    measured on those of the search.
     """
     always = Decides.NETWORK | Decides.MEASUREMENT | Decides.SCORE | acts
     idle = []
@@ -174,7 +179,7 @@ def idle_keys(overrides: Overrides, acts: Decides) -> tuple[str, ...]:
         effect = effects().get(key, Decides.NOTHING)
         images = Decides.NOTHING if effect & Decides.SEARCH else Decides.IMAGES
         chooses = key == "search.baseline" or key.startswith("space.")
-        if effect and not effect & (always | images) and not chooses:
+        if (effect and not effect & (always | images) and not chooses) or key in OF_A_SUPERNET:
             idle.append(key)
     return tuple(idle)
 

@@ -19,8 +19,8 @@ from autospikformer_cli.analysis.space_sample import spanning_sample
 from autospikformer_cli.bounds import MOST_EPOCHS, MOST_NETWORKS, MOST_SEEDS, MOST_TRAININGS, require_at_most
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import changed
-from autospikformer_cli.runs.building import network_shape
+from autospikformer_cli.recipe import Decides, changed, differing_keys
+from autospikformer_cli.runs.conditions import BATCH_KEY
 from autospikformer_cli.runs.evaluation import EvaluationRun, stored_measurements
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.ranking_plan import RankingPlan, ranking_plan
@@ -30,6 +30,7 @@ from autospikformer_cli.runs.trained_run import TrainedRun, open_run
 from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, append_evaluations, require_writable
+from autospikformer_cli.store.runs import resolve_run
 from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 LEAST_LEFT = 3
 """Subnets that must not diverge."""
+OF_THE_SPLIT = ("data.validation", "data.test", "data.split_seed", "data.train_images", BATCH_KEY)
+"""Keys in which two supernets may differ: the images that both are measured on are compared themselves."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ class RankingRun:
             ("--recalibrate", self.settings.calibrations, 1, 1),
             ("--steps", self.settings.steps, batch, -(-classes // batch)),
         ):
+            twice = next((number for number in numbers if numbers.count(number) > 1), None)
+            if twice is not None:
+                raise UserError(f"{twice} is given twice", option, "leave one of the two out")
             for number in numbers:
                 if not least <= number <= there // images:
                     what = f"{number} would read {number * images:,} of {there:,} training images"
@@ -226,13 +232,17 @@ class RankingRun:
     def _second(self) -> TrainedRun:
         """The second supernet. Raises UserError if it is no other one of the same networks and images."""
         mine = self.run
-        other = open_run(self.settings.averaged, searched=False, compute=mine.compute, say=mine.say)
+        path = resolve_run(self.settings.averaged, "--with")
+        other = open_run(path, searched=False, compute=mine.compute, say=mine.say)
         where = f"--with {other.path}"
         if other.weights_hash == mine.weights_hash:
             raise UserError("it has the same weights as the run", where, "name another supernet")
-        same_space = other.recipe.space.search_space() == mine.recipe.space.search_space()
-        if not same_space or network_shape(other.recipe) != network_shape(mine.recipe):
-            raise UserError("its subnets are others than those of the run", where, "train one with the same [space]")
+        keys = differing_keys(mine.recipe, other.recipe, Decides.NETWORK | Decides.MEASUREMENT)
+        keys += [key for key in differing_keys(mine.recipe, other.recipe) if key.startswith("space.")]
+        alike = ", ".join(key for key in keys if key not in OF_THE_SPLIT)
+        if alike:
+            what = "its subnets are others than those of the run, or measured otherwise"
+            raise UserError(what, where, f"train one with the same {alike}")
         if other.asked_images("validation", self.settings.images).hash != self.images.hash:
             own = mine.recipe.data.split_seed
             seed = mine.split_seed if own is None else own

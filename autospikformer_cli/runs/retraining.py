@@ -12,7 +12,7 @@ import numpy as np
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, SearchConfig, TrainConfig, changed, recipe_from_toml
-from autospikformer_cli.runs.conditions import training_identity
+from autospikformer_cli.runs.conditions import OF_A_SUPERNET, training_identity
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.runs.training import TrainingRun
@@ -138,8 +138,8 @@ def recipe_alone(
     """
     keys: dict[str, object] = dict(shortened_phases(run.recipe.train, epochs))
     keys |= (ALL_IMAGES if all_images else {}) | ({} if seed is None else {"seed": seed})
-    recipe = changed(run.recipe, keys)
     trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
+    recipe = changed(run.recipe.with_values_of(trained, OF_A_SUPERNET), keys)
     if as_ann:
         recipe, trained = as_transformer(recipe), as_transformer(trained)
     return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})

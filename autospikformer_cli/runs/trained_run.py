@@ -16,6 +16,7 @@ from autospikformer_cli.engine.names import MAX_DEPTH, Computes, OfThisProcess
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, recipe_from_toml
+from autospikformer_cli.recipe.idle import idle_remarks
 from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.runs.building import (
     energy_model,
@@ -94,6 +95,9 @@ class TrainedRun:
         idle = idle_keys(overrides, acts)
         if idle:
             self.say.remark(f"{', '.join(idle)} {'decides' if len(idle) == 1 else 'decide'} nothing here: not used")
+        named = set(named_keys(overrides, with_profiles=False)) - set(idle)
+        for remark in idle_remarks(self.recipe, named):
+            self.say.remark(remark)
 
     @cached_property
     def description(self) -> DataDescription:

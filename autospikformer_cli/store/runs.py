@@ -24,6 +24,7 @@ from autospikformer_cli.wording import nearest_names
 
 RUN_LOCK = ".run.lock"
 TRAIN_FIRST = "train one first: aspk train quickstart"
+LOST = "restore it from a copy, or train the same recipe there again: aspk train RECIPE --run FOLDER"
 
 
 def runs_folder() -> Path:
@@ -72,6 +73,7 @@ def resolve_run(run: RunPath, where: str = "--run") -> Path:
     if run is None:
         runs = run_folders()
         if not runs:
+            _require_no_lost_supernet()
             raise UserError(f"there is no run under {runs_folder()}", fix=TRAIN_FIRST)
         return runs[0]
     path = named_run(run)
@@ -81,9 +83,22 @@ def resolve_run(run: RunPath, where: str = "--run") -> Path:
     near = nearest_names(path.name, [run.name for run in run_folders()])
     option = "--run " if where == "--run" else ""
     fix = f"did you mean {option}{runs_folder() / near[0]}?" if near else "list the runs: aspk runs"
-    if not path.is_dir():
+    folder = next((each for each in (path, runs_folder() / path) if each.is_dir()), None)
+    if folder is None:
         raise UserError(f"there is no run {path}, here or under {runs_folder()}", where, fix)
-    raise UserError(f"{path} is not a run, it has no {SUPERNET_FILE}", where, fix)
+    raise UserError(f"{folder} is not a run, it has no {SUPERNET_FILE}", where, LOST if _has_results(folder) else fix)
+
+
+def _require_no_lost_supernet() -> None:
+    """Raises UserError if a folder under that of all runs has results without the supernet that they are of."""
+    folders = sorted(runs_folder().iterdir()) if runs_folder().is_dir() else []
+    lost = next((each for each in folders if each.is_dir() and _has_results(each)), None)
+    if lost is not None:
+        raise UserError(f"it has no {SUPERNET_FILE}, and results of one", str(lost), LOST)
+
+
+def _has_results(folder: Path) -> bool:
+    return bool(search_names(folder)) or (folder / EVALUATIONS_FILE).is_file()
 
 
 def named_run(run: str | os.PathLike[str]) -> Path:

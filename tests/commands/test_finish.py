@@ -31,6 +31,7 @@ from autospikformer_cli.runs.finishing.statistics import flattery_of
 from autospikformer_cli.say import SILENT, Stop
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, Evaluation, append_evaluation, load_evaluations
 from autospikformer_cli.store.population import load_population, save_population
+from autospikformer_cli.store.runs import run_lock
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import load_checkpoint, read_training, save_checkpoint
 
@@ -180,6 +181,7 @@ def test_the_printed_table(aspk: Aspk, finished: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 100
     for text in ("ANN of baseline", "retrained", "±", "Corrected", "How these numbers were obtained", "seeds 0, 1"):
         assert text in done.stdout
+    assert "decay_input true" in " ".join(aspk(*FINISH, "--run", finished, "--verbose").stdout.split())
     plan = aspk(*FINISH, "--run", finished, "--dry-run", "--json").document
     assert (plan["trainings"], plan["tests"], plan["networks"]) == (TRAININGS, TRAININGS + 2, len({
         row["network"] for row in document(aspk, finished)["rows"]
@@ -281,6 +283,25 @@ def test_seeds_that_nobody_trains_are_refused_before_anything_is_planned(aspk: A
         finish_search(searched, seeds=100_000_000)
 
 
+def test_a_run_that_another_process_writes_to_is_left_alone(aspk: Aspk, searched: Path) -> None:
+    """Nothing is tested before that is known."""
+    with run_lock(searched, "aspk finish"):
+        done = aspk(*SEED_0, "--run", searched)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{searched} is in use by aspk finish" in done.stderr
+    assert not (searched / EVALUATIONS_FILE).exists()
+
+
+def test_keys_that_decide_nothing_of_a_subnet_alone_are_told_and_train_nothing_anew(aspk: Aspk, finished: Path) -> None:
+    before = written(finished)
+    keys = ("--set", 'train.sampling="sandwich"', "--set", "train.matrix_lr=0.05")
+    done = aspk(*FINISH, *keys, "--run", finished, "--json")
+    assert (done.exit_code, done.document["training_keys"]) == (0, [])
+    assert "train.sampling decides nothing here: not used\n" in done.stderr
+    assert 'train.matrix_lr decides nothing here: it needs train.optimizer = "muon"\n' in done.stderr
+    assert written(finished) == before
+
+
 def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, searched: Path) -> None:
     words = (*SEED_0, "--set", "train.lr=1e30", "--set", "train.weight_decay=0")
     done = aspk(*words, "--run", searched)
@@ -292,6 +313,8 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert "the others go on" in done.stderr
     again = aspk(*words, "--run", searched, "--json")
     assert again.exit_code == 2
+    assert again.document["training_keys"] == ["train.lr = 1e+30"]
+    assert "otherwise than the supernet was trained: train.lr = 1e+30" in done.stdout
     rows = {(row["network"], row["weights"]): row for row in again.document["rows"]}
     assert rows["baseline", "inherited"]["top1"] > 20
     row = rows["baseline", "retrained"]
@@ -437,6 +460,18 @@ def rewritten(run: Path, before: str, after: str) -> Path:
         (["--address", "auto"], "--address"),
         (["--executor", "rai"], "--executor rai: 'rai' is not one of the executors"),
         (["--search", "nothing"], "no search"),
+        (
+            ["--set", "model.decay_input=false"],
+            "trained with model.decay_input = true, which cannot change here\n  leave out --set model.decay_input",
+        ),
+        (["--set", "model.calibration_images=16"], "it was trained with model.calibration_images = 32"),
+        (["--set", "space.depth=[1]"], "it was trained with space.depth = [1, 2], which cannot change here"),
+        (["--set", "data.train_images=100"], 'it was trained with data.train_images = "none"'),
+        (
+            ["--set", "search.baseline=[1, 2, 2, 1, 2, 2, 16]"],
+            "runs/tiny: search.baseline: search evolution-alpha0.5-seed0 was compared with the baseline (",
+        ),
+        (["--set", "train.epochs=3"], "--set train.epochs: train.epochs is given twice, by --epochs and by --set\n"),
     ],
 )
 def test_mistakes(aspk: Aspk, searched: Path, words: list[str], what: str) -> None:

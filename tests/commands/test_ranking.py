@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from autospikformer_cli.analysis.correlation import kendall_tau
 from autospikformer_cli.analysis.space_sample import spanning_sample
 from autospikformer_cli.runs.trained_run import open_run
 from autospikformer_cli.store.evaluations import load_evaluations
-from autospikformer_cli.store.supernet import load_checkpoint
+from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
 RANKING = ("analyze", "ranking", "--finetune", "1", "--images", "60")
@@ -168,14 +169,22 @@ def test_a_second_supernet_must_be_another_one_of_the_same_images_and_subnets(as
     for name, keys in {"split": ("seed=1",), "space": ("data.split_seed=0", "space.time_step=[2]")}.items():
         given = [word for key in keys for word in ("--set", key)]
         assert aspk("train", "tiny.toml", "--run", name, *short, *given, "--quiet").exit_code == 0
+    shutil.copytree("runs/split", "runs/model")
+    other = load_checkpoint(Path("runs/model"))
+    text = other.recipe_toml.replace("decay_input = true", "decay_input = false")
+    save_checkpoint(Path("runs/model"), replace(other, recipe_toml=text))
+    others = "its subnets are others than those of the run, or measured otherwise\n  train one with the same "
     for name, told in {
         "same": "it has the same weights as the run\n  name another supernet",
         "split": "it held out other validation images, so it was trained on some of these\n"
         "  train one with the same split: aspk train --set data.split_seed=0 --set seed=1",
-        "space": "its subnets are others than those of the run\n  train one with the same [space]",
+        "space": f"{others}space.time_step",
+        "model": f"{others}model.decay_input",
     }.items():
         done = aspk(*RANKING, "--run", trained, "--with", name)
         assert (done.exit_code, done.stderr) == (2, f"error: --with runs/{name}: {told}\n")
+    done = aspk(*RANKING, "--run", trained, "--with", "nope")
+    assert (done.exit_code, done.stderr.startswith("error: --with: there is no run nope, here or under")) == (2, True)
     assert load_evaluations(trained) == ()
 
 
@@ -261,6 +270,11 @@ def test_a_plan_says_what_is_measured_already(aspk: Aspk, trained: Path) -> None
             [*RANKING[1:], "--recalibrate", "1080"],
             "--recalibrate: 1080 would read 1,080 of 1,079 training images",
             "ask for 1 to 1,079",
+        ),
+        (
+            [*RANKING[1:], "--recalibrate", "64", "--recalibrate", "64"],
+            "--recalibrate: 64 is given twice",
+            "leave one of the two out",
         ),
         (
             [*RANKING[1:], "--set", "space.time_step=[2]"],

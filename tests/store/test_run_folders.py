@@ -35,7 +35,7 @@ def trained(make_checkpoint: Callable[..., Checkpoint]) -> Trained:
     return make
 
 
-def message(path: Path | None) -> str:
+def message(path: str | Path | None) -> str:
     with pytest.raises(UserError) as caught:
         resolve_run(path)
     return str(caught.value)
@@ -120,6 +120,19 @@ def test_no_run_at_all(runs: Path) -> None:
     assert message(None) == expected
     runs.rmdir()
     assert message(None) == expected
+
+
+def test_results_whose_supernet_is_gone(run: Path, runs: Path, trained: Trained) -> None:
+    """By a name, by a path, or without one."""
+    trained(runs / "b", seconds=1)
+    searches = runs / "b" / "searches"
+    searches.mkdir()
+    (searches / "first.h5").touch()
+    (runs / "b" / "supernet.h5").unlink()
+    remedy = "restore it from a copy, or train the same recipe there again: aspk train RECIPE --run FOLDER"
+    assert message(None) == f"runs/b: it has no supernet.h5, and results of one\n  {remedy}"
+    for name in ("b", runs / "b"):
+        assert message(name) == f"--run: runs/b is not a run, it has no supernet.h5\n  {remedy}"
 
 
 def test_a_folder_that_is_not_a_run(run: Path, runs: Path, trained: Trained) -> None:

@@ -128,6 +128,8 @@ class FinishDocument(Document, FidelityFields):
     """Epochs of each training from inherited weights."""
     seeds: list[int]
     """Seeds of the trainings."""
+    training_keys: list[str]
+    """The keys in which the trainings differ from that of the supernet, besides epochs and seeds, as TOML."""
     energy_profile: str
     """Hardware profile."""
     energy_convention: str

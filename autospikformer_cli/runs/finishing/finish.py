@@ -26,7 +26,7 @@ from autospikformer_cli.runs.evaluation import remark_on_earlier_images
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
 from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
-from autospikformer_cli.runs.finishing.work import Diverged, FinishTask, FinishWork, Tested
+from autospikformer_cli.runs.finishing.work import COMMAND, Diverged, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.results import SearchResults, require_ranked, score_population
 from autospikformer_cli.runs.retraining import (
@@ -42,6 +42,7 @@ from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.store.divergence import read_divergence
 from autospikformer_cli.store.evaluations import Evaluation, append_evaluation, load_evaluations, require_writable
 from autospikformer_cli.store.population import load_population
+from autospikformer_cli.store.runs import run_lock
 from autospikformer_cli.store.searches import find_search
 from autospikformer_cli.wording import counted
 
@@ -151,7 +152,11 @@ class FinishRun:
         known, diverged = self._known(images), self.diverged()
         left = [task for task in self.tasks if task.number not in known and task.number not in diverged]
         if left:
-            self._do(left, images, executor, options, known, diverged)
+            with run_lock(self.run.path, COMMAND):
+                try:
+                    self._do(left, images, executor, options, known, diverged)
+                except KeyboardInterrupt as stop:  # a second Ctrl-C waits for nothing, and has no reason of its own
+                    raise KeyboardInterrupt(str(stop) or "the same command goes on from what was saved") from None
         else:
             self.run.say.remark("everything is trained and tested: nothing is done")
         return self._results(images, known, diverged)
@@ -243,8 +248,8 @@ class FinishRun:
                 say.remark(f"{self._said_of(task, result)} ({ended} of {len(self.tasks)})")
             finished = all(task.number in known or task.number in diverged for task in left)
         if not finished:
-            say.remark(f"stopped and saved after {ended} of {len(self.tasks)}; the same command goes on from there")
-            raise KeyboardInterrupt
+            done_so_far = f"{ended} of {len(self.tasks)}"
+            raise KeyboardInterrupt(f"stopped and saved after {done_so_far}; the same command goes on from there")
 
     def _keep(
         self, task: FinishTask, result: Tested | Diverged, known: dict[int, Evaluation], diverged: dict[int, str]
@@ -315,6 +320,13 @@ def _results(run: TrainedRun) -> SearchResults:
             f"search on held-out images first: aspk search --run {path} --set 'search.split=\"validation\"'",
         )
     require_own_weights(path, population.name, population.provenance)
+    searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
+    if recipe.baseline() != searched.baseline():
+        raise UserError(
+            f"search {population.name} was compared with the baseline {searched.baseline()}, not {recipe.baseline()}",
+            f"{path}: search.baseline",
+            "leave out --set search.baseline; another search may have another: aspk search --set search.baseline=[...]",
+        )
     require_prices(recipe)
     if population.state.get("finished") is not True:
         run.say.remark(f"! search {population.name} is not finished: aspk search --run {path} goes on with it")

@@ -10,13 +10,16 @@ from statistics import fmean, stdev
 
 from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.measurement import Measurement
-from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe import Decides, Recipe, differing_keys
 from autospikformer_cli.runs.building import energy_model
+from autospikformer_cli.runs.conditions import OF_A_SUPERNET
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, chosen_of
 from autospikformer_cli.runs.finishing.statistics import BaselineComparison, Flattery, compared, flattery_of
 from autospikformer_cli.runs.finishing.work import FinishTask
 from autospikformer_cli.runs.results import SearchResults
+from autospikformer_cli.runs.sight import trained_recipe
 from autospikformer_cli.store.evaluations import Evaluation
+from autospikformer_cli.store.supernet import read_training
 from autospikformer_cli.units import json_number
 
 
@@ -177,6 +180,15 @@ class FinishResults:
         """The run and the search."""
         return self.results.title
 
+    @cached_property
+    def training_keys(self) -> list[str]:
+        """The keys in which the trainings differ from that of the supernet, as TOML, without epochs."""
+        trained = trained_recipe(read_training(self.path))
+        keys = differing_keys(trained, self.recipe, Decides.TRAINING)
+        left_out = {"seed", "train.epochs", *OF_A_SUPERNET}
+        own = [key for key in keys if key not in left_out and not key.startswith("space.")]
+        return [f"{key} = {self.recipe.value_toml(key)}" for key in own]
+
     @property
     def has_diverged(self) -> bool:
         """Whether a training has no result."""
@@ -225,6 +237,7 @@ class FinishResults:
             "epochs": self.epochs,
             "retrained_epochs": self.retrained_epochs,
             "seeds": list(self.seeds),
+            "training_keys": self.training_keys,
             "energy_profile": energy.profile_name,
             "energy_convention": energy.convention_name,
             "best": self.best,
