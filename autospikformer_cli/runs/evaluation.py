@@ -110,7 +110,7 @@ class EvaluationResult:
 
 def _weights_of(tuning: FineTuning) -> FineTuning:
     """Without what older files do not have. The hash says which weights these are."""
-    return replace(tuning, seed=None, folder="")
+    return replace(tuning, seed=None, folder="", first_weights="")
 
 
 class Timing(NamedTuple):

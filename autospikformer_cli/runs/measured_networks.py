@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Literal, TypedDict
@@ -12,15 +13,16 @@ from autospikformer_cli.analysis.correlation import binomial_interval
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, differing_keys, recipe_from_toml
+from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.runs.conditions import rescored
-from autospikformer_cli.runs.retraining import as_transformer
+from autospikformer_cli.runs.conditions import OF_A_TRAINING, rescored
+from autospikformer_cli.runs.retraining import as_transformer, recipe_of_tuning
 from autospikformer_cli.runs.selection import best_candidate, counts_of
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_evaluations
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import present_search
-from autospikformer_cli.store.supernet import Training, read_training
+from autospikformer_cli.store.supernet import Training, load_weights, read_training, weights_hash
 from autospikformer_cli.wording import counted
 
 NETWORK_KEY = "model.network"
@@ -90,12 +92,12 @@ class MeasuredNetwork:
 
 @dataclass(frozen=True)
 class NetworksOfRun:
-    """All such networks of a run. left_out: what was evaluated under other keys, in words; "" for nothing."""
+    """All such networks of a run. left_out: which of its evaluations are not among them, and why, in words."""
 
     path: Path
     recipe: Recipe
     networks: tuple[MeasuredNetwork, ...]
-    left_out: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def measured_networks(path: Path, overrides: Overrides = (), search: str | None = None) -> NetworksOfRun:
@@ -110,48 +112,114 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
     shown = f"the recipe stored in {path}"
     recipe = rescored(recipe_from_toml(stored.recipe_toml, stored.recipe_name, shown=shown), overrides)
     recipe.energy.require_known_names()
-    kept, others = _usable(recipe, load_evaluations(path))
+    kept, left_out = _usable(path, recipe, load_evaluations(path))
     with counts_of(path):
         found = [*_evaluated(path, recipe, training, population, kept)]
-        known = {first.subnet for first, *_ in kept if first.finetuned is None}
+        known = {each.first.subnet for each in kept if each.first.finetuned is None}
         if population is not None:
             found += [each for each in _searched(path, recipe, training, population) if each.subnet not in known]
     if not found:
         fix = f"aspk search --run {path}, or aspk evaluate --subnet baseline --run {path}"
         raise UserError("it has no search and no test evaluation", str(path), fix)
-    return NetworksOfRun(path, recipe, tuple(found), others)
+    return NetworksOfRun(path, recipe, tuple(found), left_out)
 
 
-def _usable(recipe: Recipe, evaluations: tuple[Evaluation, ...]) -> tuple[list[list[Evaluation]], str]:
-    """The test evaluations under the recipe's own keys, or of the ANN of the same shape: of each network one a seed.
+@dataclass(frozen=True)
+class _Alike:
+    """Test evaluations of one network whose weights differ by the seed of their training alone.
 
-    Of several with a seed, that of the most images is taken, then the last.
+    trained_by: what their training has otherwise than one under the run's own recipe has, in words.
     """
-    newest: dict[tuple[object, ...], dict[int | None, Evaluation]] = {}
+
+    by_seed: tuple[Evaluation, ...]
+    trained_by: tuple[str, ...]
+
+    @property
+    def first(self) -> Evaluation:
+        return self.by_seed[0]
+
+
+def _usable(
+    path: Path, recipe: Recipe, evaluations: tuple[Evaluation, ...]
+) -> tuple[list[_Alike], tuple[str, ...]]:  # fmt: skip
+    """The test evaluations under the recipe's own keys, or of the ANN of the same shape; and what is left out.
+
+    Weights are alike if all that decides them is, but for the seed: the keys of their training, its precision, and
+    the weights that it began with. Of several with a seed, that of the most images is taken, then the last.
+    """
+    weights = _WeightsOfRun(path)
+    recipes = {text: recipe_from_toml(text, recipe.name) for text in {each.recipe_toml for each in evaluations}}
+    alike: dict[tuple[object, ...], dict[int | None, Evaluation]] = {}
+    otherwise: dict[tuple[object, ...], tuple[str, ...]] = {}
     keys: dict[str, None] = {}
-    for each in evaluations:
-        if each.split != "test":
-            continue
-        own = recipe_from_toml(each.recipe_toml, recipe.name)
+    num_earlier = 0
+    for each in (one for one in evaluations if one.split == "test"):
+        own = recipes[each.recipe_toml]
         differing = differing_keys(own, recipe, Decides.NETWORK | Decides.MEASUREMENT)
         if differing and (differing != [NETWORK_KEY] or own.model.network != "transformer"):
             keys |= dict.fromkeys(differing)
             continue
+        if weights.are_earlier(each):
+            num_earlier += 1
+            continue
         tuning = each.finetuned
-        network = (each.subnet, tuning.label if tuning else None, own.model.network)
-        by_seed = newest.setdefault(network, {})
+        trained_by = () if tuning is None else weights.trained_otherwise(each, own, recipe)
+        network = (each.subnet, tuning.label if tuning else None, own.model.network, trained_by)
+        otherwise[network] = trained_by
+        by_seed = alike.setdefault(network, {})
         seed = tuning.seed if tuning else None
         before = by_seed.get(seed)
         if before is None or before.measurement.images <= each.measurement.images:
             by_seed[seed] = each
-    return [_of_equal_images(list(by_seed.values())) for by_seed in newest.values()], ", ".join(keys)
+    left_out = [f"evaluations under other keys are left out: {', '.join(keys)}"] if keys else []
+    if num_earlier:
+        are = "is" if num_earlier == 1 else "are"
+        left_out.append(f"{counted(num_earlier, 'evaluation')} of earlier weights of the supernet {are} left out")
+    found = [_Alike(_of_equal_images(list(each.values())), otherwise[network]) for network, each in alike.items()]
+    return found, tuple(left_out)
 
 
-def _of_equal_images(evaluations: list[Evaluation]) -> list[Evaluation]:
-    """Those on the most images, by seed: only these have a mean."""
-    most = max(each.measurement.images for each in evaluations)
-    kept = [each for each in evaluations if each.measurement.images == most]
-    return sorted(kept, key=lambda each: -1 if each.finetuned is None else each.finetuned.seed or 0)
+@dataclass(frozen=True)
+class _WeightsOfRun:
+    """What decides the weights that a run's evaluations measured."""
+
+    path: Path
+
+    @cached_property
+    def _hash(self) -> str:
+        return weights_hash(load_weights(self.path))
+
+    @cached_property
+    def _precision(self) -> str:
+        return read_training(self.path).environment.get("precision", "float32")
+
+    def are_earlier(self, evaluation: Evaluation) -> bool:
+        """Whether they are the supernet's, or began with it, before it was trained on."""
+        tuning = evaluation.finetuned
+        begun = evaluation.provenance.weights_hash if tuning is None else tuning.first_weights
+        return bool(begun) and begun != self._hash
+
+    def trained_otherwise(self, evaluation: Evaluation, own: Recipe, recipe: Recipe) -> tuple[str, ...]:
+        """What a retraining has otherwise than one under the run's recipe has. own: that it was measured under."""
+        tuning = evaluation.finetuned
+        assert tuning is not None
+        usual = as_transformer(recipe) if own.model.network != recipe.model.network else recipe
+        trained, expected = recipe_of_tuning(own, tuning), recipe_of_tuning(usual, tuning)
+        keys = differing_keys(trained, expected, OF_A_TRAINING)
+        precision = evaluation.provenance.precision
+        words = [] if precision == self._precision else [f"in {precision}"]
+        return (*(f"{key} = {toml_value(trained.value(key))}" for key in keys), *words)
+
+
+def _of_equal_images(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:
+    """Those on the same images, the most and of these the last, by seed: only these have a mean."""
+    most = max(reversed(evaluations), key=lambda each: each.measurement.images).provenance
+    kept = (
+        each
+        for each in evaluations
+        if (each.provenance.images, each.provenance.split_hash) == (most.images, most.split_hash)
+    )
+    return tuple(sorted(kept, key=lambda each: -1 if each.finetuned is None else each.finetuned.seed or 0))
 
 
 class _Weights(TypedDict):
@@ -162,14 +230,15 @@ class _Weights(TypedDict):
 
 
 def _weights(
-    training: Training, recipe: Recipe, measured: Provenance, tuned: FineTuning | None = None
-) -> _Weights:  # fmt: skip
-    """Of a MeasuredNetwork: whose weights it has, and how it was trained alone. tuned: its retraining."""
+    training: Training, recipe: Recipe, epochs: int, tuned: FineTuning | None = None, trained_by: Sequence[str] = ()
+) -> _Weights:
+    """Of a MeasuredNetwork. epochs: of the training of these weights. tuned: its retraining."""
     if tuned is not None:
-        return {"weights": tuned.label, "alone": "trained alone" if tuned.from_scratch else "retrained"}
+        label = ", ".join([tuned.label, *trained_by])
+        return {"weights": label, "alone": "trained alone" if tuned.from_scratch else "retrained"}
     if training.origin is not None:
         return {"weights": f"imported from {training.origin.file}", "alone": "imported"}
-    trained = counted(measured.epochs, "epoch")
+    trained = counted(epochs, "epoch")
     if recipe.space.search_space().size() == 1:
         return {"weights": f"trained alone for {trained}", "alone": "trained alone"}
     return {"weights": f"inherited from a supernet of {trained}", "alone": ""}
@@ -181,11 +250,11 @@ def _algorithm(recipe: Recipe, population: Population | None) -> str:
 
 
 def _evaluated(
-    path: Path, recipe: Recipe, training: Training, population: Population | None, networks: list[list[Evaluation]]
+    path: Path, recipe: Recipe, training: Training, population: Population | None, networks: Sequence[_Alike]
 ) -> Iterator[MeasuredNetwork]:
     ids = {} if population is None else {each.subnet: each.id for each in population.candidates}
-    for evaluations in networks:
-        first = evaluations[0]
+    for alike in networks:
+        evaluations, first = alike.by_seed, alike.first
         network = recipe_from_toml(first.recipe_toml, recipe.name).model.network
         is_ann = network != recipe.model.network
         own = as_transformer(recipe) if is_ann else recipe
@@ -198,7 +267,7 @@ def _evaluated(
             subnet=first.subnet,
             role="baseline" if baseline else "found" if candidate else "named",
             candidate=candidate,
-            **_weights(training, recipe, first.provenance, first.finetuned),
+            **_weights(training, recipe, first.provenance.epochs, first.finetuned, alike.trained_by),
             algorithm=_algorithm(recipe, population),
             measurement=first.measurement,
             provenance=first.provenance,
@@ -218,7 +287,7 @@ def _searched(path: Path, recipe: Recipe, training: Training, population: Popula
                 subnet=candidate.subnet,
                 role="baseline" if role == "baseline" else "found",
                 candidate="" if role == "baseline" else candidate.id,
-                **_weights(training, recipe, population.provenance),
+                **_weights(training, recipe, population.provenance.epochs),
                 algorithm=_algorithm(recipe, population),
                 measurement=candidate.measurement,
                 provenance=population.provenance,

@@ -41,7 +41,8 @@ class Retraining:
 
     recipe: of the training, whole. folder: where it is kept, a run of its own; its name stands for all that the
     weights depend on. split_seed: what cuts the data set. all_images: whether validation images are trained on, too.
-    steps: of its only epoch, on some of the training images; 0: epochs of all of them.
+    steps: of its only epoch, on some of the training images; 0: epochs of all of them. first_weights: the supernet's
+    `weights_hash`; "" from scratch.
     """
 
     subnet: Subnet
@@ -51,6 +52,7 @@ class Retraining:
     folder: Path
     split_seed: int
     steps: int = 0
+    first_weights: str = ""
 
     @property
     def epochs(self) -> int:
@@ -86,7 +88,7 @@ class Retraining:
         """What is stored with what its weights measure."""
         return FineTuning(
             self.epochs, self.from_scratch, weights_hash, self.all_images, self.recipe.seed, self.folder.name,
-            self.steps,
+            self.steps, self.first_weights,
         )  # fmt: skip
 
     @property
@@ -118,13 +120,14 @@ def retraining_of(
     """
     if recipe.model.network != run.recipe.model.network and not from_scratch:
         raise UserError("an ANN inherits no weights of a spiking supernet", str(run.path), "train it from scratch")
-    folder = run.path / FOLDER / _folder_name(run, subnet, recipe, from_scratch)
-    return Retraining(subnet, recipe, from_scratch, all_images, folder, run.split_seed)
+    first_weights = "" if from_scratch else run.weights_hash
+    folder = run.path / FOLDER / _folder_name(run, subnet, recipe, first_weights)
+    return Retraining(subnet, recipe, from_scratch, all_images, folder, run.split_seed, first_weights=first_weights)
 
 
 def few_steps_of(run: TrainedRun, subnet: Subnet, steps: int) -> Retraining:
     """A training of one subnet from inherited weights for a few steps: an epoch of as many images as they read."""
-    short = changed(recipe_alone(run, 1), {"data.train_images": steps * run.recipe.train.batch})
+    short = changed(recipe_alone(run, 1), _few_images(run.recipe, steps))
     return replace(retraining_of(run, subnet, short, from_scratch=False), steps=steps)
 
 
@@ -136,13 +139,27 @@ def recipe_alone(
     What no retraining depends on is as in the supernet's training. seed: None for the recipe's. as_ann: of the ANN of
     the same shape.
     """
-    keys: dict[str, object] = dict(shortened_phases(run.recipe.train, epochs))
-    keys |= (ALL_IMAGES if all_images else {}) | ({} if seed is None else {"seed": seed})
+    keys = _keys_alone(run.recipe, epochs, all_images=all_images) | ({} if seed is None else {"seed": seed})
     trained = recipe_from_toml(read_training(run.path).recipe_toml, run.recipe.name)
     recipe = changed(run.recipe.with_values_of(trained, OF_A_SUPERNET), keys)
     if as_ann:
         recipe, trained = as_transformer(recipe), as_transformer(trained)
     return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
+
+
+def recipe_of_tuning(recipe: Recipe, tuning: FineTuning) -> Recipe:
+    """All that decides a stored retraining, but its seed and its first weights. recipe: that it is stored with."""
+    keys = _keys_alone(recipe, tuning.epochs, all_images=tuning.all_images)
+    return changed(recipe, keys | (_few_images(recipe, tuning.steps) if tuning.steps else {}) | {"seed": 0})
+
+
+def _keys_alone(recipe: Recipe, epochs: int, *, all_images: bool) -> dict[str, object]:
+    """What a retraining changes in the recipe of its run."""
+    return {**shortened_phases(recipe.train, epochs), **(ALL_IMAGES if all_images else {})}
+
+
+def _few_images(recipe: Recipe, steps: int) -> dict[str, object]:
+    return {"data.train_images": steps * recipe.train.batch}
 
 
 def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:
@@ -173,10 +190,9 @@ def as_transformer(recipe: Recipe) -> Recipe:
     return changed(recipe.model_copy(update={"search": search}).named(recipe.name), {"model.network": "transformer"})
 
 
-def _folder_name(run: TrainedRun, subnet: Subnet, recipe: Recipe, from_scratch: bool) -> str:
+def _folder_name(run: TrainedRun, subnet: Subnet, recipe: Recipe, first_weights: str) -> str:
     """A retraining's folder: its genes, and a hash of everything that its result depends on."""
-    start = "" if from_scratch else run.weights_hash
-    rests_on = "\n".join([str(subnet), start, run.computes.precision, *training_identity(recipe)])
+    rests_on = "\n".join([str(subnet), first_weights, run.computes.precision, *training_identity(recipe)])
     genes = "_".join(str(subnet).strip("()").split(", "))[:LONGEST_GENES]
     digest = hashlib.sha256(rests_on.encode()).hexdigest()[:8]
-    return f"{genes}-{recipe.train.total_epochs}-epochs{'-from-scratch' * from_scratch}-{digest}"
+    return f"{genes}-{recipe.train.total_epochs}-epochs{'' if first_weights else '-from-scratch'}-{digest}"

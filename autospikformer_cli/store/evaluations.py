@@ -43,7 +43,8 @@ class FineTuning:
     weights_hash: `supernet.weights_hash` of the retrained weights. all_images: whether the validation images were
     trained on, too. seed: of the order of images, of their augmentation and of first weights. folder: its name under
     finetuned/, which stands for all that its weights depend on. None and "" in older files. steps: of its only epoch,
-    on some of the training images; 0: epochs of all of them.
+    on some of the training images; 0: epochs of all of them. first_weights: `weights_hash` of the supernet's weights
+    that it began with; "" from scratch, and in older files.
     """
 
     epochs: int
@@ -53,6 +54,7 @@ class FineTuning:
     seed: int | None = None
     folder: str = ""
     steps: int = 0
+    first_weights: str = ""
 
     @property
     def label(self) -> str:
