@@ -61,7 +61,7 @@ def difference_interval(
 ) -> tuple[float, float]:
     """The interval of the second network's accuracy minus the first's on the same images, in points of percent.
 
-    p1 = (b + 1) / (n + 2), p2 = (c + 1) / (n + 2):  p2 - p1 +- z sqrt((p1 + p2 - (p2 - p1)^2) / (n + 2))
+    p1 = (b + 1) / (n + 2), p2 = (c + 1) / (n + 2):  p2 - p1 ± z sqrt((p1 + p2 - (p2 - p1)^2) / (n + 2))
 
     with b and c as in `mcnemar`, and n images (Bonett and Price, 2012). It has a width even for b = c = 0.
     """
@@ -119,7 +119,7 @@ def wilcoxon(differences: Sequence[float]) -> float:
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
     """Student's interval of the mean of some values; None for fewer than two.
 
-    m +- t s / sqrt(n)                                                    (Student, 1908)
+    m ± t s / sqrt(n)                                                    (Student, 1908)
 
     with m the mean, s the standard deviation with n - 1, and t the quantile of n - 1 degrees of freedom.
 

@@ -62,10 +62,10 @@ def test_one_seed_each_is_mcnemar_and_bonett_and_price() -> None:
     assert "these weights only" in found.method
 
 
-@pytest.mark.parametrize("seeds", [(2, 2), (3, 5), (1, 3), (4, 1)])
-def test_the_variance_is_that_of_a_two_way_layout(seeds: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("seeds", "deviation"), [((2, 2), 0.1), ((3, 5), 0.4), ((1, 3), 0.4), ((4, 1), 0.4)])
+def test_the_variance_is_that_of_a_two_way_layout(seeds: tuple[int, int], deviation: float) -> None:
     images = 60
-    a, b = two_networks(np.random.default_rng(sum(seeds)), seeds, images, 0.4)
+    a, b = two_networks(np.random.default_rng(sum(seeds)), seeds, images, deviation)
     known = [mean_squares(each) if len(each) > 1 else None for each in (a, b)]
     other = next(each for each in known if each is not None)
     squares = [each or other for each in known]
@@ -108,6 +108,23 @@ def test_seeds_count_as_chance_of_their_own() -> None:
     assert ours / repetitions <= 0.08
     assert ours + covered == repetitions
     assert over_images / repetitions > 0.3
+
+
+def test_few_seeds_reach_no_difference_that_two_accuracies_cannot_have() -> None:
+    """Two seeds far apart: Student's t alone would reach beyond, and an interval that is cut loses no truth by it."""
+    generator, repetitions, cut, lost = np.random.default_rng(8), 150, 0, 0
+    for _ in range(repetitions):
+        a, b = two_networks(generator, (2, 2), 100, 0.5)
+        found = compare_networks(a, b)
+        assert -100 < found.low <= found.high < 100
+        assert (found.p_value < 0.05) == (not found.low <= 0 <= found.high)
+        assert found.degrees is not None
+        assert found.seed_error is not None
+        error = sqrt(found.seed_error**2 + found.image_error**2)
+        half = student.ppf(0.975, found.degrees) * error
+        cut += found.high - found.low < 2 * half - 1e-6
+        lost += abs(found.points * 100 / 102) <= half and not found.low <= 0 <= found.high
+    assert (lost, cut > repetitions / 3) == (0, True)
 
 
 def test_a_real_difference_is_found() -> None:
