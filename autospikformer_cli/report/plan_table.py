@@ -19,9 +19,9 @@ NAMES = {
     "subnets": "search among (subnets)",
     "params_smallest": "smallest subnet (parameters)",
     "params_largest": "largest subnet (parameters)",
-    "networks": "finish (networks)",
-    "trainings": "train (networks, with each seed)",
-    "tests": "test (networks, once a training)",
+    "networks": "networks of the table",
+    "trainings": "trainings",
+    "tests": "tests on all test images",
     "images": "read (images)",
     "images_done": "of these, done before (images)",
     "diverged": "diverged before (trainings)",
@@ -41,6 +41,7 @@ NAMES = {
 def plan_table(title: str, plan: Mapping[str, Any]) -> Table:
     """One line for each number of a plan, its data set and its time."""
     table = plain_table(title)
+    table.show_header = False
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
     for name, value in _rows(plan):
@@ -54,6 +55,9 @@ def _rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, name in NAMES.items():
         if key in plan:
             yield name, _number(key, plan[key])
+    if plan["seconds"] == 0:
+        yield "time", "no training is left"
+        return
     taken = "unknown" if plan["seconds"] is None else f"about {format_duration(plan['seconds'])}"
     yield "time", taken
     yield "", escape(f"({plan['seconds_from']})")
