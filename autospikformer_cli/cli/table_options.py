@@ -13,7 +13,7 @@ TableOption = Annotated[
     typer.Option(
         "--table",
         metavar="NAME",
-        help="A table for a paper: table2, table3, table4, table5, front or top.",
+        help="A table for a paper: table2, table3, table4, table5, front, top or finish.",
         autocompletion=complete_table,
     ),
 ]

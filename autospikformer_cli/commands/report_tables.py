@@ -66,7 +66,7 @@ class TableWish:
         """On the console, or into --to FILE; with --json, as a document, too. Remarks have what the format lacks."""
         from autospikformer_cli.atomic_files import explaining_refusal, write_whole
         from autospikformer_cli.report.methods import Methods
-        from autospikformer_cli.report.table_formats import table_document, text_table, written_table
+        from autospikformer_cli.report.table_formats import table_document, text_form, written_table
         from autospikformer_cli.report.tables import MAX_WIDTH
 
         document = made.to_document() if isinstance(made, Methods) else table_document(made)
@@ -75,7 +75,7 @@ class TableWish:
         elif isinstance(made, Methods):
             text = made.written(chosen)
         elif chosen == "text":
-            text = plain_text(text_table(made), MAX_WIDTH)
+            text = plain_text(text_form(made), MAX_WIDTH)
         else:
             text = written_table(made, chosen)
         if self.to is not None:
@@ -84,7 +84,7 @@ class TableWish:
             what = "methods" if self.methods else self.table
             session.console.print(f"{what}: {self.to}, {chosen}", markup=False, soft_wrap=True)
         elif chosen == "text" and not isinstance(made, Methods):
-            session.console.print(text_table(made, session.console.width))
+            session.console.print(text_form(made, session.console.width))
         else:
             session.console.print(text.removesuffix("\n"), markup=False, soft_wrap=chosen != "text")
         if not isinstance(made, Methods):

@@ -57,8 +57,16 @@ class AskedTable:
         if self.name in own.NETWORK_TABLES:
             paths = [resolve_run(run) for run in self.runs] or [resolve_run(None)]
             return own.network_sheet(self.name, [measured_networks(path, self.given, self.search) for path in paths])
+        if self.name == own.FINISH_TABLE:
+            return self._finished()
         make = own.results_sheet if self.name in own.OWN_TABLES else own.candidate_sheet
         return make(self.name, self._results(), self.top or MOST_ACCURATE)
+
+    def _finished(self) -> Sheet:
+        from autospikformer_cli.report.finish_sheet import finish_sheet
+        from autospikformer_cli.runs.finishing.stored import read_finished
+
+        return finish_sheet(read_finished(resolve_run(only_run(self.runs)), self.given, self.search))
 
     def _results(self) -> SearchResults:
         return read_results(only_run(self.runs), self.given, search=self.search, best=self.best)
@@ -68,11 +76,11 @@ class AskedTable:
         lists_top = not self.literature and self.name in ("top", *own.CANDIDATE_TABLES)
         if self.top is not None and not lists_top:
             raise UserError(f"{self.name} lists no top accuracy", "--top", "leave it out")
-        if self.best is not None and (self.literature or self.name in own.NETWORK_TABLES):
+        if self.best is not None and (self.literature or self.name in (*own.NETWORK_TABLES, own.FINISH_TABLE)):
             raise UserError(f"{self.name} ranks no candidates", "--best", "leave it out")
         if not self.literature:
             return
-        if self.name in own.OWN_TABLES:
+        if self.name in (*own.OWN_TABLES, own.FINISH_TABLE):
             fix = "leave it out, or choose table2, table3, table4 or table5"
             raise UserError(f"the paper has no table {self.name}", "--literature", fix)
         options = {"--run": self.runs, "--search": self.search, "--alpha, --profile, --convention, --set": self.given}

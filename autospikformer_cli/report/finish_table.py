@@ -8,126 +8,135 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from autospikformer_cli.energy.pricing import unpriced_text
+from autospikformer_cli.report.finish_notes import (
+    GUESSING,
+    HAS_DIVERGED,
+    MORE_THAN_CHANCE,
+    comparison_notes,
+    fault_notes,
+    flattery_notes,
+    network_notes,
+    trainings_text,
+)
+from autospikformer_cli.report.fitted import FittedColumn, FittedTable
 from autospikformer_cli.report.provenance import batchnorm_text, fidelity_text, of_the_network, switches_in_force
-from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, format_accuracy, noted, plain_table
+from autospikformer_cli.report.tables import MAX_WIDTH, PageTable, format_accuracy
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.statistics import BaselineComparison
-from autospikformer_cli.runs.prices import MOST_UNPRICED
-from autospikformer_cli.units import ABSENT, EnergyUnit, energy_unit, format_count
+from autospikformer_cli.units import ABSENT, energy_unit, format_count
 from autospikformer_cli.wording import counted
 
-MORE_THAN_CHANCE = "*"
 _FRAME = len("│ BatchNorm  ") + len(" │")
 """Columns of the panel that are not its text."""
+_STEPS = ("weights", "time_step", "params", "share", "difference", "accuracy")
+"""What gives way on a narrow console, the first first."""
 
 
 def finish_report(found: FinishResults, verbose: bool = False) -> RenderableType:
     """The tables, with what is more than chance, what diverged, and a panel that says how numbers were obtained."""
-    parts: list[RenderableType] = [noted(_networks(found), list(_notes(found)))]
+    parts: list[RenderableType] = [_networks(found)]
     if found.flattery:
-        parts += ["", noted(_flattery(found), _flattery_notes(found))]
+        parts += ["", _flattery(found)]
     return Group(*parts, "", _panel(found, verbose))
 
 
-def _networks(found: FinishResults) -> PageTable:
-    unit = energy_unit(row.energy_j for row in found.rows if row.energy_j is not None)
-    table = plain_table(f"Finished: {found.title}")
-    for name in ("Network", "Weights"):
-        table.add_column(name, no_wrap=True)
-    for name in ("Acc (%)", f"Energy\n({unit.symbol})", "of\nbase", "Params", "T", "Acc - base (points)", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    before = None
-    for row, comparison in zip(found.rows, found.comparisons, strict=True):
-        if before is not None and before != row.network:
-            table.add_section()
-        table.add_row(*map(Text, _cells(row, found, comparison, unit)))
-        before = row.network
-    return table
+def _networks(found: FinishResults) -> FittedTable:
+    rows, unit = found.rows, energy_unit(row.energy_j for row in found.rows if row.energy_j is not None)
+    columns = {
+        "network": FittedColumn("Network", [row.network.name for row in rows], is_number=False),
+        "weights": FittedColumn(
+            "Weights", [row.way for row in rows], is_number=False, short=[row.way.removeprefix("from ") for row in rows]
+        ),
+        "accuracy": FittedColumn(
+            "Acc (%)",
+            [_accuracy(row, found) for row in rows],
+            short=[_accuracy(row, found, decimals=0) for row in rows],
+        ),
+        "energy": FittedColumn(
+            f"Energy\n({unit.symbol})", [ABSENT if row.energy_j is None else unit.number(row.energy_j) for row in rows]
+        ),
+        "share": FittedColumn("of\nbase", [_share(found.share_of_baseline(row)) for row in rows]),
+        "params": FittedColumn("Params", [ABSENT if row.params is None else format_count(row.params) for row in rows]),
+        "time_step": FittedColumn("T", [str(row.time_step) for row in rows]),
+        "difference": FittedColumn(
+            "Acc - base (points)",
+            [_difference(each) for each in found.comparisons],
+            short=[_difference(each, decimals=0) for each in found.comparisons],
+        ),
+        "p": FittedColumn("p", [_p(each) for each in found.comparisons]),
+    }
+    begins = (place for place in range(1, len(rows)) if rows[place].network != rows[place - 1].network)
+    notes = [*network_notes(found), *comparison_notes(found), *fault_notes(found)]
+    return FittedTable(f"Finished: {found.title}", columns, _STEPS, frozenset(begins), notes)
 
 
-def _cells(
-    row: FinishRow, found: FinishResults, comparison: BaselineComparison | None, unit: EnergyUnit
-) -> Sequence[str]:
-    share = found.share_of_baseline(row)
-    return (
-        row.network.name,
-        row.way,
-        _accuracy(row),
-        ABSENT if row.energy_j is None else unit.number(row.energy_j),
-        ABSENT if share is None else f"{share:.2f}",
-        ABSENT if row.params is None else format_count(row.params),
-        str(row.time_step),
-        *(("", "") if comparison is None else _compared_cells(comparison)),
+def _accuracy(row: FinishRow, found: FinishResults, decimals: int = 1) -> str:
+    """decimals: of the interval."""
+    marks = (
+        f"{HAS_DIVERGED * bool(row.diverged)}{GUESSING * any(each.is_guessing(found.classes) for each in row.tested)}"
     )
-
-
-def _compared_cells(comparison: BaselineComparison) -> tuple[str, str]:
-    difference, p = comparison.difference, comparison.p_holm
-    shown = "<.001" if p < 0.001 else f"{p:.3f}"
-    mark = MORE_THAN_CHANCE if comparison.is_more_than_chance else " "
-    return f"{difference.points:+.2f} ({difference.low:+.1f} to {difference.high:+.1f})", f"{shown}{mark}"
-
-
-def _accuracy(row: FinishRow) -> str:
     if row.top1 is None:
-        return "diverged"
-    mark = "!" if row.diverged else ""
-    return f"{row.top1:.2f}{mark}" if row.deviation is None else f"{row.top1:.2f}±{row.deviation:.2f}{mark}"
+        return f"diverged{marks}"
+    if row.deviation is not None:
+        return f"{row.top1:.2f} ± {row.deviation:.2f}{marks}"
+    return f"{format_accuracy(row.top1, row.interval, decimals)}{marks}"
 
 
-def _notes(found: FinishResults) -> Iterator[str]:
-    if len(found.seeds) > 1:
-        yield f"Acc: mean ± standard deviation of the trainings with {counted(len(found.seeds), 'seed')}"
-    yield from _unpriced(found)
-    yield "Weights: inherited from the supernet, retrained from these, or trained alone from scratch"
-    comparisons = [each for each in found.comparisons if each is not None]
-    if comparisons:
-        yield "base: the baseline with weights of the same kind, on the same images; in parentheses the 95 % interval"
-        yield from dict.fromkeys(f"  {each.difference.method.partition(' of ')[0]}" for each in comparisons)
-        yield f"p: adjusted for {counted(len(comparisons), 'comparison')} (Holm); {MORE_THAN_CHANCE} more than chance"
-    for row in found.rows:
-        for each in row.diverged:
-            seed = "" if each.seed is None else f", seed {each.seed}"
-            yield f"! {row.label}{seed}: {each.why}"
-    if found.has_diverged:
-        yield f"  less than train.lr = {found.recipe.train.lr:g} may help, and trains all anew: --set train.lr=NUMBER"
+def _share(share: float | None) -> str:
+    return ABSENT if share is None else f"{share:.2f}"
 
 
-def _unpriced(found: FinishResults) -> Iterator[str]:
-    """Which operations are in no energy, and which networks have none at all."""
-    rows = [row for row in found.rows if row.unpriced and row.tested]
-    partly = dict.fromkeys(name for row in rows if row.energy_j is not None for name in row.unpriced)
-    nothing = dict.fromkeys(row.network.name for row in rows if row.energy_j is None)
-    if rows:
-        names = list(partly) or rows[0].unpriced
-        yield unpriced_text(found.recipe.energy.hardware, names, MOST_UNPRICED)
-    if nothing:
-        yield f"{ABSENT} no operation is priced of {', '.join(nothing)}"
+def _difference(comparison: BaselineComparison | None, decimals: int = 1) -> str:
+    """decimals: of the interval."""
+    if comparison is None:
+        return ""
+    found = comparison.difference
+    return f"{found.points:+.2f} ({found.low:+.{decimals}f} to {found.high:+.{decimals}f})"
 
 
-def _flattery(found: FinishResults) -> PageTable:
-    split = found.results.provenance.split
-    table = plain_table("What choosing flatters, of inherited weights")
-    table.add_column("Network", no_wrap=True)
-    table.add_column("Candidate", overflow="fold")
-    for name in (f"{split.capitalize()}\nacc (%)", "Flattery\n(points)", "Corrected (%)", "Test\nacc (%)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    inherited = {row.network.name: row for row in found.rows if row.way == "inherited"}
-    for each in found.flattery:
-        row, accuracy = inherited[each.id], each.accuracy
-        corrected = format_accuracy(accuracy.corrected, (accuracy.low, accuracy.high))
-        shown = (f"{accuracy.top1:.2f}", f"{accuracy.flattery:.2f}", corrected, _accuracy(row))
-        table.add_row(*map(Text, (each.id, str(row.network.subnet), *shown)))
-    return table
+def _p(comparison: BaselineComparison | None) -> str:
+    if comparison is None:
+        return ""
+    shown = "<.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
+    return f"{shown}{MORE_THAN_CHANCE if comparison.is_more_than_chance else ' '}"
 
 
-def _flattery_notes(found: FinishResults) -> list[str]:
-    measured, num = found.results.provenance, len(found.results.different)
-    rule = "best by F_AEB" if found.best is not None else "front"
-    others = f"on other images than the {measured.images:,} that chose it, with the 95 % interval"
-    how = "many halves of these images choose, the other halves judge"
-    return [f"Corrected: what the {rule} of {num:,} candidates has {others}; {how}"]
+def _flattery(found: FinishResults) -> FittedTable:
+    """The candidates, whom the images chose, and the baseline, which nobody chose."""
+    rows = [(row, measured) for row in found.rows if row.way == "inherited" and (measured := found.validation_of(row))]
+    chosen = {each.id: each.accuracy for each in found.flattery}
+    rows = [(row, measured) for row, measured in rows if row.network.role == "baseline" or row.network.name in chosen]
+    picks = [chosen.get(row.network.name) for row, _ in rows]
+    split = found.results.provenance.split.capitalize()
+
+    def corrected(decimals: int) -> Sequence[str]:
+        return [
+            ABSENT if each is None else format_accuracy(each.corrected, (each.low, each.high), decimals)
+            for each in picks
+        ]
+
+    falls = [None if row.top1 is None else row.top1 - measured.top1 for row, measured in rows]
+    columns = {
+        "network": FittedColumn("Network", [row.network.name for row, _ in rows], is_number=False),
+        "candidate": FittedColumn(
+            "Candidate", [str(row.network.subnet) for row, _ in rows], is_number=False, folds=True
+        ),
+        "validation": FittedColumn(f"{split}\nacc (%)", [f"{measured.top1:.2f}" for _, measured in rows]),
+        "flattery": FittedColumn(
+            "Flattery\n(points)", [ABSENT if each is None else f"{each.flattery:.2f}" for each in picks]
+        ),
+        "corrected": FittedColumn("Corrected (%)", corrected(1), short=corrected(0)),
+        "test": FittedColumn(
+            "Test\nacc (%)",
+            [_accuracy(row, found) for row, _ in rows],
+            short=[_accuracy(row, found, decimals=0) for row, _ in rows],
+        ),
+        "fall": FittedColumn(
+            f"Test -\n{split.lower()}", [ABSENT if each is None else f"{each:+.2f}" for each in falls]
+        ),
+    }
+    title = f"What choosing on {split.lower()} flatters, with inherited weights"
+    return FittedTable(title, columns, ("candidate", "corrected", "test"), notes=list(flattery_notes(found)))
 
 
 def _panel(found: FinishResults, verbose: bool) -> Panel:
@@ -141,15 +150,8 @@ def _panel(found: FinishResults, verbose: bool) -> Panel:
 
 def _provenance(found: FinishResults, verbose: bool) -> Iterator[tuple[str, str]]:
     recipe, measured = found.recipe, found.results.provenance
-    on = "validation images too" if found.all_images else "without validation images"
     yield "accuracy", f"all {found.images:,} test images of {recipe.data.dataset}, each network tested once a training"
-    if recipe.data.train_images is not None:
-        on = f"as many as data.train_images takes, {on}"
-    seeds = ", ".join(map(str, found.seeds))
-    lengths = f"{counted(found.retrained_epochs, 'epoch')} retrained"
-    if found.epochs is not None:
-        lengths = f"{counted(found.epochs, 'epoch')} from scratch, {lengths}"
-    yield "trainings", f"{lengths}, on {found.train_images:,} images ({on}); seeds {seeds}"
+    yield "trainings", trainings_text(found)
     if found.training_keys:
         yield "keys", f"otherwise than the supernet was trained: {', '.join(found.training_keys)}"
     yield (

@@ -10,10 +10,12 @@ from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.recipe.energy.models import HardwareProfile
 from autospikformer_cli.recipe.sections import EVENT_DATASETS
 from autospikformer_cli.registry import DISTRIBUTION
+from autospikformer_cli.report.finish_methods import finish_facts, finish_sentences
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.report.table_notes import fitness_facts
 from autospikformer_cli.report.training_methods import augmentation_of, optimizer_of, training_sentences
+from autospikformer_cli.runs.finishing.stored import is_finished, read_finished
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
 from autospikformer_cli.store.evaluations import Evaluation, load_evaluations
@@ -60,16 +62,19 @@ def methods_of(results: SearchResults) -> Methods:
     training = read_training(results.path)
     trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {results.path}")
     evaluations = [each for each in load_evaluations(results.path) if each.split == "test"]
+    name = results.population.name
+    finished = read_finished(results.path, (), name) if is_finished(results.path, name) else None
     sentences = (
         *_on_training(results, training, trained),
         *_on_the_search(results),
         *_on_measuring(results),
         *_on_energy(results.recipe),
         *_on_tests(evaluations),
+        *(() if finished is None else finish_sentences(finished)),
         *_on_software(results.provenance, results.recipe),
     )
-    facts = _facts(results, training, trained, evaluations)
-    return Methods(str(results.path), results.population.name, sentences, facts)
+    facts = {**_facts(results, training, trained, evaluations), **finish_facts(finished)}
+    return Methods(str(results.path), name, sentences, facts)
 
 
 def _on_training(results: SearchResults, training: Training, trained: Recipe) -> Iterator[str]:

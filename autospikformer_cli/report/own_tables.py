@@ -32,7 +32,8 @@ from autospikformer_cli.units import EnergyUnit, energy_unit
 OWN_TABLES = ("front", "top")
 CANDIDATE_TABLES = ("table2", "table3")
 NETWORK_TABLES = ("table4", "table5")
-TABLE_NAMES = (*CANDIDATE_TABLES, *NETWORK_TABLES, *OWN_TABLES)
+FINISH_TABLE = "finish"
+TABLE_NAMES = (*CANDIDATE_TABLES, *NETWORK_TABLES, *OWN_TABLES, FINISH_TABLE)
 PRINTED_IN: Mapping[str, Mapping[str, str]] = {
     "table4": {"cifar10": "cifar10", "cifar100": "cifar100"},
     "table5": {"cifar10dvs": "cifar10dvs_top1", "dvs128-gesture": "dvs128_top1"},

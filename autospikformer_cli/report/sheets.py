@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rich.console import RenderableType
+
 RowSource = Literal["paper", "yours"]
 CellValue = bool | int | float | str | None
 
@@ -65,7 +67,8 @@ class SheetRow:
 class Sheet:
     """A table. cite: where the paper's rows are from; "" without such rows.
 
-    advice: what the user may do about the table's weaknesses; no format has it.
+    advice: what the user may do about the table's weaknesses; no format has it. printed: what the format text shows, if
+    that is not made of the columns.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Sheet:
     notes: Sequence[Footnote] = ()
     cite: str = ""
     advice: Sequence[str] = ()
+    printed: RenderableType | None = field(default=None, compare=False)
 
     def notes_of(self, row: SheetRow) -> list[str]:
         """The texts of a row's footnotes. One of a column of numbers names the column."""

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from rich.cells import cell_len
+from rich.console import RenderableType
 from rich.text import Text
 
 from autospikformer_cli.errors import UserError
@@ -24,6 +25,9 @@ UNIT_WORDS = {"%": "percent", "µJ": "uJ", "M": "millions"}
 """What the header of CSV says for units that are no ASCII letters, or that are prefixes alone."""
 LEAST_WIDTH = 12
 """Columns that the widest column of a text table needs at least."""
+MOST_COLUMNS = 10
+"""Of a LaTeX table in the size of the text."""
+WIDE_LATEX = ("\\footnotesize", "\\setlength{\\tabcolsep}{2.5pt}")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -35,6 +39,7 @@ _LATEX = {
     "|": r"\ensuremath{|}",
     "µ": r"\ensuremath{\mu}",
     "×": r"\ensuremath{\times}",
+    "±": r"\ensuremath{\pm}",
     "–": "--",
     "$": r"\symbol{36}",  # \$ needs fonts that a small TeX lacks
     **{character: f"\\{character}" for character in "&%#_"},
@@ -60,6 +65,11 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
 def written_table(sheet: Sheet, chosen: str) -> str:
     """A table in a format that is text of its own: markdown, latex or csv."""
     return {"markdown": markdown_table, "latex": latex_table, "csv": csv_table}[chosen](sheet)
+
+
+def text_form(sheet: Sheet, width: int = MAX_WIDTH) -> RenderableType:
+    """A table as a terminal of so many columns shows it."""
+    return text_table(sheet, width) if sheet.printed is None else sheet.printed
 
 
 def text_table(sheet: Sheet, width: int = MAX_WIDTH) -> PageTable:
@@ -112,6 +122,7 @@ def latex_table(sheet: Sheet) -> str:
         "% \\usepackage{siunitx}",
         "\\begin{table}",
         "\\centering",
+        *(WIDE_LATEX if len(sheet.columns) > MOST_COLUMNS else ()),
         f"\\caption{{{latex_text(sheet.title)}}}",
         f"\\begin{{tabular}}{{{''.join(_latex_column(sheet, column) for column in sheet.columns)}}}",
         "\\toprule",
@@ -217,11 +228,13 @@ def _latex_column(sheet: Sheet, column: SheetColumn) -> str:
     """The type of a column: S for numbers, wide enough for the widest of them."""
     if not column.is_number:
         return "l"
-    values = [row.cells[column.key].partition(".") for row in sheet.rows if _is_number(row, column)]
+    texts = [row.cells[column.key] for row in sheet.rows if _is_number(row, column)]
+    values = [text.removeprefix("-").partition(".") for text in texts]
+    sign = "-" * any(text.startswith("-") for text in texts)
     whole, part = (max((len(value[place]) for value in values), default=place == 0) for place in (0, 2))
     marks = [row.marks[column.key] for row in sheet.rows if column.key in row.marks]
     space = f", table-space-text-post={_superscript(max(marks, key=len))}" if marks else ""
-    return f"S[table-format={int(whole)}.{int(part)}{space}]"
+    return f"S[table-format={sign}{int(whole)}.{int(part)}{space}]"
 
 
 def _latex_cell(row: SheetRow, column: SheetColumn) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,12 +24,15 @@ from autospikformer_cli.api import open_finish
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import DOCUMENTS
 from autospikformer_cli.data.images import load_split
+from autospikformer_cli.cli.session import plain_text
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import changed, recipe_from_toml
+from autospikformer_cli.report.finish_table import finish_report
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.finishing import work
 from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.statistics import flattery_of
+from autospikformer_cli.runs.finishing.stored import read_finished
 from autospikformer_cli.say import SILENT, Stop
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, Evaluation, append_evaluation, load_evaluations
 from autospikformer_cli.store.population import load_population, save_population
@@ -46,6 +51,9 @@ ONE = ("finish", "--best", "1", "--epochs", "1")
 FINISH = (*ONE, "--seeds", "2")
 TRAININGS = 12
 """Two seeds of: the best and the baseline, each retrained and from scratch, and the ANN of both."""
+NEXT = (
+    "next: aspk report --table finish --to finish.tex --run runs/tiny; aspk report --figures figures --run runs/tiny\n"
+)
 SEED_0 = (*ONE, "--seeds", "1")
 """Half of that, which a finished run has, too."""
 
@@ -183,10 +191,12 @@ def test_evaluate_takes_the_same_training(aspk: Aspk, finished: Path) -> None:
 
 def test_the_printed_table(aspk: Aspk, finished: Path) -> None:
     done = aspk(*FINISH, "--run", finished)
-    assert (done.exit_code, done.stderr) == (0, "everything is trained and tested: nothing is done\n")
-    assert max(map(len, done.stdout.splitlines())) <= 100
-    for text in ("ANN of baseline", "retrained", "±", "Corrected", "How these numbers were obtained", "seeds 0, 1"):
-        assert text in done.stdout
+    assert (done.exit_code, done.stderr) == (0, "everything is trained and tested: nothing is left to do\n" + NEXT)
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    for text in ("ANN of baseline", "retrained", "±", "Corrected", "How these numbers were obtained", "seeds 0, 1",
+                 "Test - validation", "of each comparison alone"):  # fmt: skip
+        assert text in " ".join(done.stdout.split())
+    assert aspk(*FINISH, "--run", finished, "--dry-run").stdout.endswith("  no training is left\n")
     assert "decay_input true" in " ".join(aspk(*FINISH, "--run", finished, "--verbose").stdout.split())
     plan = aspk(*FINISH, "--run", finished, "--dry-run", "--json").document
     assert (plan["trainings"], plan["tests"], plan["networks"]) == (TRAININGS, TRAININGS + 2, len({
@@ -325,6 +335,14 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert rows["baseline", "inherited"]["top1"] > 20
     row = rows["baseline", "retrained"]
     assert (row["top1"], row["trainings"], len(row["diverged"])) == (None, [], 1)
+    sheet = aspk("report", "--table", "finish", "--run", searched, "--json").document
+    (shown,) = (
+        each for each in sheet["rows"]
+        if (each["cells"]["network"], each["cells"]["weights"]) == ("baseline", "retrained")
+    )  # fmt: skip
+    (note,) = (each["text"] for each in sheet["notes"] if each["mark"] == shown["marks"]["network"])
+    assert note.startswith("the training with seed 0 diverged: the loss is not finite in epoch 1, step ")
+    assert shown["cells"]["top1"] is None
     assert "everything is trained and tested" in again.stderr
 
 
@@ -458,6 +476,64 @@ def own_rows(aspk: Aspk, run: Path) -> list[tuple[float, str]]:
     notes = {note["mark"]: note["text"] for note in done["notes"]}
     own = [row for row in done["rows"] if row["source"] == "yours"]
     return [(row["cells"]["cifar10"], notes[row["marks"]["architecture"]].replace("; ", ": ")) for row in own]
+
+
+def test_the_stored_table_is_reported_in_every_format(aspk: Aspk, finished: Path) -> None:
+    """It is what aspk finish prints, and no image is read."""
+    printed = aspk(*FINISH, "--run", finished, "--quiet").stdout
+    (finished / "finished").rename("kept")
+    done = aspk("report", "--table", "finish", "--run", finished)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith("  retrain and test it: aspk finish --run runs/tiny\n")
+    Path("kept").rename(finished / "finished")
+    words = ("report", "--table", "finish", "--run", finished)
+    assert aspk(*words).stdout == printed
+    found, sheet = document(aspk, finished), aspk(*words, "--json").document
+    DOCUMENTS["report --table"].model_validate(sheet)
+    assert len(sheet["rows"]) == len(found["rows"])
+    for row, shown in zip(found["rows"], sheet["rows"], strict=True):
+        cells = shown["cells"]
+        assert (cells["network"], cells["weights"], cells["params"]) == (row["network"], row["weights"], row["params"])
+        assert (cells["top1"], cells["p"] is None) == (pytest.approx(row["top1"], abs=0.0051), not row["difference"])
+        guessing = [each["seed"] for each in row["trainings"] if each["is_guessing"]]
+        assert ("network" in shown["marks"]) == bool(guessing)
+    aspk(*words, "--to", "finish.csv")
+    table = list(csv.DictReader(Path("finish.csv").read_text().splitlines()))
+    assert [row["energy_of_baseline"] for row in table] == [f"{row['energy_of_baseline']:.2f}" for row in found["rows"]]
+    latex = aspk(*words, "--format", "latex", "--quiet").stdout
+    assert "\\setlength{\\tabcolsep}" in latex
+    assert not re.search(r"(?<!\\)[%_&](?! \\)", latex.split("\\toprule")[1].replace(" & ", " "))
+    assert "0.00 of" not in latex
+    other = aspk(*words, "--alpha", "0.3")
+    assert other.exit_code == 2
+    assert "search.alpha decides nothing of the table of aspk finish\n  leave it out\n" in other.stderr
+    text = aspk("report", "--methods", "--run", finished, "--json").document
+    assert "with 2 seeds each (0, 1), on 1,438 images, those of validation among them" in text["text"]
+    assert (text["facts"]["finish_tests"], text["facts"]["finish_epochs"]) == (TRAININGS + 2, 1)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_it_is_a_table_at_any_width_of_a_usual_terminal(finished_once: Path, width: int) -> None:
+    lines = plain_text(finish_report(read_finished(finished_once)), width).splitlines()
+    rows = [line for line in lines if line.startswith(("baseline", "ANN of"))]
+    assert len(rows) >= 4
+    assert max(map(len, lines)) <= max(width, 100)
+    text = " ".join(lines)
+    assert ("not shown at this width" in text) == (width < 160)
+    assert "of base: share of the baseline's energy" in text
+    assert "other weights" not in text
+
+
+def test_a_search_that_was_done_anew_has_no_table(aspk: Aspk, finished: Path) -> None:
+    population = load_population(finished)
+    best = read_results(finished).scores.ranked[0].candidate
+    other = next(each for each in population.candidates if each.subnet != best.subnet)
+    swapped = {best.id: replace(other, id=best.id), other.id: replace(best, id=other.id)}
+    candidates = tuple(swapped.get(each.id, each) for each in population.candidates)
+    save_population(finished, replace(population, candidates=candidates))
+    done = aspk("report", "--table", "finish", "--run", finished)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{best.id} is another subnet now" in done.stderr
 
 
 def as_if_of_cifar10(run: Path) -> Path:

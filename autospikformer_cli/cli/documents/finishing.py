@@ -44,6 +44,8 @@ class TestedTrainingDocument(Part):
     """Joules of an image; null if nothing has a price."""
     firing_rate: float | None
     """Spikes a neuron and time step; null for an ANN."""
+    is_guessing: bool
+    """Whether it is no better than guessing: its 95 % interval reaches 100 % divided by the number of classes."""
 
 
 class DivergedTrainingDocument(Part):
@@ -77,7 +79,7 @@ class FinishRowDocument(Part):
     top1_interval: list[float] | None
     """The 95 % interval of one accuracy; null for several trainings, which are no more images."""
     validation_top1: float | None
-    """What its search measured; null for what no search found."""
+    """Accuracy on the images of the search, with inherited weights; null for what the search did not measure."""
     energy_j: float | None
     """Mean joules of an image, without what is `unpriced`; null if nothing has a price."""
     unpriced: list[str]
@@ -116,6 +118,8 @@ class FinishDocument(Document, FidelityFields):
     """How many of the best by F_AEB were taken; null for the Pareto front."""
     split: str
     """test."""
+    classes: int
+    """Classes of the data set."""
     images: int
     """Test images."""
     train_images: int

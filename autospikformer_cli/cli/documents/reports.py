@@ -40,7 +40,7 @@ class TableDocument(Document):
     """A table for a paper."""
 
     table: str
-    """table2, table3, table4, table5, front or top."""
+    """table2, table3, table4, table5, front, top or finish."""
     title: str
     """Its title."""
     columns: list[TableColumnDocument]

@@ -26,6 +26,7 @@ from autospikformer_cli.runs.evaluation import remark_on_earlier_images
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
 from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
+from autospikformer_cli.runs.finishing.stored import keep_finished
 from autospikformer_cli.runs.finishing.work import COMMAND, Diverged, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.results import SearchResults, require_ranked, score_population
@@ -158,8 +159,10 @@ class FinishRun:
                 except KeyboardInterrupt as stop:  # a second Ctrl-C waits for nothing, and has no reason of its own
                     raise KeyboardInterrupt(str(stop) or "the same command goes on from what was saved") from None
         else:
-            self.run.say.remark("everything is trained and tested: nothing is done")
-        return self._results(images, known, diverged)
+            self.run.say.remark("everything is trained and tested: nothing is left to do")
+        found = self._results(images, known, diverged)
+        keep_finished(found)
+        return found
 
     def _known(self, images: ImageSet) -> dict[int, Evaluation]:
         """By number of a task, its evaluation if it is stored."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from autospikformer_cli.analysis.correlation import binomial_interval
+from autospikformer_cli.data.description import describe
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.recipe import Decides, Recipe, differing_keys
 from autospikformer_cli.runs.building import energy_model
@@ -28,8 +29,22 @@ class TestedSeed:
     """One training, tested. seed: None for inherited weights. energy_j: of an image; nan if nothing has a price."""
 
     seed: int | None
-    measurement: Measurement
+    evaluation: Evaluation
     energy_j: float
+
+    @property
+    def measurement(self) -> Measurement:
+        """What it measured on the test images."""
+        return self.evaluation.measurement
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of its accuracy, by its images."""
+        return binomial_interval(self.measurement.correct, self.measurement.images)
+
+    def is_guessing(self, classes: int) -> bool:
+        """Whether its accuracy is no better than guessing: its interval reaches the share of one of equal classes."""
+        return self.interval[0] <= 100.0 / classes
 
 
 @dataclass(frozen=True)
@@ -58,19 +73,29 @@ class FinishRow:
         diverged: Mapping[int, str],
     ) -> FinishRow:  # fmt: skip
         """From what was stored of its trainings."""
-        energy = energy_model(tasks[0].recipe)
+        trainings = [
+            (task.retraining.recipe.seed if task.retraining else None, diverged.get(task.number) or known[task.number])
+            for task in tasks
+        ]
+        return cls.of_trainings(network, way, tasks[0].recipe, trainings)
+
+    @classmethod
+    def of_trainings(
+        cls, network: FinishNetwork, way: Way, recipe: Recipe, trainings: Sequence[tuple[int | None, Evaluation | str]]
+    ) -> FinishRow:
+        """From each training's seed, with its evaluation or with why it has none. recipe: that prices it."""
+        energy = energy_model(recipe)
         tested, failed = [], []
-        for task in tasks:
-            seed = task.retraining.recipe.seed if task.retraining else None
-            if task.number in diverged:
-                failed.append(DivergedSeed(seed, diverged[task.number]))
+        for seed, found in trainings:
+            if isinstance(found, str):
+                failed.append(DivergedSeed(seed, found))
                 continue
-            measured = known[task.number].measurement
+            measured = found.measurement
             if measured.non_finite:
                 why = f"{measured.non_finite:,} of {measured.images:,} test images give values that are not finite"
                 failed.append(DivergedSeed(seed, why))
                 continue
-            tested.append(TestedSeed(seed, measured, energy.of(task.subnet, measured).energy_j))
+            tested.append(TestedSeed(seed, found, energy.of(network.subnet, measured).energy_j))
         return cls(network, way, tuple(tested), tuple(failed), energy.unpriced(network.subnet))
 
     @property
@@ -97,10 +122,7 @@ class FinishRow:
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of one accuracy, by its images; None for several seeds, which are no more images."""
-        if len(self.tested) != 1:
-            return None
-        measured = self.tested[0].measurement
-        return binomial_interval(measured.correct, measured.images)
+        return self.tested[0].interval if len(self.tested) == 1 else None
 
     @property
     def energy_j(self) -> float | None:
@@ -124,9 +146,8 @@ class FinishRow:
         """Time steps; 1 for an ANN."""
         return 1 if self.network.is_ann else self.network.subnet.time_step
 
-    def to_document(self) -> dict[str, object]:
-        """As JSON."""
-        candidate = self.network.candidate
+    def to_document(self, classes: int) -> dict[str, object]:
+        """As JSON, without what compares it with other rows. classes: of the data set."""
         return {
             "network": self.network.name,
             "role": self.network.role,
@@ -137,7 +158,6 @@ class FinishRow:
             "top1": self.top1,
             "top1_deviation": self.deviation,
             "top1_interval": None if self.interval is None else list(self.interval),
-            "validation_top1": None if candidate is None else candidate.measurement.top1,
             "energy_j": self.energy_j,
             "unpriced": list(self.unpriced),
             "firing_rate": self.firing_rate,
@@ -149,6 +169,7 @@ class FinishRow:
                     "top1": each.measurement.top1,
                     "energy_j": json_number(each.energy_j),
                     "firing_rate": each.measurement.firing_rate,
+                    "is_guessing": each.is_guessing(classes),
                 }
                 for each in self.tested
             ],
@@ -160,7 +181,7 @@ class FinishRow:
 class FinishResults:
     """All networks. results: of the search. best: how many of its best by F_AEB; None for the Pareto front.
     epochs: of each training from scratch; None for none. retrained_epochs: of each from inherited weights. images: test
-    images. train_images: those of each training.
+    images. train_images: those of each training. known_classes: how many classes the data set has; 0 to ask the recipe.
     """
 
     path: Path
@@ -174,6 +195,12 @@ class FinishResults:
     all_images: bool
     images: int
     train_images: int
+    known_classes: int = 0
+
+    @cached_property
+    def classes(self) -> int:
+        """How many classes the data set has."""
+        return self.known_classes or describe(self.recipe.data).num_classes
 
     @property
     def title(self) -> str:
@@ -193,6 +220,18 @@ class FinishResults:
     def has_diverged(self) -> bool:
         """Whether a training has no result."""
         return any(row.diverged for row in self.rows)
+
+    @property
+    def guessing(self) -> list[tuple[FinishRow, TestedSeed]]:
+        """The trainings whose accuracy is no better than guessing."""
+        return [(row, each) for row in self.rows for each in row.tested if each.is_guessing(self.classes)]
+
+    def validation_of(self, row: FinishRow) -> Measurement | None:
+        """What the search measured of a row's network, with inherited weights; None if it did not measure it."""
+        candidate, baseline = row.network.candidate, self.results.baseline
+        if row.network.role == "baseline" and baseline is not None:
+            candidate = baseline.candidate
+        return None if candidate is None else candidate.measurement
 
     def baseline_row(self, way: Way) -> FinishRow | None:
         """The baseline with weights of the same kind; None if no such training ended."""
@@ -231,6 +270,7 @@ class FinishResults:
             "run": str(self.path),
             "search": self.results.population.name,
             "split": "test",
+            "classes": self.classes,
             "images": self.images,
             "train_images": self.train_images,
             "all_images": self.all_images,
@@ -243,7 +283,8 @@ class FinishResults:
             "best": self.best,
             "rows": [
                 {
-                    **row.to_document(),
+                    **row.to_document(self.classes),
+                    "validation_top1": None if (chosen := self.validation_of(row)) is None else chosen.top1,
                     "energy_of_baseline": self.share_of_baseline(row),
                     "difference": None if comparison is None else comparison.to_document(),
                 }
