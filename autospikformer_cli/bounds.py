@@ -12,7 +12,7 @@ MOST_NETWORKS = 10_000
 """Networks that one command retrains."""
 MOST_TRAININGS = 100_000
 """Trainings of one command: networks times seeds."""
-MOST_CANDIDATES = 1_000_000
+MOST_CANDIDATES = 100_000
 """Candidates of one generation of a search."""
 MOST_RESAMPLES = 100_000
 """Bootstrap resamples of one interval."""

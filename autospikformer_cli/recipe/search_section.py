@@ -93,7 +93,7 @@ class SearchConfig(Keys):
     predictor, which fits ridge regression to the genes of what was measured, and measures what that predicts to be
     good; exhaustive, for spaces no larger than the budget; or one that a plugin adds."""
     population: Annotated[NumberOfCandidates, SEARCH] = 50
-    """Candidates a generation."""
+    """Candidates a generation, at most 100,000."""
     parents: Annotated[NumberOfCandidates, SEARCH] = 20
     """Best candidates that the next generation of the evolution descends from; and next to the front, some of what the
     predictor chooses from."""

@@ -58,7 +58,7 @@ def fault_notes(found: FinishResults) -> Iterator[str]:
         for each in row.diverged:
             yield f"{HAS_DIVERGED} {named_training(row, each.seed)}: {each.why}"
     if found.has_diverged:
-        yield f"  less than train.lr = {found.recipe.train.lr:g} may help, and trains all anew: --set train.lr=NUMBER"
+        yield f"  less than {found.recipe.train.rates_text} may help, by --set, and trains all anew"
     if found.guessing:
         names = "; ".join(named_training(row, each.seed) for row, each in found.guessing)
         yield f"{GUESSING} {guessing_text(found)}: {names}"

@@ -23,8 +23,8 @@ from autospikformer_cli.analysis.selection_bias import on_front, selection_bias
 from autospikformer_cli.api import open_finish
 from autospikformer_cli.cli.__main__ import main
 from autospikformer_cli.cli.documents import DOCUMENTS
-from autospikformer_cli.data.images import load_split
 from autospikformer_cli.cli.session import plain_text
+from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import changed, recipe_from_toml
 from autospikformer_cli.report.finish_table import finish_report

@@ -51,7 +51,7 @@ ONE_KEY = [
         None,
     ),
     ("cooldown_epochs = 1e6", 15, "train.cooldown_epochs is 1e+6, it must be at most 100000", None),
-    ("[search]\npopulation = 1000001", 16, "search.population is 1000001, it must be at most 1000000", None),
+    ("[search]\npopulation = 100001", 16, "search.population is 100001, it must be at most 100000", None),
     ("validation_images = 'all'", 15, 'train.validation_images must be a whole number or "none", not "all"', None),
     ("lr = nan", 15, "train.lr must be finite, not nan", None),
     ("lr = -inf", 15, "train.lr must be finite, not -inf", None),
