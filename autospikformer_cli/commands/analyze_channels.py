@@ -51,10 +51,10 @@ def channels(
     from autospikformer_cli.runs.redundancy import measure_redundancy
     from autospikformer_cli.runs.trained_run import open_run
 
-    say_default(session, context)
     picture = Picture(figure, width)
     picture.require_possible()
     opened = open_run(run, overrides, search=search, compute=compute.set_up(), say=session)
+    say_default(session, context)
     opened.remark_idle(overrides)
     found = measure_redundancy(opened, subnet, images, channels)
     session.console.print(redundancy_table(found, verbose))

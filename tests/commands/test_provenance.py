@@ -56,7 +56,7 @@ def test_switches_are_named_beside_the_fidelity(aspk: Aspk, trained: Path) -> No
     assert done.document["resolved"] == recipe_from_toml(stored).resolved_switches()
     shown = aspk("evaluate", "--subnet", "largest", "--images", "20", "--set", "model.decay_input=false", "--quiet")
     words = " ".join(shown.stdout.split())
-    assert "sound, but model.decay_input = false switches" in words
+    assert "sound, but model.decay_input = false SOPs" in words
     differing = "model: evaluation_batch 512, decay_input false"
     assert words.endswith(f"switches: all at their defaults, except {differing} (--verbose lists all)")
 
