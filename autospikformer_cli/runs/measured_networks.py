@@ -15,8 +15,8 @@ from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Decides, Overrides, Recipe, differing_keys, recipe_from_toml
 from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.runs.building import energy_model
-from autospikformer_cli.runs.conditions import OF_A_TRAINING, rescored
-from autospikformer_cli.runs.retraining import as_transformer, recipe_of_tuning
+from autospikformer_cli.runs.conditions import rescored
+from autospikformer_cli.runs.retraining import as_transformer, values_of_tuning
 from autospikformer_cli.runs.selection import best_candidate, counts_of
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_evaluations
@@ -204,11 +204,11 @@ class _WeightsOfRun:
         tuning = evaluation.finetuned
         assert tuning is not None
         usual = as_transformer(recipe) if own.model.network != recipe.model.network else recipe
-        trained, expected = recipe_of_tuning(own, tuning), recipe_of_tuning(usual, tuning)
-        keys = differing_keys(trained, expected, OF_A_TRAINING)
+        trained, expected = values_of_tuning(own, tuning), values_of_tuning(usual, tuning)
         precision = evaluation.provenance.precision
         words = [] if precision == self._precision else [f"in {precision}"]
-        return (*(f"{key} = {toml_value(trained.value(key))}" for key in keys), *words)
+        differing = (key for key in trained if trained[key] != expected[key])
+        return (*(f"{key} = {toml_value(trained[key])}" for key in differing), *words)
 
 
 def _of_equal_images(evaluations: list[Evaluation]) -> tuple[Evaluation, ...]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, SearchConfig, TrainConfig, changed, recipe_from_toml
-from autospikformer_cli.runs.conditions import OF_A_SUPERNET, training_identity
+from autospikformer_cli.recipe.whole import effects
+from autospikformer_cli.runs.conditions import OF_A_SUPERNET, OF_A_TRAINING, training_identity
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
 from autospikformer_cli.runs.trained_run import TrainedRun
 from autospikformer_cli.runs.training import TrainingRun
@@ -147,10 +148,15 @@ def recipe_alone(
     return recipe.model_copy(update={key: getattr(trained, key) for key in ("fidelity", "search", "energy")})
 
 
-def recipe_of_tuning(recipe: Recipe, tuning: FineTuning) -> Recipe:
-    """All that decides a stored retraining, but its seed and its first weights. recipe: that it is stored with."""
+def values_of_tuning(recipe: Recipe, tuning: FineTuning) -> dict[str, object]:
+    """By key, all that decides a stored retraining, but its seed and first weights. recipe: that it is stored with.
+
+    Nothing is checked again: what a stored recipe names may be gone by now.
+    """
     keys = _keys_alone(recipe, tuning.epochs, all_images=tuning.all_images)
-    return changed(recipe, keys | (_few_images(recipe, tuning.steps) if tuning.steps else {}) | {"seed": 0})
+    few = _few_images(recipe, tuning.steps) if tuning.steps else {}
+    decisive = (key for key, effect in effects().items() if key != "seed" and effect & OF_A_TRAINING)
+    return {key: recipe.value(key) for key in decisive} | keys | few
 
 
 def _keys_alone(recipe: Recipe, epochs: int, *, all_images: bool) -> dict[str, object]:

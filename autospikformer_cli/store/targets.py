@@ -8,6 +8,8 @@ from pathlib import Path
 from autospikformer_cli.atomic_files import explaining_refusal, try_writing
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import SEARCHES_FOLDER
+from autospikformer_cli.store.finished import FINISHED_FOLDER
+from autospikformer_cli.store.supernet import SUPERNET_FILE
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -31,10 +33,11 @@ def require_parent(path: Path, where: str) -> None:
 
 
 def _is_store(path: Path) -> bool:
-    """Whether a file is HDF5, or one of those next to the searches of a run."""
+    """Whether a file is HDF5, or one of those next to the searches of a run, or of its finished tables."""
     if not path.is_file():
         return False
-    if path.resolve().parent.name == SEARCHES_FOLDER:
+    folder = path.resolve().parent
+    if folder.name == SEARCHES_FOLDER or (folder.name == FINISHED_FOLDER and (folder.parent / SUPERNET_FILE).is_file()):
         return True
     try:
         with path.open("rb") as stream:

@@ -481,6 +481,9 @@ def own_rows(aspk: Aspk, run: Path) -> list[tuple[float, str]]:
 def test_the_stored_table_is_reported_in_every_format(aspk: Aspk, finished: Path) -> None:
     """It is what aspk finish prints, and no image is read."""
     printed = aspk(*FINISH, "--run", finished, "--quiet").stdout
+    (stored,) = (finished / "finished").iterdir()
+    taken = aspk("report", "--table", "front", "--format", "json", "--to", stored, "--run", finished)
+    assert taken.stderr == f"error: {stored}: this file holds results of a run\n  name another file\n"
     (finished / "finished").rename("kept")
     done = aspk("report", "--table", "finish", "--run", finished)
     assert (done.exit_code, done.stdout) == (2, "")
