@@ -348,11 +348,15 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
 
 
 def folders_of(run: Path) -> list[Path]:
-    """The trainings of the baseline: one with inherited weights, and one from scratch with the same genes."""
-    baseline = recipe_from_toml(read_training(run).recipe_toml).baseline()
-    genes = "_".join(str(baseline).strip("()").split(", "))
-    folders = sorted((run / "finetuned").glob(f"{genes}-*"))
-    return [next(each for each in folders if ("scratch" in each.name) is scratch) for scratch in (False, True)]
+    """The baseline's trainings with seed 0: one with inherited weights, and one from scratch with the same genes."""
+    trained = recipe_from_toml(read_training(run).recipe_toml)
+    genes = "_".join(str(trained.baseline()).strip("()").split(", "))
+    own = []
+    for folder in (run / "finetuned").glob(f"{genes}-*"):
+        recipe = recipe_from_toml(read_training(folder).recipe_toml)
+        if (recipe.seed, recipe.model.network) == (0, trained.model.network):
+            own.append(folder)
+    return sorted(own, key=lambda each: "scratch" in each.name)
 
 
 def refused_folder(aspk: Aspk, run: Path, folder: Path, what: str) -> None:
