@@ -201,7 +201,7 @@ def test_the_run_that_is_written_to_is_watched(searched: Path, trained_once: tup
         assert watched_run(Path("copied"), None) == Path("runs/copied")
         assert Watch(Path("runs/copied")).signs().worker is None
     Path("runs/new").mkdir()
-    with pytest.raises(UserError, match="there is no run new"):
+    with pytest.raises(UserError, match="runs/new is not a run"):
         watched_run(Path("new"), None)
     with run_lock(Path("runs/new"), "aspk train"):
         assert watched_run(Path("new"), None) == watched_run(None, None) == Path("runs/new")
@@ -273,7 +273,8 @@ def test_what_is_left_out_of_the_front_is_said(searched: Path) -> None:
         if len(ids) == 1:
             cut.append(height)
             assert ids == [best.id]
-            assert "here the 1 with the best F_AEB" in " ".join(" ".join(text).split()), "it may be folded"
+            is_part = "here the 1 with the best F_AEB" in " ".join(" ".join(text).split())  # it may be folded
+            assert is_part == (len(sight.results.front) > 1)
     assert cut
 
 
