@@ -136,7 +136,7 @@ DATA = [
     ('dataset = "digits"\nnormalise = "none"', 'data.normalise must be "dataset", not "none"', None),
     (
         'dataset = "digits"\nnormalise = {mean = [0.5], std = [0]}',
-        "data.normalise.std[0] is 0, it must be greater than 0",
+        "data.normalise.std[0] is 0, it must be at least 0.000000001",
         None,
     ),
     (
