@@ -39,7 +39,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert not HEAVY & set(packages)
     assert "aspk_parquet" not in packages
     assert not [name for name in own if name.split(".")[1] not in {
-        "__main__", "cli", "errors", "registry", "say", "wording",
+        "__main__", "bounds", "cli", "errors", "registry", "say", "units", "wording",
     }]  # fmt: skip
     assert done.stderr == ""
 

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, stdtr, stdtrit
 
 from autospikformer_cli.analysis.paired import difference_interval, mcnemar
 
@@ -142,6 +141,8 @@ class _SeedVariance(NamedTuple):
 
 
 def _of_trainings(a_SI: Bools, b_SI: Bools, confidence: float) -> NetworkDifference:
+    from scipy.special import stdtr, stdtrit
+
     images, seeds = a_SI.shape[1], (len(a_SI), len(b_SI))
     difference_I = a_SI.mean(axis=0) - b_SI.mean(axis=0)
     centre, by_image = float(difference_I.sum()) / (images + 2), _image_variance(difference_I)
@@ -180,6 +181,8 @@ def _own_interval(correct_SI: Bools, other_SI: Bools, confidence: float) -> tupl
 
     other_SI: of the network that it is compared with; its spread over seeds stands in for that of a single seed.
     """
+    from scipy.special import expit, logit, stdtrit
+
     num, images = correct_SI.shape
     with_two_I = np.append(correct_SI.mean(axis=0), (1.0, 0.0))
     centre, by_image = float(with_two_I.mean()), float(with_two_I.var()) / len(with_two_I)

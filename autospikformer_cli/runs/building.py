@@ -113,7 +113,6 @@ def step_bytes(recipe: Recipe, precision: str, images: int) -> int:
 
 def require_room_for_step(recipe: Recipe, compute: Computes, images: int) -> None:
     """Raises UserError if the device has too little memory for a training step of the largest subnet."""
-    neuron_kind(recipe.model.neuron, recipe.given_by)  # why it is not known, if it is not
 
     def needed(each: Recipe) -> int:
         return step_bytes(each, compute.precision, images)

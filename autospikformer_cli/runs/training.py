@@ -20,6 +20,7 @@ from autospikformer_cli.runs.building import (
     load_images,
     make_evaluator,
     make_supernet,
+    neuron_kind,
     require_room_for_step,
     stored_text,
     warm_engine,
@@ -95,6 +96,7 @@ class TrainingRun:
 
         Called before anything is written.
         """
+        neuron_kind(self.recipe.model.neuron, self.recipe.given_by)  # why it is not known, if it is not
         require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
         require_room_for_step(self.recipe, self.compute, len(self.images["train"]))
         self.compute.engine_for(make_supernet(self.recipe, self.compute))
