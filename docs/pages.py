@@ -138,25 +138,28 @@ the best subnet of the quickstart, measured as the published code measures it:
 <!-- not run: on the run of the quickstart itself -->
 ```console
 $ aspk evaluate --subnet best --set 'fidelity="authors"'
-Evaluation in runs/quickstart, search evolution-alpha0.5-seed0: c0133
+Evaluation in runs/quickstart, search evolution-alpha0.5-seed0: c0221
                         inherited
 ────────────────────────────────────────────────────────────────────────────────
-Candidate               (1, 2, 4, 1, 5, 4, 32)
-Acc (%), 95 % interval  94.43 (91.6–96.4)
-Correct                 339 of 359 test images
-Energy an image         0.6303 µJ
-Params                  28.83 k
-Firing rate             0.077
-Synaptic events         589.2 k an image
+Candidate               (1, 2, 4, 1.2, 3, 3, 40)
+Acc (%), 95 % interval  96.94 (94.6–98.3)
+Correct                 348 of 359 test images
+Energy an image         0.6396 µJ
+Params                  40.63 k
+Firing rate             0.081
+Synaptic events         596.7 k an image
 Engine                  event_driven
 BatchNorm               batch (statistics of each batch of 359 images: results
                         depend on its size)
 Silent channels         0
 Silent layers           none
 Fidelity                authors
-best is what evolution-alpha0.5-seed0 chose with its own search.alpha: c0133
-switches: all at their defaults, except model: evaluation_batch 512, threshold_scope fc1,
-searched_heads false, batchnorm batch (--verbose lists all)
+best is what evolution-alpha0.5-seed0 chose with its own search.alpha: c0221
+SOPs: rate x T x MACs. Synaptic events (aspk evaluate): as executed, so without
+what a padded convolution's border cuts off; --convention border-exact prices
+these
+switches: all at their defaults, except model: evaluation_batch 512,
+threshold_scope fc1, searched_heads false, batchnorm batch (--verbose lists all)
 ```
 
 Which keys of your own override it depends on where the fidelity is written:
