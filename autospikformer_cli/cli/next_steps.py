@@ -28,3 +28,11 @@ def after_evaluation(say: Say, run: Path, recipe: Recipe) -> None:
     if not has_validation(recipe.data):
         return
     say.remark(f"next: aspk finish --run {run} --dry-run" if search_names(run) else f"next: aspk search --run {run}")
+
+
+def after_finish(say: Say, run: Path, search: str) -> None:
+    """The table and the figures for a paper."""
+    from autospikformer_cli.runs.finishing.stored import search_option
+
+    of = f"--run {run}{search_option(run, search)}"
+    say.remark(f"next: aspk report --table finish --to finish.tex {of}; aspk report --figures figures {of}")

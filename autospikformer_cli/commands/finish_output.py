@@ -35,12 +35,11 @@ def show_finish_plan(
 
 def show_finish(session: Session, results: FinishResults, *, verbose: bool) -> None:
     """The table. verbose: with every switch. Raises typer.Exit if a training diverged."""
+    from autospikformer_cli.cli.next_steps import after_finish
     from autospikformer_cli.report.finish_table import finish_report
-    from autospikformer_cli.runs.finishing.stored import search_option
 
     session.console.print(finish_report(results, verbose))
-    of = f"--run {results.path}{search_option(results.path, results.results.population.name)}"
-    session.remark(f"next: aspk report --table finish --to finish.tex {of}; aspk report --figures figures {of}")
+    after_finish(session, results.path, results.results.population.name)
     session.emit(results.to_document)
     if results.has_diverged:
         raise typer.Exit(DIVERGED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from autospikformer_cli.analysis.paired import SIGNIFICANCE
 from autospikformer_cli.report.finish_notes import (
     MORE_THAN_CHANCE,
     comparison_notes,
@@ -15,7 +16,7 @@ from autospikformer_cli.report.finish_notes import (
 from autospikformer_cli.report.finish_table import finish_report
 from autospikformer_cli.report.own_tables import FINISH_TABLE
 from autospikformer_cli.report.sheets import Footnote, FootnoteMarks, Sheet, SheetColumn, SheetRow
-from autospikformer_cli.report.table_notes import CANDIDATE, priced
+from autospikformer_cli.report.table_notes import PARENTHESES, priced
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.statistics import BaselineComparison
 from autospikformer_cli.units import EnergyUnit, energy_unit
@@ -31,7 +32,7 @@ def finish_sheet(found: FinishResults) -> Sheet:
     filled = {key for row in rows for key in row.cells}
     columns = [column for column in _columns(unit) if column.key in filled]
     is_starred = any("p" in row.marks for row in rows)
-    star = [Footnote(MORE_THAN_CHANCE, "more than chance: p < 0.05")] if is_starred else []
+    star = [Footnote(MORE_THAN_CHANCE, f"more than chance: p < {SIGNIFICANCE:g}")] if is_starred else []
     notes = [*marks.notes, *star, *(Footnote("", f"{line}.") for line in _notes(found))]
     return Sheet(FINISH_TABLE, f"Finished: {found.title}", columns, rows, notes, printed=finish_report(found))
 
@@ -95,7 +96,7 @@ def _faults(row: FinishRow, found: FinishResults) -> Iterator[str]:
 def _notes(found: FinishResults) -> Iterator[str]:
     genes = dict.fromkeys((row.network.name, row.network.subnet) for row in found.rows if not row.network.is_ann)
     yield f"Networks: {'; '.join(f'{name} {subnet}' for name, subnet in genes)}"
-    yield CANDIDATE.replace("Candidate:", "In parentheses:")
+    yield f"In parentheses: {PARENTHESES}"
     yield from network_notes(found, in_columns=True)
     yield from comparison_notes(found, in_columns=True)
     recipe, measured = found.recipe, found.results.provenance

@@ -14,11 +14,12 @@ from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import noise_fact, noise_notes, selection_notes, unknown_notes
 from autospikformer_cli.units import EnergyUnit
 
-CANDIDATE = (
-    "Candidate: (depth, MLP ratios, numbers of heads, thresholds, taus, T, embedding dimension). Depth is the number "
+PARENTHESES = (
+    "(depth, MLP ratios, numbers of heads, thresholds, taus, T, embedding dimension). Depth is the number "
     "of blocks; each block has a ratio, a number of heads, a threshold and a tau. Thresholds and taus (in time steps) "
     "are those of its neurons. T is the number of time steps"
 )
+CANDIDATE = f"Candidate: {PARENTHESES}"
 FIRING_RATE_NOTE = "Fr: mean firing rate, in spikes a neuron and time step, over all layers of spiking neurons"
 TIME_STEPS = "T: number of time steps"
 SCALED_OVER = {

@@ -22,7 +22,7 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_evaluations
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import present_search
-from autospikformer_cli.store.supernet import Training, load_weights, read_training, weights_hash
+from autospikformer_cli.store.supernet import Training, read_training, stored_weights_hash
 from autospikformer_cli.wording import counted
 
 NETWORK_KEY = "model.network"
@@ -149,8 +149,7 @@ def _usable(
     """
     weights = _WeightsOfRun(path)
     recipes = {text: recipe_from_toml(text, recipe.name) for text in {each.recipe_toml for each in evaluations}}
-    alike: dict[tuple[object, ...], dict[int | None, Evaluation]] = {}
-    otherwise: dict[tuple[object, ...], tuple[str, ...]] = {}
+    alike: dict[tuple[object, ...], tuple[tuple[str, ...], dict[int | None, Evaluation]]] = {}
     keys: dict[str, None] = {}
     num_earlier = 0
     for each in (one for one in evaluations if one.split == "test"):
@@ -165,8 +164,7 @@ def _usable(
         tuning = each.finetuned
         trained_by = () if tuning is None else weights.trained_otherwise(each, own, recipe)
         network = (each.subnet, tuning.label if tuning else None, own.model.network, trained_by)
-        otherwise[network] = trained_by
-        by_seed = alike.setdefault(network, {})
+        _, by_seed = alike.setdefault(network, (trained_by, {}))
         seed = tuning.seed if tuning else None
         before = by_seed.get(seed)
         if before is None or before.measurement.images <= each.measurement.images:
@@ -175,7 +173,7 @@ def _usable(
     if num_earlier:
         are = "is" if num_earlier == 1 else "are"
         left_out.append(f"{counted(num_earlier, 'evaluation')} of earlier weights of the supernet {are} left out")
-    found = [_Alike(_of_equal_images(list(each.values())), otherwise[network]) for network, each in alike.items()]
+    found = [_Alike(_of_equal_images(list(by_seed.values())), trained_by) for trained_by, by_seed in alike.values()]
     return found, tuple(left_out)
 
 
@@ -187,7 +185,7 @@ class _WeightsOfRun:
 
     @cached_property
     def _hash(self) -> str:
-        return weights_hash(load_weights(self.path))
+        return stored_weights_hash(self.path)
 
     @cached_property
     def _precision(self) -> str:

@@ -360,7 +360,7 @@ def folders_of(run: Path) -> list[Path]:
 
 
 def refused_folder(aspk: Aspk, run: Path, folder: Path, what: str) -> None:
-    """finish and evaluate refuse it with the remedy that suits it, and store nothing."""
+    """finish refuses it with the remedy that suits it, and stores nothing."""
     (run / EVALUATIONS_FILE).unlink(missing_ok=True)
     for words in (SEED_0, (*SEED_0, "--dry-run")):
         done = aspk(*words, "--run", run)
@@ -403,6 +403,10 @@ def test_a_damaged_training_is_done_anew_once_its_folder_is_gone(aspk: Aspk, fin
     folder = folders_of(finished)[0]
     (folder / "supernet.h5").write_bytes(b"no file of ours")
     refused_folder(aspk, finished, folder, "supernet.h5: not an HDF5 file\n")
+    shutil.rmtree(folder)
+    tuned = ("evaluate", "--subnet", "baseline", "--finetune", "1", "--all-images", "--run", finished)
+    assert aspk(*tuned).exit_code == 0
+    assert read_training(folder).state.finished
 
 
 def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, searched: Path) -> None:
