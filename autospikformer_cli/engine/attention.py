@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autospikformer_cli.engine.kernels import Lists, Neurons, list_image, make_lists
-from autospikformer_cli.engine.vectors import MAX_VECTORS, VECTOR_BYTES, add_rows, copy, fire_row, lanes
 from autospikformer_cli.spiking.compiled import compiled, inlined
+from autospikformer_cli.spiking.vector_code import VECTOR_BYTES, lanes
+from autospikformer_cli.spiking.vectors import MAX_VECTORS, add_rows, copy, fire_row
 
 Array = NDArray[Any]
 LANES = lanes(4)

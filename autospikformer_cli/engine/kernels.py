@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autospikformer_cli.engine.vectors import BLOCK, add_rows, copy, copy_shifted, fire_row, lanes, list_nonzeros
 from autospikformer_cli.spiking.compiled import compiled, inlined
+from autospikformer_cli.spiking.vector_code import lanes
+from autospikformer_cli.spiking.vectors import BLOCK, add_rows, copy, copy_shifted, fire_row, list_nonzeros
 
 Array = NDArray[Any]
 OVERSHOOT = lanes(4) - 1

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from autospikformer_cli.engine.kernels import Rows
-from autospikformer_cli.engine.vectors import MAX_VECTORS, lanes
+from autospikformer_cli.spiking.vector_code import lanes
+from autospikformer_cli.spiking.vectors import MAX_VECTORS
 
 Array = NDArray[Any]
 

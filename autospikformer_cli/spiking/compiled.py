@@ -16,7 +16,9 @@ Loop = Callable[..., Any]
 LOOP_FILES = (
     "spiking/compiled.py",
     "spiking/lif_kernels.py",
-    "engine/vectors.py",
+    "spiking/lif_gradient.py",
+    "spiking/vector_code.py",
+    "spiking/vectors.py",
     "engine/kernels.py",
     "engine/attention.py",
     "analysis/similarity_loops.py",

@@ -20,9 +20,9 @@ class _Scalars(NamedTuple):
 
     tau: Any
     leak: Any
+    reaches: Any
     threshold: Any
     decay_input: bool
-    reach: bool
     hard: bool
 
 
@@ -30,9 +30,10 @@ def _scalars(neuron: Neuron, dynamics: Dynamics, x: Tensor) -> _Scalars:
     import numpy as np
 
     dtype = np.float32 if x.dtype == torch.float32 else np.float64
-    leak = 1 - 1 / neuron.tau
-    reach, hard = dynamics.fires_at == "reach", dynamics.reset == "hard"
-    return _Scalars(dtype(neuron.tau), dtype(leak), dtype(neuron.threshold), dynamics.decay_input, reach, hard)
+    tau, leak, threshold = (dtype(each) for each in (neuron.tau, 1 - 1 / neuron.tau, neuron.threshold))
+    # Compiled loops ask u >= reaches: u > threshold is u >= the next larger number.
+    reaches = threshold if dynamics.fires_at == "reach" else np.nextafter(threshold, dtype(np.inf))
+    return _Scalars(tau, leak, reaches, threshold, dynamics.decay_input, dynamics.reset == "hard")
 
 
 class _TrainedFiring(torch.autograd.Function):
@@ -51,12 +52,15 @@ class _TrainedFiring(torch.autograd.Function):
         else:
             mean, inverse_std = moments.mean, (moments.variance + EPS).rsqrt()
         # The batch's moments are float64: scale and shift are rounded once.
-        scale = (weight * inverse_std).to(x_TMC.dtype)
-        shift = (bias - mean * weight * inverse_std).to(x_TMC.dtype)
+        scale, shift = weight * inverse_std, bias - mean * weight * inverse_std
+        together = lif_kernels.rows_together(x_TMC.shape[1], channels, x_TMC.element_size())
+        wide_TMC = x_TMC.view(len(x_TMC), -1, together * channels)
+        by_channel = [each.to(x_TMC.dtype).repeat(together) for each in (scale, shift, mean, inverse_std)]
         spikes = torch.empty((time_step, *x_TMC.shape[1:]), dtype=x_TMC.dtype)
         scalars = _scalars(neuron, dynamics, x_TMC)
-        lif_kernels.fire_forward(x_TMC.numpy(), scale.numpy(), shift.numpy(), spikes.numpy(), *scalars)
-        ctx.save_for_backward(x_TMC, scale, shift, mean.to(x_TMC.dtype), inverse_std.to(x_TMC.dtype))
+        arrays = (each.numpy() for each in (wide_TMC, *by_channel[:2], spikes.view(time_step, *wide_TMC.shape[1:])))
+        lif_kernels.fire_forward(*arrays, *scalars)
+        ctx.save_for_backward(x_TMC, *by_channel)
         ctx.scalars, ctx.dynamics, ctx.normalised = scalars, dynamics, moments is not None
         return spikes
 
@@ -64,21 +68,21 @@ class _TrainedFiring(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         from autospikformer_cli.spiking import lif_kernels
 
-        x_TMC, scale, shift, mean, inverse_std = ctx.saved_tensors
+        x_TMC, *by_channel = ctx.saved_tensors
         grad = torch.empty_like(x_TMC)
+        wide = (-1, len(by_channel[0]))  # the channels of one row, or of several
+        x, grad_spikes, wide_grad = (each.view(len(each), *wide) for each in (x_TMC, gradients[0].contiguous(), grad))
+        arrays = [each.numpy() for each in (x, *by_channel[:2], grad_spikes, wide_grad, *by_channel[2:])]
         surrogate = lif_kernels.SURROGATES[ctx.dynamics.surrogate]
-        arrays = [
-            tensor.numpy() for tensor in (x_TMC, scale, shift, gradients[0].contiguous(), grad, mean, inverse_std)
-        ]
-        detach = ctx.dynamics.detach_reset
-        sums = torch.from_numpy(lif_kernels.fire_backward(*arrays, *ctx.scalars, detach, surrogate))
+        sums = torch.from_numpy(lif_kernels.fire_backward(*arrays, *ctx.scalars, ctx.dynamics.detach_reset, surrogate))
+        sums = sums.view(2, -1, x_TMC.shape[-1]).sum(1)
+        scale, _, mean, inverse_std = by_channel
         if ctx.normalised:
-            means = (sums / (x_TMC.shape[0] * x_TMC.shape[1])).to(x_TMC.dtype)
-            lif_kernels.normalise_backward(
-                grad.numpy(), x_TMC.numpy(), mean.numpy(), inverse_std.numpy(), scale.numpy(), *means.numpy()
-            )
+            means = (sums / (x_TMC.shape[0] * x_TMC.shape[1])).to(x_TMC.dtype).repeat(1, len(scale) // sums.shape[1])
+            arrays = [each.numpy() for each in (wide_grad, x, mean, inverse_std, scale, *means)]
+            lif_kernels.normalise_backward(*arrays)
         else:
-            grad *= scale
+            wide_grad *= scale
         sums = sums.to(x_TMC.dtype)  # of the gradient: bias; of gradient times normalised input: weight
         return grad, sums[1], sums[0], None, None, None, None
 

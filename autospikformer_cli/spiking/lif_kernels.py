@@ -15,6 +15,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from autospikformer_cli.spiking.compiled import compiled, inlined
+from autospikformer_cli.spiking.lif_gradient import arctan_gradient, rectangular_gradient, sigmoid_gradient
+from autospikformer_cli.spiking.vector_code import VECTOR_BYTES, lanes
 
 Array = NDArray[Any]
 CHUNKS = 32
@@ -23,16 +25,17 @@ SURROGATES = {"sigmoid": 0, "arctan": 1, "rectangular": 2}
 """Numbers that stand for `neuron.Surrogate` in compiled loops."""
 
 
+def rows_together(rows: int, channels: int, itemsize: int) -> int:
+    """How many rows loops take as one, so that channels fill whole vectors. 1 if they do not divide the rows."""
+    width = lanes(itemsize)
+    together = width // math.gcd(channels, width)
+    return 1 if rows % together else together
+
+
 @inlined
 def _integrated(u: Any, current: Any, tau: Any, leak: Any, decay_input: bool) -> Any:
     """The potential one step later."""
     return u + (current - u) / tau if decay_input else u * leak + current
-
-
-@inlined
-def _fires(u: Any, threshold: Any, reach: bool) -> bool:
-    """Whether a neuron fires at potential u."""
-    return bool(u > threshold or (reach and u == threshold))
 
 
 @inlined
@@ -67,18 +70,21 @@ def _integrate(potential: Array, x_TMC: Array, t: int, m: int, scale: Array, shi
 
 
 @inlined
-def _reset(potential: Array, threshold: Any, reach: bool, hard: bool) -> None:
-    """Reset the potentials that reach the threshold."""
+def _reset(potential: Array, reaches: Any, threshold: Any, hard: bool) -> None:
+    """Reset the potentials that fire."""
     zero = potential.dtype.type(0)
     for c in range(len(potential)):
         u = potential[c]
-        potential[c] = (zero if hard else u - threshold) if _fires(u, threshold, reach) else u
+        potential[c] = (zero if hard else u - threshold) if u >= reaches else u
 
 
 @compiled(parallel=True)
-def fire_forward(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, threshold: Any,
-                 decay_input: bool, reach: bool, hard: bool) -> None:  # fmt: skip
-    """Spikes from currents x * scale + shift. x has T steps, or one that repeats. Scalars have x's precision."""
+def fire_forward(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, tau: Any, leak: Any, reaches: Any,
+                 threshold: Any, decay_input: bool, hard: bool) -> None:  # fmt: skip
+    """Spikes from currents x * scale + shift. x has T steps, or one that repeats. Scalars have x's precision.
+
+    reaches: the lowest potential that fires. threshold: what a soft reset subtracts.
+    """
     steps, rows, channels = spikes_TMC.shape
     zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)
     for chunk in prange(CHUNKS):
@@ -89,65 +95,13 @@ def fire_forward(x_TMC: Array, scale: Array, shift: Array, spikes_TMC: Array, ta
             for t in range(steps):
                 _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
                 for c in range(channels):
-                    spikes_TMC[t, m, c] = one if _fires(potential[c], threshold, reach) else zero
-                _reset(potential, threshold, reach, hard)
-
-
-@inlined
-def _exp_float32(x: Array, result: Array) -> None:
-    """exp of float32 values in -80..0, to 2 units in the last place: 2^n p(r). These loops vectorise, libm's do not.
-
-    n = round(x / ln 2); r = x - n ln 2, subtracted in two parts; p is Taylor's polynomial of degree 7, |r| <= 0.35.
-    """
-    bits = result.view(np.int32)
-    f = np.float32
-    for c in range(len(x)):
-        # x <= 0, so cutting off x / ln 2 - 0.5 rounds to the nearest. The exponent's bits are those of 2^n.
-        power = np.int32(x[c] * f(1.4426950408889634) - f(0.5))
-        bits[c] = (power + np.int32(127)) << np.int32(23)
-    for c in range(len(x)):
-        n = f(np.int32(x[c] * f(1.4426950408889634) - f(0.5)))
-        r = (x[c] - n * f(0.693359375)) + n * f(2.12194440e-4)
-        p = f(1 / 5040)
-        p = p * r + f(1 / 720)
-        p = p * r + f(1 / 120)
-        p = p * r + f(1 / 24)
-        p = p * r + f(1 / 6)
-        p = p * r + f(0.5)
-        p = p * r + f(1)
-        p = p * r + f(1)
-        result[c] = result[c] * p
-
-
-@inlined
-def _surrogate(slopes: Array, work: Array, potential: Array, threshold: Any, surrogate: int) -> None:
-    """The surrogate's slopes at the potentials, `neuron.surrogate_gradient`. work: memory for a row."""
-    kind = potential.dtype.type
-    four, one, pi, half, lowest = kind(4), kind(1), kind(math.pi), kind(0.5), kind(-80)
-    if surrogate == 0:
-        for c in range(len(slopes)):
-            # Below -80 the slope is practically 0, and 2^n would leave float32's range.
-            work[c] = max(-abs(four * (potential[c] - threshold)), lowest)
-        if potential.itemsize == 4:
-            _exp_float32(work, slopes)
-        else:
-            for c in range(len(slopes)):
-                slopes[c] = math.exp(work[c])
-        for c in range(len(slopes)):
-            s = one + slopes[c]
-            slopes[c] = four * slopes[c] / (s * s)
-    elif surrogate == 1:
-        for c in range(len(slopes)):
-            x = pi * (potential[c] - threshold)
-            slopes[c] = one / (one + x * x)
-    else:
-        for c in range(len(slopes)):
-            slopes[c] = one if abs(potential[c] - threshold) < half else kind(0)
+                    spikes_TMC[t, m, c] = one if potential[c] >= reaches else zero
+                _reset(potential, reaches, threshold, hard)
 
 
 @compiled(parallel=True)
 def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Array, grad_TMC: Array, mean: Array,
-                  inverse_std: Array, tau: Any, leak: Any, threshold: Any, decay_input: bool, reach: bool, hard: bool,
+                  inverse_std: Array, tau: Any, leak: Any, reaches: Any, threshold: Any, decay_input: bool, hard: bool,
                   detach: bool, surrogate: int) -> Array:  # fmt: skip
     """Gradient at the output of the affine part, written to grad, which has as many steps as x.
 
@@ -155,45 +109,19 @@ def fire_backward(x_TMC: Array, scale: Array, shift: Array, grad_spikes_TMC: Arr
     """
     steps, rows, channels = grad_spikes_TMC.shape
     partial: Array = np.zeros((CHUNKS, 2, channels))
-    zero, one = x_TMC.dtype.type(0), x_TMC.dtype.type(1)
-    constant = x_TMC.shape[0] == 1
     for chunk in prange(CHUNKS):
         low, high = _bounds(chunk, rows)
-        before = np.empty((steps, channels), x_TMC.dtype)
-        potential, slopes = np.empty(channels, x_TMC.dtype), np.empty(channels, x_TMC.dtype)
-        work = np.empty(channels, x_TMC.dtype)
-        carried, total = np.empty(channels, x_TMC.dtype), np.empty(channels, x_TMC.dtype)
+        before = np.empty((steps, VECTOR_BYTES // x_TMC.itemsize), x_TMC.dtype)
         for m in range(low, high):
-            potential[:] = zero
-            for t in range(steps):
-                _integrate(potential, x_TMC, t, m, scale, shift, tau, leak, decay_input)
-                before[t] = potential
-                _reset(potential, threshold, reach, hard)
-            carried[:] = zero
-            total[:] = zero
-            for t in range(steps - 1, -1, -1):
-                _surrogate(slopes, work, before[t], threshold, surrogate)
-                t_in = 0 if constant else t
-                for c in range(channels):
-                    u = before[t, c]
-                    fired = _fires(u, threshold, reach)
-                    grad_spike = grad_spikes_TMC[t, m, c]
-                    if not detach:  # the next potential also depends on the spike, through the reset
-                        grad_spike -= carried[c] * (u if hard else threshold)
-                    survives = zero if hard and fired else one
-                    grad_u = grad_spike * slopes[c] + carried[c] * survives
-                    grad_current = grad_u / tau if decay_input else grad_u
-                    carried[c] = grad_u - grad_current if decay_input else grad_u * leak
-                    if constant:  # all steps read the same current: their gradients add up
-                        total[c] += grad_current
-                    else:
-                        total[c] = grad_current
-                    grad_TMC[t_in, m, c] = total[c]
-                if t == 0 or not constant:
-                    for c in range(channels):
-                        normalised = (x_TMC[t_in, m, c] - mean[c]) * inverse_std[c]
-                        partial[chunk, 0, c] += total[c]
-                        partial[chunk, 1, c] += total[c] * normalised
+            if surrogate == 0:
+                sigmoid_gradient(x_TMC, scale, shift, grad_spikes_TMC, grad_TMC, mean, inverse_std, before, partial, m,
+                                 chunk, tau, leak, reaches, threshold, decay_input, hard, detach)  # fmt: skip
+            elif surrogate == 1:
+                arctan_gradient(x_TMC, scale, shift, grad_spikes_TMC, grad_TMC, mean, inverse_std, before, partial, m,
+                                chunk, tau, leak, reaches, threshold, decay_input, hard, detach)  # fmt: skip
+            else:
+                rectangular_gradient(x_TMC, scale, shift, grad_spikes_TMC, grad_TMC, mean, inverse_std, before, partial,
+                                     m, chunk, tau, leak, reaches, threshold, decay_input, hard, detach)  # fmt: skip
     sums: Array = partial.sum(axis=0)
     return sums
 

@@ -147,6 +147,31 @@ def test_training_is_torchs_in_float32(dynamics: Dynamics) -> None:
     agree(dynamics, torch.float32, STEPS[3:6], 1e-5)
 
 
+@pytest.mark.parametrize("surrogate", ["sigmoid", "arctan", "rectangular"])
+@pytest.mark.parametrize("channels", [1, 6, 16, 21, 40])
+def test_any_number_of_channels_fills_vectors(channels: int, surrogate: str) -> None:
+    """Some fill vectors alone, some with the rows behind them, and 21 do not with 24 rows."""
+    dynamics, neuron = Dynamics(surrogate=surrogate), Neuron(1.4, 0.6)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        x = 2 * noise(3, 24, channels, dtype=dtype) + 0.5
+        weight, bias = (noise(channels, seed=seed, dtype=dtype).abs() + 0.5 for seed in (1, 2))
+        leaves = [x, weight, bias]
+        plain_leaves = [each.clone().requires_grad_() for each in leaves]
+        norm = ElasticBatchNorm(channels, "norm").to(dtype)
+        norm.weight.data, norm.bias.data = weight, bias
+        x.requires_grad_()
+        spikes = train_and_fire(x[:, None], norm, 3, neuron, dynamics)
+        plain, plain_weight, plain_bias = plain_leaves
+        current = functional.batch_norm(plain.flatten(0, 1), None, None, plain_weight, plain_bias, training=True)
+        expected = lif(current.view_as(plain), time_step=3, dynamics=dynamics, **neuron._asdict())
+        assert torch.equal(spikes, expected)
+        towards = noise(3, 24, channels, seed=9, dtype=dtype)
+        for each in (spikes, expected):
+            (each * towards).sum().backward()
+        for grad, leaf in zip((x.grad, norm.weight.grad, norm.bias.grad), plain_leaves, strict=True):
+            torch.testing.assert_close(grad, leaf.grad, rtol=0, atol=tolerance * max(1.0, float(leaf.grad.abs().max())))
+
+
 @pytest.mark.parametrize("dynamics", ALL[::5], ids=str)
 @pytest.mark.parametrize("given", [1, 3])
 def test_a_scaled_input_is_fired_with_its_gradient(dynamics: Dynamics, given: int) -> None:
