@@ -1,59 +1,111 @@
-"""A training step of a recipe's supernet, with compiled loops and with plain torch, on random images.
+"""A training step of a recipe: as aspk trains, with dense products, and in plain torch; on real or random images.
 
-Usage: python benchmarks/training.py [RECIPE]
+Usage: python benchmarks/training.py [RECIPE] [--data ROOT] [--after STEPS]
+
+How many layers' inputs are spikes decides what loops over spikes gain. So the network is trained for some steps first.
+Ratios are of CPU seconds, medians of rounds in which all ways take turns.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import statistics
+import time
 from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
-from timing import machine, medians
+from engine_network import root_override
+from timing import machine
 
 from autospikformer_cli.data.description import describe
-from autospikformer_cli.engine.compute import Compute, own_process
-from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.runs.building import make_supernet
+from autospikformer_cli.engine.compute import own_process
+from autospikformer_cli.recipe import Recipe, load_recipe
+from autospikformer_cli.runs.building import load_images, make_supernet
+from autospikformer_cli.say import SILENT
 from autospikformer_cli.spiking import firing
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
+from autospikformer_cli.training.loop import Trainer, TrainingData
 from autospikformer_cli.training.optimizers import make_optimizer
 
-ROUNDS = 5
+ROUNDS = 7
 
 
-def make_step(name: str, compute: Compute) -> tuple[Callable[[], None], str, int]:
-    """A training step of a recipe's largest subnet on random images, that subnet, and the batch."""
-    recipe = load_recipe(name)
-    description, subnet = describe(recipe.data), recipe.space.search_space().largest()
-    supernet = make_supernet(recipe, compute)
+def make_trainer(recipe: Recipe) -> Trainer:
+    """Trains a recipe's largest subnet."""
+    largest = recipe.space.search_space().largest()
+    supernet = make_supernet(recipe, own_process())
+    images = load_images(recipe, recipe.seed, "train", SILENT)
+    data = TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
     optimizer = make_optimizer(supernet, recipe.train)
-    size, batch = description.image_size, recipe.train.batch
-    frames = torch.randn(1, batch, size, size, description.in_channels)
-    labels = torch.randint(description.num_classes, (batch,))
+    return Trainer(supernet, optimizer, data, recipe.train, paths=lambda number, share: [largest], seed=recipe.seed)
+
+
+def show_rates(trainer: Trainer, step: Callable[[], None]) -> None:
+    """Print each layer's share of inputs that are not 0, in one step."""
+    rates: dict[str, float] = {}
+
+    def watch(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        rates[str(layer.name)] = float((inputs[0] != 0).float().mean())
+
+    layers = [each for each in trainer.supernet.modules() if isinstance(each, ElasticConvolution | ElasticLinear)]
+    handles = [layer.register_forward_hook(watch) for layer in layers]
+    with patch("autospikformer_cli.training.loop.training_pass", lambda supernet, subnet: supernet.in_torch(subnet)):
+        step()
+    for handle in handles:
+        handle.remove()
+    print("\n| layer | inputs that are not 0 |\n|---|---|")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:.3f} |")
+
+
+def main() -> None:
+    """Print `results/training.md`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("recipe", nargs="?", default="cifar10-small-laptop")
+    parser.add_argument("--data", help="the folder of the data set")
+    parser.add_argument("--after", type=int, default=300, help="steps of training before")
+    options = parser.parse_args()
+    recipe = load_recipe(options.recipe, [root_override(options.data)] if options.data else [])
+    trainer = make_trainer(recipe)
+    batch = recipe.train.batch
+    taken = 0
 
     def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(supernet(frames, subnet), labels).backward()
-        optimizer.step()
+        nonlocal taken
+        first = taken * batch % (len(trainer.data.images.labels) - batch)
+        trainer.train_step(0, taken % trainer.steps, torch.arange(first, first + batch))
+        taken += 1
 
-    return step, str(subnet), batch
+    for _ in range(options.after):
+        step()
 
-
-def main(name: str) -> None:
-    """Print one row of `results/training.md`."""
-    step, subnet, batch = make_step(name, own_process())
+    def dense_step() -> None:
+        with patch(
+            "autospikformer_cli.training.loop.training_pass", lambda supernet, subnet: supernet.in_torch(subnet)
+        ):
+            step()
 
     def plain_step() -> None:
         with patch.object(firing, "_can_compile", lambda x: False):
-            step()
+            dense_step()
 
-    seconds = medians({"plain": plain_step, "compiled": step}, ROUNDS)
-    rates = {way: batch / value for way, value in seconds.items()}
-    print(f"# A training step\n\n{machine()}; largest subnet {subnet}, batch {batch}, medians of {ROUNDS}\n")
-    print("| recipe | plain torch (images/s) | compiled (images/s) | ratio |\n|---|---|---|---|")
-    print(f"| {name} | {rates['plain']:.0f} | {rates['compiled']:.0f} | {rates['compiled'] / rates['plain']:.2f} |")
+    ways = {"plain torch": plain_step, "dense products, compiled neurons": dense_step, "as aspk trains": step}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(ROUNDS + 1):
+        for way, run in ways.items():
+            began = time.process_time()
+            run()
+            if number:
+                seconds[way].append(time.process_time() - began)
+    plain = statistics.median(seconds["plain torch"])
+    print(f"# A training step of {options.recipe}, after {options.after} steps\n\n{machine()}; batch {batch}\n")
+    print("| way | images a CPU second | times plain torch |\n|---|---|---|")
+    for way, taken_by_way in seconds.items():
+        median = statistics.median(taken_by_way)
+        print(f"| {way} | {batch / median:.0f} | {plain / median:.2f} |")
+    show_rates(trainer, step)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "cifar10-small-laptop")
+    main()

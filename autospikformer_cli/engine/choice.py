@@ -64,17 +64,17 @@ class Engine(Protocol):
 
 def make_engine(supernet: Supernet, threads: int, name: EngineName | None = None) -> Engine:
     """The named engine, or the one that suits device and network. Raises UserError if the named one cannot run it."""
-    obstacle = _obstacle(supernet)
-    if name == "event_driven" and obstacle is not None:
-        raise UserError(f"the event-driven engine cannot run {obstacle}", "--engine", "leave it out, or choose dense")
-    if name == "dense" or obstacle is not None:
+    cannot = obstacle(supernet)
+    if name == "event_driven" and cannot is not None:
+        raise UserError(f"the event-driven engine cannot run {cannot}", "--engine", "leave it out, or choose dense")
+    if name == "dense" or cannot is not None:
         return Dense(supernet)
     from autospikformer_cli.engine.event_driven import EventDriven
 
     return EventDriven(supernet, threads)
 
 
-def _obstacle(supernet: Supernet) -> str | None:
+def obstacle(supernet: Supernet) -> str | None:
     """Why the event-driven engine cannot run a network; None if it can."""
     config = supernet.config
     if config.shape.network != "spikformer":

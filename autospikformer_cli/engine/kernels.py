@@ -128,6 +128,17 @@ def make_lists(x_TBPC: Array, dtype: Any, is_binary: bool) -> Lists:
 
 
 @inlined
+def list_row(x: Array, start: int, channels: int, tail: Array, indices: Array, first: int) -> int:
+    """List the channels of a position that are not 0, from indices[first] on. Returns how many."""
+    whole = channels // BLOCK * BLOCK  # list_nonzeros reads whole blocks; the rest is copied to a padded one
+    found: int = list_nonzeros(x, start, whole, indices, first, np.int32(0))
+    if whole < channels:
+        copy(tail, 0, x, start + whole, channels - whole)
+        found += list_nonzeros(tail, 0, BLOCK, indices, first + found, np.int32(whole))
+    return found
+
+
+@inlined
 def list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, kernel: int, lists: Lists,
                counts_BT4: Array) -> None:  # fmt: skip
     """List an image's non-zero inputs.
@@ -135,7 +146,6 @@ def list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, kernel: int, l
     counts: by step, the values, the non-zeros, and both times the output positions that they reach.
     """
     steps, images, positions, channels = x_TBPC.shape
-    whole = channels // BLOCK * BLOCK  # list_nonzeros reads whole blocks; the rest is copied to a padded one
     values = x_TBPC.reshape(-1)
     end = 0
     for t in range(steps):
@@ -143,10 +153,7 @@ def list_image(x_TBPC: Array, b: int, is_binary: bool, side: int, kernel: int, l
             begin = end
             lists.starts[t * positions + p] = begin
             start = ((t * images + b) * positions + p) * channels
-            end += list_nonzeros(x_TBPC, start, whole, lists.indices, end, np.int32(0))
-            if whole < channels:
-                copy(lists.tail, 0, x_TBPC, start + whole, channels - whole)
-                end += list_nonzeros(lists.tail, 0, BLOCK, lists.indices, end, np.int32(whole))
+            end += list_row(x_TBPC, start, channels, lists.tail, lists.indices, end)
             total = end - begin
             if not is_binary:
                 total = 0
@@ -192,7 +199,7 @@ def _gather(scratch: LayerScratch, t: int, p: int, positions: int, side: int, ro
 
 
 @inlined
-def _sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows,
+def sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows,
               is_binary: bool, offset: int, stride: int, vectors: int) -> None:  # fmt: skip
     """One position's weighted sums, for the columns of a tile."""
     if rows.kernel == 1:
@@ -231,7 +238,7 @@ def fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, scale_KC:
                 potential_SC[:] = 0
                 for t in range(steps):
                     if t < inputs_steps:
-                        _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                        sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                     for s in range(settings):
                         fired_BSGT[b, s, group, t] += fire_row(
                             sums, 0, scale_KC, shift_KC, k * width, potential_SC, s * width, spikes_C,
@@ -259,7 +266,7 @@ def pool_and_fire_images(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, 
             for t in range(steps):
                 if t < inputs_steps:
                     for p in range(positions):
-                        _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                        sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                         for c in range(width):
                             pooling.currents_PC[p, c] = sums[c] * scale_KC[k, c] + shift_KC[k, c]
                     _pool_currents(pooling.currents_PC, side, pooling.pooled_WC)
@@ -305,7 +312,7 @@ def moments(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, read_BT4: Arr
             sums_C, squares_C = sums_B2GC[b, 0, group, column:], sums_B2GC[b, 1, group, column:]
             for p in range(positions):
                 for t in range(steps):
-                    _sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                    sum_rows(sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
                     for c in range(columns):
                         value = np.float64(sums[c])
                         sums_C[c] += value

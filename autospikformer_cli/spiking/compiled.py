@@ -20,6 +20,7 @@ LOOP_FILES = (
     "spiking/vector_code.py",
     "spiking/vectors.py",
     "engine/kernels.py",
+    "engine/trained_kernels.py",
     "engine/attention.py",
     "analysis/similarity_loops.py",
 )

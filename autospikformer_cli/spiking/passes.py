@@ -74,14 +74,17 @@ class _TorchPass:
 
     statistics: Statistics | None
 
+    def products(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> Sequence[Tensor]:
+        """The weighted sums of each layer, before BatchNorm."""
+        return [layer.weights(x, outputs) for layer in layers]
+
     def _measure_moments(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> None:
         if self.statistics is not None:
-            for layer in layers:
-                layer.norm.scale_and_shift(layer.weights(x, outputs).flatten(2, -2), self.statistics)
+            for layer, y in zip(layers, self.products(layers, x, outputs), strict=True):
+                layer.norm.scale_and_shift(y.flatten(2, -2), self.statistics)
 
-    def _current(self, layer: Layer, x: Tensor, outputs: int) -> Tensor:
-        """What the activation of a layer reads: its normalised outputs, pooled if the layer is."""
-        y = layer.weights(x, outputs)
+    def _current(self, layer: Layer, y: Tensor) -> Tensor:
+        """What the activation of a layer reads: its normalised weighted sums, pooled if the layer is."""
         y_TBPC = y.flatten(2, -2)
         if self.statistics is None:
             normalised = normalise_in_training(y_TBPC, layer.norm)
@@ -116,13 +119,13 @@ class SpikingPass(_TorchPass):
         if not neurons:
             self._measure_moments(layers, x, outputs)
             return []
-        by_layer = [self._fire(layer, x, outputs, neurons) for layer in layers]
+        products = self.products(layers, x, outputs)
+        by_layer = [self._fire(layer, y, neurons) for layer, y in zip(layers, products, strict=True)]
         return list(zip(*by_layer, strict=True))
 
-    def _fire(self, layer: Layer, x: Tensor, outputs: int, neurons: Sequence[Neuron]) -> list[Tensor]:
+    def _fire(self, layer: Layer, y: Tensor, neurons: Sequence[Neuron]) -> list[Tensor]:
         if layer.pooled:
-            return self._fire_pooled(layer, self._current(layer, x, outputs), neurons)
-        y = layer.weights(x, outputs)
+            return self._fire_pooled(layer, self._current(layer, y), neurons)
         y_TBPC = y.flatten(2, -2)
         return [
             normalise_and_fire(
@@ -162,7 +165,8 @@ class AnalogPass(_TorchPass):
         if not neurons:
             self._measure_moments(layers, x, outputs)
             return []
-        return [tuple(layer.activation(self._current(layer, x, outputs)) for layer in layers)] * len(neurons)
+        products = zip(layers, self.products(layers, x, outputs), strict=True)
+        return [tuple(layer.activation(self._current(layer, y)) for layer, y in products)] * len(neurons)
 
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """The product; the neuron is ignored."""

@@ -9,7 +9,7 @@ loop would cost more than the loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -46,33 +46,48 @@ def add_rows(typingctx: Any, out: Any, start: Any, rows: Any, offset: Any, strid
     """
     place = types.intp
     signature = types.void(out, place, rows, place, place, indices, place, values, place, place, place)
-    return signature, _generate_add_rows
+    return signature, _adding_rows(onto=False)
 
 
-def _generate_add_rows(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
-    _, start, _, offset, stride, _, first, _, first_value, num, vectors = arguments
-    out, rows, indices, values = (
-        pointer_to(context, builder, signature, arguments, place, at)
-        for place, at in ((0, start), (2, offset), (5, first), (7, first_value))
-    )
-    number = signature.args[0].dtype
-    vector = ir.VectorType(context.get_value_type(number), lanes(number.bitwidth // 8))
-    end = builder.append_basic_block("end")
-    choice = builder.switch(vectors, end)
-    for count in range(1, MAX_VECTORS + 1):
-        begin = builder.append_basic_block(f"tile{count}")
-        choice.add_case(INT64(count), begin)
-        builder.position_at_end(begin)
-        for c, total in enumerate(_sum_loop(builder, vector, rows, stride, indices, values, num, count)):
-            store_vector(builder, total, builder.gep(out, [INT64(c * vector.count)]))
-        builder.branch(end)
-    builder.position_at_end(end)
-    return context.get_dummy_value()
+@intrinsic  # type: ignore[untyped-decorator]
+def add_rows_onto(typingctx: Any, out: Any, start: Any, rows: Any, offset: Any, stride: Any, indices: Any, first: Any,
+                  values: Any, first_value: Any, num: Any, vectors: Any) -> Any:  # fmt: skip
+    """As `add_rows`, but the sums begin at what out has."""
+    place = types.intp
+    signature = types.void(out, place, rows, place, place, indices, place, values, place, place, place)
+    return signature, _adding_rows(onto=True)
+
+
+def _adding_rows(*, onto: bool) -> Callable[[Any, Any, Any, Sequence[Any]], Any]:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+        _, start, _, offset, stride, _, first, _, first_value, num, vectors = arguments
+        out, rows, indices, values = (
+            pointer_to(context, builder, signature, arguments, place, at)
+            for place, at in ((0, start), (2, offset), (5, first), (7, first_value))
+        )
+        number = signature.args[0].dtype
+        vector = ir.VectorType(context.get_value_type(number), lanes(number.bitwidth // 8))
+        end = builder.append_basic_block("end")
+        choice = builder.switch(vectors, end)
+        for count in range(1, MAX_VECTORS + 1):
+            begin = builder.append_basic_block(f"tile{count}")
+            choice.add_case(INT64(count), begin)
+            builder.position_at_end(begin)
+            columns = [builder.gep(out, [INT64(c * vector.count)]) for c in range(count)]
+            sums = [load_vector(builder, vector, column) if onto else ir.Constant(vector, None) for column in columns]
+            totals = _sum_loop(builder, vector, rows, stride, indices, values, num, sums)
+            for total, column in zip(totals, columns, strict=True):
+                store_vector(builder, total, column)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return generate
 
 
 def _sum_loop(builder: Any, vector: Any, rows: Any, stride: Any, indices: Any, values: Any, num: Any,
-              count: int) -> list[Any]:  # fmt: skip
-    """The sums of `count` vectors of columns."""
+              sums: list[Any]) -> list[Any]:  # fmt: skip
+    """The sums of vectors of columns, from what they begin with."""
     whole = isinstance(vector.element, ir.IntType)
     multiply, add = (builder.mul, builder.add) if whole else (builder.fmul, builder.fadd)
 
@@ -80,10 +95,10 @@ def _sum_loop(builder: Any, vector: Any, rows: Any, stride: Any, indices: Any, v
         index = builder.zext(builder.load(builder.gep(indices, [j])), INT64)
         row = builder.gep(rows, [builder.mul(index, stride)])
         value = splat(builder, builder.load(builder.gep(values, [j])), vector.count)
-        parts = (load_vector(builder, vector, builder.gep(row, [INT64(c * vector.count)])) for c in range(count))
+        parts = (load_vector(builder, vector, builder.gep(row, [INT64(c * vector.count)])) for c in range(len(sums)))
         return [add(total, multiply(value, part)) for total, part in zip(sums, parts, strict=True)]
 
-    return emit_loop(builder, num, 1, [ir.Constant(vector, None)] * count, body)
+    return emit_loop(builder, num, 1, sums, body)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -17,6 +17,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
@@ -179,7 +180,7 @@ class Trainer:
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
         losses = []
         for subnet in subnets:
-            logits = self.supernet(frames, subnet)
+            logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
             loss = self.loss(logits, targets)
             (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
