@@ -337,6 +337,9 @@ class TrainConfig(Keys):
     """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
     norm_bias_lr_factor: Annotated[PositiveReal, TRAINING] = 1.0
     """Factor of the learning rate of BatchNorm's biases, which shift what neurons receive against their threshold."""
+    clip_norm: Annotated[RealFromZero, TRAINING] = 0.0
+    """Largest Euclidean norm of a step's gradients, all as one vector. A longer vector is scaled down to it, for AdamW
+    and Muon alike; 0: none. Both choose the size of a step themselves: clipping limits its part in their moments."""
     schedule: Annotated[Literal["after_warmup", "linear", "timm"], TRAINING] = "after_warmup"
     """The cosine begins after the warm-up, and epochs include the cool-down; "linear": the same with a straight line
     for the cosine; or, as in timm and the published scripts, the cosine begins at epoch 0 under the warm-up, the

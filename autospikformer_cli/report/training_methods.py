@@ -53,3 +53,5 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
         yield f"The weights are an exponential moving average with a half-life of {half_life}."
     if train.norm_bias_lr_factor != 1:
         yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."
+    if train.clip_norm:
+        yield f"The norm of all gradients of a step was clipped at {train.clip_norm:g}."

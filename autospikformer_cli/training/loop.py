@@ -30,7 +30,7 @@ from autospikformer_cli.wording import shortened
 
 
 class Divergence(UserError):
-    """A training whose loss, weights or statistics are not finite."""
+    """A training whose loss, gradient, weights or statistics are not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +124,15 @@ class Trainer:
                 return state
             began = time.perf_counter()
             rows = order[step * self.config.batch : (step + 1) * self.config.batch]
-            loss = self.train_step(state.epoch, step, rows)
-            if not math.isfinite(loss):
-                raise self._diverged("the loss is not finite", state.epoch, step + 1)
+            report = self.train_step(state.epoch, step, rows)
             state = replace(
                 state,
                 step=step + 1,
-                loss_sum=state.loss_sum + loss * len(rows),
-                images=state.images + len(rows),
+                loss_sum=state.loss_sum + report.loss * report.images,
+                images=state.images + report.images,
                 seconds=state.seconds + time.perf_counter() - began,
             )
-            recorder.step(StepReport(state.epoch + 1, len(rows), loss))
+            recorder.step(report)
             if state.step < self.steps:
                 recorder.between(state)
         self.require_finite(state)
@@ -167,8 +165,8 @@ class Trainer:
         less = f"train anew with less than {self.config.rates_text}; what was saved before is kept"
         return Divergence(told, ", ".join(self.config.rates), less)
 
-    def train_step(self, epoch: int, step: int, rows: Tensor) -> float:
-        """Train the subnets of a step. Returns the mean of their losses.
+    def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReport:
+        """Train the subnets of a step. Raises Divergence before a weight moves if a loss or a gradient is not finite.
 
         With distillation, the first of them, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
@@ -182,14 +180,21 @@ class Trainer:
         for subnet in subnets:
             logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
             loss = self.loss(logits, targets)
-            (loss / len(subnets)).backward()
             losses.append(float(loss.detach()))
+            if not math.isfinite(losses[-1]):
+                raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
+            (loss / len(subnets)).backward()
+            norm = self.optimizer.gradient_norm()  # so far, so that the first subnet without numbers is named
+            if not math.isfinite(float(norm)):
+                raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
+        if self.config.clip_norm:
+            self.optimizer.clip(self.config.clip_norm, norm)
         self.optimizer.step()
         if self.average:
             self.average.update(number + 1)
-        return sum(losses) / len(losses)
+        return StepReport(epoch + 1, len(rows), sum(losses) / len(losses))
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""

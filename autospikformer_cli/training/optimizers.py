@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.optimizer import Optimizer
 
 from autospikformer_cli.recipe import TrainConfig
@@ -43,14 +44,22 @@ class Optimizers:
         for part in self.parts:
             part.zero_grad()
 
+    def gradient_norm(self) -> Tensor:
+        """The Euclidean norm of all gradients as one vector. Parameters that no subnet has used have none."""
+        return get_total_norm([each.grad for each in self._part_of if each.grad is not None])
+
+    def clip(self, most: float, norm: Tensor) -> None:
+        """Scale gradients of a larger norm down to a norm of `most`. norm: theirs, as `gradient_norm` returns it."""
+        clip_grads_with_norm_(self._part_of, most, norm)
+
     def step(self) -> None:
         """Move all parameters."""
         for part in self.parts:
             part.step()
 
-    def state_of(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
+    def state_of(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         """A parameter's state, by key. It can be written to."""
-        state: dict[str, torch.Tensor] = self._part_of[parameter].state[parameter]
+        state: dict[str, Tensor] = self._part_of[parameter].state[parameter]
         return state
 
 

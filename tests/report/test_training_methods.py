@@ -69,6 +69,7 @@ def test_the_augmentation_is_named() -> None:
             "The weights are an exponential moving average with a half-life of 2 % of the training.",
         ),
         ({"norm_bias_lr_factor": 4}, "Biases of BatchNorm had 4 times that learning rate."),
+        ({"clip_norm": 0.5}, "The norm of all gradients of a step was clipped at 0.5."),
     ],
 )
 def test_what_is_not_the_default_is_said(keys: dict[str, object], sentence: str) -> None:

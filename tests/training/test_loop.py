@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import Checkpoint, TrainState, load_checkpoint, save_checkpoint
 from autospikformer_cli.training.loop import (
+    Divergence,
     Recorder,
     StepReport,
     Trainer,
@@ -316,6 +318,52 @@ def test_one_subnet_has_nobody_to_learn_from() -> None:
         training.run(START, Log().recorder())
         ends.append(weights(training.supernet))
     assert equal(*ends)
+
+
+# Clipping
+
+
+def first_moments(optimizer: str, clip_norm: float) -> dict[str, np.ndarray]:
+    """AdamW's and Muon's after one step: a tenth of the gradients that they were given."""
+    training = trainer(network(), textures(16), epochs=1, optimizer=optimizer, clip_norm=clip_norm)
+    training.run(START, Log().recorder())
+    return {path: each for path, each in training.arrays().items() if path.endswith(("/exp_avg", "/momentum"))}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_gradients_of_all_optimizers_are_clipped_as_one_vector(optimizer: str) -> None:
+    whole, clipped = first_moments(optimizer, 0), first_moments(optimizer, 0.1)
+    norm = 10 * sum(float((each.astype(np.float64) ** 2).sum()) for each in whole.values()) ** 0.5
+    assert norm > 0.1
+    assert whole.keys() == clipped.keys()
+    for path, each in whole.items():
+        np.testing.assert_allclose(clipped[path], each * (0.1 / norm), rtol=1e-4, atol=1e-9, err_msg=path)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_gradients_below_the_norm_are_not_touched(optimizer: Any) -> None:
+    ends = []
+    for clip_norm in (0, 1e6):
+        training = trainer(network(), textures(40), optimizer=optimizer, clip_norm=clip_norm)
+        training.run(START, Log().recorder())
+        ends.append(weights(training.supernet))
+    assert equal(*ends)
+
+
+@pytest.mark.parametrize("keys", [{}, {"clip_norm": 1}, {"optimizer": "muon"}, {"sampling": "sandwich"}])
+def test_a_gradient_without_numbers_moves_no_weight(keys: dict[str, Any]) -> None:
+    """Neurons of a bias that is no number do not fire, so the loss is finite."""
+    training = trainer(network(), textures(16), epochs=1, **keys)
+    with torch.no_grad():
+        training.supernet.block[0].mlp.fc1_bn.bias.fill_(float("nan"))
+    before = {name: each.detach().clone() for name, each in training.supernet.named_parameters()}
+    subnet = training.paths(0, 0.0)[0]
+    with pytest.raises(Divergence, match=re.escape(f"of subnet {subnet} is not finite in epoch 1, step 1")) as raised:
+        training.run(START, Log().recorder())
+    assert raised.value.what.startswith("the gradient")
+    for name, each in training.supernet.named_parameters():
+        np.testing.assert_array_equal(each.detach(), before[name], err_msg=name)
+    assert not training.arrays()
 
 
 # The average of weights
