@@ -309,7 +309,12 @@ class TrainConfig(Keys):
     epochs: Annotated[NumberOfEpochs, TRAINING]
     """Passes over the training images; with schedule = "timm", cooldown_epochs are added."""
     batch: Annotated[PositiveWhole, TRAINING] = 128
-    """Images a step."""
+    """Images of a batch."""
+    accumulate: Annotated[PositiveWhole, TRAINING] = 1
+    """Batches of a step, one after the other, which need the memory of one. The optimizer moves once, by the mean
+    gradient of all images of the step. That is the gradient of one batch as large, up to rounding; but each batch has
+    BatchNorm moments of its own. A step has the same subnets for all its batches, and one mixup over them. The last
+    step of an epoch has the images that are left."""
     sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
     the largest, the smallest and drawn ones."""
@@ -369,6 +374,11 @@ class TrainConfig(Keys):
     """The first epochs, which use mixup: a share of train.epochs from 0 to 1, or their number if more than 1."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
+
+    @property
+    def step_images(self) -> int:
+        """Images of a step. The last one of an epoch may have fewer."""
+        return self.batch * self.accumulate
 
     @property
     def total_epochs(self) -> int:

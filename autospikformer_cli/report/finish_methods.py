@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
-from autospikformer_cli.report.training_methods import augmentation_of, optimizer_of
+from autospikformer_cli.report.training_methods import augmentation_of, batches_of, optimizer_of
 from autospikformer_cli.runs.finishing.results import FinishResults
 from autospikformer_cli.wording import counted
 
@@ -35,7 +35,7 @@ def finish_sentences(found: FinishResults) -> Iterator[str]:
     train, data = found.recipe.train, found.recipe.data
     mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
     yield (
-        f"These trainings used {optimizer_of(train)} with batches of {counted(train.batch, 'image')}, learning rate "
+        f"These trainings used {optimizer_of(train)} with {batches_of(train)}, learning rate "
         f"{train.lr:g}, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, {mixup} and "
         f"{augmentation_of(data)}; warm-up and cool-down were shortened in proportion to the epochs."
     )

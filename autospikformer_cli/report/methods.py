@@ -14,7 +14,7 @@ from autospikformer_cli.report.finish_methods import finish_facts, finish_senten
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.report.table_notes import fitness_facts
-from autospikformer_cli.report.training_methods import augmentation_of, optimizer_of, training_sentences
+from autospikformer_cli.report.training_methods import augmentation_of, batches_of, optimizer_of, training_sentences
 from autospikformer_cli.runs.finishing.stored import is_finished, read_finished
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
@@ -91,7 +91,7 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     yield (
         f"It was trained for {counted(epochs, 'epoch')}{begun} with {optimizer_of(train)} and seed "
         f"{trained.seed}: "
-        f"batches of {counted(train.batch, 'image')}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
+        f"{batches_of(train)}, learning rate {train.lr:g} after {_epochs(train.warmup_epochs)} "
         f"of warm-up, weight decay {train.weight_decay:g}, label smoothing {train.label_smoothing:g}, "
         f"{mixup}, {augmentation_of(trained.data)}."
     )

@@ -22,6 +22,12 @@ def optimizer_of(train: TrainConfig) -> str:
     return f"Muon for matrices ({rates}), AdamW for the rest,"
 
 
+def batches_of(train: TrainConfig) -> str:
+    """Images of a batch, and batches of a step."""
+    batches = f"batches of {counted(train.batch, 'image')}"
+    return batches if train.accumulate == 1 else f"{batches} ({train.accumulate:,} a step)"
+
+
 def augmentation_of(data: DataConfig) -> str:
     """The augmentation's name, and how far images are moved."""
     if data.augment == "none":

@@ -114,7 +114,7 @@ def _steps_of(recipe: Recipe) -> tuple[object, ...]:
     frames = describe(recipe.data).num_frames
     return (
         network_shape(recipe), recipe.space, model.neuron, model.surrogate, frames, recipe.data.augment, train.batch,
-        train.sampling, train.optimizer, train.time_step_curriculum,
+        train.accumulate, train.sampling, train.optimizer, train.time_step_curriculum,
     )  # fmt: skip
 
 
@@ -133,12 +133,12 @@ def measured_pace(
     from autospikformer_cli.training.paths import sampled_paths
 
     description, space = describe(recipe.data), recipe.space.search_space()
-    whole = min(recipe.train.batch, num_images)
-    needed = training_bytes(network_shape(recipe), space.largest(), whole, ITEM_BYTES[compute.precision])
-    batch = max(1, min(whole, whole * MOST_BYTES // needed))
+    at_once, whole = (min(images, num_images) for images in (recipe.train.batch, recipe.train.step_images))
+    needed = training_bytes(network_shape(recipe), space.largest(), at_once, ITEM_BYTES[compute.precision])
+    batch = max(1, min(at_once, at_once * MOST_BYTES // needed))
     images = random_images(description, batch * (1 + MEASURED_STEPS))
     supernet, data = make_supernet(recipe, compute), recipe.data
-    usual = {"batch": batch, "time_step_curriculum": 0.0}  # its first steps are faster than the others
+    usual = {"batch": batch, "accumulate": 1, "time_step_curriculum": 0.0}  # its first steps are faster than the others
     train = recipe.train.model_copy(update=usual)
     trainer = Trainer(
         supernet, make_optimizer(supernet, train),

@@ -95,10 +95,10 @@ class RankingRun:
         if self.settings.calibrations and recipe.model.batchnorm != "recalibrate":
             what = f'model.batchnorm = "{recipe.model.batchnorm}" recalibrates nothing'
             raise UserError(what, "--recalibrate", "leave it out")
-        batch, classes = recipe.train.batch, self.run.description.num_classes
+        images_a_step, classes = recipe.train.step_images, self.run.description.num_classes
         for option, numbers, images, least in (
             ("--recalibrate", self.settings.calibrations, 1, 1),
-            ("--steps", self.settings.steps, batch, -(-classes // batch)),
+            ("--steps", self.settings.steps, images_a_step, -(-classes // images_a_step)),
         ):
             twice = next((number for number in numbers if numbers.count(number) > 1), None)
             if twice is not None:

@@ -165,7 +165,7 @@ def _keys_alone(recipe: Recipe, epochs: int, *, all_images: bool) -> dict[str, o
 
 
 def _few_images(recipe: Recipe, steps: int) -> dict[str, object]:
-    return {"data.train_images": steps * recipe.train.batch}
+    return {"data.train_images": steps * recipe.train.step_images}
 
 
 def shortened_phases(train: TrainConfig, epochs: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ from autospikformer_cli.data.order import epoch_order
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
@@ -123,7 +124,8 @@ class Trainer:
             if state.step and recorder.stop():
                 return state
             began = time.perf_counter()
-            rows = order[step * self.config.batch : (step + 1) * self.config.batch]
+            first = step * self.config.step_images
+            rows = order[first : min(first + self.config.step_images, len(order))]
             report = self.train_step(state.epoch, step, rows)
             state = replace(
                 state,
@@ -168,14 +170,32 @@ class Trainer:
     def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReport:
         """Train the subnets of a step. Raises Divergence before a weight moves if a loss or a gradient is not finite.
 
-        With distillation, the first of them, the largest, learns from the labels, and the others from what it answers:
-        the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
+        The gradient is the mean over all images of the step, batch after batch.
         """
-        frames, targets = self.batch(epoch, step, rows)
+        frames, targets = self.step_data(epoch, step, rows)
         self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
+        mean_loss = 0.0
+        for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
+            mean_loss += self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
+        if self.config.clip_norm:
+            self.optimizer.clip(self.config.clip_norm, self.optimizer.gradient_norm())
+        self.optimizer.step()
+        if self.average:
+            self.average.update(number + 1)
+        return StepReport(epoch + 1, len(rows), mean_loss)
+
+    def _add_gradients(
+        self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, share: float, epoch: int, step: int
+    ) -> float:
+        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss.
+
+        With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
+        the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
+        share: the batch's, of the images of the step.
+        """
         losses = []
         for subnet in subnets:
             logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
@@ -183,25 +203,20 @@ class Trainer:
             losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
                 raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
-            (loss / len(subnets)).backward()
-            norm = self.optimizer.gradient_norm()  # so far, so that the first subnet without numbers is named
-            if not math.isfinite(float(norm)):
+            (share * loss / len(subnets)).backward()
+            # The gradient so far: the first subnet that makes it no number is named.
+            if not math.isfinite(float(self.optimizer.gradient_norm())):
                 raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
-        if self.config.clip_norm:
-            self.optimizer.clip(self.config.clip_norm, norm)
-        self.optimizer.step()
-        if self.average:
-            self.average.update(number + 1)
-        return StepReport(epoch + 1, len(rows), sum(losses) / len(losses))
+        return share * sum(losses) / len(losses)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""
         return functional.cross_entropy(logits, targets)
 
-    def batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (F, B, H, W, C), augmented, and the probabilities (B, classes) that they are to give."""
+    def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give."""
         images, description = self.data.images, self.data.description
         parameter = next(self.supernet.parameters())
         frames = augment(

@@ -45,5 +45,5 @@ def _timm(config: TrainConfig, epoch: float) -> float:
 
 
 def num_steps(config: TrainConfig, num_images: int) -> int:
-    """Steps of one epoch. The last batch may be smaller."""
-    return -(-num_images // config.batch)
+    """Steps of one epoch. The last one may have fewer images."""
+    return -(-num_images // config.step_images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autospikformer_cli.recipe import load_recipe
-from autospikformer_cli.report.training_methods import augmentation_of, optimizer_of, training_sentences
+from autospikformer_cli.report.training_methods import augmentation_of, batches_of, optimizer_of, training_sentences
 
 UNIFORM = "Each step trained one subnet, drawn uniformly from the search space."
 
@@ -22,6 +22,12 @@ def test_the_optimizers_are_named() -> None:
     assert optimizer_of(load_recipe("quickstart").train) == "AdamW"
     muon = load_recipe("quickstart", {"train.optimizer": "muon", "train.matrix_lr": 0.02}).train
     assert optimizer_of(muon) == "Muon for matrices (learning rate 0.02, weight decay 0.006), AdamW for the rest,"
+
+
+def test_the_batches_of_a_step_are_counted() -> None:
+    assert batches_of(load_recipe("quickstart", {"train.batch": 32}).train) == "batches of 32 images"
+    four = load_recipe("quickstart", {"train.batch": 32, "train.accumulate": 4}).train
+    assert batches_of(four) == "batches of 32 images (4 a step)"
 
 
 def test_the_augmentation_is_named() -> None:

@@ -125,6 +125,7 @@ def checkpoint(training: Trainer, state: TrainState) -> Checkpoint:
 STOPS: list[tuple[int, dict[str, Any]]] = [(steps, {}) for steps in (1, 2, 3, 4, 5)]
 STOPS += [(steps, {"optimizer": "muon"}) for steps in (1, 4)]
 STOPS += [(steps, {"ema_half_life": 0.3}) for steps in (1, 3, 4)]
+STOPS += [(steps, {"batch": 8, "accumulate": 2}) for steps in (1, 4)]
 TOGETHER = {
     "sampling": "fair", "ema_half_life": 0.3, "neuron_curriculum": 0.7, "time_step_curriculum": 0.9,
     "optimizer": "muon", "norm_bias_lr_factor": 4, "schedule": "linear",
@@ -301,13 +302,15 @@ def test_mixup_in_the_first_epochs(share: float, epochs: int, mixed: int) -> Non
         network(), images, augmentation="none", epochs=epochs, mixup_epochs=share, label_smoothing=0
     )  # fmt: skip
     rows = torch.arange(16)
-    soft = [bool((training.batch(epoch, 0, rows)[1] % 1 != 0).any()) for epoch in range(epochs)]
+    soft = [bool((training.step_data(epoch, 0, rows)[1] % 1 != 0).any()) for epoch in range(epochs)]
     assert soft == [True] * mixed + [False] * (epochs - mixed)
 
 
 def test_steps_of_an_epoch() -> None:
     config = TrainConfig(epochs=30, batch=16)
     assert [num_steps(config, images) for images in (1, 16, 17, 40)] == [1, 1, 2, 3]
+    config = TrainConfig(epochs=30, batch=8, accumulate=3)
+    assert [num_steps(config, images) for images in (1, 24, 25, 40)] == [1, 1, 2, 2]
 
 
 def test_one_subnet_has_nobody_to_learn_from() -> None:
@@ -318,6 +321,30 @@ def test_one_subnet_has_nobody_to_learn_from() -> None:
         training.run(START, Log().recorder())
         ends.append(weights(training.supernet))
     assert equal(*ends)
+
+
+# Several batches a step
+
+
+@pytest.mark.parametrize("keys", [{}, {"sampling": "sandwich", "distillation": "soft_labels", "clip_norm": 0.1}])
+def test_several_batches_a_step_are_one_as_large(keys: dict[str, Any]) -> None:
+    """Two batches, one of half the size, of which BatchNorm's moments agree: the same images, with other labels."""
+    images, copies = textures(30), torch.arange(10).repeat(3)
+    images = replace(images, images=images.images[copies], index=images.index[copies])
+    stepped, told, means = [], [], []
+    for batch, accumulate in ((30, 1), (20, 2)):
+        supernet = network().double()
+        training = trainer(supernet, images, batch=batch, accumulate=accumulate, epochs=1, **keys)
+        told.append(training.train_step(0, 0, torch.arange(30)))
+        stepped.append(training.arrays())
+        means.append(supernet.patch_embed.proj_bn.running_mean.numpy())
+    assert told[0] == replace(told[1], loss=pytest.approx(told[1].loss, rel=1e-9))
+    assert stepped[0].keys() == stepped[1].keys()
+    for path, each in stepped[0].items():
+        np.testing.assert_allclose(stepped[1][path], each, rtol=1e-6, atol=1e-12, err_msg=path)
+    num_subnets = len(training.paths(0, 0.0))
+    moved = [1 - 0.9 ** (num_subnets * batches) for batches in (1, 2)]  # running statistics move once a batch
+    np.testing.assert_allclose(means[1] / means[0], moved[1] / moved[0], rtol=1e-9)
 
 
 # Clipping
