@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.runs.results import AlphaSweep, SearchResults
     from autospikformer_cli.runs.training import TrainingResult
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
+    from autospikformer_cli.store.training_log import TrainingLog
 
 SubnetName = str | Subnet | Sequence[Number | float]
 """best, largest, smallest, baseline, a candidate's id, a Subnet, or the paper's tuple as text or as numbers."""
@@ -79,6 +80,16 @@ def train_supernet(
     with run_lock(path):
         _, state = training.run(path, f"training {recipe.name}")
     return TrainingResult(path, recipe, state)
+
+
+def read_training_log(run: RunPath = None) -> TrainingLog:
+    """Every step of a run's training: loss, learning rate, gradient norm and seconds, a column each.
+
+    It has no steps that an older aspk trained. Raises UserError if there is no such run, or if it is damaged.
+    """
+    from autospikformer_cli.store.supernet import read_log
+
+    return read_log(resolve_run(run))
 
 
 def search_subnets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.supernet import Checkpoint, TrainState
+from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
@@ -127,7 +128,7 @@ class TrainingRun:
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
             if begun.state.finished:
-                return OpenTraining(self, path, supernet, begun.state, None)
+                return OpenTraining(self, path, supernet, begun.state, None, begun.log)
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
         else:
@@ -137,7 +138,9 @@ class TrainingRun:
         trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed)
         if begun is not None:
             trainer.restore(begun.optimizer)
-        return OpenTraining(self, path, supernet, START if begun is None else begun.state, trainer)
+        if begun is None:
+            return OpenTraining(self, path, supernet, START, trainer, TrainingLog.of())
+        return OpenTraining(self, path, supernet, begun.state, trainer, begun.log)
 
     def _begun(self, path: Path) -> Checkpoint | None:
         if not (path / stored.SUPERNET_FILE).is_file():
@@ -233,13 +236,15 @@ def no_accuracy() -> tuple[None, None]:
 
 @dataclass
 class OpenTraining:
-    """A training in memory, at some step. trainer: None if it is finished."""
+    """A training in memory, at some step. trainer: None if it is finished. log: of the steps before the last save."""
 
     run: TrainingRun
     path: Path
     supernet: Supernet
     state: TrainState
     trainer: Trainer | None
+    log: TrainingLog
+    _unlogged: list[LoggedStep] = field(default_factory=list)
 
     @property
     def done(self) -> int:
@@ -262,6 +267,11 @@ class OpenTraining:
         """
         from autospikformer_cli.training.loop import Recorder
 
+        def logged(report: StepReport) -> None:
+            numbers = report.number, report.loss, report.learning_rate, report.gradient_norm, report.seconds
+            self._unlogged.append(LoggedStep(*numbers))
+            step(report)
+
         def between(state: TrainState) -> None:
             if pace.is_due():
                 save(state)
@@ -276,12 +286,14 @@ class OpenTraining:
                 self.save()
 
         if self.trainer is not None:
-            self.state = self.trainer.run(self.state, Recorder(step, between, epoch, stop, accuracy))
+            self.state = self.trainer.run(self.state, Recorder(logged, between, epoch, stop, accuracy))
 
     def save(self) -> None:
         """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays."""
         assert self.trainer is not None
         self.trainer.require_finite(self.state)
+        self.log = self.log.followed_by(self._unlogged)
+        self._unlogged.clear()
         checkpoint = Checkpoint(
             recipe_name=self.run.recipe.name,
             recipe_toml=stored_text(self.run.recipe),
@@ -291,5 +303,6 @@ class OpenTraining:
             environment=environment(self.run.compute),
             weights={name: value.detach().cpu().numpy() for name, value in self.trainer.weights().items()},
             optimizer=self.trainer.arrays(),
+            log=self.log,
         )
         stored.save_checkpoint(self.path, checkpoint)

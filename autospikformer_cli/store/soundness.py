@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 
+from autospikformer_cli.store import training_log
 from autospikformer_cli.store.files import get, get_group, get_texts, open_h5, require_members
 from autospikformer_cli.store.measurements import COUNTS
 from autospikformer_cli.store.supernet import EpochRecord
@@ -50,6 +51,8 @@ def require_sound(path: Path, kind: str, *, whole: bool = False) -> None:
         require_members(file, ("recipe", *MEMBERS[kind]))
         if kind == "supernet":
             require_members(get_group(file, "history"), [each.name for each in fields(EpochRecord)])
+            if training_log.GROUP in file:  # older files lack it
+                require_members(get_group(file, training_log.GROUP), training_log.LOG_COLUMNS)
             for group in ("weights", "optimizer"):
                 require_members(get_group(file, group), get_texts(file, f"{group}_names"))
         for measured in _measured_groups(file, kind):

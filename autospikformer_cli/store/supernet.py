@@ -2,8 +2,8 @@
 
 weights/ and optimizer/ have one dataset for each array. In optimizer/ there is also NAME/unaveraged, if weights/ has
 an average of a training's weights (train.ema_half_life). history/ has one column for each field of EpochRecord, and one
-row for each epoch. state, splits, environment and origin are JSON texts. folder is a text, and there if a subnet
-was trained alone.
+row for each epoch. steps/ has one row for each step (`training_log`). state, splits, environment and origin are JSON
+texts. folder is a text, and there if a subnet was trained alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from autospikformer_cli.store.files import (
     put_texts,
     write_h5,
 )
+from autospikformer_cli.store.training_log import TrainingLog, get_log, put_log
 
 SUPERNET_FILE = "supernet.h5"
 
@@ -108,10 +109,14 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint(Training):
-    """A training that can be resumed. weights, optimizer: name -> array of any shape; dtypes are kept."""
+    """A training that can be resumed. weights, optimizer: name -> array of any shape; dtypes are kept.
+
+    log: its steps so far.
+    """
 
     weights: dict[str, Array]
     optimizer: dict[str, Array]
+    log: TrainingLog = field(default_factory=TrainingLog.of)
 
 
 def save_checkpoint(run: Path, c: Checkpoint) -> None:
@@ -128,6 +133,7 @@ def save_checkpoint(run: Path, c: Checkpoint) -> None:
         _put_state(file, c.state)
         _put_arrays(file, "weights", c.weights)
         _put_arrays(file, "optimizer", c.optimizer)
+        put_log(file, c.log)
 
     write_h5(run / SUPERNET_FILE, fill)
 
@@ -136,7 +142,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
     """Read runs/x/supernet.h5 and check every array. Raises UserError if it is absent or damaged."""
     with open_h5(_existing(run), "supernet") as file:
         weights, optimizer = (_get_arrays(file, name) for name in ("weights", "optimizer"))
-        return Checkpoint(**_head(file), weights=weights, optimizer=optimizer)
+        return Checkpoint(**_head(file), weights=weights, optimizer=optimizer, log=get_log(file))
 
 
 def load_weights(run: Path) -> dict[str, Array]:
@@ -149,6 +155,12 @@ def read_training(run: Path) -> Training:
     """Read a checkpoint without its arrays. Raises UserError if the file is absent or damaged."""
     with open_h5(_existing(run), "supernet") as file:
         return Training(**_head(file))
+
+
+def read_log(run: Path) -> TrainingLog:
+    """Read the log of a training's steps. Raises UserError if the file is absent or damaged."""
+    with open_h5(_existing(run), "supernet") as file:
+        return get_log(file)
 
 
 def weights_hash(weights: Mapping[str, Array]) -> str:
@@ -194,16 +206,16 @@ def _get_origin(file: h5py.File) -> Origin | None:
 
 def _put_state(file: h5py.File, state: TrainState) -> None:
     table = file.create_group("history")
-    for field in fields(EpochRecord):
-        dtype = np.int64 if field.name in ("epoch", "steps") else np.float64
-        column = [getattr(record, field.name) for record in state.history]
-        put(table, field.name, np.array([math.nan if value is None else value for value in column], dtype))
+    for each in fields(EpochRecord):
+        dtype = np.int64 if each.name in ("epoch", "steps") else np.float64
+        column = [getattr(record, each.name) for record in state.history]
+        put(table, each.name, np.array([math.nan if value is None else value for value in column], dtype))
     put_json(file, "state", {name: value for name, value in asdict(state).items() if name != "history"})
 
 
 def _get_state(file: h5py.File) -> TrainState:
     table = get_group(file, "history")
-    columns = [get(table, field.name).tolist() for field in fields(EpochRecord)]
+    columns = [get(table, each.name).tolist() for each in fields(EpochRecord)]
     history = tuple(_record(values) for values in zip(*columns, strict=True))
     return as_dataclass(TrainState, {**get_json(file, "state"), "history": history}, file)
 

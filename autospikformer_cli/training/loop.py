@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,12 +49,18 @@ class TrainingData:
 class StepReport:
     """Result of one step.
 
-    epoch: from 1 on. images: number of images trained on. loss: mean loss of its paths.
+    epoch: from 1 on. number: since the start of the training, from 1. images: number of images trained on.
+    loss: mean loss of its paths. learning_rate: the recipe's at this step. gradient_norm: Euclidean, of all gradients
+    as one vector, before it is clipped. seconds: how long it took; equal reports may differ in it.
     """
 
     epoch: int
+    number: int
     images: int
     loss: float
+    learning_rate: float
+    gradient_norm: float
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +134,13 @@ class Trainer:
             first = step * self.config.step_images
             rows = order[first : min(first + self.config.step_images, len(order))]
             report = self.train_step(state.epoch, step, rows)
+            report = replace(report, seconds=time.perf_counter() - began)
             state = replace(
                 state,
                 step=step + 1,
                 loss_sum=state.loss_sum + report.loss * report.images,
                 images=state.images + report.images,
-                seconds=state.seconds + time.perf_counter() - began,
+                seconds=state.seconds + report.seconds,
             )
             recorder.step(report)
             if state.step < self.steps:
@@ -173,30 +181,32 @@ class Trainer:
         The gradient is the mean over all images of the step, batch after batch.
         """
         frames, targets = self.step_data(epoch, step, rows)
-        self.optimizer.set_rate(learning_rate(self.config, epoch + step / self.steps))
+        rate = learning_rate(self.config, epoch + step / self.steps)
+        self.optimizer.set_rate(rate)
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
-        mean_loss = 0.0
+        mean_loss, norm = 0.0, torch.tensor(0.0)
         for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
-            mean_loss += self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
+            loss, norm = self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
+            mean_loss += loss
         if self.config.clip_norm:
-            self.optimizer.clip(self.config.clip_norm, self.optimizer.gradient_norm())
+            self.optimizer.clip(self.config.clip_norm, norm)
         self.optimizer.step()
         if self.average:
             self.average.update(number + 1)
-        return StepReport(epoch + 1, len(rows), mean_loss)
+        return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
 
     def _add_gradients(
         self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, share: float, epoch: int, step: int
-    ) -> float:
-        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss.
+    ) -> tuple[float, Tensor]:
+        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss, and the gradient's norm.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
         share: the batch's, of the images of the step.
         """
-        losses = []
+        losses, norm = [], torch.tensor(0.0)
         for subnet in subnets:
             logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
             loss = self.loss(logits, targets)
@@ -204,12 +214,12 @@ class Trainer:
             if not math.isfinite(losses[-1]):
                 raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
             (share * loss / len(subnets)).backward()
-            # The gradient so far: the first subnet that makes it no number is named.
-            if not math.isfinite(float(self.optimizer.gradient_norm())):
+            norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
+            if not math.isfinite(float(norm)):
                 raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
-        return share * sum(losses) / len(losses)
+        return share * sum(losses) / len(losses), norm
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""

@@ -23,7 +23,8 @@ from autospikformer_cli.report.figures.catalogue import FIGURES
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.store.population import load_population, save_population
 from autospikformer_cli.store.similarity import load_similarity
-from autospikformer_cli.store.supernet import Origin, load_checkpoint, read_training, save_checkpoint
+from autospikformer_cli.store.supernet import Origin, load_checkpoint, read_log, read_training, save_checkpoint
+from autospikformer_cli.store.training_log import TrainingLog
 from autospikformer_cli.training.schedule import learning_rate
 
 if TYPE_CHECKING:
@@ -252,6 +253,9 @@ def test_training_has_the_stored_history_and_the_recipe_s_rate(trained: Path) ->
     loss, rate, accuracy = drawn(trained, "training").axes
     history = stored.state.history
     assert [(x, y) for x, y in loss.lines[0].get_xydata()] == [(each.epoch, each.loss) for each in history]  # type: ignore[union-attr]
+    log = read_log(trained)
+    assert loss.lines[1].get_xdata() == pytest.approx(log.step / history[0].steps)
+    assert loss.lines[1].get_ydata() == pytest.approx(log.loss)
     assert line(accuracy, "Largest") == [(each.epoch, each.val_top1_largest) for each in history]
     assert line(accuracy, "Smallest") == [(each.epoch, each.val_top1_smallest) for each in history]
     recipe = recipe_from_toml(stored.recipe_toml, "tiny")
@@ -267,7 +271,8 @@ def test_training_has_the_stored_history_and_the_recipe_s_rate(trained: Path) ->
 def test_a_training_without_validation_or_epochs(trained: Path) -> None:
     stored = load_checkpoint(trained)
     unseen = [replace(each, val_top1_largest=None, val_top1_smallest=None) for each in stored.state.history]
-    save_checkpoint(trained, replace(stored, state=replace(stored.state, history=tuple(unseen))))
+    save_checkpoint(trained, replace(stored, state=replace(stored.state, history=tuple(unseen)), log=TrainingLog.of()))
+    assert len(drawn(trained, "training").axes[0].lines) == 1, "an older store has no steps"
     assert [axes.get_ylabel() for axes in drawn(trained, "training").axes] == ["Training loss", "Learning rate"]
     save_checkpoint(trained, replace(stored, state=replace(stored.state, history=())))
     with pytest.raises(UserError, match="no epoch is finished yet"):

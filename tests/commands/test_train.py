@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autospikformer_cli.api import read_training_log
 from autospikformer_cli.cli.interruption import STOPPING
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.engine.compute import make_compute
@@ -22,6 +23,7 @@ from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.runs.pace import TimePerUnit, stored_pace
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint, load_weights, save_checkpoint, weights_hash
+from autospikformer_cli.training.schedule import learning_rate
 
 Aspk = Callable[..., Any]
 
@@ -63,6 +65,22 @@ def test_the_store_knows_how_it_was_trained(trained_once: tuple[Path, Any]) -> N
     }
     assert stored.environment["precision"] == "float32"
     assert {array.dtype for array in stored.weights.values()} == {np.dtype("float32")}
+
+
+def test_every_step_is_logged(trained_once: tuple[Path, Any]) -> None:
+    run, document = trained_once
+    log, history = read_training_log(run), load_checkpoint(run).state.history
+    recipe, steps = load_recipe("tiny.toml"), history[0].steps
+    assert log.step.tolist() == list(range(1, document["steps"] + 1))
+    rates = [learning_rate(recipe.train, step / steps) for step in range(document["steps"])]
+    assert log.learning_rate == pytest.approx(rates, rel=1e-6)
+    assert (log.gradient_norm > 0).all()
+    images = round(history[0].images_per_second * history[0].seconds)
+    by_step = [64] * (steps - 1) + [images - 64 * (steps - 1)]
+    for record in history:
+        rows = slice(steps * (record.epoch - 1), steps * record.epoch)
+        assert record.loss == pytest.approx(np.average(log.loss[rows], weights=by_step), rel=1e-5)
+        assert record.seconds == pytest.approx(log.seconds[rows].sum(), rel=1e-5)
 
 
 @pytest.mark.usefixtures("trained_once")
@@ -344,6 +362,8 @@ def require_equal(checkpoint: Checkpoint, expected: Checkpoint) -> None:
         for each in (checkpoint, expected)
     ]
     assert untimed[0] == untimed[1]
+    for name in ("step", "loss", "learning_rate", "gradient_norm"):
+        assert getattr(checkpoint.log, name).tolist() == getattr(expected.log, name).tolist()
     assert checkpoint.state.finished
 
 

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.store.soundness import require_sound
 from autospikformer_cli.store.supernet import (
     Checkpoint,
     EpochRecord,
     Origin,
     load_checkpoint,
     load_weights,
+    read_log,
     read_training,
     save_checkpoint,
     weights_hash,
 )
+from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
 
 MakeCheckpoint = Callable[..., Checkpoint]
 
@@ -51,6 +54,42 @@ def test_a_checkpoint_comes_back(run: Path, make_checkpoint: MakeCheckpoint) -> 
     assert {name: array.tobytes() for name, array in load_weights(run).items()} == {
         name: array.tobytes() for name, array in saved.weights.items()
     }
+
+
+def test_a_log_of_steps_comes_back_and_goes_on(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    rows = [LoggedStep(step, 2 / step, 1e-3, 0.5 * step, 0.25) for step in range(1, 401)]
+    log = TrainingLog.of(rows[:300]).followed_by(rows[300:])
+    save_checkpoint(run, replace(make_checkpoint(), log=log))
+    for read in (read_log(run), load_checkpoint(run).log):
+        assert read.step.tolist() == list(range(1, 401))
+        for place, name in enumerate(LoggedStep._fields[1:], 1):
+            column = getattr(read, name)
+            assert column.dtype == np.float32
+            assert column.tolist() == np.array([row[place] for row in rows], np.float32).tolist()
+    with h5py.File(run / "supernet.h5") as file:
+        assert file["steps/loss"].chunks is not None
+
+
+def test_a_norm_beyond_float32_is_logged(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    save_checkpoint(run, replace(make_checkpoint(), log=TrainingLog.of([LoggedStep(1, 0.5, 1e-3, 1e300, 0.25)])))
+    assert read_log(run).gradient_norm.tolist() == [float("inf")]
+
+
+def test_a_file_from_before_steps_were_logged(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    save_checkpoint(run, make_checkpoint())
+    with h5py.File(run / "supernet.h5", "r+") as file:
+        del file["steps"]
+    assert len(read_log(run)) == len(load_checkpoint(run).log) == 0
+    require_sound(run / "supernet.h5", "supernet", whole=True)
+
+
+def test_a_log_that_lost_a_column_is_damaged(run: Path, make_checkpoint: MakeCheckpoint) -> None:
+    save_checkpoint(run, make_checkpoint())
+    with h5py.File(run / "supernet.h5", "r+") as file:
+        del file["steps/loss"]
+    for read in (lambda: read_log(run), lambda: require_sound(run / "supernet.h5", "supernet")):
+        with pytest.raises(UserError, match="'steps/loss' is missing"):
+            read()
 
 
 def test_an_epoch_without_validation_images_has_no_accuracy(run: Path, make_checkpoint: MakeCheckpoint) -> None:

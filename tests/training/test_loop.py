@@ -168,10 +168,12 @@ def test_what_is_told_of_a_training() -> None:
     assert [(state.epoch, state.step, state.finished) for state in log.epochs] == [(1, 0, False), (2, 0, True)]
     assert [(state.epoch, state.step) for state in log.between] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert end == log.epochs[-1]
+    assert [report.number for report in log.steps] == [1, 2, 3, 4, 5, 6]
     for epoch, record in enumerate(end.history):
         steps = log.steps[3 * epoch : 3 * epoch + 3]
         assert (record.epoch, record.steps) == (epoch + 1, 3)
         assert record.loss == pytest.approx(sum(s.loss * s.images for s in steps) / 40)
+        assert record.seconds == pytest.approx(sum(s.seconds for s in steps))
         assert record.images_per_second == pytest.approx(40 / record.seconds)
         assert (record.val_top1_largest, record.val_top1_smallest) == (60.0 + epoch, 50.0 + epoch)
 
@@ -338,7 +340,8 @@ def test_several_batches_a_step_are_one_as_large(keys: dict[str, Any]) -> None:
         told.append(training.train_step(0, 0, torch.arange(30)))
         stepped.append(training.arrays())
         means.append(supernet.patch_embed.proj_bn.running_mean.numpy())
-    assert told[0] == replace(told[1], loss=pytest.approx(told[1].loss, rel=1e-9))
+    close = {key: pytest.approx(getattr(told[1], key), rel=1e-9) for key in ("loss", "gradient_norm")}
+    assert told[0] == replace(told[1], **close)
     assert stepped[0].keys() == stepped[1].keys()
     for path, each in stepped[0].items():
         np.testing.assert_allclose(stepped[1][path], each, rtol=1e-6, atol=1e-12, err_msg=path)
@@ -350,18 +353,22 @@ def test_several_batches_a_step_are_one_as_large(keys: dict[str, Any]) -> None:
 # Clipping
 
 
-def first_moments(optimizer: str, clip_norm: float) -> dict[str, np.ndarray]:
-    """AdamW's and Muon's after one step: a tenth of the gradients that they were given."""
+def first_moments(optimizer: str, clip_norm: float, norms: list[float]) -> dict[str, np.ndarray]:
+    """AdamW's and Muon's after one step: a tenth of the gradients that they were given. norms: takes what is told."""
     training = trainer(network(), textures(16), epochs=1, optimizer=optimizer, clip_norm=clip_norm)
-    training.run(START, Log().recorder())
+    log = Log()
+    training.run(START, log.recorder())
+    norms += [report.gradient_norm for report in log.steps]
     return {path: each for path, each in training.arrays().items() if path.endswith(("/exp_avg", "/momentum"))}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_the_gradients_of_all_optimizers_are_clipped_as_one_vector(optimizer: str) -> None:
-    whole, clipped = first_moments(optimizer, 0), first_moments(optimizer, 0.1)
+    told: list[float] = []
+    whole, clipped = (first_moments(optimizer, clip_norm, told) for clip_norm in (0, 0.1))
     norm = 10 * sum(float((each.astype(np.float64) ** 2).sum()) for each in whole.values()) ** 0.5
     assert norm > 0.1
+    assert told == pytest.approx([norm, norm], rel=1e-4), "the norm before it is clipped"
     assert whole.keys() == clipped.keys()
     for path, each in whole.items():
         np.testing.assert_allclose(clipped[path], each * (0.1 / norm), rtol=1e-4, atol=1e-9, err_msg=path)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.report.figures import style
 from autospikformer_cli.report.figures.front import ACCURACY_LABEL
 from autospikformer_cli.report.figures.subject import FigureSubject
-from autospikformer_cli.store.supernet import EpochRecord, read_training
+from autospikformer_cli.store.supernet import EpochRecord, read_log, read_training
+from autospikformer_cli.store.training_log import TrainingLog
 from autospikformer_cli.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_RATES = 2000
-"""Points of the learning rate's line."""
+MOST_POINTS = 2000
+"""Points of the line of all steps."""
 
 
 def draw_training(subject: FigureSubject) -> Figure:
@@ -34,7 +37,7 @@ def draw_training(subject: FigureSubject) -> Figure:
     figure = style.blank_figure(subject.width_mm, height)
     shape = (1, panels) if subject.is_wide else (panels, 1)
     axes = list(figure.subplots(*shape, sharex=True, squeeze=False).flat)
-    _loss(axes[0], history)
+    _loss(axes[0], history, read_log(subject.path))
     _rates(axes[1], recipe, history)
     if measured:
         _accuracies(axes[2], history)
@@ -47,15 +50,21 @@ def draw_training(subject: FigureSubject) -> Figure:
     return figure
 
 
-def _loss(axes: Axes, history: tuple[EpochRecord, ...]) -> None:
-    axes.plot([record.epoch for record in history], [record.loss for record in history], color=style.INK, marker=".")
+def _loss(axes: Axes, history: tuple[EpochRecord, ...], log: TrainingLog) -> None:
+    """The mean of each epoch; behind it, of each logged step, or of several where they are many."""
+    epochs = [record.epoch for record in history]
+    axes.plot(epochs, [record.loss for record in history], color=style.INK, marker=".", zorder=3)
+    points = min(len(log), MOST_POINTS)
+    if points:
+        at, losses = ([part.mean() for part in np.array_split(each, points)] for each in (log.step, log.loss))
+        axes.plot(np.array(at) / history[0].steps, losses, color=style.SKY, linewidth=0.5, zorder=2)
     axes.set_ylabel("Training loss")
 
 
 def _rates(axes: Axes, recipe: Recipe, history: tuple[EpochRecord, ...]) -> None:
     """The rate of each step, which follows from the recipe. Epochs' ends are whole numbers, as in the other panels."""
     steps, epochs = history[0].steps, history[-1].epoch
-    every = max(1, steps * epochs // MOST_RATES)
+    every = max(1, steps * epochs // MOST_POINTS)
     at = [step / steps for step in range(0, steps * epochs, every)]
     axes.plot(at, [learning_rate(recipe.train, epoch) for epoch in at], color=style.INK)
     axes.set_ylabel("Learning rate")
