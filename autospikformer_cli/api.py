@@ -52,17 +52,18 @@ SubnetName = str | Subnet | Sequence[Number | float]
 
 
 def train_supernet(
-    recipe: Recipe, run: RunPath = None, *, fresh: bool = False, compute: Compute | None = None, say: Say = SILENT,
-    interruptible: Interruptible = uninterrupted,
+    recipe: Recipe, run: RunPath = None, *, fresh: bool = False, tracker: str | None = None,
+    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> TrainingResult:  # fmt: skip
     """Train a recipe's supernet in a folder, or go on with what is there.
 
     run: by default runs/NAME, NAME being the recipe's. A new name is one under runs/, too. fresh: start a new run next
-    to one that is there.
+    to one that is there. tracker: who follows the training, such as "tensorboard"; it changes no result.
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
     from autospikformer_cli.recipe.idle import idle_remarks
+    from autospikformer_cli.runs.tracking import Tracking
     from autospikformer_cli.runs.training import TrainingResult, TrainingRun
     from autospikformer_cli.training.paths import sampled_paths
 
@@ -71,7 +72,8 @@ def train_supernet(
     space = recipe.space.search_space()
     paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
-    training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible)
+    tracking = Tracking.by(tracker, say)
+    training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible, tracking=tracking)
     named = runs_folder() / recipe.name if run is None else run_to_write(run)
     path = named
     if fresh or not is_run(named):

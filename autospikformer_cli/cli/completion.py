@@ -79,6 +79,11 @@ def complete_executor() -> Offers:
     return list(Registry("executors").names())
 
 
+def complete_tracker() -> Offers:
+    """The trackers, ours and plugins'."""
+    return list(Registry("trackers").names())
+
+
 def complete_profile(incomplete: str) -> Offers:
     """The hardware profiles, and files of the user's own."""
     return [*_titled("profiles"), *_toml_files(incomplete)]

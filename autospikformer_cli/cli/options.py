@@ -27,6 +27,7 @@ from autospikformer_cli.cli.completion import (
     complete_run,
     complete_search,
     complete_subnet,
+    complete_tracker,
 )
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import Faults, UserError
@@ -127,6 +128,15 @@ VerboseOption = Annotated[
 FreshRunOption = Annotated[bool, typer.Option("--fresh", help="Start a new run next to the one that is there.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and in what time; write nothing.")
+]
+TrackerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracker",
+        metavar="NAME",
+        help="Send every step to tensorboard, to a plugin's tracker, or to a module such as wandb or trackio.",
+        autocompletion=complete_tracker,
+    ),
 ]
 FinetuneOption = Annotated[
     int | None, typer.Option("--finetune", min=1, max=MOST_EPOCHS, help="Retrain it alone for N epochs.")

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autospikformer_cli.cli.completion import complete_recipe
-from autospikformer_cli.cli.options import ComputeOptions, DryRunOption, FreshRunOption, NewRunOption, SetOption
+from autospikformer_cli.cli.options import (
+    ComputeOptions,
+    DryRunOption,
+    FreshRunOption,
+    NewRunOption,
+    SetOption,
+    TrackerOption,
+)
 from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
-    from autospikformer_cli.runs.training import TrainingResult
     from autospikformer_cli.store.runs import RunPath
 
 
@@ -26,6 +32,7 @@ def train(
     fresh: FreshRunOption = False,
     dry_run: DryRunOption = False,
     run: NewRunOption = None,
+    tracker: TrackerOption = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Train a recipe's supernet in runs/RECIPE, or in --run. A run that has begun goes on where it stopped.
@@ -35,6 +42,7 @@ def train(
     Example: aspk train quickstart --set train.epochs=5
     """
     from autospikformer_cli.api import train_supernet
+    from autospikformer_cli.commands.train_output import next_after_training, training_summary
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.recipe.idle import idle_remarks
     from autospikformer_cli.report.plan_table import plan_table
@@ -66,33 +74,11 @@ def train(
         resolved,
         run if fresh else begun_in,
         fresh=fresh,
+        tracker=tracker,
         compute=compute.set_up(),
         say=session,
         interruptible=session.interruptible,
     )
-    session.console.print(f"{result.path}: {_summary(result)}", markup=False)
-    session.remark(f"next: {_next_command(result)}")
+    session.console.print(f"{result.path}: {training_summary(result)}", markup=False)
+    session.remark(f"next: {next_after_training(result)}")
     session.emit(result.to_document())
-
-
-def _summary(result: TrainingResult) -> str:
-    state, few = result.state, result.recipe.data.train_images
-    if not state.history:
-        return "its weights were imported, there is nothing to train"
-    last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
-    if few is not None:
-        trained += f" on {few:,} training images"
-    if last.val_top1_largest is None:
-        return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
-    space = result.recipe.space.search_space()
-    if space.largest() == space.smallest():
-        return f"{trained}; top-1 on validation: {last.val_top1_largest:.2f} %"
-    smallest = f"smallest {last.val_top1_smallest:.2f} %"
-    return f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, {smallest}"
-
-
-def _next_command(result: TrainingResult) -> str:
-    """What to type next. Without validation images, a search has nothing to select by."""
-    if result.state.history and result.state.history[-1].val_top1_largest is None:
-        return f"aspk evaluate --run {result.path} --subnet largest"
-    return f"aspk search --run {result.path}"

@@ -28,6 +28,7 @@ from autospikformer_cli.runs.building import (
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
+from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
@@ -78,7 +79,8 @@ class TrainingRun:
 
     interruptible: asked after each step. first_weights: what a new training starts from; None for the
     recipe's (`set_first_weights`). split_seed: what cuts the data set; None for the recipe's seed. loaded: its images
-    by split, if they are read. alone: whether it is of one subnet, in a folder whose name stands for it.
+    by split, if they are read. tracking: who follows it from outside. alone: whether it is of one subnet, in a folder
+    whose name stands for it.
     """
 
     recipe: Recipe
@@ -91,6 +93,7 @@ class TrainingRun:
     split_seed: int | None = None
     loaded: Mapping[str, ImageSet] | None = None
     alone: bool = False
+    tracking: Tracking = UNTRACKED
 
     def require_startable(self) -> None:
         """Raises UserError if the data set is missing, or the engine or the memory does not suffice.
@@ -190,16 +193,19 @@ class TrainingRun:
         pace = SavingPace(SECONDS_UNSAVED)
         showing = self.say.progress(label, total, unit="images", start=opened.done)
         measured: dict[Subnet, SubnetResult] = {}
-        with self.interruptible() as stop, showing as progress:
+        following = self.tracking.of(opened.path, self.recipe)
+        with self.interruptible() as stop, showing as progress, following:
 
             def step(report: StepReport) -> None:
                 progress.advance(report.images, epoch=f"{report.epoch}/{self.recipe.train.epochs}", loss=report.loss)
+                self.tracking.step(report)
 
             def accuracy() -> tuple[float | None, float | None]:
                 if "validation" not in images:
                     return None, None
                 measured.update(self._measured(opened.supernet))
                 largest, smallest = (measured[subnet].measurement.top1 for subnet in self.shown)
+                self.tracking.validated(largest, smallest)
                 one = len(set(self.shown)) == 1
                 progress.advance(0, **({"val": largest} if one else {"val_largest": largest, "val_smallest": smallest}))
                 return largest, smallest

@@ -1,0 +1,32 @@
+"""What aspk train says when it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autospikformer_cli.runs.training import TrainingResult
+
+
+def training_summary(result: TrainingResult) -> str:
+    """How long a supernet was trained, and what its largest and smallest subnets reach."""
+    state, few = result.state, result.recipe.data.train_images
+    if not state.history:
+        return "its weights were imported, there is nothing to train"
+    last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
+    if few is not None:
+        trained += f" on {few:,} training images"
+    if last.val_top1_largest is None:
+        return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
+    space = result.recipe.space.search_space()
+    if space.largest() == space.smallest():
+        return f"{trained}; top-1 on validation: {last.val_top1_largest:.2f} %"
+    smallest = f"smallest {last.val_top1_smallest:.2f} %"
+    return f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, {smallest}"
+
+
+def next_after_training(result: TrainingResult) -> str:
+    """What to type next. Without validation images, a search has nothing to select by."""
+    if result.state.history and result.state.history[-1].val_top1_largest is None:
+        return f"aspk evaluate --run {result.path} --subnet largest"
+    return f"aspk search --run {result.path}"
