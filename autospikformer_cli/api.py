@@ -52,13 +52,14 @@ SubnetName = str | Subnet | Sequence[Number | float]
 
 
 def train_supernet(
-    recipe: Recipe, run: RunPath = None, *, fresh: bool = False, tracker: str | None = None,
+    recipe: Recipe, run: RunPath = None, *, fresh: bool = False, tracker: str | None = None, timing: bool = False,
     compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
 ) -> TrainingResult:  # fmt: skip
     """Train a recipe's supernet in a folder, or go on with what is there.
 
     run: by default runs/NAME, NAME being the recipe's. A new name is one under runs/, too. fresh: start a new run next
     to one that is there. tracker: who follows the training, such as "tensorboard"; it changes no result.
+    timing: measure how long the parts of the steps take.
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
@@ -66,14 +67,16 @@ def train_supernet(
     from autospikformer_cli.runs.tracking import Tracking
     from autospikformer_cli.runs.training import TrainingResult, TrainingRun
     from autospikformer_cli.training.paths import sampled_paths
+    from autospikformer_cli.training.step_times import StepTimes
 
     for remark in idle_remarks(recipe):
         say.remark(remark)
     space = recipe.space.search_space()
     paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
-    tracking = Tracking.by(tracker, say)
-    training = TrainingRun(recipe, compute or make_compute(), say, paths, shown, interruptible, tracking=tracking)
+    tracking, compute = Tracking.by(tracker, say), compute or make_compute()
+    times = StepTimes(compute.torch_device) if timing else None
+    training = TrainingRun(recipe, compute, say, paths, shown, interruptible, tracking=tracking, times=times)
     named = runs_folder() / recipe.name if run is None else run_to_write(run)
     path = named
     if fresh or not is_run(named):
@@ -81,7 +84,7 @@ def train_supernet(
         path = new_run(named) if fresh else prepared_run(named)
     with run_lock(path):
         _, state = training.run(path, f"training {recipe.name}")
-    return TrainingResult(path, recipe, state)
+    return TrainingResult(path, recipe, state, times)
 
 
 def read_training_log(run: RunPath = None) -> TrainingLog:

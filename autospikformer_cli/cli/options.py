@@ -138,6 +138,9 @@ TrackerOption = Annotated[
         autocompletion=complete_tracker,
     ),
 ]
+StepTimingOption = Annotated[
+    bool, typer.Option("--timing", help="Time the parts of the steps: data, forward, backward, optimizer.")
+]
 FinetuneOption = Annotated[
     int | None, typer.Option("--finetune", min=1, max=MOST_EPOCHS, help="Retrain it alone for N epochs.")
 ]

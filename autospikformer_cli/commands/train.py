@@ -14,6 +14,7 @@ from autospikformer_cli.cli.options import (
     FreshRunOption,
     NewRunOption,
     SetOption,
+    StepTimingOption,
     TrackerOption,
 )
 from autospikformer_cli.cli.session import Session
@@ -33,6 +34,7 @@ def train(
     dry_run: DryRunOption = False,
     run: NewRunOption = None,
     tracker: TrackerOption = None,
+    timing: StepTimingOption = False,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Train a recipe's supernet in runs/RECIPE, or in --run. A run that has begun goes on where it stopped.
@@ -42,7 +44,7 @@ def train(
     Example: aspk train quickstart --set train.epochs=5
     """
     from autospikformer_cli.api import train_supernet
-    from autospikformer_cli.commands.train_output import next_after_training, training_summary
+    from autospikformer_cli.commands.train_output import show_training
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
     from autospikformer_cli.recipe.idle import idle_remarks
     from autospikformer_cli.report.plan_table import plan_table
@@ -75,10 +77,9 @@ def train(
         run if fresh else begun_in,
         fresh=fresh,
         tracker=tracker,
+        timing=timing,
         compute=compute.set_up(),
         say=session,
         interruptible=session.interruptible,
     )
-    session.console.print(f"{result.path}: {training_summary(result)}", markup=False)
-    session.remark(f"next: {next_after_training(result)}")
-    session.emit(result.to_document())
+    show_training(session, result)

@@ -1,15 +1,27 @@
-"""What aspk train says when it is done."""
+"""What `aspk train` shows when it is done."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autospikformer_cli.cli.session import Session
+
 if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
 
 
-def training_summary(result: TrainingResult) -> str:
-    """How long a supernet was trained, and what its largest and smallest subnets reach."""
+def show_training(session: Session, result: TrainingResult) -> None:
+    """Print what a training reached, where its time went if that was asked for, and what to type next."""
+    from autospikformer_cli.report.step_times_table import step_times_table
+
+    session.console.print(f"{result.path}: {_summary(result)}", markup=False)
+    if result.times is not None and result.times.num_steps:
+        session.console.print(step_times_table(result.times.num_steps, result.times.seconds))
+    session.remark(f"next: {_next_command(result)}")
+    session.emit(result.to_document())
+
+
+def _summary(result: TrainingResult) -> str:
     state, few = result.state, result.recipe.data.train_images
     if not state.history:
         return "its weights were imported, there is nothing to train"
@@ -25,7 +37,7 @@ def training_summary(result: TrainingResult) -> str:
     return f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, {smallest}"
 
 
-def next_after_training(result: TrainingResult) -> str:
+def _next_command(result: TrainingResult) -> str:
     """What to type next. Without validation images, a search has nothing to select by."""
     if result.state.history and result.state.history[-1].val_top1_largest is None:
         return f"aspk evaluate --run {result.path} --subnet largest"

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.spiking.supernet import Supernet
     from autospikformer_cli.training.loop import StepReport, Trainer
     from autospikformer_cli.training.paths import PathSampler
+    from autospikformer_cli.training.step_times import StepTimes
 
 SECONDS_UNSAVED = 60.0
 """Seconds between two saves inside an epoch."""
@@ -51,11 +52,12 @@ START = TrainState(epoch=0, step=0, finished=False, history=(), loss_sum=0.0, im
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A run as its training left it."""
+    """A run as its training left it. times: of the steps that were trained now, if that was asked for."""
 
     path: Path
     recipe: Recipe
     state: TrainState
+    times: StepTimes | None = None
 
     def to_document(self) -> dict[str, object]:
         """As JSON. Weights that were imported have no history."""
@@ -70,6 +72,7 @@ class TrainingResult:
             "val_top1_largest": history[-1].val_top1_largest if history else None,
             "val_top1_smallest": history[-1].val_top1_smallest if history else None,
             **self.recipe.fidelity_document(),
+            **({} if self.times is None else {"step_times": self.times.to_document()}),
         }
 
 
@@ -79,8 +82,8 @@ class TrainingRun:
 
     interruptible: asked after each step. first_weights: what a new training starts from; None for the
     recipe's (`set_first_weights`). split_seed: what cuts the data set; None for the recipe's seed. loaded: its images
-    by split, if they are read. tracking: who follows it from outside. alone: whether it is of one subnet, in a folder
-    whose name stands for it.
+    by split, if they are read. tracking: who follows it from outside. times: takes how long the parts of
+    its steps take. alone: whether it is of one subnet, in a folder whose name stands for it.
     """
 
     recipe: Recipe
@@ -94,6 +97,7 @@ class TrainingRun:
     loaded: Mapping[str, ImageSet] | None = None
     alone: bool = False
     tracking: Tracking = UNTRACKED
+    times: StepTimes | None = None
 
     def require_startable(self) -> None:
         """Raises UserError if the data set is missing, or the engine or the memory does not suffice.
@@ -138,7 +142,7 @@ class TrainingRun:
             set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
         data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
         optimizer = make_optimizer(supernet, recipe.train)
-        trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed)
+        trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed, times=self.times)
         if begun is not None:
             trainer.restore(begun.optimizer)
         if begun is None:

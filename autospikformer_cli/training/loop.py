@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
+from autospikformer_cli.training.step_times import StepTimes
 from autospikformer_cli.wording import shortened
 
 
@@ -84,8 +85,10 @@ class Trainer:
 
     def __init__(
         self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
-        paths: PathSampler, seed: int,
+        paths: PathSampler, seed: int, times: StepTimes | None = None,
     ) -> None:  # fmt: skip
+        """times: takes how long the parts of the steps take, if that is asked for."""
+        self.times = times
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
@@ -180,7 +183,8 @@ class Trainer:
 
         The gradient is the mean over all images of the step, batch after batch.
         """
-        frames, targets = self.step_data(epoch, step, rows)
+        with self._timed("data"):
+            frames, targets = self.step_data(epoch, step, rows)
         rate = learning_rate(self.config, epoch + step / self.steps)
         self.optimizer.set_rate(rate)
         self.optimizer.zero_grad()
@@ -190,11 +194,14 @@ class Trainer:
         for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
             loss, norm = self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
             mean_loss += loss
-        if self.config.clip_norm:
-            self.optimizer.clip(self.config.clip_norm, norm)
-        self.optimizer.step()
-        if self.average:
-            self.average.update(number + 1)
+        with self._timed("optimizer"):
+            if self.config.clip_norm:
+                self.optimizer.clip(self.config.clip_norm, norm)
+            self.optimizer.step()
+            if self.average:
+                self.average.update(number + 1)
+        if self.times:
+            self.times.num_steps += 1
         return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
 
     def _add_gradients(
@@ -208,18 +215,24 @@ class Trainer:
         """
         losses, norm = [], torch.tensor(0.0)
         for subnet in subnets:
-            logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
-            loss = self.loss(logits, targets)
-            losses.append(float(loss.detach()))
+            with self._timed("forward"):
+                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
+                loss = self.loss(logits, targets)
+                losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
                 raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
-            (share * loss / len(subnets)).backward()
-            norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
+            with self._timed("backward"):
+                (share * loss / len(subnets)).backward()
+            with self._timed("optimizer"):
+                norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
             if not math.isfinite(float(norm)):
                 raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
         return share * sum(losses) / len(losses), norm
+
+    def _timed(self, part: str) -> AbstractContextManager[None]:
+        return self.times.part(part) if self.times else nullcontext()
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""

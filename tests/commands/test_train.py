@@ -102,6 +102,24 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk) -> None:
     assert lines[-1] == "next: aspk search --run runs/tiny"
 
 
+def test_the_parts_of_the_steps_are_timed(aspk: Aspk) -> None:
+    """They are disjoint parts of the time of the steps."""
+    done = aspk("train", "tiny.toml", *ONE_EPOCH, "--timing", "--json", "--set", "data.train_images=128")
+    assert done.exit_code == 0
+    times, log = done.document["step_times"], read_training_log("runs/tiny")
+    assert times.keys() == {"steps", "data_s", "forward_s", "backward_s", "optimizer_s"}
+    assert times["steps"] == len(log) == 2
+    parts = [seconds for name, seconds in times.items() if name != "steps"]
+    assert min(parts) > 0
+    assert sum(parts) < log.seconds.sum() * 1.0001
+    shown = aspk("train", "tiny.toml", *ONE_EPOCH, "--timing", "--fresh", "--set", "data.train_images=64").stdout
+    assert re.search(r"Where the time of 1 step went", shown)
+    for part in ("data", "forward", "backward", "optimizer", "all"):
+        assert re.search(rf"^ *{part} +\d+\.\d\d +\d+\.\d\d +\d+\.\d *$", shown, re.MULTILINE), shown
+    again = aspk("train", "--timing")
+    assert (again.exit_code, "Where the time" in again.stdout) == (0, False), "nothing is left to train"
+
+
 def test_json_and_quiet_leave_one_document(aspk: Aspk) -> None:
     done = aspk("train", "tiny.toml", *ONE_EPOCH, "--json", "--quiet")
     assert done.exit_code == 0

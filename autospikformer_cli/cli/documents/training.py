@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from autospikformer_cli.cli.documents.parts import Document, FidelityFields, PlanFields, SizeFields
+from autospikformer_cli.cli.documents.parts import Document, FidelityFields, Part, PlanFields, SizeFields
+
+
+class StepTimesPart(Part):
+    """How long the parts of the steps took that this call trained, in seconds."""
+
+    steps: int
+    """Those steps."""
+    data_s: float
+    """Images and their augmentation."""
+    forward_s: float
+    """Logits and losses."""
+    backward_s: float
+    """Gradients."""
+    optimizer_s: float
+    """Norms of gradients, the optimizers, and the average of the weights."""
 
 
 class TrainDocument(Document, FidelityFields):
@@ -22,6 +37,8 @@ class TrainDocument(Document, FidelityFields):
     """Accuracy of the largest subnet on validation images after the last epoch, in percent."""
     val_top1_smallest: float | None
     """The same of the smallest subnet."""
+    step_times: StepTimesPart | None = None
+    """Absent without --timing."""
 
 
 class TrainPlanDocument(Document, PlanFields, SizeFields, FidelityFields):
