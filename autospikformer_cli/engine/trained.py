@@ -29,7 +29,7 @@ from autospikformer_cli.spiking.vector_code import lanes
 from autospikformer_cli.spiking.vectors import MAX_VECTORS
 
 DENSEST_FORWARD = 0.25
-DENSEST_GRADIENT = {1: 0.1, 3: 0.2}
+DENSEST_GRADIENT = {1: 0.15, 3: 0.25}
 """Up to these shares of inputs that are not 0, loops over spikes are faster than torch's dense products: for weighted
 sums, and for the weights' gradient by the kernel's size (`benchmarks/results/spike_products.md`). The batch alone
 decides, so a resumed training decides alike."""

@@ -24,33 +24,38 @@ Array = NDArray[Any]
 @compiled(parallel=True)
 def weighted_sums(x_TBPC: Array, side: int, is_binary: bool, rows: Rows, sums_GTBPO: Array) -> None:
     """Weighted sums of the outputs of every layer. is_binary: whether all values of x are 0 or 1."""
+    for b in prange(x_TBPC.shape[1]):
+        _sum_image(x_TBPC, b, side, is_binary, rows, sums_GTBPO)
+
+
+@compiled()
+def _sum_image(x_TBPC: Array, b: int, side: int, is_binary: bool, rows: Rows, sums_GTBPO: Array) -> None:
+    """The weighted sums of one image."""
     _, steps, images, positions, outputs = sums_GTBPO.shape
     channels, flat, numbers = x_TBPC.shape[3], sums_GTBPO.reshape(-1), rows.numbers
     size, near = steps * positions * channels, rows.kernel * rows.kernel * channels
-    uncounted = np.zeros((images, steps, 4), np.int64)
-    for b in prange(images):
-        lists = Lists(
-            np.empty(size + OVERSHOOT, np.int32),
-            np.empty(1 if is_binary else size, numbers.dtype),
-            np.empty(steps * positions + 1, np.int64),
-            np.zeros(BLOCK, x_TBPC.dtype),
-        )
-        scratch = LayerScratch(
-            lists,
-            np.empty(near + OVERSHOOT, np.int32),
-            np.empty(near, numbers.dtype),
-            np.ones(near, numbers.dtype),
-            np.empty(rows.tiles[:, 1].max(), numbers.dtype),
-        )
-        list_image(x_TBPC, b, is_binary, side, rows.kernel, lists, uncounted)
-        for k in range(len(rows.tiles)):
-            offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
-            columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
-            for t in range(steps):
-                for p in range(positions):
-                    sum_rows(scratch.sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
-                    place = (((group * steps + t) * images + b) * positions + p) * outputs + column
-                    copy(flat, place, scratch.sums, 0, columns)
+    lists = Lists(
+        np.empty(size + OVERSHOOT, np.int32),
+        np.empty(1 if is_binary else size, numbers.dtype),
+        np.empty(steps * positions + 1, np.int64),
+        np.zeros(BLOCK, x_TBPC.dtype),
+    )
+    scratch = LayerScratch(
+        lists,
+        np.empty(near + OVERSHOOT, np.int32),
+        np.empty(near, numbers.dtype),
+        np.ones(near, numbers.dtype),
+        np.empty(rows.tiles[:, 1].max(), numbers.dtype),
+    )
+    list_image(x_TBPC, b, is_binary, side, rows.kernel, lists, np.zeros((images, steps, 4), np.int64))
+    for k in range(len(rows.tiles)):
+        offset, stride, vectors = rows.tiles[k, 0], rows.tiles[k, 1], rows.tiles[k, 2]
+        columns, group, column = rows.tiles[k, 3], rows.tiles[k, 4], rows.tiles[k, 5]
+        for t in range(steps):
+            for p in range(positions):
+                sum_rows(scratch.sums, scratch, t, p, positions, side, rows, is_binary, offset, stride, vectors)
+                place = (((group * steps + t) * images + b) * positions + p) * outputs + column
+                copy(flat, place, scratch.sums, 0, columns)
 
 
 @inlined
