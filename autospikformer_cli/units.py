@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import floor, isfinite, log10
 from typing import Literal
 
+BYTES_A_MEGABYTE = 10**6
 ABSENT = "–"
 """Printed where there is no value."""
 SIGNIFICANT_DIGITS = 4

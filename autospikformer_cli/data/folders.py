@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.wording import counted, shortened
@@ -20,8 +21,12 @@ SPLIT_OF_FOLDER = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """Names of the folders of splits, in any case."""
-SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
-"""Folders that systems and archives leave next to a user's. Like hidden ones, they are no classes."""
+CACHE_FOLDERS: Mapping[Literal["frames", "images"], str] = {"frames": "aspk-frames", "images": "aspk-images"}
+"""Folders in data.root that hold our caches."""
+SYSTEM_FOLDERS = frozenset(
+    {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", CACHE_FOLDERS["images"]}
+)
+"""Folders that systems, archives and we leave next to a user's. Like hidden ones, they are no classes."""
 
 
 @dataclass(frozen=True)

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from autospikformer_cli.data.caching import CachedPart, ShowProgress, cache_folder
 from autospikformer_cli.data.description import describe, framing_of
 from autospikformer_cli.data.digits import CLASSES, WHITE, load_digits
 from autospikformer_cli.data.downloads import fetched_by_hand
-from autospikformer_cli.data.events.building import ShowProgress, cache_folder, read_or_make
-from autospikformer_cli.data.events.framing import Framing, as_small_as_fits, count_events
+from autospikformer_cli.data.events.building import frames_part
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.events.layouts import list_recordings
 from autospikformer_cli.data.events.reading import require_aedat
 from autospikformer_cli.data.folders import WHERE, absolute, below_root, list_images, split_folders
+from autospikformer_cli.data.image_packing import images_part
+from autospikformer_cli.data.reading import ArrayReader, DigitFrames, FileReader, Pixels, Reader
 from autospikformer_cli.data.splits import Indices
 from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
     from autospikformer_cli.recipe import DataConfig
 
-Pixels = NDArray[np.uint8]
-PixelsOrCounts = NDArray[np.uint8] | NDArray[np.uint16]
-"""Pixels of images (n, H, W, C), or events counted in frames (n, F, H, W, C)."""
 CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 
 
@@ -36,19 +34,50 @@ CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 class Source:
     """Images, or recordings of events, that belong together on disk. Only labels are read in advance.
 
-    labels: (N,), numbers into classes. read: indices (n,) -> uint8 (n, H, W, C), or uint8 or uint16 (n, F, H, W, C).
-    sorted_by_class: whether images of a class lie together, so that the first ones are not a fair sample. may_lack:
-    whether classes may have no images, as in an incomplete data set. remarks: for the user; reading may add some.
-    files: of each image, its path below data.root; empty if they are not in files of their own.
+    labels: (N,), numbers into classes. direct: reads images without a cache; None if all go through the cache. cached:
+    returns the same images in the cache on disk; None if they need none. image_bytes: of one in memory; frames of
+    events may take twice as many. cache: the folder of the cache. sorted_by_class: whether images of a class lie
+    together, so that the first ones are not a fair sample. may_lack: whether classes may have no images, as in an
+    incomplete data set. remarks: for the user. remark_on_marked: the remark on what `Reader.num_marked` counts. files:
+    of each image, its path below data.root; empty if they are not in files of their own.
     """
 
     labels: Indices
     classes: Sequence[str]
-    read: Callable[[Indices], PixelsOrCounts]
+    direct: Reader | None
+    cached: Callable[[], CachedPart] | None
+    image_bytes: int
     sorted_by_class: bool
+    cache: Path | None = None
     may_lack: bool = False
-    remarks: list[str] = field(default_factory=list)
+    remarks: Sequence[str] = ()
+    remark_on_marked: Callable[[int, int], str] = "{} of {}".format
     files: Sequence[str] = ()
+
+    def cache_to_read(self, num: int, memory: int) -> CachedPart | None:
+        """The cache that num of these images are read from; None if they are read directly.
+
+        memory: bytes up to which they need no cache. If it is there and whole, they are read from it all the same.
+        """
+        if self.cached is None:
+            return None
+        if self.direct is None or num * self.image_bytes > memory:
+            return self.cached()
+        if self.cache is None or not self.cache.is_dir():
+            return None
+        part = self.cached()
+        return None if part.missing_bytes else part
+
+    def reader(self, num: int, memory: int, progress: ShowProgress) -> Reader:
+        """What reads these images, of which num are asked for. It makes the cache first, if that is needed.
+
+        Raises UserError as `CachedPart.made` does.
+        """
+        part = self.cache_to_read(num, memory)
+        if part is not None:
+            return part.made(progress)
+        assert self.direct is not None
+        return self.direct
 
 
 def splits_with_files(config: DataConfig) -> frozenset[str]:
@@ -81,11 +110,10 @@ def shares_test_files(config: DataConfig) -> bool:
     return "test" not in splits_with_files(config)
 
 
-def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source:
+def open_source(config: DataConfig, part: str) -> Source:
     """The images of one of `splits_with_files`. It opens no file of another split.
 
-    progress: shown during slow work, such as making frames of recordings. Raises UserError if the data set is missing
-    or damaged.
+    Raises UserError if the data set is missing or damaged.
     """
     if config.dataset == "digits":
         return _digits(config)
@@ -94,14 +122,14 @@ def open_source(config: DataConfig, part: str, progress: ShowProgress) -> Source
     if config.dataset == "digits-events":
         return _digits_events(config)
     if config.dataset in EVENT_FILES:
-        return _recordings(config, part, progress)
+        return _recordings(config, part)
     return _folder(config, part)
 
 
 def _digits(config: DataConfig) -> Source:
     digits = load_digits()
     images = np.rint(digits.images[..., None] * (255 / WHITE)).astype(np.uint8)
-    return Source(digits.labels, CLASSES, _array_reader(images, config), sorted_by_class=False)
+    return _array_source(digits.labels, CLASSES, images, config)
 
 
 def _cifar(config: DataConfig, part: str) -> Source:
@@ -117,7 +145,7 @@ def _cifar(config: DataConfig, part: str) -> Source:
     except (RuntimeError, OSError) as error:
         raise _cifar_fault(config, root, reader, error) from error
     labels = np.asarray(data.targets, dtype=np.int64)
-    return Source(labels, data.classes, _array_reader(data.data, config), sorted_by_class=False)
+    return _array_source(labels, data.classes, data.data, config)
 
 
 def _cifar_fault(config: DataConfig, root: Path, reader: Any, error: Exception) -> UserError:
@@ -146,91 +174,52 @@ def _cifar_fault(config: DataConfig, root: Path, reader: Any, error: Exception) 
     )
 
 
-def _array_reader(images: Pixels, config: DataConfig) -> Callable[[Indices], Pixels]:
-    """A reader of images in memory. It resizes them to the recipe's size, bilinearly, with antialiasing."""
-    size = describe(config).image_size
-
-    def read(indices: Indices) -> Pixels:
-        chosen = images[indices]
-        if chosen.shape[1:3] == (size, size):
-            return chosen
-        import torch
-
-        from autospikformer_cli.data.torchvision_import import torchvision
-
-        planes = torch.from_numpy(chosen).permute(0, 3, 1, 2)
-        resized = torchvision.transforms.v2.functional.resize(planes, [size, size], antialias=True)
-        result: Pixels = resized.permute(0, 2, 3, 1).contiguous().numpy()
-        return result
-
-    return read
+def _array_source(labels: Indices, classes: Sequence[str], images: Pixels, config: DataConfig) -> Source:
+    """Images in memory. If they are resized to more than fits there, that is done when they are read."""
+    reader = ArrayReader(images, describe(config).image_size)
+    return Source(labels, classes, reader, None, prod(reader.shape), sorted_by_class=False)
 
 
 def _folder(config: DataConfig, part: str) -> Source:
     listing = list_images(config.root, part)
-    size = describe(config).image_size
-    remarks = list(listing.remarks)
-
-    def read(indices: Indices) -> Pixels:
-        from autospikformer_cli.data.image_files import read_rgb
-        from autospikformer_cli.data.torchvision_import import torchvision
-
-        transforms = torchvision.transforms.v2
-        to_size = transforms.Compose([transforms.Resize(size, antialias=True), transforms.CenterCrop(size)])
-        images = np.empty((len(indices), size, size, 3), dtype=np.uint8)
-        of_several = 0
-        for place, index in enumerate(indices):
-            image, has_more = read_rgb(listing.paths[index], config.background)
-            of_several += has_more
-            images[place] = np.asarray(to_size(image))
-        if of_several:
-            told = f"files with several frames or pages: {of_several:,} of {len(indices):,}; the first one is taken"
-            remarks.append(told)
-        return images
-
+    size, cache = describe(config).image_size, cache_folder("images", config.root, config.cache)
+    reader = FileReader(listing.paths, size, config.background)
     return Source(
         np.array(listing.labels, dtype=np.int64),
         listing.classes,
-        read,
+        reader,
+        lambda: images_part(config.root, part, listing.paths, size, config.background, cache),
+        prod(reader.shape),
         sorted_by_class=True,
-        remarks=remarks,
+        cache=cache,
+        remarks=listing.remarks,
+        remark_on_marked="files with several frames or pages: {:,} of {:,}; the first one is taken".format,
         files=below_root(config.root, listing.paths),
     )
 
 
 def _digits_events(config: DataConfig) -> Source:
-    framing = framing_of(config)
-    labels = load_digits().labels
-    return Source(labels, CLASSES, lambda indices: _digit_frames(framing)[indices], sorted_by_class=False)
+    reader = DigitFrames(framing_of(config))
+    return Source(load_digits().labels, CLASSES, reader, None, prod(reader.shape), sorted_by_class=False)
 
 
-@lru_cache(maxsize=1)
-def _digit_frames(framing: Framing) -> PixelsOrCounts:
-    """All digits as a simulated event camera sees them. Cached in memory only, as they take seconds to make."""
-    from autospikformer_cli.data.saccades import digit_recordings
-
-    recordings, _ = digit_recordings()
-    counts = np.stack([count_events(events, framing) for events in recordings])
-    return as_small_as_fits(counts, int(counts.max()))
-
-
-def _recordings(config: DataConfig, part: str, progress: ShowProgress) -> Source:
+def _recordings(config: DataConfig, part: str) -> Source:
     """Recordings in files. The cache has the frames of a whole part, so the first read opens all its recordings."""
     if config.dataset == "cifar10dvs":
         require_aedat()
     with fetched_by_hand(config):
         listing = list_recordings(config.dataset, config.root, part)
-    labels = np.array([recording.label for recording in listing.recordings], dtype=np.int64)
-    remarks = [listing.note] if listing.note else []
-
-    def read(indices: Indices) -> PixelsOrCounts:
-        cache = cache_folder(config.root, config.cache)
-        frames, reordered = read_or_make(config.dataset, part, listing, framing_of(config), cache, indices, progress)
-        if reordered:
-            remarks.append(
-                f"time ran backwards in {reordered:,} of {len(indices):,} recordings: their events were sorted"
-            )
-        return frames
-
-    files = below_root(config.root, [recording.path for recording in listing.recordings])
-    return Source(labels, listing.classes, read, sorted_by_class=True, may_lack=True, remarks=remarks, files=files)
+    framing, cache = framing_of(config), cache_folder("frames", config.root, config.cache)
+    return Source(
+        np.array([recording.label for recording in listing.recordings], dtype=np.int64),
+        listing.classes,
+        None,
+        lambda: frames_part(config.dataset, part, listing, framing, cache),
+        prod(framing.shape),
+        sorted_by_class=True,
+        may_lack=True,
+        cache=cache,
+        remarks=[listing.note] if listing.note else [],
+        remark_on_marked="time ran backwards in {:,} of {:,} recordings: their events were sorted".format,
+        files=below_root(config.root, [recording.path for recording in listing.recordings]),
+    )

@@ -229,7 +229,7 @@ class Evaluator:
         calibration: dict[TreeNode, Cached] = {}
         if self.batchnorm == "recalibrate" and self.calibration is not None:
             calibration = {node: kind(len(self.calibration)) for node in nodes.values()}
-            frames = self.supernet.read_frames(self._to_frames(self.calibration.images), time_step)
+            frames = self.supernet.read_frames(self._to_frames(self.calibration.images[:]), time_step)
             walk = Walk(self.engine, None, lambda node, x: calibration[node].append(x), self._budget.waiting)
             walk.below(tree, State(frames))
         cached = {node: kind(len(images)) for node in nodes.values()}
@@ -296,7 +296,7 @@ class Evaluator:
             return BatchStatistics()
         assert self.calibration is not None
         recorded = RecordedStatistics()
-        self.engine.logits(self._to_frames(self.calibration.images), subnet, recorded, Untallied())
+        self.engine.logits(self._to_frames(self.calibration.images[:]), subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
 
     @torch.no_grad()

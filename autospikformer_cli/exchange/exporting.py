@@ -210,7 +210,7 @@ class Export:
         """Images as the extracted network reads them: (B, C, H, W), or (B, F, C, H, W) for events."""
         from autospikformer_cli.data.frames import to_frames
 
-        frames_FBHWC = to_frames(images.images, self.run.description, "cpu", self.run.compute.dtype)
+        frames_FBHWC = to_frames(images.images[:], self.run.description, "cpu", self.run.compute.dtype)
         frames_BFCHW = frames_FBHWC.permute(1, 0, 4, 2, 3)
         return (frames_BFCHW[:, 0] if self.run.description.num_frames is None else frames_BFCHW).contiguous()
 

@@ -203,7 +203,11 @@ class DataConfig(Keys):
     polarity: Annotated[Literal["separate", "merged"], NETWORK] = "separate"
     """Events of rising and of falling light counted in two channels, or together in one."""
     cache: Annotated[Text | None, NoneAsText, NOTHING] = None
-    """The folder that caches frames of events; "none": aspk-frames in data.root."""
+    """The folder that caches frames of events, and decoded images that do not fit into data.memory; "none":
+    aspk-frames or aspk-images in data.root."""
+    memory: Annotated[Whole, NOTHING] = 4000
+    """Megabytes of decoded images, or of frames, up to which a split is held in memory. A larger one is read from
+    data.cache, batch by batch; 0: every one. No result depends on it."""
 
     @property
     def known_images(self) -> KnownImages | None:

@@ -22,6 +22,7 @@ from autospikformer_cli.runs.memory_check import require_room
 from autospikformer_cli.say import Say
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
 from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
+from autospikformer_cli.units import BYTES_A_MEGABYTE
 from autospikformer_cli.wording import shortened
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import Evaluator
     from autospikformer_cli.spiking.neuron_kinds import NeuronKind
     from autospikformer_cli.spiking.supernet import Supernet
-
-
-BYTES_A_MEGABYTE = 10**6
 
 
 def network_shape(recipe: Recipe) -> NetworkShape:

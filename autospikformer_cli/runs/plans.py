@@ -10,7 +10,6 @@ from autospikformer_cli.engine.names import Computes
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import Recipe
 from autospikformer_cli.runs.building import (
-    BYTES_A_MEGABYTE,
     network_shape,
     num_taken,
     require_room_for_step,
@@ -30,6 +29,7 @@ from autospikformer_cli.spiking.memory import (
     stems_bytes,
     waiting_bytes,
 )
+from autospikformer_cli.units import BYTES_A_MEGABYTE
 
 NOT_ASKED = TimePerUnit(None, "not asked for")
 

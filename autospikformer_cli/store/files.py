@@ -43,6 +43,7 @@ REMEDIES = {
     "similarity": "delete it and measure again: aspk analyze channels --run {run}",
     "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
     "frames": "delete it: the next command makes it again from the recordings",
+    "images": "delete it: the next command makes it again from the image files",
 }
 """Kind of file -> what the user can do if such a file is unusable."""
 

@@ -134,8 +134,9 @@ class Trainer:
             if state.step and recorder.stop():
                 return state
             began = time.perf_counter()
-            first = step * self.config.step_images
-            rows = order[first : min(first + self.config.step_images, len(order))]
+            images = self.config.step_images
+            rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
+            self.data.images.read_ahead(following)
             report = self.train_step(state.epoch, step, rows)
             report = replace(report, seconds=time.perf_counter() - began)
             state = replace(

@@ -11,6 +11,7 @@ from torch import Tensor
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.data.reading import LazyImages
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.spiking.layout import KERNEL
 from autospikformer_cli.spiking.supernet import Supernet
@@ -53,7 +54,7 @@ def whitening_filters(covariance_DD: Tensor) -> Tensor:
     return filters * largest.sign()
 
 
-def covariance(images: Tensor, description: DataDescription) -> Tensor:
+def covariance(images: Tensor | LazyImages, description: DataDescription) -> Tensor:
     """Covariance of patches of 3 x 3 pixels, normalised as the network reads them, in float64 on the CPU.
 
     Shapes: images uint8 (N, H, W, C) -> (D, D). A patch's values are in the order of a filter's: channel, row, column.
@@ -66,8 +67,9 @@ def covariance(images: Tensor, description: DataDescription) -> Tensor:
     taken = torch.arange(0, positions, max(1, positions // PATCHES_AN_IMAGE))
     row, column = taken // (width - KERNEL + 1), taken % (width - KERNEL + 1)
     total, products, count = torch.tensor(0.0), torch.tensor(0.0), 0
-    for batch in images[:: max(1, len(images) // MOST_IMAGES)][:MOST_IMAGES].split(BATCH):
-        frames_NHWC = to_frames(batch, description, "cpu", torch.float64)[0]
+    chosen = torch.arange(0, len(images), max(1, len(images) // MOST_IMAGES))[:MOST_IMAGES]
+    for rows in chosen.split(BATCH):
+        frames_NHWC = to_frames(images[rows], description, "cpu", torch.float64)[0]
         windows = frames_NHWC.unfold(1, KERNEL, 1).unfold(2, KERNEL, 1)  # a view: N, rows, columns, C, 3, 3
         patches_PD = windows[:, row, column].flatten(0, 1).flatten(1)
         total, products = total + patches_PD.sum(0), products + patches_PD.T @ patches_PD

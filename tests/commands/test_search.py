@@ -23,7 +23,9 @@ from autospikformer_cli.store.supernet import load_weights, weights_hash
 Aspk = Callable[..., Any]
 FIRST = "searches/evolution-alpha0.5-seed0.h5"
 """The file of the first search of a test's run."""
-OTHER_DATA_KEYS = "; of [data], only data.root, data.download, data.augment, data.translation, data.cache may change"
+OTHER_DATA_KEYS = (
+    "; of [data], only data.root, data.download, data.augment, data.translation, data.cache, data.memory may change"
+)
 Once = tuple[Path, Any]
 
 CANDIDATE_KEYS = {"id", "subnet", "top1", "energy_j", "params", "fitness", "generation"}

@@ -29,6 +29,7 @@ class Config:
     split_by: str = "count"
     polarity: str = "separate"
     cache: str | None = None
+    memory: int = 4000
     known_images: Any = None
     unknown: None = None
 

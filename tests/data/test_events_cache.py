@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autospikformer_cli.data import caching
 from autospikformer_cli.data.events import building
 from autospikformer_cli.data.events.framing import Framing, count_events
 from autospikformer_cli.data.events.reading import read_events
@@ -54,9 +55,9 @@ def gestures(recordings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "PROCESS_BYTES", 1)
-    monkeypatch.setattr(building, "TASK_BYTES", 1000)
-    monkeypatch.setattr(building, "MOST_PROCESSES", 2)
+    monkeypatch.setattr(caching, "PROCESS_BYTES", 1)
+    monkeypatch.setattr(caching, "TASK_BYTES", 1000)
+    monkeypatch.setattr(caching, "MOST_PROCESSES", 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
@@ -90,7 +91,7 @@ def test_several_processes_make_what_one_makes(config, gestures: Path, two_proce
     settings = {"dataset": "dvs128-gesture", "root": str(gestures), "image_size": 16}
     pooled = load_split(config(**settings, cache=str(gestures / "pool")), 0, "train", progress=shown)
     assert shown.done == 33
-    building.PROCESS_BYTES = 2**30  # put back by the fixture
+    caching.PROCESS_BYTES = 2**30  # put back by the fixture
     alone = load_split(config(**settings, cache=str(gestures / "alone")), 0, "train")
     assert pooled.hash == alone.hash
     files = [next((gestures / folder).glob("*.h5")).read_bytes() for folder in ("pool", "alone")]
@@ -226,13 +227,14 @@ import hashlib, os, sys, time
 from contextlib import nullcontext
 from pathlib import Path
 import numpy as np
-from autospikformer_cli.data.events import building
+from autospikformer_cli.data import caching
+from autospikformer_cli.data.events.building import frames_part
 from autospikformer_cli.data.events.framing import Framing
 from autospikformer_cli.data.events.layouts import list_recordings
 
 def main():
     root, process_bytes, go_on = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    building.PROCESS_BYTES, building.TASK_BYTES, building.MOST_PROCESSES = process_bytes, 500, 2
+    caching.PROCESS_BYTES, caching.TASK_BYTES, caching.MOST_PROCESSES = process_bytes, 500, 2
     os.cpu_count = lambda: 2
     told = []
 
@@ -249,9 +251,9 @@ def main():
 
     listing = list_recordings("dvs128-gesture", root, "train")
     framing = Framing(4, "count", "separate", (128, 128), 16)
-    cache = building.cache_folder(root, None)
+    cache = caching.cache_folder("frames", root, None)
     rows = np.arange(len(listing.recordings))
-    frames, _ = building.read_or_make("dvs128-gesture", "train", listing, framing, cache, rows, progress)
+    frames = frames_part("dvs128-gesture", "train", listing, framing, cache).made(progress)(rows)
     made = sum(description.startswith("frames of") for description in told)
     print(hashlib.sha256(frames.tobytes()).hexdigest(), made, flush=True)
 

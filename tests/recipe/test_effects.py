@@ -30,11 +30,11 @@ def decided_by(effect: Decides) -> set[str]:
 
 def test_what_decides_nothing() -> None:
     nothing = {key for key, effect in effects().items() if not effect}
-    assert nothing == {"fidelity", "data.root", "data.download", "data.cache", "model.evaluation_memory"}
+    assert nothing == {"fidelity", "data.root", "data.download", "data.cache", "data.memory", "model.evaluation_memory"}
 
 
 def test_what_a_trained_run_has_for_ever() -> None:
-    movable = {"data.root", "data.download", "data.cache", "data.augment", "data.translation"}
+    movable = {"data.root", "data.download", "data.cache", "data.memory", "data.augment", "data.translation"}
     data = {key for key in effects() if key.startswith("data.")} - movable
     shape = {"model.network", "model.neuron", "model.stem_dim", "model.qkv_bias", "model.pooled_stages"}
     shape |= {"model.pool"}

@@ -111,7 +111,7 @@ TRAINING_SHARE = 9, 10
 class Listing:
     """The recordings of one part. They are numbered by class folder, then by file name, both sorted as text.
 
-    folder: the part's folder; `building` hashes paths relative to it. note: a remark for the user, or "".
+    folder: the part's folder; the cache hashes paths relative to it. note: a remark for the user, or "".
     """
 
     folder: Path

@@ -20,7 +20,7 @@ from autospikformer_cli.evaluation.executors import (
     require_executor,
 )
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
-from autospikformer_cli.runs.building import BYTES_A_MEGABYTE, load_images, remark_on_batches, warm_engine
+from autospikformer_cli.runs.building import load_images, remark_on_batches, warm_engine
 from autospikformer_cli.runs.conditions import Conditions
 from autospikformer_cli.runs.evaluation import remark_on_earlier_images
 from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, networks_of
@@ -45,6 +45,7 @@ from autospikformer_cli.store.evaluations import Evaluation, append_evaluation, 
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import run_lock
 from autospikformer_cli.store.searches import find_search
+from autospikformer_cli.units import BYTES_A_MEGABYTE
 from autospikformer_cli.wording import counted
 
 if TYPE_CHECKING:

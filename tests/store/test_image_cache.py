@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store.frame_cache import PackedRow, lock_frames, pack_row, read_frames, write_frames
+from autospikformer_cli.store.image_cache import CacheFile, CacheKind, PackedRow, lock_cache, pack_row, write_rows
 
 SHAPE = (3, 5, 4, 2)
 MADE_FROM = {"dataset": "test", "frames": 3}
@@ -28,10 +28,20 @@ def counts(num: int = 6, largest: int = 9) -> np.ndarray:
     return values
 
 
-def write(path: Path, frames: np.ndarray, made_from: dict = MADE_FROM) -> None:
-    with lock_frames(path):
-        rows = (pack_row(row, reordered=number % 2 == 1) for number, row in enumerate(frames))
-        write_frames(path, made_from, SHAPE, rows, len(frames))
+def read_rows(path: Path, rows: list[int], kind: CacheKind = "frames") -> np.ndarray:
+    """Rows of a file, in the narrowest type for the whole file."""
+    file = CacheFile(path, kind, MADE_FROM)
+    read = np.empty((len(rows), *SHAPE), np.uint8 if file.largest <= 255 else np.uint16)
+    for row, values in zip(rows, read, strict=True):
+        file.fill(row, values)
+    assert file.marked[rows].tolist() == [row % 2 == 1 for row in rows]
+    return read
+
+
+def write(path: Path, frames: np.ndarray, made_from: dict = MADE_FROM, kind: CacheKind = "frames") -> None:
+    with lock_cache(path):
+        rows = (pack_row(row, marked=number % 2 == 1) for number, row in enumerate(frames))
+        write_rows(path, kind, made_from, SHAPE, rows, len(frames))
 
 
 @pytest.mark.parametrize(("largest", "dtype"), [(9, np.uint8), (255, np.uint8), (256, np.uint16), (65_535, np.uint16)])
@@ -39,10 +49,9 @@ def test_what_is_written_comes_back(largest: int, dtype: type, tmp_path: Path) -
     frames, path = counts(largest=largest), tmp_path / "made" / "on" / "demand.h5"
     write(path, frames)
     for rows in ([0, 1, 2, 3, 4, 5], [4, 1], [2, 2], []):
-        read, reordered = read_frames(path, MADE_FROM, np.array(rows, np.int64))
+        read = read_rows(path, rows)
         assert read.dtype == dtype  # of the whole file, whichever rows are read
         assert np.array_equal(read, frames[rows])
-        assert reordered == sum(row % 2 for row in rows)
 
 
 def test_any_reader_of_hdf5_can_read_it(tmp_path: Path) -> None:
@@ -64,9 +73,9 @@ def test_every_flipped_byte_of_a_row_is_found_and_other_rows_are_not_read(tmp_pa
         damaged[place] ^= 0x10
         path.write_bytes(damaged)
         with pytest.raises(UserError) as raised:
-            read_frames(path, MADE_FROM, np.array([1, 2]))
+            read_rows(path, [1, 2])
         assert str(raised.value) == f"{path}: damaged, row 2 of 'frames' does not match its SHA-256\n  {DELETE}"
-        read, _ = read_frames(path, MADE_FROM, np.array([0, 1, 3, 4, 5]))
+        read = read_rows(path, [0, 1, 3, 4, 5])
         assert np.array_equal(read, frames[[0, 1, 3, 4, 5]])
 
 
@@ -79,7 +88,7 @@ def test_damage_anywhere_is_told_or_harmless(tmp_path: Path) -> None:
         damaged[place] ^= 0x41
         path.write_bytes(damaged)
         try:
-            read, _ = read_frames(path, MADE_FROM, np.arange(6))
+            read = read_rows(path, list(range(6)))
             assert np.array_equal(read, frames)
         except UserError as error:
             places.append(error.where)
@@ -93,7 +102,7 @@ def test_a_file_that_is_cut_short_or_something_else(content: bytes | None, tmp_p
     write(path, counts())
     path.write_bytes(path.read_bytes()[:-700] if content is None else content)
     with pytest.raises(UserError) as raised:
-        read_frames(path, MADE_FROM, np.arange(6))
+        read_rows(path, list(range(6)))
     assert raised.value.where == str(path)
     assert raised.value.fix == DELETE
 
@@ -101,22 +110,22 @@ def test_a_file_that_is_cut_short_or_something_else(content: bytes | None, tmp_p
 def test_a_file_made_from_something_else(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", counts(), {"dataset": "another"})
     with pytest.raises(UserError) as raised:
-        read_frames(tmp_path / "a.h5", MADE_FROM, np.arange(6))
+        read_rows(tmp_path / "a.h5", list(range(6)))
     assert "it was made from something else than its name says" in str(raised.value)
 
 
 @pytest.mark.parametrize("failure", [UserError("a bad recording"), KeyboardInterrupt()])
 def test_rows_that_fail_leave_the_folder_as_it_was(failure: BaseException, tmp_path: Path) -> None:
     def rows() -> Iterator[PackedRow]:
-        yield pack_row(counts()[0], reordered=False)
+        yield pack_row(counts()[0], marked=False)
         raise failure
 
     path = tmp_path / "a.h5"
-    with lock_frames(path), pytest.raises(type(failure)):
-        write_frames(path, MADE_FROM, SHAPE, rows(), 6)
+    with lock_cache(path), pytest.raises(type(failure)):
+        write_rows(path, "frames", MADE_FROM, SHAPE, rows(), 6)
     assert [entry.name for entry in tmp_path.iterdir()] == [".a.h5.lock"]
     write(path, counts())
-    assert len(read_frames(path, MADE_FROM, np.arange(6))[0]) == 6
+    assert len(read_rows(path, list(range(6)))) == 6
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
@@ -144,14 +153,14 @@ from pathlib import Path
 from threading import Event
 import numpy as np
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.store.frame_cache import lock_frames, pack_row, write_frames
+from autospikformer_cli.store.image_cache import lock_cache, pack_row, write_rows
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])
-row = pack_row(np.random.default_rng(0).integers(0, 65_535, (1, 100, 100, 1)).astype(np.uint16), reordered=False)
-with lock_frames(path):
+row = pack_row(np.random.default_rng(0).integers(0, 65_535, (1, 100, 100, 1)).astype(np.uint16), marked=False)
+with lock_cache(path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     try:
-        write_frames(path, {}, (1, 100, 100, 1), [row] * 50, 50)
+        write_rows(path, "frames", {}, (1, 100, 100, 1), [row] * 50, 50)
     except UserError as error:
         print(error)
 print(sorted(entry.name for entry in path.parent.iterdir()))
@@ -179,11 +188,11 @@ def test_who_must_wait_is_told(tmp_path: Path, patience: float) -> None:
         yield
 
     def second() -> bool:
-        with lock_frames(path, waiting):
+        with lock_cache(path, waiting):
             return True
 
     with ThreadPoolExecutor(1) as pool:
-        with lock_frames(path):
+        with lock_cache(path):
             other = pool.submit(second)
             assert told.wait(patience)
             assert not other.done()
