@@ -118,14 +118,10 @@ class CachedPart:
         """Bytes that are still to be written, if rows are not packed."""
         return sum(file.num_rows for file in self.files if not file.path.is_file()) * self._row_bytes
 
-    def require_room(self) -> None:
-        """Raises UserError if the disk has no room for the files that are missing. Frames are packed: not asked."""
-        needed = self.missing_bytes if self.kind == "images" else 0
-        existing = next(each for each in (self.folder, *self.folder.parents) if each.exists())
-        free = shutil.disk_usage(existing).free
-        if needed > free:
-            what = f"the decoded images of {self.title} need {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free"
-            raise UserError(f"{what} at {self.folder}", "data.cache", FIX)
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all rows, if they are not packed."""
+        return len(self.sources) * self._row_bytes
 
     def made(self, progress: ShowProgress) -> CachedRows:
         """The rows, on disk. Those that are missing are made first.
@@ -135,7 +131,7 @@ class CachedPart:
         """
         missing = [file for file in self.files if not file.path.is_file()]
         if missing:
-            self.require_room()
+            require_disk_room([self])
             self._make(missing, progress)
         return CachedRows(self.kind, self.shape, self.files)
 
@@ -179,6 +175,22 @@ class CachedPart:
                 WHERE,
                 "replace these files by whole copies, or remove them",
             )
+
+
+def require_disk_room(parts: Sequence[CachedPart]) -> None:
+    """Raises UserError if the disk has no room for the files of these parts that are missing. They have one folder.
+
+    Only rows that are not packed are counted: nobody knows in advance how large the others are.
+    """
+    needed = sum(part.missing_bytes for part in parts if part.kind == "images")
+    if not needed:
+        return
+    folder = parts[0].folder
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        what = f"the decoded images of {parts[0].title} need {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free"
+        raise UserError(f"{what} at {folder}", "data.cache", FIX)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from autospikformer_cli.atomic_files import write_whole
-from autospikformer_cli.data.caching import CachedRows, ShowProgress
+from autospikformer_cli.data.caching import CachedPart, CachedRows, ShowProgress
 from autospikformer_cli.data.reading import LazyImages
 from autospikformer_cli.data.sources import Source, has_validation, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, class_balanced, hold_out
@@ -91,15 +91,34 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     return replace(images, notes=notes, classes=tuple(source.classes), files=files)
 
 
-def num_images(config: DataConfig, seed: int, split: Split, say: Say = SILENT) -> int:
-    """Number of images of `load_split`, without reading pixels. Remarks on what is left out.
+@dataclass(frozen=True)
+class SplitPlan:
+    """A split before it is read.
+
+    num_bytes: of the images in memory; frames of events may take twice as many. cache: what it is read from; None if
+    it is read directly.
+    """
+
+    num_images: int
+    num_bytes: int
+    cache: CachedPart | None
+
+
+def plan_split(config: DataConfig, seed: int, split: Split, say: Say = SILENT) -> SplitPlan:
+    """What `load_split` reads, from names and labels, without pixels. Remarks on what is left out.
 
     Raises the same errors, for files that it looks at.
     """
     source, chosen = _chosen(config, seed, split)
     for remark in source.remarks:
         say.remark(remark)
-    return len(chosen)
+    cache = source.cache_to_read(len(chosen), config.memory * BYTES_A_MEGABYTE)
+    return SplitPlan(len(chosen), len(chosen) * source.image_bytes, cache)
+
+
+def num_images(config: DataConfig, seed: int, split: Split) -> int:
+    """Number of images of `load_split`, without reading pixels. Raises the same errors, for files that it looks at."""
+    return len(_chosen(config, seed, split)[1])
 
 
 def _chosen(config: DataConfig, seed: int, split: Split) -> tuple[Source, Indices]:

@@ -16,6 +16,7 @@ NAMES = {
     "train_images": "training images",
     "validation_images": "validation images",
     "test_images": "test images",
+    "images_in_memory_bytes": "hold images in memory (MB)",
     "subnets": "search among (subnets)",
     "params_smallest": "smallest subnet (parameters)",
     "params_largest": "largest subnet (parameters)",
@@ -55,6 +56,10 @@ def _rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, name in NAMES.items():
         if key in plan:
             yield name, _number(key, plan[key])
+        if key == "images_in_memory_bytes" and plan["cache_folder"] is not None:
+            yield "read images from disk (MB)", _number(key, plan["cache_bytes"])
+            yield "of these, still to be decoded (MB)", _number(key, plan["cache_missing_bytes"])
+            yield "in the folder", escape(plan["cache_folder"])
     if plan["seconds"] == 0:
         yield "time", "no training is left"
         return

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from autospikformer_cli.data.images import load_split
 from autospikformer_cli.data.reading import LazyImages
+from autospikformer_cli.errors import UserError
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.trained_run import open_run
 
 Aspk = Callable[..., Any]
@@ -83,3 +87,22 @@ def test_images_that_changed_after_the_training_are_refused(aspk: Aspk, folder: 
     broken = aspk("train", *recipe, "--fresh")
     assert broken.exit_code == 2
     assert "is not a readable image\n  repair the file, or remove it" in broken.stderr
+
+
+def test_a_dry_run_says_what_will_be_where(aspk: Aspk, folder: Path) -> None:
+    recipe = ("train", "mine.toml", "--dry-run", "--json")
+    small = aspk(*recipe).document
+    assert (small["images_in_memory_bytes"], small["cache_bytes"], small["cache_folder"]) == (30 * 192, 0, None)
+    large = aspk(*recipe, "--set", "data.memory=0").document
+    assert (large["images_in_memory_bytes"], large["cache_folder"]) == (0, str(folder / "aspk-images"))
+    assert (large["cache_bytes"], large["cache_missing_bytes"]) == (36 * 192, 36 * 192)
+    assert not (folder / "aspk-images").exists()
+    load_split(load_recipe("mine.toml", ["data.memory=0"]).data, 0, "train")
+    made = aspk(*recipe, "--set", "data.memory=0").document
+    assert (made["cache_bytes"], made["cache_missing_bytes"]) == (36 * 192, 0)
+    elsewhere = ("--set", "data.memory=0", "--set", 'data.cache="elsewhere"')
+    shown = "".join(aspk("train", "mine.toml", "--dry-run", *elsewhere).stdout.split())  # long paths are folded
+    assert str(folder.parent / "elsewhere") in shown
+    huge = ("data.image_size=10000000", "model.pooled_stages=[1,2,3,4]")
+    with pytest.raises(UserError, match="GB are free at"):
+        data_plan(load_recipe("mine.toml", huge).data, 0)

@@ -309,7 +309,7 @@ def test_weights_of_another_shape(aspk: Aspk, trained: Path) -> None:
 
 SAME_IN_BOTH_PLANS = (
     "dataset", "dataset_missing_at", "classes", "train_images", "validation_images", "test_images", "subnets",
-    "params_smallest", "params_largest", "fidelity", "switches", "resolved",
+    "params_smallest", "params_largest", "fidelity", "switches", "resolved", "cache_folder",
 )  # fmt: skip
 
 

@@ -209,6 +209,10 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
         "train_images": images,
         "validation_images": len(load_split(recipe.data, recipe.seed, "validation")),
         "test_images": len(load_split(recipe.data, recipe.seed, "test")),
+        "images_in_memory_bytes": (images + plan["validation_images"]) * 8 * 8,
+        "cache_bytes": 0,
+        "cache_missing_bytes": 0,
+        "cache_folder": None,
         "subnets": 2 * 2 * (100 + 100**2),  # 2 ratios x 2 head counts x 5 thresholds x 5 taus a block
         "params_smallest": num_params(shape, space.smallest()),
         "params_largest": num_params(shape, space.largest()),
@@ -237,6 +241,7 @@ def test_dry_run_counts_and_writes_nothing(aspk: Aspk, own_folder: Path) -> None
     assert re.fullmatch(r"time \| about \d+ (s|min)", rows[-2])
     assert re.fullmatch(r"\(\d steps? of random images measured, without validation\)", rows[-1])
     assert rows[6:-2] == [
+        "hold images in memory (MB) | 0",
         "search among (subnets) | 40,400",
         f"smallest subnet (parameters) | {plan['params_smallest']:,}",
         f"largest subnet (parameters) | {plan['params_largest']:,}",

@@ -78,6 +78,14 @@ class PlanFields(Part):
     """Images of the validation split; null if there is none, as for the next."""
     test_images: int | None
     """Images of the test split."""
+    images_in_memory_bytes: int
+    """Bytes of decoded training and validation images that are held in memory; of frames, with a byte a count."""
+    cache_bytes: int
+    """Bytes of decoded images on disk, of those that do not fit into data.memory; of frames, before they are packed."""
+    cache_missing_bytes: int
+    """Of these, bytes that are still to be decoded."""
+    cache_folder: str | None
+    """The folder on disk; null if all fit into memory."""
     seconds: float | None
     """Estimate of the time; null if nothing is known."""
     seconds_from: str
