@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -248,3 +249,83 @@ def test_other_errors_are_not_explained() -> None:
     with pytest.raises(UserError) as caught, explaining_refusal(Path("a"), "make room"):
         raise mistake
     assert caught.value is mistake
+
+
+def test_a_links_target_is_replaced_and_the_link_stays(file: Path) -> None:
+    Path("far").mkdir()
+    Path("far/link").symlink_to("../a.tar.gz")
+    Path("far/absent").symlink_to("later")
+    for link in (Path("far/link"), Path("far/absent")):
+        try_writing(link)
+        write_whole(link, b"new")
+        assert link.is_symlink()
+    assert (file.read_bytes(), Path("far/later").read_bytes()) == (b"new", b"new")
+    assert sorted(entry.name for entry in Path("far").iterdir()) == ["absent", "later", "link"]
+    assert names() == ["a.tar.gz", "far"]
+
+
+def test_links_in_a_circle_are_refused(own_folder: Path) -> None:
+    Path("circle").symlink_to("circle")
+    for write in (try_writing, lambda path: write_whole(path, b"new")):
+        with pytest.raises(OSError, match="Too many levels of symbolic links"):
+            write(Path("circle"))
+    assert names() == ["circle"]
+
+
+def test_a_fifo_is_written_into_by_any_library(own_folder: Path) -> None:
+    os.mkfifo("pipe.tar.gz")
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(Path("pipe.tar.gz").read_bytes)
+        try_writing(Path("pipe.tar.gz"))  # no end for the reader
+        with replacing(Path("pipe.tar.gz")) as temporary:
+            assert temporary.suffixes == [".tar", ".gz"]
+            temporary.write_bytes(bytes(200_000))
+        assert read.result() == bytes(200_000)
+    assert Path("pipe.tar.gz").is_fifo()
+    assert names() == ["pipe.tar.gz"]
+
+
+def test_an_error_writes_nothing_into_a_stream(own_folder: Path) -> None:
+    def fail_after_writing() -> None:
+        with replacing(Path("pipe")) as temporary:
+            temporary.write_bytes(b"half")
+            raise ValueError("a library's")
+
+    os.mkfifo("pipe")
+    with pytest.raises(ValueError, match="a library's"):
+        fail_after_writing()
+    assert names() == ["pipe"]
+
+
+def test_a_socket_is_refused(own_folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("a.socket")
+        for write in (try_writing, lambda path: write_whole(path, b"new")):
+            with pytest.raises(OSError, match="No such device or address"):
+                write(Path("a.socket"))
+    assert Path("a.socket").is_socket()
+
+
+INTO_STDOUT = """
+import sys
+from pathlib import Path
+from autospikformer_cli.atomic_files import try_writing, write_whole
+print("before", flush=True)
+try_writing(Path(sys.argv[1]))
+write_whole(Path(sys.argv[1]), b"new\\n")
+print("after")
+"""
+
+
+@pytest.mark.parametrize("into_a_file", [False, True])
+def test_what_a_file_of_this_process_gets_stays_in_order(file: Path, into_a_file: bool) -> None:
+    """As >> of a shell does, also if it is a file: to replace that, or to begin it anew, would lose lines."""
+    Path("out").symlink_to("/proc/self/fd/1")
+    command = [sys.executable, "-c", INTO_STDOUT, "out"]
+    if into_a_file:
+        with file.open("ab") as stdout:
+            subprocess.run(command, stdout=stdout, check=True)
+        assert file.read_bytes() == b"oldbefore\nnew\nafter\n"
+    else:
+        assert subprocess.run(command, capture_output=True, check=True).stdout == b"before\nnew\nafter\n"
+    assert Path("out").is_symlink()

@@ -64,7 +64,7 @@ class TableWish:
 
     def _put(self, session: Session, made: Sheet | Methods, chosen: str) -> None:
         """On the console, or into --to FILE; with --json, as a document, too. Remarks have what the format lacks."""
-        from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+        from autospikformer_cli.atomic_files import explaining_refusal, is_stream, write_whole
         from autospikformer_cli.report.methods import Methods
         from autospikformer_cli.report.table_formats import table_document, text_form, written_table
         from autospikformer_cli.report.tables import MAX_WIDTH
@@ -82,7 +82,8 @@ class TableWish:
             with explaining_refusal(self.to, "choose another file, in a folder that is there"):
                 write_whole(self.to, text.encode())
             what = "methods" if self.methods else self.table
-            session.console.print(f"{what}: {self.to}, {chosen}", markup=False, soft_wrap=True)
+            if not is_stream(self.to):  # as /dev/stdout, where this line would follow the table
+                session.console.print(f"{what}: {self.to}, {chosen}", markup=False, soft_wrap=True)
         elif chosen == "text" and not isinstance(made, Methods):
             session.console.print(text_form(made, session.console.width))
         else:

@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autospikformer_cli.atomic_files import explaining_refusal, replacing, try_writing
+from autospikformer_cli.atomic_files import explaining_refusal, is_stream, replacing, try_writing
 from autospikformer_cli.data.labels import labels
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.exchange.formats import Format, Predict, format_of
@@ -278,7 +278,7 @@ def _require_place(file: Path, overwrite: bool) -> None:
     with explaining_refusal(file, _FIX):
         if file.is_dir():
             raise UserError(f"{file} is a folder", "--to", "name a file in it")
-        if file.exists() and not overwrite:
+        if file.exists() and not overwrite and not is_stream(file):
             raise UserError(f"{file} exists", "--to", "name another file, or add --overwrite")
         require_parent(file, "--to")
         try_writing(file)

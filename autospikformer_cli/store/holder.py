@@ -52,6 +52,7 @@ class Holder:
 def write_holder(run: Path, command: str) -> None:
     """Say that this process has locked a run. Raises OSError."""
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, "folder": run.stat().st_ino}
+    remove_holder(run)  # whatever bears its name: to write into a FIFO could wait for ever
     write_whole(run / HOLDER_NAME, json.dumps(holder).encode())
 
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from autospikformer_cli.atomic_files import explaining_refusal, write_whole
+from autospikformer_cli.atomic_files import explaining_refusal, is_stream, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import Array, open_h5, put, put_header, put_texts, write_h5
 from autospikformer_cli.store.targets import require_parent
@@ -156,7 +156,7 @@ def require_predictions_writable(path: Path) -> None:
         fix = "install it: pip install pyarrow, or choose .csv or .h5"
         raise UserError("Parquet is written by pyarrow, which is not installed", f"{_OPTION} {path}", fix)
     require_parent(path, _OPTION)
-    if path.exists() and not _holds_predictions(path):
+    if path.exists() and not is_stream(path) and not _holds_predictions(path):
         raise UserError(f"{path} exists, and holds no predictions", _OPTION, "name another file")
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -209,6 +213,34 @@ def test_files_and_formats(aspk: Aspk, searched: Path) -> None:
     aspk("report", "--table", "front", "--to", "a.json")
     assert json.loads(Path("a.json").read_text()) == table(aspk, "front")
     assert json.loads(aspk("report", "--table", "front", "--format", "json").stdout) == table(aspk, "front")
+
+
+LITERATURE = ("report", "--table", "table5", "--literature", "--format", "csv")
+
+
+@pytest.mark.parametrize("into_a_file", [False, True])
+def test_dev_stdout_gets_the_table_and_nothing_else(aspk: Aspk, into_a_file: bool) -> None:
+    command = [sys.executable, "-m", "autospikformer_cli", *LITERATURE, "--to", "/dev/stdout"]
+    if into_a_file:
+        with Path("a").open("w") as stdout:
+            subprocess.run(command, stdout=stdout, check=True)
+        assert Path("a").read_text() == aspk(*LITERATURE).stdout
+    else:
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == aspk(*LITERATURE).stdout
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_a_fifo_gets_the_table_and_a_link_stays(aspk: Aspk) -> None:
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(Path("pipe").read_text)
+        done = aspk(*LITERATURE, "--to", "pipe")
+        assert (done.exit_code, done.stdout, read.result()) == (0, "", aspk(*LITERATURE).stdout)
+    assert Path("pipe").is_fifo()
+    Path("link.csv").symlink_to("a.csv")
+    assert aspk(*LITERATURE, "--to", "link.csv").exit_code == 0
+    assert Path("link.csv").is_symlink()
+    assert Path("a.csv").read_text() == aspk(*LITERATURE).stdout
 
 
 def test_the_papers_rows_alone_need_no_run(aspk: Aspk) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,3 +117,18 @@ def test_arrays_of_different_images_or_classes_are_refused() -> None:
         PredictionTable(np.zeros((5, 2)), np.zeros(5), np.zeros(5), NAMES)
     with pytest.raises(ValueError, match=r"^2 files of 3 images$"):
         replace(TABLE, files=FILES[:2])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.h5"])
+def test_a_fifo_is_written_into(tmp_path: Path, name: str) -> None:
+    """It is not opened to see what it holds: that would wait for ever."""
+    path = tmp_path / name
+    os.mkfifo(path)
+    require_predictions_writable(path)
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(path.read_bytes)
+        write_predictions(path, TABLE)
+        written = tmp_path / f"read{path.suffix}"
+        written.write_bytes(read.result())
+    assert path.is_fifo()
+    require_predictions_writable(written)  # it holds predictions
