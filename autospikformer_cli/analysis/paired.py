@@ -10,6 +10,20 @@ SIGNIFICANCE = 0.05
 """The largest probability under chance alone for which a difference counts as more than chance."""
 
 
+def p_text(p: float, digits: str = ".2g") -> str:
+    """A probability under chance alone, as it is shown next to SIGNIFICANCE: rounding never moves it to the other side.
+
+    digits: how it is formatted, if that does not; else it has more of them.
+
+    >>> p_text(0.0312), p_text(0.0498), p_text(0.0498, ".3f"), p_text(0.05, ".3f")
+    ('0.031', '0.0498', '0.0498', '0.050')
+    """
+    number, kind = int(digits[1:-1]), digits[-1]
+    while (float(text := f"{p:.{number}{kind}}") < SIGNIFICANCE) != (p < SIGNIFICANCE):
+        number += 1
+    return text
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """McNemar's exact test, two-sided: the probability under chance of a difference at least this large.
 

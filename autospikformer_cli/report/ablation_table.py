@@ -12,7 +12,7 @@ from rich.text import Text
 
 from autospikformer_cli.analysis.ablation import AccuracyChange
 from autospikformer_cli.analysis.correlation import binomial_interval
-from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_significant
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_significant, p_text
 from autospikformer_cli.measurement import Measurement
 from autospikformer_cli.report.provenance import batchnorm_text, energy_facts, fidelity_notes
 from autospikformer_cli.report.tables import GAP, MAX_WIDTH, format_accuracy, plain_table
@@ -108,16 +108,12 @@ def _cells(ablation: Ablation, whole_j: float, unit: EnergyUnit) -> dict[str, st
         "part": part.name if part.half is None else HALF_ROWS[part.half],
         **_measured_cells(ablation.measurement, ablation.energy_j, unit),
         "points": f"{change.points:+.2f}",
-        "p": _probability(change.probability),
-        "holm": _probability(change.adjusted),
+        "p": p_text(change.probability),
+        "holm": p_text(change.adjusted),
         "change": f"{(ablation.energy_j - whole_j) / unit.joules:+.{unit.decimals}f}",
         "percent": _percent(ablation.energy_j, whole_j),
         "silenced": _percent(ablation.silenced_j, whole_j),
     }
-
-
-def _probability(p: float) -> str:
-    return f"{p:.2g}"
 
 
 def _percent(energy_j: float, whole_j: float) -> str:
@@ -166,9 +162,7 @@ def _without(ablation: Ablation, found: BlockAblations) -> str:
 
 def _change_text(change: AccuracyChange) -> str:
     low, high = change.interval
-    return (
-        f"{change.points:+.2f} points, 95 % interval {low:+.1f} to {high:+.1f}, p = {_probability(change.probability)}"
-    )
+    return f"{change.points:+.2f} points, 95 % interval {low:+.1f} to {high:+.1f}, p = {p_text(change.probability)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autospikformer_cli.analysis.paired import p_text
 from autospikformer_cli.report.provenance import energy_facts
 from autospikformer_cli.report.rows import candidate_row
 from autospikformer_cli.report.tables import CandidateTable, plain_table
@@ -200,7 +201,7 @@ def _contrast_table(contrast: Contrast) -> Group:
         interval = measure.difference_interval
         within = "" if interval is None else " ({:+.4f} to {:+.4f})".format(*interval)
         cells = (*(f"{mean:.4f}" for mean in means), f"{measure.mean_difference:+.4f}{within}", better)
-        table.add_row(Text(measure.name), *cells, f"{measure.probability:.2g}")
+        table.add_row(Text(measure.name), *cells, p_text(measure.probability))
     return _titled(
         f"{contrast.first.label} against {contrast.second.label}: {num} pairs, seeds {contrast.seeds_text}",
         table,

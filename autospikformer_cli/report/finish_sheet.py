@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autospikformer_cli.analysis.paired import SIGNIFICANCE
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, p_text
 from autospikformer_cli.report.finish_notes import (
     MORE_THAN_CHANCE,
     comparison_notes,
@@ -72,7 +72,7 @@ def _row(
         difference = comparison.difference
         numbers |= {"difference": difference.points, "difference_low": difference.low}
         numbers |= {"difference_high": difference.high}
-        cells["p"] = "<0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
+        cells["p"] = "<0.001" if comparison.p_holm < 0.001 else p_text(comparison.p_holm, ".3f")
     cells |= {key: f"{value:.2f}" for key, value in numbers.items() if value is not None}
     cells |= {} if row.energy_j is None else {"energy": unit.number(row.energy_j)}
     cells |= {} if row.params is None else {"params": str(row.params)}

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from autospikformer_cli.analysis.paired import p_text
 from autospikformer_cli.report.finish_notes import (
     GUESSING,
     HAS_DIVERGED,
@@ -97,7 +98,7 @@ def _difference(comparison: BaselineComparison | None, decimals: int = 1) -> str
 def _p(comparison: BaselineComparison | None) -> str:
     if comparison is None:
         return ""
-    shown = "<.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}"
+    shown = "<.001" if comparison.p_holm < 0.001 else p_text(comparison.p_holm, ".3f")
     return f"{shown}{MORE_THAN_CHANCE if comparison.is_more_than_chance else ' '}"
 
 

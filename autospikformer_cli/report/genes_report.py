@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autospikformer_cli.analysis.gene_effects import SMALL, Estimate, OutcomeFit
 from autospikformer_cli.analysis.gene_shares import DRAWS, GENES, ValueShare
-from autospikformer_cli.analysis.paired import SIGNIFICANCE
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, p_text
 from autospikformer_cli.report.figures.genes import GENE_NAMES
 from autospikformer_cli.report.provenance import energy_facts, fidelity_notes
 from autospikformer_cli.report.tables import plain_table
@@ -142,7 +142,7 @@ def _value_cells(share: ValueShare) -> tuple[str, ...]:
         return (plain(share.value), *shares, ABSENT, ABSENT, f"{ABSENT}  ")
     mark = f" {BEYOND_CHANCE}" if share.corrected < SIGNIFICANCE else "  "
     chance = "{:.2f}–{:.2f}".format(*test.chance)
-    return (plain(share.value), *shares, f"{test.lift:.2f}", chance, f"{share.corrected:.2g}{mark}")
+    return (plain(share.value), *shares, f"{test.lift:.2f}", chance, f"{p_text(share.corrected)}{mark}")
 
 
 def _claims(study: GeneStudy) -> Table:

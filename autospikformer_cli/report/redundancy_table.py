@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from rich.console import Group
 
+from autospikformer_cli.analysis.paired import p_text
 from autospikformer_cli.report.provenance import fidelity_notes
 from autospikformer_cli.report.tables import noted, plain_table
 from autospikformer_cli.runs.redundancy import Redundancy
@@ -43,7 +44,7 @@ def _order_notes(found: Redundancy) -> list[str]:
     if order.tau is None or order.p_higher is None or order.p_lower is None:
         return [order.meaning, f"Kendall's tau-b of channel and mean SSIM is undefined; {halves}"]
     tau = f"Kendall's tau-b of channel and mean SSIM {order.tau:.3f}"
-    higher, lower = _p_text(order.p_higher), _p_text(order.p_lower)
+    higher, lower = _shown_p(order.p_higher), _shown_p(order.p_lower)
     tests = f"{higher} that higher channels are more redundant, {lower} that lower ones are"
     lines = [order.meaning, f"{tau}: {tests} (exact permutation tests, one-sided)", halves]
     if found.shares_channels:
@@ -51,13 +52,13 @@ def _order_notes(found: Redundancy) -> list[str]:
     return lines
 
 
-def _p_text(p: float) -> str:
-    """A p-value in two digits.
+def _shown_p(p: float) -> str:
+    """A p-value in two digits, unless it is tiny.
 
-    >>> _p_text(0.0312), _p_text(3e-9)
+    >>> _shown_p(0.0312), _shown_p(3e-9)
     ('p = 0.031', 'p < 1e-06')
     """
-    return f"p = {p:.2g}" if p >= LEAST_SHOWN else f"p < {LEAST_SHOWN:.0e}"
+    return f"p = {p_text(p)}" if p >= LEAST_SHOWN else f"p < {LEAST_SHOWN:.0e}"
 
 
 def _cells(channel: int | None, mean_ssim: Sequence[float]) -> tuple[str, str]:

@@ -7,12 +7,14 @@ from scipy.stats import wilcoxon as scipy_wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from autospikformer_cli.analysis.paired import (
+    SIGNIFICANCE,
     difference_interval,
     holm,
     least_probability,
     mcnemar,
     mcnemar_of,
     mcnemar_with_each,
+    p_text,
     wilcoxon,
 )
 
@@ -99,3 +101,13 @@ def test_one_network_with_each_is_each_alone() -> None:
     assert mcnemar_with_each(first, []) == []
     with pytest.raises(ValueError, match="not of the same images"):
         mcnemar_with_each(first, [first, b"1"])
+
+
+@pytest.mark.parametrize("digits", [".2g", ".3f"])
+def test_a_rounded_probability_never_crosses_the_significance(digits: str) -> None:
+    near = [0.05, 0.0498, 0.049999, 0.0501, 0.04, 0.5, 1e-9, np.nextafter(0.05, 0), np.nextafter(0.05, 1)]
+    for p in (*near, *np.random.default_rng(0).uniform(0.0489, 0.0511, 500)):
+        shown = p_text(float(p), digits)
+        assert (float(shown) < SIGNIFICANCE) == (p < SIGNIFICANCE)
+        assert abs(float(shown) - p) <= 0.005
+    assert p_text(0.0312, digits) == "0.031"

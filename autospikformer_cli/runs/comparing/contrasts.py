@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
-from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_probability, mean_interval, wilcoxon
+from autospikformer_cli.analysis.paired import SIGNIFICANCE, least_probability, mean_interval, p_text, wilcoxon
 from autospikformer_cli.runs.comparing.searches import MEAN_OF, ComparedSearch
 from autospikformer_cli.runs.conditions import setting_values
 from autospikformer_cli.runs.searching.naming import without_seed
@@ -230,7 +230,7 @@ class Contrast:
         num, texts = len(self.seeds), []
         for measure in measures:
             if num > 1:
-                tested = f", p = {measure.probability:.2g}" if least_probability(num) < SIGNIFICANCE else ""
+                tested = f", p = {p_text(measure.probability)}" if least_probability(num) < SIGNIFICANCE else ""
                 texts.append(f"{measure.name} ({measure.wins[side]} of {num} seeds{tested})")
             else:
                 pair = (measure.first, measure.second)
