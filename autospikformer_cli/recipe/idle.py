@@ -27,6 +27,11 @@ def _stem_has_pairs(recipe: Recipe) -> bool:
     return width // 8 >= 2
 
 
+def _may_have_validation(recipe: Recipe) -> bool:
+    """Whether there can be validation images. Folders of a user's own may hold some without any share."""
+    return recipe.data.validation > 0 or recipe.data.dataset == "folder"
+
+
 NEEDS = (
     Need(
         ("train.matrix_lr", "train.matrix_weight_decay"),
@@ -36,6 +41,28 @@ NEEDS = (
     Need(("data.translation",), lambda recipe: recipe.data.augment == "translate", 'data.augment = "translate"'),
     Need(("train.whitened_stem",), _stem_has_pairs, "a stem of 16 channels or more: model.stem_dim"),
     Need(("train.mixup_probability", "train.mixup_epochs"), lambda recipe: recipe.train.mixup > 0, "train.mixup > 0"),
+    Need(
+        ("train.mixup", "train.mixup_probability"),
+        lambda recipe: recipe.train.mixup_epochs > 0,
+        "train.mixup_epochs > 0",
+    ),
+    Need(
+        ("train.mixup", "train.mixup_epochs"),
+        lambda recipe: recipe.train.mixup_probability > 0,
+        "train.mixup_probability > 0",
+    ),
+    Need(
+        ("train.time_step_curriculum",),
+        lambda recipe: len(recipe.space.search_space().time_step) > 1,
+        "several choices of space.time_step",
+    ),
+    Need(
+        ("train.neuron_curriculum",),
+        lambda recipe: max(len(recipe.space.search_space().threshold), len(recipe.space.search_space().tau)) > 1,
+        "several choices of space.threshold or space.tau",
+    ),
+    Need(("train.lr_start",), lambda recipe: recipe.train.warmup_epochs > 0, "train.warmup_epochs > 0"),
+    Need(("train.validation_images",), _may_have_validation, "data.validation > 0"),
 )
 
 

@@ -25,6 +25,28 @@ from autospikformer_cli.recipe.whole import effects
         ),
         ({"train.mixup_probability": 0.5}, {"train.mixup": 0.5}, "train.mixup > 0"),
         ({"train.mixup_epochs": 0.5}, {"train.mixup": 0.5}, "train.mixup > 0"),
+        ({"train.mixup": 0.3, "train.mixup_epochs": 0}, {"train.mixup_epochs": 2}, "train.mixup_epochs > 0"),
+        (
+            {"train.mixup": 0.3, "train.mixup_probability": 0},
+            {"train.mixup_probability": 0.1},
+            "train.mixup_probability > 0",
+        ),
+        (
+            {"train.time_step_curriculum": 0.5, "space.time_step": [2]},
+            {"space.time_step": [1, 2]},
+            "several choices of space.time_step",
+        ),
+        (
+            {"train.neuron_curriculum": 0.5, "space.threshold": [1.0], "space.tau": [2.0]},
+            {"space.tau": [1.5, 2.0]},
+            "several choices of space.threshold or space.tau",
+        ),
+        ({"train.lr_start": 0.001, "train.warmup_epochs": 0}, {"train.warmup_epochs": 1}, "train.warmup_epochs > 0"),
+        (
+            {"train.validation_images": 9, "data.validation": 0, "search.split": "test"},
+            {"data.validation": 0.1},
+            "data.validation > 0",
+        ),
     ],
 )
 def test_a_key_is_told_as_long_as_it_decides_nothing(idle: dict[str, Any], also: dict[str, Any], needs: str) -> None:
