@@ -1,9 +1,9 @@
-"""Makes the engine's loops ready before work begins: compiled the first time on a machine, loaded later."""
+"""Makes compiled loops ready before work begins, and its time counts: compiled once on a machine, loaded later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -13,7 +13,9 @@ from autospikformer_cli.engine import attention, kernels
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.say import Progress
+from autospikformer_cli.spiking import lif_kernels
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
+from autospikformer_cli.spiking.supernet import Supernet
 
 LOOPS = (
     kernels.fire_images, kernels.pool_and_fire_images, kernels.moments, kernels.pool, kernels.classify,
@@ -24,6 +26,10 @@ NUM_COMPILED = 10
 
 A network that pools before its neurons has `pool_and_fire` instead of `pool`."""
 
+TRAINING_LOOPS = (
+    lif_kernels.image_sums, lif_kernels.fire_forward, lif_kernels.fire_backward, lif_kernels.normalise_backward,
+)  # fmt: skip
+
 Show = Callable[[int], AbstractContextManager[Progress]]
 
 
@@ -33,15 +39,36 @@ def warm(engine: Engine, show: Show) -> None:
 
     show: starts a progress display of n loops. It is called only if numba's cache lacks one.
     """
-    config, weight = engine.supernet.config, engine.supernet.head.weight
-    subnet, shape = config.space.smallest(), config.shape
-    steps, side = subnet.time_step if shape.reads_events else 1, shape.image_size
-    blank_FBHWC = torch.zeros(steps, 1, side, side, shape.in_channels, dtype=weight.dtype)
-    with ExitStack() as until_done:
-        compiling = _Compiling(show, until_done)
-        until_done.enter_context(install_listener("numba:compile", compiling))
-        engine.logits(blank_FBHWC, subnet, RecordedStatistics(), Untallied())
+    smallest, blank_FBHWC = engine.supernet.config.space.smallest(), _blank_images(engine.supernet, 1)
+    with _shown(LOOPS, NUM_COMPILED, show):
+        engine.logits(blank_FBHWC, smallest, RecordedStatistics(), Untallied())
         _share()
+
+
+def warm_training_loops(throwaway: Supernet, show: Show) -> None:
+    """Run a step of a network's smallest subnet on blank images, so that every loop of a training is ready.
+
+    throwaway: a network like the one that is to be trained. Its statistics and gradients are spoiled. show: as above.
+    """
+    with _shown(TRAINING_LOOPS, len(TRAINING_LOOPS), show):
+        throwaway(_blank_images(throwaway, 2), throwaway.config.space.smallest()).sum().backward()
+
+
+def _blank_images(supernet: Supernet, number: int) -> torch.Tensor:
+    """Of the network's shape, on its device: (F, B, H, W, C)."""
+    config, weight = supernet.config, supernet.head.weight
+    shape = config.shape
+    steps, side = config.space.smallest().time_step if shape.reads_events else 1, shape.image_size
+    return torch.zeros(steps, number, side, side, shape.in_channels, dtype=weight.dtype, device=weight.device)
+
+
+@contextmanager
+def _shown(loops: Sequence[object], total: int, show: Show) -> Iterator[None]:
+    """Show how far these loops are compiled inside the block, if one of them is."""
+    with ExitStack() as until_done:
+        compiling = _Compiling(loops, total, show, until_done)
+        until_done.enter_context(install_listener("numba:compile", compiling))
+        yield
         compiling.finish()
 
 
@@ -56,23 +83,23 @@ def _share() -> None:
 class _Compiling(Listener):  # type: ignore[misc]
     """numba notifies this listener when it compiles a loop, but not when it loads one from its cache."""
 
-    def __init__(self, show: Show, until_done: ExitStack) -> None:
-        self._show, self._until_done = show, until_done
+    def __init__(self, loops: Sequence[object], total: int, show: Show, until_done: ExitStack) -> None:
+        self._loops, self._total, self._show, self._until_done = loops, total, show, until_done
         self._progress: Progress | None = None
         self._compiled = 0
 
     def on_start(self, event: Event) -> None:
         """A function begins to compile."""
-        if event.data["dispatcher"] in LOOPS and self._progress is None:
-            self._progress = self._until_done.enter_context(self._show(NUM_COMPILED))
+        if event.data["dispatcher"] in self._loops and self._progress is None:
+            self._progress = self._until_done.enter_context(self._show(self._total))
 
     def on_end(self, event: Event) -> None:
         """A function is compiled."""
-        if event.data["dispatcher"] in LOOPS and self._progress is not None:
+        if event.data["dispatcher"] in self._loops and self._progress is not None:
             self._compiled += 1
             self._progress.advance(1)
 
     def finish(self) -> None:
         """Complete the display: other loops came from the cache, or the network does not need them."""
         if self._progress is not None:
-            self._progress.advance(NUM_COMPILED - self._compiled)
+            self._progress.advance(self._total - self._compiled)

@@ -182,6 +182,14 @@ def warm_engine(engine: Engine, say: Say) -> None:
     warm(engine, lambda total: say.progress("compiling the engine, once", total, unit="functions"))
 
 
+def warm_training(recipe: Recipe, compute: Compute, say: Say) -> None:
+    """Load a training's compiled loops, or its first step would be told as slow. Shows a bar as above."""
+    from autospikformer_cli.engine.warming import warm_training_loops
+
+    supernet = make_supernet(recipe, compute)
+    warm_training_loops(supernet, lambda total: say.progress("compiling the training, once", total, unit="functions"))
+
+
 def remark_on_batches(recipe: Recipe, say: Say) -> None:
     """Warn if what a recipe measures depends on the batch size."""
     if recipe.model.batchnorm == "batch":

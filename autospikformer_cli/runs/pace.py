@@ -103,7 +103,7 @@ def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Pa
         wanted["threads"] = str(threads)
     if not same or not history or any(used.get(key) != value for key, value in wanted.items()):
         return None
-    # The median leaves out epochs with a warm-up: the first one compiles, and so does each in which it was resumed.
+    # The median leaves out epochs that something else slowed, as compiling did under an earlier aspk.
     seconds = median(record.seconds / record.steps for record in history)
     return TimePerUnit(seconds, f"as {run} took, without validation")
 

@@ -24,6 +24,7 @@ from autospikformer_cli.runs.building import (
     require_room_for_step,
     stored_text,
     warm_engine,
+    warm_training,
 )
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.runs.dead_networks import dead_notes
@@ -140,6 +141,7 @@ class TrainingRun:
             load_arrays(supernet, self.first_weights, str(path))
         else:
             set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
+        warm_training(recipe, self.compute, self.say)
         data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
         optimizer = make_optimizer(supernet, recipe.train)
         trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed, times=self.times)

@@ -228,6 +228,35 @@ print(warmed, compiled(), warming.NUM_COMPILED)
 """
 
 
+TRAINED = """
+import torch
+from autospikformer_cli.engine import warming
+from autospikformer_cli.recipe import load_recipe
+from autospikformer_cli.runs.building import make_supernet, warm_training
+from autospikformer_cli.engine.compute import make_compute
+from autospikformer_cli.say import SILENT
+
+def compiled():
+    return [len(loop.signatures) for loop in warming.TRAINING_LOOPS]
+
+compute, recipe = make_compute(threads=1), load_recipe(NAME)
+warm_training(recipe, compute, SILENT)
+warmed, supernet = compiled(), make_supernet(recipe, compute)
+shape = supernet.config.shape
+frames = torch.ones(4 if shape.reads_events else 1, 3, shape.image_size, shape.image_size, shape.in_channels)
+supernet(frames, supernet.config.space.largest()).sum().backward()
+print(warmed == compiled(), min(warmed))
+"""
+
+
+@pytest.mark.parametrize("recipe", ["quickstart", "quickstart-events"])
+def test_warming_leaves_nothing_of_a_training_to_compile(recipe: str) -> None:
+    """Else the first step, and so the first epoch, would seem slow."""
+    command = [sys.executable, "-c", TRAINED.replace("NAME", repr(recipe))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "1"]
+
+
 @pytest.mark.parametrize("recipe", ["quickstart", "quickstart-events"])
 def test_warming_leaves_nothing_to_compile(recipe: str) -> None:
     """In a new process, whose loops are in the cache: all are loaded, and the measurement needs no other."""
