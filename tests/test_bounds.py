@@ -44,6 +44,21 @@ def test_each_number_has_its_place(call: Callable[[], object], told: str) -> Non
     assert str(refused.value).startswith(f"{told} are too many\n  ask for at most ")
 
 
+@pytest.mark.parametrize(
+    ("most", "keys"),
+    [
+        ("1e+38", ("lr", "lr_start", "lr_end", "matrix_lr")),
+        ("1000000", ("norm_bias_lr_factor", "weight_decay", "matrix_weight_decay", "mixup")),
+    ],
+)
+def test_rates_and_factors_have_bounds(most: str, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        with pytest.raises(Faults) as refused:
+            load_recipe("quickstart", {f"train.{key}": 1e200})
+        told = [fault.what for fault in refused.value.faults]
+        assert told == [f"train.{key} is 1e+200, it must be at most {most}"]
+
+
 @pytest.mark.parametrize("key", ["train.epochs", "train.warmup_epochs", "train.cooldown_epochs", "search.population"])
 def test_keys_have_bounds_too(key: str) -> None:
     with pytest.raises(Faults) as refused:

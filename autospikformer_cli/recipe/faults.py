@@ -84,7 +84,7 @@ def wording(error: ErrorDetails, tree: Mapping[str, Any]) -> tuple[str, str | No
         return _literal_wording(path, context["expected"], value)
     if kind in _BOUNDS:
         limit, relation = _BOUNDS[kind]
-        return f"{key} is {value}, it must be {relation} {plain(Decimal(str(context[limit])))}", None
+        return f"{key} is {value}, it must be {relation} {_shown_limit(context[limit])}", None
     if kind == "tuple_type" and LIST_TAG in error["loc"]:
         fix = f"write {key} = [{value}]" if value[0].isdigit() else None
         return f"{key} must be a list of choices or a range {{low = , high = , step = }}, not {value}", fix
@@ -128,6 +128,11 @@ def _shown_value(path: Path, tree: Mapping[str, Any]) -> str:
     if isinstance(value, Decimal) and text.lstrip("-").isdigit():
         text += ".0"  # 1e0 is no whole number, and would look like one
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _shown_limit(limit: float) -> str:
+    """Without an exponent, unless that would be a line of zeros."""
+    return f"{limit:g}" if limit > LARGEST_WHOLE else plain(Decimal(str(limit)))
 
 
 def _remedy_for_missing(path: Path) -> str:

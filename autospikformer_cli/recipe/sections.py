@@ -46,13 +46,15 @@ from autospikformer_cli.recipe.toml_text import toml_value
 from autospikformer_cli.recipe.values import (
     Colour,
     EpochsFromZero,
+    FactorFromZero,
     Flag,
+    LearningRate,
+    LearningRateFromZero,
     NoneAsText,
     NumberOfEpochs,
-    PositiveReal,
+    PositiveFactor,
     PositiveSingle,
     PositiveWhole,
-    RealFromZero,
     Share,
     ShareBelowOne,
     ShareBetween,
@@ -340,11 +342,11 @@ class TrainConfig(Keys):
     optimizer: Annotated[Literal["adamw", "muon"], TRAINING] = "adamw"
     """AdamW for all weights; or Muon for the matrices, and AdamW for the rest. Matrices are the weights of convolutions
     and linear layers, but the classifier's."""
-    matrix_lr: Annotated[PositiveReal, TRAINING] = 0.05
+    matrix_lr: Annotated[LearningRate, TRAINING] = 0.05
     """Muon's learning rate after the warm-up. It follows the schedule of lr in proportion."""
-    matrix_weight_decay: Annotated[RealFromZero, TRAINING] = 0.006
+    matrix_weight_decay: Annotated[FactorFromZero, TRAINING] = 0.006
     """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
-    norm_bias_lr_factor: Annotated[PositiveReal, TRAINING] = 1.0
+    norm_bias_lr_factor: Annotated[PositiveFactor, TRAINING] = 1.0
     """Factor of the learning rate of BatchNorm's biases, which shift what neurons receive against their threshold."""
     clip_norm: Annotated[RealFromZero, TRAINING] = 0.0
     """Largest Euclidean norm of a step's gradients, all as one vector. A longer vector is scaled down to it, for AdamW
@@ -353,24 +355,24 @@ class TrainConfig(Keys):
     """The cosine begins after the warm-up, and epochs include the cool-down; "linear": the same with a straight line
     for the cosine; or, as in timm and the published scripts, the cosine begins at epoch 0 under the warm-up, the
     cool-down follows after epochs, and a rate holds for an epoch."""
-    lr: Annotated[PositiveReal, TRAINING] = 5e-4
+    lr: Annotated[LearningRate, TRAINING] = 5e-4
     """Learning rate after the warm-up."""
-    lr_start: Annotated[RealFromZero, TRAINING] = 1e-5
+    lr_start: Annotated[LearningRateFromZero, TRAINING] = 1e-5
     """Learning rate at the start of the warm-up."""
-    lr_end: Annotated[RealFromZero, TRAINING] = 1e-5
+    lr_end: Annotated[LearningRateFromZero, TRAINING] = 1e-5
     """Learning rate at the end of the cosine or the line, and while cooling down."""
     warmup_epochs: Annotated[EpochsFromZero, TRAINING] = 20.0
     """Epochs of linear warm-up."""
     cooldown_epochs: Annotated[EpochsFromZero, TRAINING] = 10.0
     """Epochs at lr_end, the last ones; with schedule = "timm" a whole number."""
-    weight_decay: Annotated[RealFromZero, TRAINING] = 0.06
+    weight_decay: Annotated[FactorFromZero, TRAINING] = 0.06
     """AdamW's weight decay, of weights that are matrices."""
     ema_half_life: Annotated[ShareBelowOne, TRAINING] = 0.0
     """Half-life of the moving average of the weights, as a share of the training; 0: no average. The average is what
     is validated, stored and searched."""
     label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
-    mixup: Annotated[RealFromZero, TRAINING] = 0.5
+    mixup: Annotated[FactorFromZero, TRAINING] = 0.5
     """Alpha of mixup's beta distribution; 0: no mixup."""
     mixup_probability: Annotated[Share, TRAINING] = 1.0
     """Share of the batches that are mixed, of those epochs that use mixup."""

@@ -16,6 +16,8 @@ LARGEST_WHOLE = 2**63 - 1
 """TOML promises 64 bits, and so do the stores."""
 
 LARGEST_CHOICE = 1_000_000
+LARGEST_RATE = 1e38
+"""About the largest number of float32. Many smaller rates end in a divergence, which is told when it comes."""
 DECIMAL_PLACES = 9
 """A choice has at most 7 + 9 digits, so Decimal's 28 digits compute with choices exactly."""
 
@@ -87,6 +89,10 @@ Real = Annotated[float, BeforeValidator(_float_from_number), Field(strict=True, 
 EpochsFromZero = Annotated[Real, Field(ge=0, le=MOST_EPOCHS)]
 PositiveReal = Annotated[Real, Field(gt=0)]
 RealFromZero = Annotated[Real, Field(ge=0)]
+LearningRate = Annotated[PositiveReal, Field(le=LARGEST_RATE)]
+LearningRateFromZero = Annotated[RealFromZero, Field(le=LARGEST_RATE)]
+PositiveFactor = Annotated[PositiveReal, Field(le=LARGEST_CHOICE)]
+FactorFromZero = Annotated[RealFromZero, Field(le=LARGEST_CHOICE)]
 Single = Annotated[Real, Field(ge=-LARGEST_CHOICE, le=LARGEST_CHOICE)]
 PositiveSingle = Annotated[Real, Field(ge=10**-DECIMAL_PLACES, le=LARGEST_CHOICE)]
 """What the network computes with in float32: as large, and as near 0, as a gene's choice may be."""

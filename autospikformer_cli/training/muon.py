@@ -71,4 +71,7 @@ class Muon(Optimizer):
         matrix = gradient.lerp(momentum, MUON_MOMENTUM).flatten(1)
         rows, columns = matrix.shape
         direction = orthogonalised(matrix).view_as(parameter)
-        parameter.mul_(1 - lr * weight_decay).add_(direction, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+        kept, moved = 1 - lr * weight_decay, -lr * max(1.0, rows / columns) ** 0.5
+        # torch refuses factors beyond the dtype. Its largest number ends in weights that are not finite: a divergence.
+        largest = torch.finfo(parameter.dtype).max
+        parameter.mul_(max(kept, -largest)).add_(direction, alpha=max(moved, -largest))
