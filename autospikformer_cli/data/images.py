@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -121,6 +122,23 @@ def num_images(config: DataConfig, seed: int, split: Split) -> int:
     return len(_chosen(config, seed, split)[1])
 
 
+def cut(
+    config: DataConfig, seed: int, split: str, labels: Indices, classes: Sequence[str], *, may_lack: bool = False
+) -> Indices:
+    """The images of a split that is cut out of the training files. labels: (N,), those of all these files' images.
+
+    Raises UserError if there are too few images to split, or if data.train_images cannot be taken of "train".
+    """
+    own = splits_with_files(config)
+    given = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
+    shares = {name: share for name, share in given.items() if share}
+    seed = seed if config.split_seed is None else config.split_seed
+    chosen = hold_out(labels, classes, shares, seed, may_lack=may_lack)[split]
+    if split == "train" and config.train_images is not None:
+        return class_balanced(chosen, labels, config.train_images)
+    return chosen
+
+
 def _chosen(config: DataConfig, seed: int, split: Split) -> tuple[Source, Indices]:
     own = splits_with_files(config)
     seed = seed if config.split_seed is None else config.split_seed
@@ -133,12 +151,7 @@ def _chosen(config: DataConfig, seed: int, split: Split) -> tuple[Source, Indice
     part = split if split in own else "train"
     source = open_source(config, part)
     if part == "train":
-        given = {name: float(getattr(config, name)) for name in ("test", "validation") if name not in own}
-        shares = {name: share for name, share in given.items() if share}
-        chosen = hold_out(source.labels, source.classes, shares, seed, may_lack=source.may_lack)[split]
-        if split == "train" and config.train_images is not None:
-            chosen = class_balanced(chosen, source.labels, config.train_images)
-        return source, chosen
+        return source, cut(config, seed, split, source.labels, source.classes, may_lack=source.may_lack)
     if source.sorted_by_class:
         return source, hold_out(source.labels, source.classes, {}, seed, may_lack=source.may_lack)["train"]
     return source, np.arange(len(source.labels), dtype=np.int64)

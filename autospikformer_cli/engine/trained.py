@@ -88,7 +88,7 @@ class SpikeLists:
         blocks = min(self.starts.shape[1], 2 * numba.get_num_threads())
         kernels.weight_gradient(
             self.starts, self.ends, self.indices, self.values, self.read.is_binary, self.read.side, self.margin,
-            group_step, tile_step, stride, grads, self.vectors, blocks, grad_SCO.numpy(),
+            group_step, tile_step, stride, grads.reshape(-1), self.vectors, blocks, grad_SCO.numpy(),
         )  # fmt: skip
         by_shift = grad_SCO[..., :outputs].permute(2, 1, 0)
         return by_shift[..., 0] if size == 1 else by_shift.unflatten(2, (size, size))

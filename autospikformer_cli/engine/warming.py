@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numba.core.event import Event, Listener, install_listener
 
-from autospikformer_cli.engine import attention, kernels
+from autospikformer_cli.engine import attention, kernels, trained_kernels
 from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
+from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.say import Progress
 from autospikformer_cli.spiking import lif_kernels
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
@@ -28,6 +29,8 @@ A network that pools before its neurons has `pool_and_fire` instead of `pool`.""
 
 TRAINING_LOOPS = (
     lif_kernels.image_sums, lif_kernels.fire_forward, lif_kernels.fire_backward, lif_kernels.normalise_backward,
+    trained_kernels.weighted_sums, trained_kernels.count_by_channel, trained_kernels.list_by_channel,
+    trained_kernels.pack_gradients, trained_kernels.weight_gradient,
 )  # fmt: skip
 
 Show = Callable[[int], AbstractContextManager[Progress]]
@@ -51,7 +54,8 @@ def warm_training_loops(throwaway: Supernet, show: Show) -> None:
     throwaway: a network like the one that is to be trained. Its statistics and gradients are spoiled. show: as above.
     """
     with _shown(TRAINING_LOOPS, len(TRAINING_LOOPS), show):
-        throwaway(_blank_images(throwaway, 2), throwaway.config.space.smallest()).sum().backward()
+        smallest = throwaway.config.space.smallest()
+        throwaway.run(_blank_images(throwaway, 2), smallest, training_pass(throwaway, smallest)).sum().backward()
 
 
 def _blank_images(supernet: Supernet, number: int) -> torch.Tensor:

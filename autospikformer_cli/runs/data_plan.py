@@ -13,9 +13,8 @@ from autospikformer_cli.data.caching import CachedPart, require_disk_room
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.data.events.layouts import LAYOUTS_BY_DATASET as EVENT_FILES
 from autospikformer_cli.data.folders import absolute
-from autospikformer_cli.data.images import Split, plan_split
+from autospikformer_cli.data.images import Split, cut, plan_split
 from autospikformer_cli.data.sources import has_validation, splits_with_files
-from autospikformer_cli.data.splits import hold_out
 from autospikformer_cli.measurement import SPLITS
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.units import BYTES_A_MEGABYTE
@@ -64,8 +63,8 @@ class DataPlan:
 def data_plan(config: DataConfig, seed: int, say: Say = SILENT) -> DataPlan:
     """What a recipe's data set holds. Remarks on files that are left out.
 
-    Raises UserError if only its files tell that, and they are missing or damaged; and if the disk has no room for
-    images that do not fit into data.memory.
+    Raises UserError if only its files tell that, and they are missing or damaged; if it has no data.train_images; and
+    if the disk has no room for images that do not fit into data.memory.
     """
     described, missing = describe(config), _missing(config)
     classes, caches = described.num_classes, {}
@@ -110,8 +109,8 @@ def _recordings(dataset: str) -> dict[str, int]:
 
 
 def _published_sizes(config: DataConfig, seed: int, whole: dict[str, int], classes: int) -> dict[str, int]:
-    """Sizes of splits, as if all classes had the same number of images."""
+    """Sizes of splits, cut as the images themselves are, as if all classes had the same number of them."""
     labels = np.arange(whole["train"], dtype=np.int64) % classes
-    shares = {"validation": config.validation} if config.validation else {}
-    held_out = hold_out(labels, [str(label) for label in range(classes)], shares, seed)
-    return {split: len(indices) for split, indices in held_out.items()} | {"test": whole["test"]}
+    names = [str(label) for label in range(classes)]
+    splits = ("train", "validation") if config.validation else ("train",)
+    return {split: len(cut(config, seed, split, labels, names)) for split in splits} | {"test": whole["test"]}

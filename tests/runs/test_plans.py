@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from autospikformer_cli.data.description import describe
+from autospikformer_cli.data.images import load_split
 from autospikformer_cli.engine.compute import make_compute
 from autospikformer_cli.engine.names import OfThisProcess
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.pace import TimePerUnit, measured_pace, random_images
@@ -109,6 +112,51 @@ def test_sizes_of_a_published_data_set_that_is_missing(
     assert (plan.classes, tuple(plan.sizes[split] for split in ("train", "validation", "test"))) == (classes, sizes)
     whole = load_recipe(recipe, ["data.root='nowhere'", "data.validation=0"]).data
     assert "validation" not in data_plan(whole, 0).sizes
+
+
+@pytest.mark.parametrize("recipe", ["cifar10-small", "cifar100-small", "nmnist", "cifar10dvs"])
+def test_a_missing_data_set_is_cut_as_the_images_would_be(own_folder: Path, recipe: str) -> None:
+    """data.train_images takes some of those that train, as in a run."""
+    few = ["data.root='nowhere'", "data.validation=0.1", "data.train_images=2000"]
+    sizes = data_plan(load_recipe(recipe, few).data, 0).sizes
+    assert sizes["train"] == 2000
+    assert sizes["validation"] == data_plan(load_recipe(recipe, few[:2]).data, 0).sizes["validation"]
+    with pytest.raises(UserError, match=r"data\.train_images: 1,000,000 images cannot be taken of the train split"):
+        data_plan(load_recipe(recipe, [*few[:2], "data.train_images=1000000"]).data, 0)
+
+
+def test_plans_count_the_images_that_are_taken(own_folder: Path) -> None:
+    overrides = ["data.root='nowhere'", "data.train_images=500", "train.batch=64", "model.calibration_images=600"]
+    recipe = load_recipe("cifar10-small", overrides)
+    training = training_plan(recipe, OfThisProcess())
+    assert (training["images"], training["steps"]) == (500, recipe.train.total_epochs * 8)
+    assert search_plan(recipe, "float32", "dense")["calibration_images"] == 500
+
+
+def agree(recipe: str, *overrides: str) -> None:
+    """The plan's sizes are those of the splits that a run reads."""
+    config = load_recipe(recipe, overrides).data
+    plan = data_plan(config, 3)
+    assert plan.missing is None
+    assert plan.sizes == {split: len(load_split(config, 3, split)) for split in plan.sizes}
+
+
+@pytest.mark.parametrize("keys", [(), ("data.train_images=40",), ("data.train_images=40", "data.validation=0")])
+def test_a_plan_agrees_with_what_a_run_reads(own_folder: Path, recordings: Any, keys: tuple[str, ...]) -> None:
+    for part, name, number in product(("train", "test"), ("a", "b"), range(30)):
+        path = Path(f"mine/{part}/{name}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), number).save(path)
+    agree("quickstart", *keys)
+    agree("quickstart", "data.dataset='folder'", "data.root='mine'", "data.image_size=8", *keys)
+    for part in ("Train", "Test"):
+        recordings.nmnist(own_folder / "N", per_class=6, part=part)
+    agree("nmnist", "data.root='N'", "data.validation=0.2", *keys)
+
+
+@pytest.mark.shared
+def test_a_plan_agrees_with_what_a_run_reads_of_cifar(cifar10_root: Path) -> None:
+    agree("cifar10-small", f"data.root='{cifar10_root}'", "data.train_images=2000")
 
 
 def test_sizes_of_ones_own_folder(own_folder: Path) -> None:
