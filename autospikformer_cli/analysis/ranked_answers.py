@@ -114,7 +114,7 @@ class RankedAnswers:
 
     @cached_property
     def corrected(self) -> float | None:
-        """tau-b without the noise of images and seeds; None if a column is hardly more than noise.
+        """tau-b without the noise of images and seeds; None if it cannot be told (`corrected_taus`).
 
         One seed says nothing of the noise of seeds. Then it is tau-b with what this seed's retraining gives.
         """
@@ -151,12 +151,12 @@ class RankedAnswers:
     def corrected_interval(self) -> TauInterval | NoInterval:
         """The interval of `corrected`: every resample is corrected by its own variances, and widened as `interval`.
 
-        None if a tenth of the resamples, or more, are hardly more than noise.
+        None if it is of no value, or if a tenth of the resamples, or more, are hardly more than noise.
         """
         if isinstance(self.interval, NoInterval):
             return self.interval
         variances = self._noise.variances(*self._accuracies, self._times_RN)
-        taus = corrected_taus(self._resampled, variances, len(self._sums_a))
+        taus = corrected_taus(self._resampled, variances, len(self._sums_a), at_most_perfect=True)
         return self._interval(self.corrected, taus, _to_z, tanh, self._widening(_to_z))
 
     def compared(self, inherited_NI: Floats) -> TauChange:

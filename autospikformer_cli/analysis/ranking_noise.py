@@ -18,6 +18,8 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 LEAST_RELIABILITY = 0.2
 """Share of a column's variance that is not noise, below which tau is not corrected: chance would decide the result."""
+ROUNDING = 1e-9
+"""How far beyond 1 a correlation is 1."""
 _MOST_PAIRS = 1 << 22
 """Signs of pairs of subnets in memory at once: 32 MiB."""
 
@@ -132,8 +134,12 @@ def taus_of(a_RN: Floats, b_RN: Floats, times_RN: Integers | None = None) -> Flo
     return np.concatenate(taus)
 
 
-def corrected_taus(taus_R: Floats, variances: Variances, num: int) -> Floats:
-    """tau without the noise of both columns of `num` subnets; nan if a column is hardly more than noise.
+def corrected_taus(taus_R: Floats, variances: Variances, num: int, *, at_most_perfect: bool = False) -> Floats:
+    """tau without the noise of both columns of `num` subnets; nan if it cannot be told.
+
+    So it is if a column is hardly more than noise, or if the noise explains more than the spread leaves room for: r
+    below is then beyond 1 or -1. at_most_perfect: such an r counts as 1 or -1. That is for resamples, whose upper end
+    would be too low without them.
 
     Of a normal pair with correlation r, tau = 2 / pi arcsin(r) (Greiner, 1909). Noise alters r alone, so
 
@@ -151,6 +157,8 @@ def corrected_taus(taus_R: Floats, variances: Variances, num: int) -> Floats:
         for q in qualities:
             r = r / (np.sqrt(np.maximum(q, 0.0)) * (1 + (0.75 * ((1 - q) / q) ** 2 + (1 - q) / q) / (num - 1)))
     told = np.minimum(*qualities) >= LEAST_RELIABILITY
+    if not at_most_perfect:
+        told = told & (np.abs(r) <= 1.0 + ROUNDING)
     taus: Floats = 2 / np.pi * np.arcsin(np.clip(r, -1.0, 1.0))
     return np.where(told, taus, np.nan)
 

@@ -18,6 +18,7 @@ from autospikformer_cli.units import ABSENT
 from autospikformer_cli.wording import counted
 
 COLUMNS = ("Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)", "Rank", "Moved")
+NOT_TOLD = "cannot be told: the noise explains nearly all of the ranking's spread, or more"
 ONE_SEED = "(one seed cannot know how far other seeds would move accuracies)"
 
 
@@ -81,7 +82,7 @@ def _findings(ranking: Ranking) -> Iterator[str]:
         interval = f"(no interval: {found.why})" if isinstance(found, NoInterval) else _range(found)
         yield f"tau-b without noise {answers.corrected:.3f} {interval}: of {of}"
     elif answers.tau is not None:
-        yield "tau-b without noise is not known: the accuracies are hardly more than noise. Take more images"
+        yield f"tau-b without noise {NOT_TOLD}. Take more images"
     yield (
         f"of {num * (num - 1) // 2} pairs of subnets {pairs.alike} are ranked alike, {pairs.reversed} the other way "
         f"round, {pairs.tied} tied"

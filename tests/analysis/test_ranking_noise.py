@@ -14,7 +14,7 @@ from scipy.stats import kendalltau, norm
 
 from autospikformer_cli.analysis.correlation import kendall_tau
 from autospikformer_cli.analysis.ranked_answers import NoInterval, RankedAnswers, TauInterval
-from autospikformer_cli.analysis.ranking_noise import taus_of
+from autospikformer_cli.analysis.ranking_noise import Variances, corrected_taus, taus_of
 from autospikformer_cli.analysis.tau_sample_size import expected_half_width, subnets_needed
 
 Floats = NDArray[np.float64]
@@ -121,6 +121,20 @@ def test_without_noise_the_ceiling_is_one_and_nothing_is_corrected() -> None:
 def test_accuracies_of_noise_alone_have_no_corrected_tau() -> None:
     found = [each.corrected for each in many(20, 12, 100, 1, 0.0, 0.0)]
     assert found.count(None) > 5
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_corrected_tau_is_never_beyond_the_possible(sign: float) -> None:
+    """Half of both spreads is noise, so even a perfect ranking would not show a tau of 0.9."""
+    spread, noise = np.array([4.0]), np.array([2.0])
+    variances = Variances(spread, spread, noise, noise, np.zeros(1), np.zeros(1))
+    taus = np.array([0.9, 0.2]) * sign
+    assert np.isfinite(corrected_taus(taus, variances, 24)).tolist() == [False, True]
+    bounded = corrected_taus(taus, variances, 24, at_most_perfect=True)
+    assert bounded[0] == sign
+    assert bounded[1] == corrected_taus(taus, variances, 24)[1]
+    nothing = Variances(spread, spread, spread, noise, np.zeros(1), np.zeros(1))
+    assert np.isnan(corrected_taus(taus, nothing, 24, at_most_perfect=True)).all()
 
 
 def test_an_interval_of_few_corrected_resamples_is_left_out() -> None:

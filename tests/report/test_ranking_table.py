@@ -128,6 +128,19 @@ def test_what_it_means(correct: tuple[tuple[int, int], ...], said: str) -> None:
     assert said in ranking(*correct).meaning
 
 
+def test_an_impossible_tau_without_noise_is_not_shown(render: Render) -> None:
+    """All pairs are in the same order, though the noise of the images would hide such an order."""
+    found = ranking(*((40 + 2 * n, 40 + 2 * n) for n in range(12)))
+    others = RankedAnswers(found.answers.inherited_NI, found.answers.retrained_NSI[:, :, ::-1], seed=7)
+    found = replace(found, answers=others, ways=(MeasuredWay("as they are", others.compared(others.inherited_NI)),))
+    text = " ".join(" ".join(render(ranking_table("Title", found), 100)).split())
+    assert "tau-b without noise cannot be told: the noise explains nearly all of the ranking's spread, or more." in text
+    assert "as they are 1.000 – " in text
+    document = found.to_document()
+    assert (document["kendall_tau"], document["corrected_tau"], document["corrected_interval"]) == (1.0, None, None)
+    assert document["ways"][0]["corrected_tau"] is None
+
+
 def test_what_is_undefined_is_null(render: Render) -> None:
     flat = ranking((50, 60), (60, 60), (70, 60))
     document = flat.to_document()

@@ -74,8 +74,8 @@ class WayDocument(Part):
     kendall_tau: float | None
     """tau-b between accuracies so measured and retrained ones; null if undefined."""
     corrected_tau: float | None
-    """The same without noise; null if noise is nearly all there is, in the sample or in many resamples, and of fewer
-    than 10 subnets."""
+    """The same without noise; null if noise explains nearly all of the spread, or more, or nearly all in many
+    resamples, and of fewer than 10 subnets."""
     change: float | None
     """What tau-b has more than with inherited weights as they are."""
     change_interval: list[float] | None
@@ -167,9 +167,10 @@ class RankingDocument(Document, FidelityFields):
     """What noise leaves of a perfect ranking, that of images and, if there are several, of seeds; null if a column is
     constant."""
     corrected_tau: float | None
-    """tau-b without the noise of images, and of seeds if there are several; null if noise is nearly all there is."""
+    """tau-b without the noise of images, and of seeds if there are several; null if it cannot be told: the noise
+    explains nearly all of the ranking's spread, or more."""
     corrected_interval: list[float] | None
-    """Its interval; null if tau has none, or if many resamples are hardly more than noise."""
+    """Its interval; null if it or tau has none, or if many resamples are hardly more than noise."""
     deviations: DeviationsDocument
     """How far accuracies differ, and how far by chance."""
     ways: list[WayDocument]
