@@ -348,7 +348,7 @@ class TrainConfig(Keys):
     """Muon's weight decay. A step at learning rate r takes the share r times it of a weight."""
     norm_bias_lr_factor: Annotated[PositiveFactor, TRAINING] = 1.0
     """Factor of the learning rate of BatchNorm's biases, which shift what neurons receive against their threshold."""
-    clip_norm: Annotated[RealFromZero, TRAINING] = 0.0
+    clip_norm: Annotated[FactorFromZero, TRAINING] = 0.0
     """Largest Euclidean norm of a step's gradients, all as one vector. A longer vector is scaled down to it, for AdamW
     and Muon alike; 0: none. Both choose the size of a step themselves: clipping limits its part in their moments."""
     schedule: Annotated[Literal["after_warmup", "linear", "timm"], TRAINING] = "after_warmup"

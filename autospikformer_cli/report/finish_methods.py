@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from autospikformer_cli.analysis.paired import SIGNIFICANCE
+from autospikformer_cli.report.finish_notes import named_guessing
 from autospikformer_cli.report.training_methods import augmentation_of, batches_of, optimizer_of
 from autospikformer_cli.runs.finishing.results import FinishResults
 from autospikformer_cli.wording import counted
@@ -24,14 +25,7 @@ def finish_sentences(found: FinishResults) -> Iterator[str]:
         f"For the final comparison, {', '.join(first)} and {last} were tested on all {found.images:,} test images, "
         "each network once a training, after its last epoch; nothing was chosen by them."
     )
-    lengths = [f"{counted(found.retrained_epochs, 'epoch')} from the supernet's weights"]
-    if found.epochs is not None:
-        lengths.append(f"{counted(found.epochs, 'epoch')} from random first weights")
-    validated = "those of validation among them" if found.all_images else "those of validation not among them"
-    yield (
-        f"They were trained alone, for {' and for '.join(lengths)}, with {counted(len(found.seeds), 'seed')} each "
-        f"({', '.join(map(str, found.seeds))}), on {found.train_images:,} images, {validated}."
-    )
+    yield from _on_trainings(found, num, family, anns)
     train, data = found.recipe.train, found.recipe.data
     mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
     yield (
@@ -43,13 +37,34 @@ def finish_sentences(found: FinishResults) -> Iterator[str]:
     yield from _on_comparisons(found)
 
 
+def _on_trainings(found: FinishResults, num: int, family: int, anns: int) -> Iterator[str]:
+    """Which weights each training began with. num, family, anns: subnets found, other hand-made networks, ANNs."""
+    lengths = [f"{counted(found.retrained_epochs, 'epoch')} from the supernet's weights"]
+    scratch = None if found.epochs is None else f"{counted(found.epochs, 'epoch')} from random first weights"
+    searched = f"The {'subnet' if num == 1 else 'subnets'} and the baseline were" if num else "The baseline was"
+    yield f"{searched} trained alone, for {' and for '.join([*lengths, *([scratch] if scratch else [])])}."
+    others = ["the other hand-made Spikformer" + "s" * (family > 1)] if family else []
+    others += ["the ANN" + "s" * (anns > 1)] if anns else []
+    if others and scratch:
+        who, were = " and ".join(others), "were" if family + anns > 1 else "was"
+        yield f"{who[:1].upper()}{who[1:]} {were} trained for {scratch} only."
+    validated = "those of validation among them" if found.all_images else "those of validation not among them"
+    yield (
+        f"Each was trained with {counted(len(found.seeds), 'seed')} ({', '.join(map(str, found.seeds))}), on "
+        f"{found.train_images:,} images, {validated}."
+    )
+
+
 def _on_faults(found: FinishResults) -> Iterator[str]:
-    diverged, guessing = sum(len(row.diverged) for row in found.rows), len(found.guessing)
+    diverged = sum(len(row.diverged) for row in found.rows)
     if diverged:
         yield f"Of the trainings, {diverged:,} diverged and {'is' if diverged == 1 else 'are'} left out."
+    guessing = [row for row in found.rows if found.guessing(row)]
     if guessing:
-        are = "is" if guessing == 1 else "are"
-        yield f"Of the tested networks, {guessing:,} {are} no better than guessing one of {found.classes:,} classes."
+        num = sum(len(found.guessing(row)) for row in guessing)
+        names = "; ".join(named_guessing(row, found) for row in guessing)
+        what = f"{num:,} {'shows' if num == 1 else 'show'} an accuracy no better than guessing one of"
+        yield f"Of these tests, {what} {found.classes:,} classes ({names})."
 
 
 def _on_comparisons(found: FinishResults) -> Iterator[str]:

@@ -59,10 +59,17 @@ def fault_notes(found: FinishResults) -> Iterator[str]:
             yield f"{HAS_DIVERGED} {named_training(row, each.seed)}: {each.why}"
     if found.has_diverged:
         yield f"  less than {found.recipe.train.rates_text} may help, by --set, and trains all anew"
-    if found.guessing:
-        names = "; ".join(named_training(row, each.seed) for row, each in found.guessing)
-        yield f"{GUESSING} {guessing_text(found)}: {names}"
+    yield from _guessing_notes(found)
     yield from (f"! {line}" for line in since_notes(found))
+
+
+def _guessing_notes(found: FinishResults) -> Iterator[str]:
+    """The rows that are marked, and those with a mean of which only some trainings guess."""
+    guessing = [row for row in found.rows if found.guessing(row)]
+    for mark, marked in ((f"{GUESSING} ", True), ("", False)):
+        rows = [row for row in guessing if found.only_guesses(row) == marked]
+        if rows:
+            yield f"{mark}{guessing_text(found)}: {'; '.join(named_guessing(row, found) for row in rows)}"
 
 
 def since_notes(found: FinishResults) -> Iterator[str]:
@@ -91,6 +98,21 @@ def guessing_text(found: FinishResults) -> str:
     """What such a training is."""
     share = 100 / found.classes
     return f"no better than guessing one of {found.classes:,} classes (its 95 % interval reaches {share:.3g} %)"
+
+
+def named_guessing(row: FinishRow, found: FinishResults) -> str:
+    """A row, and its trainings that guess."""
+    which = guessing_seeds(row, found)
+    return f"{row.label}, {which}" if which else row.label
+
+
+def guessing_seeds(row: FinishRow, found: FinishResults) -> str:
+    """Which trainings of a row guess, and of how many; empty for inherited weights."""
+    seeds = [str(each.seed) for each in found.guessing(row) if each.seed is not None]
+    if not seeds:
+        return ""
+    of = f" of {len(row.tested)} trainings" if len(row.tested) > 1 else ""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}{of}"
 
 
 def named_training(row: FinishRow, seed: int | None) -> str:

@@ -8,6 +8,7 @@ from autospikformer_cli.analysis.paired import SIGNIFICANCE, p_text
 from autospikformer_cli.report.finish_notes import (
     MORE_THAN_CHANCE,
     comparison_notes,
+    guessing_seeds,
     guessing_text,
     network_notes,
     since_notes,
@@ -87,10 +88,9 @@ def _faults(row: FinishRow, found: FinishResults) -> Iterator[str]:
     for each in row.diverged:
         seed = "" if each.seed is None else f" with seed {each.seed}"
         yield f"the training{seed} diverged: {each.why}"
-    seeds = [each.seed for each in row.tested if each.is_guessing(found.classes)]
-    if seeds:
-        which = [f"seed {seed}" for seed in seeds if seed is not None]
-        yield f"{', '.join(which)}{': ' * bool(which)}{guessing_text(found)}"
+    if found.guessing(row):
+        which = guessing_seeds(row, found)
+        yield f"{which}{': ' * bool(which)}{guessing_text(found)}"
 
 
 def _notes(found: FinishResults) -> Iterator[str]:

@@ -73,9 +73,7 @@ def _networks(found: FinishResults) -> FittedTable:
 
 def _accuracy(row: FinishRow, found: FinishResults, decimals: int = 1) -> str:
     """decimals: of the interval."""
-    marks = (
-        f"{HAS_DIVERGED * bool(row.diverged)}{GUESSING * any(each.is_guessing(found.classes) for each in row.tested)}"
-    )
+    marks = f"{HAS_DIVERGED * bool(row.diverged)}{GUESSING * found.only_guesses(row)}"
     if row.top1 is None:
         return f"diverged{marks}"
     if row.deviation is not None:

@@ -27,10 +27,13 @@ from autospikformer_cli.cli.session import plain_text
 from autospikformer_cli.data.images import load_split
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import changed, recipe_from_toml
+from autospikformer_cli.report.finish_methods import finish_sentences
+from autospikformer_cli.report.finish_sheet import finish_sheet
 from autospikformer_cli.report.finish_table import finish_report
 from autospikformer_cli.runs.building import energy_model
 from autospikformer_cli.runs.finishing import work
 from autospikformer_cli.runs.finishing.options import FinishOptions
+from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.statistics import flattery_of
 from autospikformer_cli.runs.finishing.stored import read_finished
 from autospikformer_cli.say import SILENT, Stop
@@ -520,7 +523,7 @@ def test_the_stored_table_is_reported_in_every_format(aspk: Aspk, finished: Path
     assert other.exit_code == 2
     assert "search.alpha decides nothing of the table of aspk finish\n  leave it out\n" in other.stderr
     text = aspk("report", "--methods", "--run", finished, "--json").document
-    assert "with 2 seeds each (0, 1), on 1,438 images, those of validation among them" in text["text"]
+    assert "with 2 seeds (0, 1), on 1,438 images, those of validation among them" in text["text"]
     assert (text["facts"]["finish_tests"], text["facts"]["finish_epochs"]) == (TRAININGS + 2, 1)
 
 
@@ -535,6 +538,55 @@ def test_it_is_a_table_at_any_width_of_a_usual_terminal(finished_once: Path, wid
         assert ("not shown at this width" in text) == (width < 100)
     assert "of base: share of the baseline's energy" in text
     assert "other weights" not in text
+
+
+def guessing_in(found: FinishResults, seeds: set[int]) -> FinishResults:
+    """The baseline from scratch has no right answer with these seeds; all others have only right ones."""
+
+    def answered(row: FinishRow, each: Any) -> Any:
+        measured = each.evaluation.measurement
+        is_wrong = row.label == "baseline, from scratch" and each.seed in seeds
+        changed = replace(measured, correct=0 if is_wrong else measured.images)
+        return replace(each, evaluation=replace(each.evaluation, measurement=changed))
+
+    rows = (replace(row, tested=tuple(answered(row, each) for each in row.tested)) for row in found.rows)
+    return replace(found, rows=tuple(rows))
+
+
+def test_a_mean_of_which_one_training_guesses_is_not_marked_and_the_training_is_named(finished_once: Path) -> None:
+    found = read_finished(finished_once)
+    text = " ".join(plain_text(finish_report(guessing_in(found, {1})), 160).split())
+    assert "50.00 ± 70.71 " in text
+    assert (
+        "no better than guessing one of 10 classes (its 95 % interval reaches 10 %): baseline, from scratch, seed 1 of "
+        "2 trainings"
+    ) in text
+    assert "?" not in text
+    (noted,) = (note.text for note in finish_sheet(guessing_in(found, {1})).notes if "guessing" in note.text)
+    assert noted.startswith("seed 1 of 2 trainings: no better than guessing")
+    said = " ".join(finish_sentences(guessing_in(found, {1})))
+    assert (
+        "Of these tests, 1 shows an accuracy no better than guessing one of 10 classes (baseline, from scratch, seed 1 "
+        "of 2 trainings)."
+    ) in said
+    text = " ".join(plain_text(finish_report(guessing_in(found, {0, 1})), 160).split())
+    assert "0.00 ± 0.00? " in text
+    assert "? no better than guessing" in text
+    assert "baseline, from scratch, seeds 0, 1 of 2 trainings" in text
+    assert "guessing" not in " ".join(finish_sentences(guessing_in(found, set())))
+
+
+def test_the_methods_say_which_networks_began_with_which_weights(finished_once: Path) -> None:
+    found = read_finished(finished_once)
+    said = " ".join(finish_sentences(found))
+    assert (
+        "The subnet and the baseline were trained alone, for 1 epoch from the supernet's weights and for 1 epoch from "
+        "random first weights. The ANNs were trained for 1 epoch from random first weights only. Each was trained "
+        "with 2 seeds (0, 1), on 1,438 images, those of validation among them."
+    ) in said
+    without = replace(found, epochs=None, rows=tuple(row for row in found.rows if row.way != "from scratch"))
+    said = " ".join(finish_sentences(without))
+    assert "for 1 epoch from the supernet's weights. Each was trained" in said
 
 
 def test_a_search_that_was_done_anew_has_no_table(aspk: Aspk, finished: Path) -> None:

@@ -221,10 +221,13 @@ class FinishResults:
         """Whether a training has no result."""
         return any(row.diverged for row in self.rows)
 
-    @property
-    def guessing(self) -> list[tuple[FinishRow, TestedSeed]]:
-        """The trainings whose accuracy is no better than guessing."""
-        return [(row, each) for row in self.rows for each in row.tested if each.is_guessing(self.classes)]
+    def guessing(self, row: FinishRow) -> list[TestedSeed]:
+        """The trainings of a row whose accuracy is no better than guessing."""
+        return [each for each in row.tested if each.is_guessing(self.classes)]
+
+    def only_guesses(self, row: FinishRow) -> bool:
+        """Whether all trainings of a row are no better than guessing. A mean of some of them is no guessing."""
+        return bool(row.tested) and len(self.guessing(row)) == len(row.tested)
 
     def validation_of(self, row: FinishRow) -> Measurement | None:
         """What the search measured of a row's network, with inherited weights; None if it did not measure it."""
