@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import load_images, weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
-from autospikformer_cli.runs.dead_networks import dead_notes
+from autospikformer_cli.runs.dead_networks import Origin, dead_notes
 from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.searched_supernet import require_own_images
@@ -249,10 +249,19 @@ class EvaluationRun:
         return self._measure(retraining.label, *self._finetune(retraining, retraining.label))
 
     def measured_when_finetuned(self, retraining: Retraining, label: str) -> Measurement:
-        """What it measures after a retraining, answers included. Neither is repeated. Raises UserError."""
+        """What it measures after a retraining, answers included. Neither is repeated. Raises UserError.
+
+        Says of a dead network which one it is.
+        """
         supernet, tuning = self._finetune(retraining, f"retraining {label}")
-        found = stored_measurements(self.run, self._provenance(tuning), tuning)
-        return found.get(self.subnet) or self._measure(label, supernet, tuning).evaluation.measurement
+        found = stored_measurements(self.run, self._provenance(tuning), tuning).get(self.subnet)
+        if found is not None:
+            return found
+        name = f"{self.subnet} [{retraining.label}, seed {retraining.recipe.seed}]"
+        result = self._measure(label, supernet, tuning, name=name)
+        for remark in result.remarks:
+            self.run.say.remark(remark)
+        return result.evaluation.measurement
 
     def _finetune(self, retraining: Retraining, label: str) -> tuple[Supernet, FineTuning]:
         run = self.run
@@ -271,7 +280,10 @@ class EvaluationRun:
             return obtained
         return replace(obtained, weights_hash=tuning.weights_hash, epochs=tuning.epochs)
 
-    def _measure(self, label: str, supernet: Supernet, tuning: FineTuning | None) -> EvaluationResult:
+    def _measure(
+        self, label: str, supernet: Supernet, tuning: FineTuning | None, *, name: str = ""
+    ) -> EvaluationResult:
+        """label: of the progress. name: of the network in remarks; by default, of its genes and the label."""
         run = self.run
         evaluator = run.evaluator(supernet)
         with run.say.progress(f"measuring {label}", len(self.images), unit="images") as progress:
@@ -282,7 +294,8 @@ class EvaluationRun:
             self.subnet, self.images.split, self._provenance(tuning), measured, tuning, date, run.recipe.to_toml()
         )
         append_evaluation(run.path, stored, recipe_name=run.recipe.name)
-        trained = tuning is not None or run.epochs > 0
+        origin: Origin = "alone" if tuning is not None else "supernet" if run.epochs > 0 else "imported"
+        dead = dead_notes(name or f"{self.subnet} [{label}]", result, run.recipe, origin)
         return EvaluationResult(
             evaluation=stored,
             recipe=run.recipe,
@@ -292,7 +305,7 @@ class EvaluationRun:
             predictions=result.predictions,
             evaluator=evaluator,
             origin=self.selection.origin(run.path),
-            remarks=(*self.selection.remarks(run.recipe), *dead_notes(label, result, run.recipe, is_trained=trained)),
+            remarks=(*self.selection.remarks(run.recipe), *dead),
         )
 
     def _synaptic_events(self, measured: Measurement) -> float | None:

@@ -234,7 +234,9 @@ class TrainingRun:
         return {subnet: evaluator.measure(subnet, validation) for subnet in dict.fromkeys(self.shown)}
 
     def _remark_on_dead(self, measured: Mapping[Subnet, SubnetResult]) -> None:
-        """Say if one of these subnets is dead. The network alone has no name."""
+        """Say if one of these subnets is dead. Who trains a subnet alone measures it then, and says so of it."""
+        if self.alone:
+            return
         names = ("the largest subnet", "the smallest subnet") if len(measured) > 1 else ("the network",)
         for name, result in zip(names, measured.values(), strict=False):
             for note in dead_notes(name, result, self.recipe):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autospikformer_cli.recipe import load_recipe
 from autospikformer_cli.store.supernet import load_checkpoint, save_checkpoint
 
 Aspk = Callable[..., Any]
@@ -93,6 +94,14 @@ def test_a_dead_network_is_said_to_be_dead(aspk: Aspk) -> None:
     assert remedy in done.stderr
     found = aspk("evaluate", "--subnet", "largest", "--json")
     (remark,) = found.document["remarks"]
-    assert remark.startswith("! inherited is dead, all 359 images get the same logits, and no neuron fires in patch_em")
+    largest = load_recipe("tiny.toml").space.search_space().largest()
+    dead = f"! {largest} [inherited] is dead, all 359 images get the same logits, and no neuron fires in patch_em"
+    assert remark.startswith(dead)
     assert remark.endswith(remedy)
-    assert "inherited is dead" in aspk("evaluate", "--subnet", "largest", "--quiet").stdout
+    done = aspk("analyze", "ranking", "--sample", "3", "--finetune", "1", "--images", "60")
+    warned = [line for line in done.stderr.splitlines() if " is dead, " in line]
+    assert len(warned) == len(set(warned)) == 3
+    assert sum(line.startswith(f"! {largest} [fine-tuned, 1 epoch, seed 0] is dead, ") for line in warned) == 1
+    remedy = "; retrain it by --set with less than train.lr = 0.003, or less weight decay"
+    assert all(line.endswith(remedy) for line in warned)
+    assert "the network" not in done.stderr
