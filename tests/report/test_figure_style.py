@@ -13,7 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.measurement import Candidate
 from autospikformer_cli.report.figures import style
+from autospikformer_cli.report.figures.front import draw_steps
+from autospikformer_cli.search.fitness import Fitness
+from autospikformer_cli.units import energy_unit
 
 Colour = NDArray[np.float64]
 DICHROMACY = {
@@ -138,3 +142,16 @@ def test_two_pictures_need_two_files(tmp_path: Path) -> None:
     style.require_pictures(tmp_path / "a.png", None, tmp_path / "b.png")
     with pytest.raises(UserError, match="two pictures cannot have one file"):
         style.require_pictures(tmp_path / "a.png", tmp_path / "." / "a.png")
+
+
+def test_a_front_of_one_point_has_no_line_and_no_such_entry_in_the_legend(
+    archive: list[Candidate], fitness: Fitness
+) -> None:
+    from matplotlib.figure import Figure
+
+    axes, unit = Figure().add_subplot(), energy_unit([1e-6])
+    points = sorted(fitness.score(archive).ranked, key=lambda each: each.energy_j)
+    draw_steps(axes, points[:1], unit, label="unseen")
+    draw_steps(axes, points[:1], unit, label="point", marker="o")
+    draw_steps(axes, points, unit, label="front", marker="o", linestyle="--")
+    assert [(each.get_label(), each.get_linestyle()) for each in axes.lines] == [("point", "None"), ("front", "--")]

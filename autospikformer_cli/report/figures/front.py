@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACCURACY_LABEL = "Top-1 accuracy (%)"
-ITS_FRONT = "its front"
+PARETO_FRONT = "Pareto front"
+FRONT_OF = "front of "
 
 
 def draw_front(subject: FigureSubject) -> Figure:
@@ -43,7 +44,7 @@ def draw_front(subject: FigureSubject) -> Figure:
     keep_below_100(axes)
     handles = style.labelled(axes)
     if len(searches) > 1:  # a column of searches, and next to it one of their fronts
-        fronts = [handle for handle in handles if str(handle.get_label()).startswith(ITS_FRONT)]
+        fronts = [handle for handle in handles if str(handle.get_label()).startswith(FRONT_OF)]
         handles = [*(handle for handle in handles if handle not in fronts), *fronts]
     style.legend_above(figure, handles)
     return figure
@@ -82,8 +83,13 @@ def coordinates(points: Sequence[Scored], unit: EnergyUnit) -> tuple[list[float]
 def draw_steps(axes: Axes, front: Sequence[Scored], unit: EnergyUnit, **look: Any) -> None:
     """A front as the edge of what it attains: for the energy between two points, the accuracy of the cheaper one.
 
-    front: least energy first. A straight line would show accuracies that no candidate has.
+    front: least energy first. A straight line would show accuracies that no candidate has. One point has no such edge:
+    it has its marker alone, and without a marker there is nothing to draw, nor to have in the legend.
     """
+    if len(front) == 1:
+        if "marker" not in look:
+            return
+        look |= {"linestyle": ""}
     axes.plot(*coordinates(front, unit), drawstyle="steps-post", **look)
 
 
@@ -109,7 +115,7 @@ def _one(axes: Axes, subject: FigureSubject, unit: EnergyUnit) -> None:
         label=f"Most accurate 20 %{'' if is_exact else ', and ties'}", rasterized=dense, zorder=3,
     )  # fmt: skip
     front = front_of(chosen)
-    draw_steps(axes, front, unit, color=style.INK, marker="o", mfc="none", label="Pareto front", zorder=4)
+    draw_steps(axes, front, unit, color=style.INK, marker="o", mfc="none", label=PARETO_FRONT, zorder=4)
     if subject.intervals:
         _intervals(axes, front, unit, style.INK)
 
@@ -126,7 +132,7 @@ def _cloud(axes: Axes, subject: FigureSubject, results: SearchResults, number: i
     front = front_of(chosen)
     draw_steps(
         axes, front, unit, color=colour, marker=mark, markeredgecolor="black", markeredgewidth=0.6,
-        linestyle=style.DASHES[number], label=f"{ITS_FRONT}: {count_points(front)}", zorder=4,
+        linestyle=style.DASHES[number], label=f"{FRONT_OF}{results.population.name}: {count_points(front)}", zorder=4,
     )  # fmt: skip
     if subject.intervals:
         _intervals(axes, front, unit, colour)

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.report.figures import style
-from autospikformer_cli.report.figures.front import ITS_FRONT, coordinates, draw_steps, front_of, keep_below_100, plane
+from autospikformer_cli.report.figures.front import (
+    FRONT_OF,
+    PARETO_FRONT,
+    coordinates,
+    draw_steps,
+    front_of,
+    keep_below_100,
+    plane,
+)
 from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.family import FamilyMember, spikformer_family
 from autospikformer_cli.search.fitness import Scored
@@ -41,7 +49,7 @@ def draw_sizes(subject: FigureSubject) -> Figure:
         )  # fmt: skip
         draw_steps(
             axes, front_of(cloud), unit, color=style.INK, linewidth=0.9, linestyle=style.DASHES[number],
-            label=ITS_FRONT, zorder=4,
+            label=PARETO_FRONT if len(clouds) == 1 else f"{FRONT_OF}{results.population.name}", zorder=4,
         )  # fmt: skip
     _draw_family(axes, family, most, unit)
     _scale(axes, min(params), most)
