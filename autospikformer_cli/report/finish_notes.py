@@ -20,7 +20,7 @@ MOST_NEW = 5
 
 def network_notes(found: FinishResults, *, in_columns: bool = False) -> Iterator[str]:
     """What the columns of a network are. in_columns: whether the ends of an interval are columns of their own."""
-    of_one = f"{'from, to: its' if in_columns else 'in parentheses its'} 95 % interval (Wilson)"
+    of_one = f"{'Acc from, Acc to: its' if in_columns else 'in parentheses its'} 95 % interval (Wilson)"
     several = any(row.deviation is not None for row in found.rows)
     trained = counted(len(found.seeds), "training")
     if not several:
@@ -40,16 +40,21 @@ def comparison_notes(found: FinishResults, *, in_columns: bool = False) -> Itera
     comparisons = [each for each in found.comparisons if each is not None]
     if not comparisons:
         return
-    where = "from, to: its" if in_columns else "in parentheses its"
+    head = "Diff" if in_columns else "Acc - base"
+    where = "Diff from, Diff to: its" if in_columns else "in parentheses its"
     yield (
-        "Acc - base: accuracy minus the baseline's with weights of the same kind, on the same images, in points; "
+        f"{head}: accuracy minus the baseline's with weights of the same kind, on the same images, in points; "
         f"{where} 95 % interval, of each comparison alone"
     )
     methods = dict.fromkeys(each.difference.method.partition(" of ")[0] for each in comparisons)
     yield f"Interval and p: {'; '.join(methods)}"
-    adjusted = f"adjusted for {counted(len(comparisons), 'comparison')} (Holm), which the intervals are not"
-    chance = f"{MORE_THAN_CHANCE} more than chance (p < {SIGNIFICANCE:g})"
-    yield f"p: {adjusted}; {chance}" if len(comparisons) > 1 else f"p: {chance}"
+    on_p = []
+    if len(comparisons) > 1:
+        on_p.append(f"adjusted for {counted(len(comparisons), 'comparison')} (Holm), which the intervals are not")
+    if not in_columns and any(each.is_more_than_chance for each in comparisons):
+        on_p.append(f"{MORE_THAN_CHANCE} more than chance (p < {SIGNIFICANCE:g})")
+    if on_p:
+        yield f"p: {'; '.join(on_p)}"
 
 
 def fault_notes(found: FinishResults) -> Iterator[str]:

@@ -25,9 +25,11 @@ UNIT_WORDS = {"%": "percent", "µJ": "uJ", "M": "millions"}
 """What the header of CSV says for units that are no ASCII letters, or that are prefixes alone."""
 LEAST_WIDTH = 12
 """Columns that the widest column of a text table needs at least."""
-MOST_COLUMNS = 10
-"""Of a LaTeX table in the size of the text."""
-WIDE_LATEX = ("\\footnotesize", "\\setlength{\\tabcolsep}{2.5pt}")
+MOST_COLUMNS = 6
+"""Of a LaTeX table with the usual room between its columns."""
+NARROW_GAPS = "\\setlength{\\tabcolsep}{2.5pt}"
+FITTED = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+"""A box that LaTeX makes smaller if it is wider than the text, and leaves as it is if not."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -115,15 +117,17 @@ def markdown_table(sheet: Sheet) -> str:
 
 
 def latex_table(sheet: Sheet) -> str:
-    """As a LaTeX table with booktabs rules and siunitx columns of numbers, notes below."""
+    """As a LaTeX table, no wider than the text: booktabs rules, siunitx columns of numbers, notes below."""
     heads = " & ".join(_latex_head(column) for column in sheet.columns)
     lines = [
         "% \\usepackage{booktabs}",
+        "% \\usepackage{graphicx}",
         "% \\usepackage{siunitx}",
         "\\begin{table}",
         "\\centering",
-        *(WIDE_LATEX if len(sheet.columns) > MOST_COLUMNS else ()),
+        *([NARROW_GAPS] if len(sheet.columns) > MOST_COLUMNS else ()),
         f"\\caption{{{latex_text(sheet.title)}}}",
+        FITTED,
         f"\\begin{{tabular}}{{{''.join(_latex_column(sheet, column) for column in sheet.columns)}}}",
         "\\toprule",
         f"{heads} \\\\",
@@ -133,7 +137,7 @@ def latex_table(sheet: Sheet) -> str:
         if place and row.source != sheet.rows[place - 1].source:
             lines.append("\\midrule")
         lines.append(f"{' & '.join(_latex_cell(row, column) for column in sheet.columns)} \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}"]
+    lines += ["\\bottomrule", "\\end{tabular}}"]
     notes = [
         f"{_superscript(note.mark)} {latex_text(note.text)}\\par" if note.mark else f"{latex_text(note.text)}\\par"
         for note in _all_notes(sheet)
@@ -220,6 +224,8 @@ def _superscript(mark: str) -> str:
 
 
 def _latex_head(column: SheetColumn) -> str:
+    if column.is_number and column.unit:  # in two lines: heads are wider than numbers
+        return f"{{\\shortstack{{{latex_text(column.head)}\\\\({latex_text(column.unit)})}}}}"
     title = latex_text(column.title)
     return f"{{{title}}}" if column.is_number else title
 

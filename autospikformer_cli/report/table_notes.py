@@ -98,7 +98,7 @@ def _columns(
         prices = _prices(recipe, "hardware profile", "counting convention")
         yield "; ".join([f"Energy: of the inference of one image, under {prices}", *unpriced_notes(recipe)])
     images = f"{measured.images:,} {measured.split} images of {recipe.data.dataset}"
-    yield f"Acc: top-1 accuracy on {images}; from, to: its 95 % Wilson interval"
+    yield f"Acc: top-1 accuracy on {images}; Acc from, Acc to: its 95 % Wilson interval"
     for each in results.objectives:
         yield f"{each.label}: {each.name}, measured by a plugin; {each.better} is better"
     yield "Params: number of parameters"

@@ -317,7 +317,8 @@ def test_the_notes_explain_the_columns_and_advise_nobody(name: str, aspk: Aspk, 
     recipe = recipe_from_toml(load_population(searched).recipe_toml, "tiny")
     texts = [note["text"] for note in document["notes"] if not note["mark"]]
     heads = {head for text in texts for head in text.partition(":")[0].split(", ")}
-    heads |= {"from", "to"} if any("; from, to: its 95 % Wilson interval." in text for text in texts) else set()
+    explained = any("; Acc from, Acc to: its 95 % Wilson interval." in text for text in texts)
+    heads |= {"Acc from", "Acc to"} if explained else set()
     assert {column["head"] for column in document["columns"]} <= heads
     (fitness,) = (text for text in texts if text.startswith("F_AEB"))
     bounds = aspk("report", "--json").document["bounds"]

@@ -56,6 +56,13 @@ HOSTILE = Sheet(
     "cited",
 )  # fmt: skip
 
+WIDE = Sheet(
+    "finish",
+    "Title",
+    [SheetColumn("id", "Id"), *(SheetColumn(f"n{n}", f"Number {n}", "points", is_number=True) for n in range(14))],
+    [SheetRow("yours", {"id": "c0123", **{f"n{n}": "1234.56" for n in range(14)}})],
+)
+
 
 def names(cells: dict[str, str]) -> dict[str, str]:
     return {key: text for key, text in cells.items() if key != "source"}
@@ -205,14 +212,16 @@ def test_json_has_numbers_and_nulls() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX: pdflatex is not on the path")
-@pytest.mark.parametrize("sheet", [*map(literature_sheet, NAMES), HOSTILE], ids=[*NAMES, "hostile"])
-def test_latex_compiles(sheet: Sheet, tmp_path: Path) -> None:
-    head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\usepackage{siunitx}\n\\begin{document}\n"
+@pytest.mark.parametrize("sheet", [*map(literature_sheet, NAMES), HOSTILE, WIDE], ids=[*NAMES, "hostile", "wide"])
+def test_latex_compiles_and_fits_the_text(sheet: Sheet, tmp_path: Path) -> None:
+    used = "".join(f"\\usepackage{{{name}}}\n" for name in ("booktabs", "graphicx", "siunitx"))
+    head = f"\\documentclass{{article}}\n{used}\\begin{{document}}\n"
     (tmp_path / "table.tex").write_text(f"{head}{latex_table(sheet)}\\end{{document}}\n", encoding="utf-8")
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "table.pdf").stat().st_size > 0
+    assert "Overfull" not in done.stdout
 
 
 def test_latex_aligns_numbers_and_braces_the_rest() -> None:
