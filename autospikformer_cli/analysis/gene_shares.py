@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DRAWS = 9999
 """Random selections that a share is compared with."""
+_TAIL = 0.025
+"""Of 95 %, on each side."""
 GENES = ("depth", *BLOCK_GENES, "time_step", "embed_dim")
 
 
@@ -81,8 +83,9 @@ def share_test(counts: Counts, totals: Counts, num_best: int, generator: np.rand
     T = sum over the N of (c_i D - d_i C)
 
     is 0 on average if the N are drawn without replacement. Candidates with equal c and d form a class. So a draw is
-    one from the multivariate hypergeometric distribution over the classes, and a candidate's blocks stay together. The
-    probability is (1 + draws with |T| >= that of the best) / (1 + draws). None if T cannot vary.
+    one from the multivariate hypergeometric distribution over the classes, and a candidate's blocks stay together. With
+    two classes, as a gene with one value has them, chance and probability are exact. With more, the probability is
+    (1 + draws with |T| >= that of the best) / (1 + draws). None if T cannot vary.
     """
     import numpy as np
 
@@ -92,19 +95,35 @@ def share_test(counts: Counts, totals: Counts, num_best: int, generator: np.rand
     span = int(totals.max()) + 1
     classes, sizes = np.unique(counts * span + totals, return_counts=True)
     c, d = classes // span, classes % span
-    drawn = generator.multivariate_hypergeometric(sizes, num_best, DRAWS, method="marginals")
-    differences = drawn @ (c * whole - d * among)
     share_all, best = among / whole, int(totals[:num_best].sum())
     observed = abs(int(counts[:num_best].sum()) * whole - best * among)
-    low, high = np.quantile((drawn @ c) / (drawn @ d) / share_all, [0.025, 0.975])
+    if len(classes) == 2:
+        drawn, ends, weights = _all_draws(sizes, num_best)
+    else:
+        drawn = generator.multivariate_hypergeometric(sizes, num_best, DRAWS, method="marginals")
+        ends, weights = drawn, None
+    is_far = abs(drawn @ (c * whole - d * among)) >= observed
+    low, high = np.quantile((ends @ c) / (ends @ d) / share_all, [_TAIL, 1 - _TAIL] if weights is None else [0, 1])
     share_best = int(counts[:num_best].sum()) / best
     return ShareTest(
         share_all,
         share_best,
         share_best / share_all,
         (float(low), float(high)),
-        (1 + int((abs(differences) >= observed).sum())) / (1 + DRAWS),
+        (1 + int(is_far.sum())) / (1 + DRAWS) if weights is None else min(1.0, float(weights[is_far].sum())),
     )
+
+
+def _all_draws(sizes: Counts, num: int) -> tuple[Counts, Counts, NDArray[np.float64]]:
+    """Of two classes: every possible draw of num, (K, 2); the two at the ends of 95 %; and each draw's probability."""
+    import numpy as np
+    from scipy.stats import hypergeom
+
+    found = hypergeom(int(sizes.sum()), int(sizes[1]), num)
+    seconds = np.arange(max(0, num - int(sizes[0])), min(num, int(sizes[1])) + 1)
+    ends = found.ppf([_TAIL, 1 - _TAIL]).astype(np.int64)
+    every, outer = (np.stack([num - each, each], axis=1) for each in (seconds, ends))
+    return every, outer, found.pmf(seconds)
 
 
 def value_shares(space: SearchSpace, ranked: Sequence[Subnet], num_best: int, seed: int) -> tuple[ValueShare, ...]:

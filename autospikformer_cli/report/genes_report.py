@@ -118,7 +118,7 @@ def _values_table(study: GeneStudy) -> Iterator[Group]:
     title = f"Values among the best {study.num_best:,} by F_AEB, of {len(study.ranked):,}"
     notes = [
         "lift: share among the best / among all; by chance: 95 % of as many drawn by lot",
-        f"p: two-sided, {DRAWS:,} draws, Holm's correction; {BEYOND_CHANCE} p < {SIGNIFICANCE:g}",
+        f"p: two-sided, exact or of {DRAWS:,} draws, Holm's correction; {BEYOND_CHANCE} p < {SIGNIFICANCE:g}",
         *hidden,
     ]
     yield Group(Text(title, style="bold"), table, *map(Text, notes))

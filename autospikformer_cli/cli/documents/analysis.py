@@ -214,7 +214,8 @@ class ValueDocument(Part):
     lift_by_chance: list[float] | None
     """The lift of 95 % of as many candidates drawn by lot."""
     p: float | None
-    """Probability of a lift at least as far from 1 by chance, two-sided, by 9,999 draws."""
+    """Probability of a lift at least as far from 1 by chance, two-sided: exact for a gene with one value, else by 9,999
+    draws."""
     p_holm: float | None
     """The same with Holm's correction for all values of all genes."""
 
