@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
@@ -25,6 +26,15 @@ def counted(number: int, noun: str) -> str:
     '2 channels'
     """
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def quoted(word: object) -> str:
+    """A path, a name or a subnet as a shell reads it: every command that is suggested has its words so.
+
+    >>> quoted("runs/tiny"), quoted("my run/x")
+    ('runs/tiny', "'my run/x'")
+    """
+    return shlex.quote(str(word))
 
 
 def nearest_names(name: str, names: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:

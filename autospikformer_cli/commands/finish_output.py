@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.names import Computes
@@ -29,7 +30,7 @@ def show_finish_plan(
 
     finishing = open_finish(run, overrides, search, options, compute, session)
     plan = finish_plan(finishing)
-    session.console.print(plan_table(f"aspk finish --run {finishing.run.path} would", plan))
+    session.console.print(plan_table(f"aspk finish --run {quoted(finishing.run.path)} would", plan))
     session.emit({"run": str(finishing.run.path), **plan, **finishing.run.recipe.fidelity_document()})
 
 

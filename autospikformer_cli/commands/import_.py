@@ -10,7 +10,7 @@ import typer
 from autospikformer_cli.cli.completion import complete_recipe
 from autospikformer_cli.cli.options import DeviceOptions, NewRunOption, SetOption
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import quoted, shortened
 
 
 def import_(
@@ -57,7 +57,7 @@ def import_(
         session.console.print(f"left out {names}", markup=False, soft_wrap=True)
     statistics = "" if imported.recipe.model.batchnorm == "running" else " --set 'model.batchnorm=\"running\"'"
     session.remark(
-        f"next: aspk evaluate --run {path} --subnet largest{statistics}  (statistics come with the checkpoint)"
+        f"next: aspk evaluate --run {quoted(path)} --subnet largest{statistics}  (statistics come with the checkpoint)"
     )
     session.emit(
         {

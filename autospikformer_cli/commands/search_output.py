@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.names import Computes
@@ -55,7 +56,7 @@ def show_plan(
     pace = search_pace(opened.path)
     plan = search_plan(opened.recipe, compute.precision, opened.engine_name, pace, session)
     each = "" if num_searches == 1 else f"each of {num_searches} searches by "
-    session.console.print(plan_table(f"{each}aspk search --run {opened.path} would", plan))
+    session.console.print(plan_table(f"{each}aspk search --run {quoted(opened.path)} would", plan))
     session.emit({"searches": num_searches, **plan, **opened.recipe.fidelity_document()})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
@@ -40,5 +41,5 @@ def _summary(result: TrainingResult) -> str:
 def _next_command(result: TrainingResult) -> str:
     """What to type next. Without validation images, a search has nothing to select by."""
     if result.state.history and result.state.history[-1].val_top1_largest is None:
-        return f"aspk evaluate --run {result.path} --subnet largest"
-    return f"aspk search --run {result.path}"
+        return f"aspk evaluate --run {quoted(result.path)} --subnet largest"
+    return f"aspk search --run {quoted(result.path)}"

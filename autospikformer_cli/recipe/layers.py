@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -19,7 +18,7 @@ from autospikformer_cli.recipe.shipped import shipped_recipes
 from autospikformer_cli.recipe.source import Path as KeyPath
 from autospikformer_cli.recipe.source import key_lines, key_parts
 from autospikformer_cli.recipe.toml_text import toml_string, toml_value
-from autospikformer_cli.wording import did_you_mean, nearest_names
+from autospikformer_cli.wording import did_you_mean, nearest_names, quoted
 
 LAID_BY_KEY = {("search", "limits")}
 """Tables in a section that are merged key by key."""
@@ -189,7 +188,7 @@ def _values(override: Override) -> Iterator[tuple[tuple[str, ...], Any]]:
 def _quoting(key: str, value: str) -> str:
     if value.lower() in ("true", "false"):
         return f"write {value.lower()}"
-    return f"quote a string: --set {shlex.quote(f'{key}={toml_string(value)}')}"
+    return f"quote a string: --set {quoted(f'{key}={toml_string(value)}')}"
 
 
 def _find(name_or_path: str) -> Path:

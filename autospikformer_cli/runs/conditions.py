@@ -17,6 +17,7 @@ from autospikformer_cli.recipe.load import named_keys
 from autospikformer_cli.recipe.whole import SECTIONS, effects
 from autospikformer_cli.runs.fixed_by_training import require_as_trained
 from autospikformer_cli.store.supernet import Training
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -100,7 +101,7 @@ def with_fixed_keys(
     keys = differing_keys(trained, stored, Decides.NETWORK)
     if keys:
         what = f"its search measured a supernet with another {', '.join(keys)}"
-        raise UserError(what, str(path), f"search anew: aspk search --run {path} --fresh")
+        raise UserError(what, str(path), f"search anew: aspk search --run {quoted(path)} --fresh")
     recipe = recipe_from_toml(recipe_toml, trained.name, overrides, shown=shown)
     require_as_trained(stored, recipe, may_change, path)
     return recipe

@@ -32,6 +32,7 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import operations
 from autospikformer_cli.store.population import load_population, read_search
 from autospikformer_cli.store.searches import present_search
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
@@ -111,7 +112,7 @@ def stored_rates(path: Path, subnet: str, search: str | None = None) -> tuple[tu
     UserError if no search measured the subnet.
     """
     chosen = select(subnet, stored_recipe(path, (), search=search), path, search)
-    fix = f"aspk energy --run {path} --subnet '{subnet}' --heatmap FILE measures it now"
+    fix = f"aspk energy --run {quoted(path)} --subnet {quoted(subnet)} --heatmap FILE measures it now"
     return stored_counts(path, chosen, subnet, search, fix).measurement.operation_rates
 
 

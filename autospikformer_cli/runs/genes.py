@@ -27,6 +27,7 @@ from autospikformer_cli.search.alike import different
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.store.population import read_search
 from autospikformer_cli.store.runs import RunPath, resolve_run
+from autospikformer_cli.wording import quoted
 
 PAPERS_BEST, PAPERS_SHARE = 300, 0.3
 """Section 5.2 looks at the best 300 of 20 generations of 50 candidates."""
@@ -132,7 +133,7 @@ def study_genes(
     if not every:
         reasons = {each.reason for each in scores.rejected}
         what = f"its searches have no candidate with finite values{': ' if reasons else ''}{'; '.join(sorted(reasons))}"
-        raise UserError(what, str(path), f"search on: aspk search --run {path}")
+        raise UserError(what, str(path), f"search on: aspk search --run {quoted(path)}")
     num_best = _num_best(len(scores.ranked), best)
     chosen_seed = recipe.seed if seed is None else seed
     effects = gene_effects(

@@ -23,7 +23,7 @@ from autospikformer_cli.store.evaluations import Evaluation, FineTuning, load_ev
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import present_search
 from autospikformer_cli.store.supernet import Training, read_training, stored_weights_hash
-from autospikformer_cli.wording import counted
+from autospikformer_cli.wording import counted, quoted
 
 NETWORK_KEY = "model.network"
 Role = Literal["found", "baseline", "named"]
@@ -119,7 +119,7 @@ def measured_networks(path: Path, overrides: Overrides = (), search: str | None 
         if population is not None:
             found += [each for each in _searched(path, recipe, training, population) if each.subnet not in known]
     if not found:
-        fix = f"aspk search --run {path}, or aspk evaluate --subnet baseline --run {path}"
+        fix = f"aspk search --run {quoted(path)}, or aspk evaluate --subnet baseline --run {quoted(path)}"
         raise UserError("it has no search and no test evaluation", str(path), fix)
     return NetworksOfRun(path, recipe, tuple(found), left_out)
 

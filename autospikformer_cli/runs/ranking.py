@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +30,7 @@ from autospikformer_cli.say import Interruptible, uninterrupted
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.evaluations import Evaluation, append_evaluations, require_writable
 from autospikformer_cli.store.runs import resolve_run
-from autospikformer_cli.wording import counted
+from autospikformer_cli.wording import counted, quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -181,13 +180,13 @@ class RankingRun:
         size = self.run.recipe.space.search_space().size()
         sample = min(ranking.subnets_needed, size, MOST_NETWORKS)
         if ranking.verdict is not None or sample <= self.settings.sample:
-            return f"aspk search --run {self.run.path}"
+            return f"aspk search --run {quoted(self.run.path)}"
         asked, settings = [f"--sample {sample} --finetune {self.settings.epochs}"], self.settings
         asked += [f"--seeds {settings.seeds}"] if settings.seeds > 1 else []
         asked += [f"--images {settings.images}"] if settings.images is not None else []
         asked += ["--from-scratch"] if settings.from_scratch else []
-        asked += [f"--set {quote(each)}" for each in overrides]
-        return f"aspk analyze ranking --run {self.run.path} {' '.join(asked)}"
+        asked += [f"--set {quoted(each)}" for each in overrides]
+        return f"aspk analyze ranking --run {quoted(self.run.path)} {' '.join(asked)}"
 
     def _retrained(self, retraining: Retraining, number: int) -> Measurement | None:
         """None if it diverged."""

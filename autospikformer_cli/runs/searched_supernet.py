@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import SPLITS, Provenance
 from autospikformer_cli.store.supernet import read_training, stored_weights_hash
-from autospikformer_cli.wording import counted
+from autospikformer_cli.wording import counted, quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.runs.trained_run import TrainedRun
@@ -49,4 +49,4 @@ def require_own_images(run: TrainedRun, search: str | None, measured: Provenance
 
 
 def _anew(path: Path, instead: str) -> str:
-    return f"search anew: aspk search --run {path} --fresh{instead and f', or {instead}'}"
+    return f"search anew: aspk search --run {quoted(path)} --fresh{instead and f', or {instead}'}"

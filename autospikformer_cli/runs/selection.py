@@ -24,7 +24,7 @@ from autospikformer_cli.search.problem import PRICES_KEY, Problem, make_problem
 from autospikformer_cli.space import Subnet, parse_subnet
 from autospikformer_cli.store.population import Population, load_population
 from autospikformer_cli.store.searches import find_search, search_names
-from autospikformer_cli.wording import did_you_mean, nearest_names, shortened
+from autospikformer_cli.wording import did_you_mean, nearest_names, quoted, shortened
 
 NAMED_BY_THE_SPACE = ("largest", "smallest", "baseline")
 """What --subnet takes besides what a search has found."""
@@ -52,7 +52,7 @@ class Selection(NamedTuple):
     @property
     def by_its_genes(self) -> str:
         """How a user names the subnet alone, whatever a search measured of it."""
-        return f"name the subnet by its genes: --subnet '{self.subnet}'"
+        return f"name the subnet by its genes: --subnet {quoted(self.subnet)}"
 
     def origin(self, path: Path) -> str:
         """Where it is from, for titles: 'runs/x, search evolution-alpha0.5-seed0: c0017'."""
@@ -86,7 +86,7 @@ def select(text: str, recipe: Recipe, path: Path | None, search: str | None = No
     if any(character in text for character in "([,"):
         return Selection(space.require(parse_subnet(text)))
     if path is None:
-        fix = f"choose {', '.join(words)}, or a tuple such as '{recipe.baseline()}'"
+        fix = f"choose {', '.join(words)}, or a tuple such as {quoted(recipe.baseline())}"
         near = did_you_mean(nearest_names(text, words))
         raise UserError(f"{text!r} names no subnet of a recipe", "--subnet", near or fix)
     if text != "best" and (near := did_you_mean(nearest_names(text, ("best", *words)))):
@@ -104,7 +104,7 @@ def select(text: str, recipe: Recipe, path: Path | None, search: str | None = No
         f"{text!r} is no candidate of {path}",
         "--subnet",
         did_you_mean(near_ids[:1])
-        or f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as '{recipe.baseline()}'",
+        or f"choose best, {', '.join(words)}, an id of aspk report, or a tuple such as {quoted(recipe.baseline())}",
     )
 
 
@@ -144,13 +144,13 @@ def _best(path: Path, population: Population) -> Selection:
     try:
         problem.require_best()
     except UserError as error:
-        fix = f"{error.fix}; or name a candidate by its id, as aspk report --run {path} shows them"
+        fix = f"{error.fix}; or name a candidate by its id, as aspk report --run {quoted(path)} shows them"
         raise UserError(f"the best is not known here: {error.what}", f"{path}: {error.where}", fix) from error
     with counts_of(path):
         require_feasible(problem, population)
     found = best_candidate(path, population)
     if found is None:
-        raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {path}")
+        raise UserError(f"{path} has no candidate yet", "--subnet", f"search on: aspk search --run {quoted(path)}")
     return _selection(found, population)._replace(is_best=True)
 
 
@@ -371,5 +371,5 @@ def counts_of(path: Path) -> Iterator[None]:
         raise UserError(
             f"its candidates were stored before synaptic events were counted: {missing.what}",
             str(path),
-            f"aspk search --recount --run {path} measures them again, or choose another convention",
+            f"aspk search --recount --run {quoted(path)} measures them again, or choose another convention",
         ) from None

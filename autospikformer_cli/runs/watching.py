@@ -22,7 +22,7 @@ from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import RunPath, is_run, named_run, resolve_run, runs_folder
 from autospikformer_cli.store.searches import is_search_name, present_search, search_file, search_names
 from autospikformer_cli.store.supernet import SUPERNET_FILE, Training, read_training
-from autospikformer_cli.wording import did_you_mean, nearest_names
+from autospikformer_cli.wording import did_you_mean, nearest_names, quoted
 
 SEARCHES_NOT = ("aspk train", "aspk import")
 """Commands that lock a run and search nothing. A script of the Python API may do both."""
@@ -126,7 +126,7 @@ class Watch:
         return recipe
 
     def _waits_for(self, training: Training, worker: Holder | None) -> str:
-        run = shlex.quote(str(self.run))
+        run = quoted(self.run)
         if worker is not None and worker.command not in SEARCHES_NOT:
             return f"{worker} has saved no subnet yet"
         if _has_ended(training):
@@ -171,7 +171,9 @@ def watched_run(run: RunPath, search: str | None) -> Path:
     """
     path = _found(run)
     if search is not None and not is_search_name(search) and search not in search_names(path):
-        raise UserError(f"{search!r} cannot be the name of a search", "--search", f"list them: aspk runs show {path}")
+        raise UserError(
+            f"{search!r} cannot be the name of a search", "--search", f"list them: aspk runs show {quoted(path)}"
+        )
     return path
 
 

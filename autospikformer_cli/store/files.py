@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.atomic_files import explaining_refusal, require_regular, write_whole
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import shortened
+from autospikformer_cli.wording import quoted, shortened
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -39,7 +39,8 @@ SEARCHES_FOLDER = "searches"
 REMEDIES = {
     "supernet": "restore it from a copy, or delete it and train again: aspk train RECIPE",
     "population": "restore it from a copy, or delete it and search again: aspk search --run {run}",
-    "evaluations": "restore it from a copy, or delete it and evaluate again: aspk evaluate --run {run} --subnet best",
+    "evaluations": "restore it from a copy, or delete it and evaluate again: aspk evaluate --run {run} --subnet best; "
+    "for the table of aspk finish: aspk finish --run {run} (what is trained is not trained again)",
     "similarity": "delete it and measure again: aspk analyze channels --run {run}",
     "predictions": "restore it from a copy, or write it again: aspk evaluate --predictions {path}",
     "frames": "delete it: the next command makes it again from the recordings",
@@ -128,7 +129,7 @@ def _check_header(file: h5py.File, path: Path, kind: str) -> None:
 
 def _remedy(path: Path, kind: str) -> str:
     run = path.parent.parent if path.parent.name == SEARCHES_FOLDER else path.parent
-    return REMEDIES[kind].format(path=path, run=run)
+    return REMEDIES[kind].format(path=quoted(path), run=quoted(run))
 
 
 def array_hash(array: Array) -> str:

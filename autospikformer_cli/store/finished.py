@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from autospikformer_cli.atomic_files import explaining_refusal, write_whole
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.evaluations import Evaluation
+from autospikformer_cli.wording import quoted
 
 FINISHED_FOLDER = "finished"
 
@@ -101,5 +102,5 @@ def load_finished(run: Path, search: str) -> FinishedTable | None:
     try:
         return _FILE.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        fix = f"delete it, then: aspk finish --run {run} (what is trained is not trained again)"
+        fix = f"delete it, then: aspk finish --run {quoted(run)} (what is trained is not trained again)"
         raise UserError("it cannot be read", str(path), fix) from error

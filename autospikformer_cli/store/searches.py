@@ -15,7 +15,7 @@ from autospikformer_cli.atomic_files import explaining_refusal, require_regular,
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import SEARCHES_FOLDER
 from autospikformer_cli.store.supernet import read_training
-from autospikformer_cli.wording import did_you_mean, nearest_names
+from autospikformer_cli.wording import did_you_mean, nearest_names, quoted
 
 PRESENT_FILE = "present"
 OLD_PRESENT = "population"
@@ -149,7 +149,7 @@ def _renamed(run: Path, name: str, names: Sequence[str]) -> str | None:
     from autospikformer_cli.store.population import written_as
 
     now = next((each for each in names if written_as(run, each) == name), None)
-    return None if now is None else f"its file was renamed, it is now --search {now}"
+    return None if now is None else f"its file was renamed, it is now --search {quoted(now)}"
 
 
 def how_to_search(run: Path) -> str:
@@ -158,7 +158,7 @@ def how_to_search(run: Path) -> str:
         finished = read_training(run).state.finished
     except UserError:  # what is wrong with it is said by what reads it
         finished = True
-    search = f"aspk search --run {run}"
+    search = f"aspk search --run {quoted(run)}"
     if finished:
         return f"search first: {search}"
-    return f"its training is not finished: aspk train --run {run} goes on with it; then {search}"
+    return f"its training is not finished: aspk train --run {quoted(run)} goes on with it; then {search}"

@@ -26,6 +26,7 @@ from autospikformer_cli.store.files import (
     write_h5,
 )
 from autospikformer_cli.store.supernet import read_training
+from autospikformer_cli.wording import quoted
 
 SIMILARITY_FILE = "similarity.h5"
 
@@ -63,7 +64,7 @@ def save_similarity(run: Path, similarity: Similarity) -> None:
 
 def load_similarity(run: Path) -> Similarity:
     """Read runs/x/similarity.h5. Raises UserError if it is absent or damaged, or if the run was trained on since."""
-    path, remedy = run / SIMILARITY_FILE, f"measure it: aspk analyze channels --run {run}"
+    path, remedy = run / SIMILARITY_FILE, f"measure it: aspk analyze channels --run {quoted(run)}"
     if not path.exists():
         raise UserError("no similarity of channels is stored", str(run), remedy)
     with open_h5(path, "similarity") as file:

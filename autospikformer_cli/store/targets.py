@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from autospikformer_cli.atomic_files import explaining_refusal, try_writing
@@ -10,6 +9,7 @@ from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.files import SEARCHES_FOLDER
 from autospikformer_cli.store.finished import FINISHED_FOLDER
 from autospikformer_cli.store.supernet import SUPERNET_FILE
+from autospikformer_cli.wording import quoted
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -28,7 +28,7 @@ def require_target(path: Path) -> None:
 def require_parent(path: Path, where: str) -> None:
     """Raises UserError, located at `where`, if the folder of a file is absent."""
     if not path.parent.is_dir():
-        fix = f"make it first: mkdir -p {shlex.quote(str(path.parent))}"
+        fix = f"make it first: mkdir -p {quoted(path.parent)}"
         raise UserError(f"there is no folder {path.parent}", where, fix)
 
 

@@ -39,7 +39,7 @@ from autospikformer_cli.runs.finishing.stored import read_finished
 from autospikformer_cli.say import SILENT, Stop
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE, Evaluation, append_evaluation, load_evaluations
 from autospikformer_cli.store.population import load_population, save_population
-from autospikformer_cli.store.runs import run_lock
+from autospikformer_cli.store.runs import prepared_run, run_lock
 from autospikformer_cli.store.searches import search_names
 from autospikformer_cli.store.supernet import (
     load_checkpoint,
@@ -350,6 +350,22 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert "everything is trained and tested" in again.stderr
 
 
+def test_a_training_that_cannot_go_on_ends_no_other(aspk: Aspk, searched: Path) -> None:
+    options = FinishOptions(best=1, epochs=1, seeds=1, from_scratch=False)
+    first, *others = (task for task in open_finish(searched, (), None, options, None, SILENT).tasks if task.retraining)
+    assert others
+    words = ("finish", "--best", "1", "--epochs", "1", "--seeds", "1", "--no-from-scratch", "--run", searched)
+    with run_lock(prepared_run(first.retraining.folder), "another"):
+        done = aspk(*words)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"! {first.label}: {first.retraining.folder} is in use by process " in " ".join(done.stderr.split())
+        assert "1 of 4 networks could not be trained; the others are." in done.stderr
+    assert all(task.retraining.seconds is not None for task in others)
+    again = aspk(*words)
+    assert again.exit_code == 0
+    assert "1 training of 1 epoch, 1 test to do of 4" in again.stderr
+
+
 def folders_of(run: Path) -> list[Path]:
     """The baseline's trainings with seed 0: one with inherited weights, and one from scratch with the same genes."""
     trained = recipe_from_toml(read_training(run).recipe_toml)
@@ -410,6 +426,22 @@ def test_a_damaged_training_is_done_anew_once_its_folder_is_gone(aspk: Aspk, fin
     tuned = ("evaluate", "--subnet", "baseline", "--finetune", "1", "--all-images", "--run", finished)
     assert aspk(*tuned).exit_code == 0
     assert read_training(folder).state.finished
+
+
+def test_a_damaged_training_whose_result_is_stored_is_named_and_not_needed(aspk: Aspk, finished: Path) -> None:
+    folder = folders_of(finished)[0]
+    whole = (folder / "supernet.h5").read_bytes()
+    (folder / "supernet.h5").write_bytes(whole[: len(whole) // 2])
+    before = load_evaluations(finished)
+    plan, done = (aspk(*SEED_0, *more, "--run", finished, "--json") for more in (("--dry-run",), ()))
+    for each in (plan, done):
+        assert each.exit_code == 0, each.stderr
+        assert f"{folder}/supernet.h5: damaged or cut short" in each.stderr
+        assert "its result is stored, so it is not trained anew\n" in each.stderr
+    assert plan.document["images_done"] == plan.document["images"]
+    assert plan.document["seconds"] == 0
+    assert "everything is trained and tested: nothing is left to do" in done.stderr
+    assert load_evaluations(finished) == before
 
 
 def test_inherited_weights_are_retrained_for_a_fifth_of_the_epochs(aspk: Aspk, searched: Path) -> None:

@@ -51,7 +51,8 @@ def test_a_damaged_file_is_not_written_over(run: Path, evaluation: Evaluation) -
         append(run, evaluation)
     assert str(caught.value) == (
         "runs/x/evaluations.h5: not an HDF5 file\n"
-        "  restore it from a copy, or delete it and evaluate again: aspk evaluate --run runs/x --subnet best"
+        "  restore it from a copy, or delete it and evaluate again: aspk evaluate --run runs/x --subnet best; "
+        "for the table of aspk finish: aspk finish --run runs/x (what is trained is not trained again)"
     )
     assert (run / "evaluations.h5").read_bytes() == b"damaged"
 

@@ -19,6 +19,7 @@ from autospikformer_cli.report.figures.subject import FigureSubject
 from autospikformer_cli.runs.family import FamilyMember, spikformer_family
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.units import EnergyUnit, format_count
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def _measured_family(subject: FigureSubject) -> dict[str, Scored]:
 
 def _how_to_measure(member: FamilyMember, subject: FigureSubject) -> str:
     split = subject.results.provenance.split
-    command = f"aspk evaluate --run {subject.path} --split {split} --subnet '{member.subnet}'"
+    command = f"aspk evaluate --run {quoted(subject.path)} --split {split} --subnet {quoted(member.subnet)}"
     return f"Spikformer {member.name} is in the space, but was not measured: {command}"
 
 

@@ -16,7 +16,7 @@ from autospikformer_cli.runs.side_by_side import read_next_to, results_alike
 from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.search.fitness import Scored
 from autospikformer_cli.store.searches import search_names
-from autospikformer_cli.wording import choice_near
+from autospikformer_cli.wording import choice_near, quoted
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,4 @@ class FigureSubject:
         """Raises UserError if the search has no candidate with a fitness."""
         if not self.results.scores.ranked:
             what = f"{self.results.title} has no candidate to draw"
-            raise UserError(what, fix=f"search on: aspk search --run {self.path}")
+            raise UserError(what, fix=f"search on: aspk search --run {quoted(self.path)}")

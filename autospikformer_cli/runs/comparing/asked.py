@@ -8,6 +8,7 @@ from pathlib import Path
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.runs import is_run, named_run, resolve_run
 from autospikformer_cli.store.searches import find_search, search_names
+from autospikformer_cli.wording import quoted
 
 OPERAND = "RUN[:SEARCH]"
 
@@ -32,7 +33,9 @@ def asked_searches(texts: Sequence[str]) -> list[tuple[Path, str]]:
     if len(found) == 1:
         path, name = found[0]
         rest = [other for other in search_names(path) if other != name]
-        fix = f"name another: {path}:{rest[0]}" if rest else f"search otherwise: aspk search --run {path} --seeds 2"
+        fix = f"search otherwise: aspk search --run {quoted(path)} --seeds 2"
+        if rest:
+            fix = f"name another: {quoted(f'{path}:{rest[0]}')}"
         raise UserError(f"{path}:{name} is one search, there is nothing to compare it with", OPERAND, fix)
     return found
 

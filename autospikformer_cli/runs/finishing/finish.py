@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,7 +27,7 @@ from autospikformer_cli.runs.finishing.networks import FinishNetwork, Way, netwo
 from autospikformer_cli.runs.finishing.options import FinishOptions
 from autospikformer_cli.runs.finishing.results import FinishResults, FinishRow
 from autospikformer_cli.runs.finishing.stored import keep_finished
-from autospikformer_cli.runs.finishing.work import COMMAND, Diverged, FinishTask, FinishWork, Tested
+from autospikformer_cli.runs.finishing.work import COMMAND, Diverged, Failed, FinishTask, FinishWork, Tested
 from autospikformer_cli.runs.prices import require_prices
 from autospikformer_cli.runs.results import SearchResults, require_ranked, score_population
 from autospikformer_cli.runs.retraining import (
@@ -46,7 +46,7 @@ from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.runs import run_lock
 from autospikformer_cli.store.searches import find_search
 from autospikformer_cli.units import BYTES_A_MEGABYTE
-from autospikformer_cli.wording import counted
+from autospikformer_cli.wording import counted, quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -152,6 +152,7 @@ class FinishRun:
         require_own_images(self.run, self.results.population.name, self.results.provenance)
         remark_on_earlier_images(self.run, images, is_whole=True)
         known, diverged = self._known(images), self.diverged()
+        self.remark_on_damaged(known)
         left = [task for task in self.tasks if task.number not in known and task.number not in diverged]
         if left:
             with run_lock(self.run.path, COMMAND):
@@ -181,6 +182,32 @@ class FinishRun:
                     found[task.number] = each
                     break
         return found
+
+    def with_results(self) -> set[int]:
+        """The numbers of the trainings that a stored test result is of, by their folders' names. No image is read."""
+        stored = {
+            (each.finetuned.folder, each.subnet)
+            for each in load_evaluations(self.run.path)
+            if each.split == "test" and each.finetuned
+        }
+        return {
+            task.number
+            for task in self.tasks
+            if task.retraining and (task.retraining.folder.name, task.subnet) in stored
+        }
+
+    def remark_on_damaged(self, tested: Collection[int]) -> set[int]:
+        """Say which trainings with a result cannot be read any more. Returns their numbers: nothing needs them."""
+        damaged = set()
+        for task in self.tasks:
+            if task.number in tested and task.retraining is not None:
+                try:
+                    _ = task.retraining.begun
+                except UserError as error:
+                    damaged.add(task.number)
+                    fix = "its result is stored, so it is not trained anew"
+                    self.run.say.remark(f"! {task.label}: {error.where}: {error.what}; {fix}")
+        return damaged
 
     def _holds(self, known: Evaluation, measured: Recipe, task: FinishTask, images: ImageSet) -> bool:
         """Whether a stored result, measured under a recipe, was measured as it would be now, last bits aside."""
@@ -233,6 +260,7 @@ class FinishRun:
         }
         say.remark(f"{self._plan_text(left)}, on {num_images:,} images each")
         ended = len(self.tasks) - len(left)
+        failed: dict[int, UserError] = {}
         finished = False
         pool = make_task_executor(executor, work, options)
         with (
@@ -246,14 +274,23 @@ class FinishRun:
                     done[task.number] = result.done
                     continue
                 ended += 1
-                self._keep(task, result, known, diverged)
-                if task.number in diverged:
+                if isinstance(result, Failed):
+                    failed[task.number] = result.error
+                else:
+                    self._keep(task, result, known, diverged)
+                if task.number not in known:
                     progress.skip(whole[task.number] - done.pop(task.number))
                 say.remark(f"{self._said_of(task, result)} ({ended} of {len(self.tasks)})")
-            finished = all(task.number in known or task.number in diverged for task in left)
+            finished = all(task.number in {*known, *diverged, *failed} for task in left)
         if not finished:
             done_so_far = f"{ended} of {len(self.tasks)}"
             raise KeyboardInterrupt(f"stopped and saved after {done_so_far}; the same command goes on from there")
+        if failed:
+            error = next(iter(failed.values()))
+            what = (
+                f"{len(failed)} of {counted(len(left), 'network')} could not be trained; the others are. {error.what}"
+            )
+            raise UserError(what, error.where, error.fix) from error
 
     def _keep(
         self, task: FinishTask, result: Tested | Diverged, known: dict[int, Evaluation], diverged: dict[int, str]
@@ -278,7 +315,10 @@ class FinishRun:
         return f"{each or 'no training'}, {counted(len(left), 'test')} to do of {len(self.tasks)}"
 
     @staticmethod
-    def _said_of(task: FinishTask, result: Tested | Diverged) -> str:
+    def _said_of(task: FinishTask, result: Tested | Diverged | Failed) -> str:
+        if isinstance(result, Failed):
+            where = f"{result.error.where}: " if result.error.where else ""
+            return f"! {task.label}: {where}{result.error.what}; the others go on"
         if isinstance(result, Diverged):
             return f"! {task.label}: {result.why}; the others go on"
         measured = result.measurement
@@ -321,7 +361,7 @@ def _results(run: TrainedRun) -> SearchResults:
         raise UserError(
             "its search chose among subnets by test images: no unbiased test accuracy is left for them",
             f"{path}: search.split",
-            f"search on held-out images first: aspk search --run {path} --set 'search.split=\"validation\"'",
+            f"search on held-out images first: aspk search --run {quoted(path)} --set 'search.split=\"validation\"'",
         )
     require_own_weights(path, population.name, population.provenance)
     searched = recipe_from_toml(population.recipe_toml, population.recipe_name)
@@ -333,7 +373,7 @@ def _results(run: TrainedRun) -> SearchResults:
         )
     require_prices(recipe)
     if population.state.get("finished") is not True:
-        run.say.remark(f"! search {population.name} is not finished: aspk search --run {path} goes on with it")
+        run.say.remark(f"! search {population.name} is not finished: aspk search --run {quoted(path)} goes on with it")
     results = score_population(path, population, recipe)
     if not results.front:
         raise _no_front(results)
@@ -346,5 +386,5 @@ def _no_front(results: SearchResults) -> UserError:
     return UserError(
         "the Pareto front is empty: no candidate is measured",
         f"{results.title}",
-        f"search on: aspk search --run {results.path}",
+        f"search on: aspk search --run {quoted(results.path)}",
     )

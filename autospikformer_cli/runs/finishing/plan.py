@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 from typing import Any
 
@@ -28,8 +28,12 @@ def finish_plan(finishing: FinishRun) -> dict[str, Any]:
     train_images = data.sizes["train"]
     diverged = finishing.diverged()
     open_tasks = [task for task in finishing.tasks if task.retraining is not None and task.number not in diverged]
-    done = sum(images_seen(task, train_images) for task in open_tasks)
-    pace = _pace(finishing)
+    tested = finishing.with_results()
+    damaged = finishing.remark_on_damaged(tested)
+    done = sum(
+        train_images * task.epochs if task.number in tested else images_seen(task, train_images) for task in open_tasks
+    )
+    pace = _pace(finishing, damaged)
     left = train_images * sum(task.epochs for task in open_tasks) - done
     return {
         **data.to_document(),
@@ -47,12 +51,15 @@ def finish_plan(finishing: FinishRun) -> dict[str, Any]:
     }
 
 
-def _pace(finishing: FinishRun) -> TimePerUnit:
-    """Seconds of an image in a training: of those that these trainings saw, else as the supernet's training took."""
+def _pace(finishing: FinishRun, damaged: Collection[int]) -> TimePerUnit:
+    """Seconds of an image in a training: of those that these trainings saw, else as the supernet's training took.
+
+    damaged: numbers of trainings that cannot be read.
+    """
     run = finishing.run
     records: list[EpochRecord] = []
     for task in finishing.tasks:
-        begun = None if task.retraining is None else task.retraining.begun
+        begun = None if task.retraining is None or task.number in damaged else task.retraining.begun
         records += () if begun is None else begun.state.history
     if records:
         return TimePerUnit(_seconds_an_image(records), "as the trainings so far took, without tests")

@@ -28,6 +28,7 @@ from autospikformer_cli.store.finished import (
 )
 from autospikformer_cli.store.population import load_population
 from autospikformer_cli.store.searches import find_search, present_search
+from autospikformer_cli.wording import quoted
 
 
 def keep_finished(found: FinishResults) -> None:
@@ -88,12 +89,12 @@ def read_finished(path: Path, overrides: Overrides = (), search: str | None = No
 
 def how_to_finish(path: Path, search: str) -> str:
     """The command that makes the table of a search."""
-    return f"aspk finish --run {path}{search_option(path, search)}"
+    return f"aspk finish --run {quoted(path)}{search_option(path, search)}"
 
 
 def search_option(path: Path, search: str) -> str:
     """The option that names a search, to be added to a command; "" for the present one."""
-    return "" if present_search(path) == search else f" --search {search}"
+    return "" if present_search(path) == search else f" --search {quoted(search)}"
 
 
 def new_since(found: FinishResults) -> list[str]:

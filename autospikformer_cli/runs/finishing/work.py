@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.executors import Unfinished
 from autospikformer_cli.measurement import Measurement, Provenance
 from autospikformer_cli.recipe import Recipe
@@ -77,6 +78,13 @@ class Diverged:
     why: str
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A training that cannot go on until the user has repaired something. Nothing of it is stored."""
+
+    error: UserError
+
+
 @dataclass(frozen=True, eq=False)
 class FinishWork:
     """All that is needed to train and test the networks of a run. A `Work` whose tasks are FinishTasks.
@@ -116,17 +124,24 @@ class Finishing:
     _pace: SavingPace = field(default_factory=SavingPace, init=False)
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
-    def do(self, task: FinishTask) -> Unfinished | Tested | Diverged:
+    def do(self, task: FinishTask) -> Unfinished | Tested | Diverged | Failed:
         """Train for a moment; once all is trained, test."""
-        from autospikformer_cli.training.loop import Divergence
-
         if task.retraining is None:
             return self._tested(task, self._inherited(task), None)
-        training = self._opened(task.retraining)
+        try:
+            return self._trained(task, task.retraining)
+        except UserError as error:
+            self._close()
+            return Failed(error)
+
+    def _trained(self, task: FinishTask, retraining: Retraining) -> Unfinished | Tested | Diverged:
+        from autospikformer_cli.training.loop import Divergence
+
+        training = self._opened(retraining)
         try:
             if not training.state.finished:
                 return self._trained_on(training)
-            tuning = task.retraining.tuning(weights_hash(weight_arrays(training.supernet)))
+            tuning = retraining.tuning(weights_hash(weight_arrays(training.supernet)))
             result: Tested | Diverged = self._tested(task, training.supernet, tuning)
         except Divergence as error:
             write_divergence(training.path, error.what)

@@ -36,6 +36,7 @@ from autospikformer_cli.search.problem import Problem
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.store.population import Population, load_population, read_search
 from autospikformer_cli.store.searches import present_search, search_file, search_names
+from autospikformer_cli.wording import quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet
@@ -144,7 +145,7 @@ class SearchRun:
             raise UserError(
                 f"the search cannot go on: {error}",
                 str(search_file(self.run.path, begun.name)),
-                f"restore it from a copy, or search anew: aspk search --run {self.run.path} --fresh",
+                f"restore it from a copy, or search anew: aspk search --run {quoted(self.run.path)} --fresh",
             ) from error
 
     def _told_finished(self, done: Population, last: str | None) -> Population:
@@ -252,7 +253,7 @@ class SearchRun:
                     record.finish()
         if not finished:
             say.remark(f"stopped and saved after {len(record.population.candidates)} subnets")
-            say.remark(f"aspk search --run {self.run.path} goes on from there")
+            say.remark(f"aspk search --run {quoted(self.run.path)} goes on from there")
             raise KeyboardInterrupt
         if display.hits:
             say.remark(f"{display.hits} of {algorithm.total} subnets had been measured before")
