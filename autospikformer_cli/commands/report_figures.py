@@ -41,7 +41,7 @@ class FigureWish:
             option = next(iter(acting), None)
             if option is not None:
                 if option == "to":
-                    fix = "add --figure NAME, --table NAME or --methods"
+                    fix = "add --figure NAME, --table NAME or --methods; a page is --html FILE"
                     raise UserError("nothing is asked for that has a file", "--to", fix)
                 raise UserError("it acts on figures only", f"--{option}", "add --figure NAME --to FILE")
             return False

@@ -59,7 +59,8 @@ def chosen_format(name: str | None, to: Path | None, formats: Sequence[str] = TA
         return "text"
     found = FORMAT_OF_SUFFIX.get(to.suffix.lower())
     if found is None or found not in formats:
-        fix = f"add --format {'|'.join(formats)}"
+        suffixes = [suffix for suffix, each in FORMAT_OF_SUFFIX.items() if each in formats]
+        fix = f"end it in {', '.join(suffixes[:-1])} or {suffixes[-1]}, or add --format {'|'.join(formats)}"
         raise UserError(f"the name of {to} does not say a format", "--to", fix)
     return found
 

@@ -275,7 +275,7 @@ def test_a_reader_is_warned(aspk: Aspk, searched: Path, trained_once: tuple[Path
             "convention sound"
         ),
         "other limits than 1 (search.limits): 2; the candidates of each keep to its own",
-        "fewer candidates than 18 candidates: 3 (6). Hypervolume and the best F_AEB grow with their number",
+        "fewer than 18 candidates: 3 (6). Hypervolume and the best F_AEB grow with their number",
         "the order by accuracy is mostly chance: 1, 2, 3 (aspk report says how far)",
     ]
     text = " ".join(aspk("compare", f":{FIRST}", ":cheap", ":few").stdout.split())

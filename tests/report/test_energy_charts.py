@@ -78,10 +78,17 @@ def test_rates_stand_in_their_cells_and_missing_steps_are_blank(tmp_path: Path) 
     shown = texts(tmp_path / "rates.svg")
     assert [text for text in shown if text in dict(RATES)] == list(dict(RATES))
     values = [text for text in shown if text in {".500", ".125", ".250", ".875", ".000"}]
-    assert values == [".500", ".125", ".250", ".875", ".000", ".000", ".000"]
+    assert values == [".500", ".125", ".250", ".875"]
+    assert shown.count("0") == 3, "never: 0 is not rounded"
     assert [text for text in shown if text in {"1", "2", "3", "4"}] == ["1", "2", "3"]
     assert "Time step" in shown
     assert any(text.startswith("Output firing rate") for text in shown)
+
+
+def test_hardly_ever_is_not_never(tmp_path: Path) -> None:
+    heat_map(tmp_path / "rates.svg", "Rates", [("never", (0.0, 0.5)), ("hardly", (0.0004, 0.5))])
+    shown = texts(tmp_path / "rates.svg")
+    assert (shown.count("0"), shown.count(".000")) == (1, 1)
 
 
 def test_many_steps_have_no_room_for_numbers(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_corrections_stand_under_the_last_table() -> None:
         "* Spikformer 4-384",
         "less energy than *: 5 of 5",
         "printed accuracies: no test can compare them",
-        "- energies are printed as µJ; E_MAC = 4.6 pJ, E_AC = 0.9 pJ and the paper's own FLOPs give mJ",
+        "- the paper prints its energies as µJ; E_MAC = 4.6 pJ, E_AC = 0.9 pJ and its own FLOPs give mJ",
         "- the Spikformer row is printed with 3 heads, 3 thresholds and 3 taus at depth 4; completed to 4 of each",
         "- S_Tl3 has 8.46 M parameters in Table 4; counting gives 10.85 M, no reading of it gives 8.46 M",
         "- Kendall's tau between accuracy and energy: 0.60, of random candidates 0.24",

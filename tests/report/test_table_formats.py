@@ -240,7 +240,7 @@ def test_a_file_says_its_format() -> None:
     assert chosen_format("csv", Path("a.tex")) == "csv"
     with pytest.raises(UserError, match="did you mean latex"):
         chosen_format("latx", None)
-    with pytest.raises(UserError, match="does not say a format"):
+    with pytest.raises(UserError, match=r"does not say a format\n  end it in .*\.tex, \.csv or \.json, or add"):
         chosen_format(None, Path("a.docx"))
 
 

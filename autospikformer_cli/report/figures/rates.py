@@ -148,5 +148,7 @@ def _panel(axes: Axes, grid: NDArray[np.float64], most: float, printed: bool) ->
 
 
 def _rate_text(rate: float) -> str:
-    """A rate without the zero before its point, so that three digits fit into a narrow cell."""
+    """A rate without the zero before its point, so that three digits fit into a narrow cell. 0: never, not rounded."""
+    if rate == 0:
+        return "0"
     return f"{rate:.3f}".removeprefix("0") if rate < 1 else f"{rate:.2f}"

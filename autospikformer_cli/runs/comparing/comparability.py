@@ -12,7 +12,7 @@ from autospikformer_cli.runs.comparing.asked import OPERAND
 from autospikformer_cli.runs.comparing.searches import ComparedSearch, StoredSearch
 from autospikformer_cli.runs.searched_supernet import weights_remark
 from autospikformer_cli.runs.selection import counts_of, require_feasible
-from autospikformer_cli.wording import counted, shortened
+from autospikformer_cli.wording import shortened
 
 NOT_MEASURING = ("weights_hash", "split_hash", "images")
 """Conditions that have warnings of their own."""
@@ -142,9 +142,8 @@ def _of_keys(searches: Sequence[StoredSearch], prefix: str, what: str, then: str
 def _of_budgets(searches: Sequence[ComparedSearch]) -> Iterator[str]:
     numbers = [len(each.stored.population.candidates) for each in searches]
     if len(set(numbers)) > 1:
-        most = counted(max(numbers), "candidate")
         fewer = ", ".join(f"{number} ({num:,})" for number, num in enumerate(numbers, 1) if num < max(numbers))
-        yield f"fewer candidates than {most}: {fewer}. Hypervolume and the best F_AEB grow with their number"
+        yield f"fewer than {max(numbers):,} candidates: {fewer}. Hypervolume and the best F_AEB grow with their number"
     running = [str(number) for number, each in enumerate(searches, 1) if not each.stored.finished]
     if running:
         yield f"not finished: {', '.join(running)}"

@@ -71,7 +71,7 @@ def read_finished(path: Path, overrides: Overrides = (), search: str | None = No
     name = find_search(path, search)
     table = load_finished(path, name)
     if table is None:
-        what = f"what search {name} found is not finished: no table is stored"
+        what = f"no table of aspk finish is stored for search {name}"
         raise UserError(what, str(path), f"retrain and test it: {how_to_finish(path, name)}")
     population = load_population(path, name)
     stored = recipe_from_toml(table.recipe_toml, population.recipe_name, shown=f"the recipe stored in {path}")
