@@ -85,7 +85,7 @@ class TableWish:
             if not is_stream(self.to):  # as /dev/stdout, where this line would follow the table
                 session.console.print(f"{what}: {self.to}, {chosen}", markup=False, soft_wrap=True)
         elif chosen == "text" and not isinstance(made, Methods):
-            session.console.print(text_form(made, session.console.width))
+            session.console.print(text_form(made))
         else:
             session.console.print(text.removesuffix("\n"), markup=False, soft_wrap=chosen != "text")
         if not isinstance(made, Methods):

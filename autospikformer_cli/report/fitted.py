@@ -13,7 +13,7 @@ from rich.text import Text
 from autospikformer_cli.report.tables import GAP, MAX_WIDTH, PageTable, WideTable, noted, table_of
 
 LEAST_FOLDED = 14
-"""Columns that a column whose cells may take several lines needs."""
+"""Columns that a column whose cells may take several lines needs, if its longest word does not need more."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,11 @@ class FittedColumn:
 
     def width(self, shortened: bool) -> int:
         """Columns of the console that it needs."""
-        if self.folds:
-            return LEAST_FOLDED
-        return max(map(cell_len, [*self.head.splitlines(), *self.texts(shortened)]))
+        lines = [*self.head.splitlines(), *self.texts(shortened)]
+        whole = max(map(cell_len, lines))
+        if not self.folds:
+            return whole
+        return min(whole, max(LEAST_FOLDED, *(cell_len(word) for line in lines for word in line.split())))
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ class FittedTable:
     def _table(self, shortened: set[str], left_out: set[str]) -> PageTable:
         table = table_of(WideTable, self.title)
         shown = {key: each for key, each in self.columns.items() if key not in left_out}
-        for each in shown.values():
+        for key, each in shown.items():
             justified: Literal["left", "right"] = "right" if each.is_number else "left"
-            table.add_column(each.head, justify=justified, no_wrap=not each.folds, overflow="fold")
+            least = each.width(key in shortened) if each.folds else None  # no word is cut
+            table.add_column(each.head, justify=justified, no_wrap=not each.folds, overflow="fold", min_width=least)
         rows = zip(*(each.texts(key in shortened) for key, each in shown.items()), strict=True)
         for place, cells in enumerate(rows):
             if place and place in self.sections:

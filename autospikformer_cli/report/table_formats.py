@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
-from rich.cells import cell_len
 from rich.console import RenderableType
-from rich.text import Text
+from rich.constrain import Constrain
 
 from autospikformer_cli.errors import UserError
+from autospikformer_cli.report.fitted import FittedColumn, FittedTable
 from autospikformer_cli.report.sheets import Footnote, Sheet, SheetColumn, SheetRow
-from autospikformer_cli.report.tables import GAP, MAX_WIDTH, PageTable, plain_table
+from autospikformer_cli.report.tables import MAX_WIDTH
 from autospikformer_cli.units import ABSENT
 from autospikformer_cli.wording import choice_near
 
@@ -23,8 +23,11 @@ FORMAT_OF_SUFFIX = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": 
 """The format that a file's name asks for."""
 UNIT_WORDS = {"%": "percent", "µJ": "uJ", "M": "millions"}
 """What the header of CSV says for units that are no ASCII letters, or that are prefixes alone."""
-LEAST_WIDTH = 12
-"""Columns that the widest column of a text table needs at least."""
+LEFT_OUT_FIRST = (
+    "design", "part", "group", "time_step", "params", "spikes", "fitness", "firing_rate", "cifar10dvs_time_step",
+    "dvs128_time_step", "source",
+)  # fmt: skip
+"""Columns that a text table lacks on a narrow console, the first first."""
 MOST_COLUMNS = 6
 """Of a LaTeX table with the usual room between its columns."""
 NARROW_GAPS = "\\setlength{\\tabcolsep}{2.5pt}"
@@ -70,35 +73,27 @@ def written_table(sheet: Sheet, chosen: str) -> str:
     return {"markdown": markdown_table, "latex": latex_table, "csv": csv_table}[chosen](sheet)
 
 
-def text_form(sheet: Sheet, width: int = MAX_WIDTH) -> RenderableType:
-    """A table as a terminal of so many columns shows it."""
-    return text_table(sheet, width) if sheet.printed is None else sheet.printed
+def text_form(sheet: Sheet) -> RenderableType:
+    """A table as a terminal shows it, and a file: as wide as a page."""
+    return Constrain(text_table(sheet), MAX_WIDTH) if sheet.printed is None else sheet.printed
 
 
-def text_table(sheet: Sheet, width: int = MAX_WIDTH) -> PageTable:
-    """As a table of a terminal of so many columns, like all others.
-
-    The widest column alone breaks its cells, if the others leave room for it.
-    """
-    lines = [f"{note.mark}: {note.text}" if note.mark else note.text for note in _all_notes(sheet)]
-    table = plain_table(sheet.title, "\n".join(lines) or None)
-    heads = [f"{column.head}\n({column.unit})" if column.unit else column.head for column in sheet.columns]
-    texts = [[_marked(row, column, "{}", " [{}]") for column in sheet.columns] for row in sheet.rows]
-    widths = [
-        max(map(cell_len, [*head.splitlines(), *(cells[place] for cells in texts)])) for place, head in enumerate(heads)
-    ]
-    others = sum(widths) - max(widths) + GAP * (len(widths) - 1)
-    fits = others + LEAST_WIDTH <= min(width, MAX_WIDTH)
-    for place, (column, head) in enumerate(zip(sheet.columns, heads, strict=True)):
-        breaks = not fits or place == widths.index(max(widths))
-        table.add_column(
-            Text(head), justify="right" if column.is_number else "left", overflow="fold", no_wrap=not breaks
+def text_table(sheet: Sheet) -> FittedTable:
+    """As a table of a terminal, like all others. Cells break at spaces; on a narrow one, columns are left out."""
+    columns = {
+        column.key: FittedColumn(
+            f"{column.head}\n({column.unit})" if column.unit else column.head,
+            [_marked(row, column, "{}", " [{}]") for row in sheet.rows],
+            is_number=column.is_number,
+            folds=not column.is_number,
         )
-    for place, (row, cells) in enumerate(zip(sheet.rows, texts, strict=True)):
-        if place and row.source != sheet.rows[place - 1].source:
-            table.add_section()
-        table.add_row(*map(Text, cells))
-    return table
+        for column in sheet.columns
+    }
+    begins = (place for place in range(1, len(sheet.rows)) if sheet.rows[place].source != sheet.rows[place - 1].source)
+    notes = [f"{note.mark}: {note.text}" if note.mark else note.text for note in _all_notes(sheet)]
+    return FittedTable(
+        sheet.title, columns, [key for key in LEFT_OUT_FIRST if key in columns], frozenset(begins), notes
+    )
 
 
 def markdown_table(sheet: Sheet) -> str:

@@ -211,6 +211,20 @@ def test_json_has_numbers_and_nulls() -> None:
     assert spikes == [False, False, *[True] * 11]
 
 
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_word_of_a_text_table_is_cut(name: str, width: int, render: Any) -> None:
+    sheet = literature_sheet(name)
+    lines = render(text_table(sheet), width)
+    words = {word.rstrip("*") for word in " ".join(lines).split()}
+    assert max(map(len, lines)) <= width
+    dropped = next((line.partition(": ")[2] for line in lines if line.startswith("not shown at this width: ")), "")
+    shown = [column for column in sheet.columns if column.title not in dropped.split(", ")]
+    assert len(shown) >= len(sheet.columns) - 3
+    assert words >= {word for column in shown for word in column.title.split()}
+    assert words >= {word for row in sheet.rows for column in shown for word in row.cells.get(column.key, "").split()}
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX: pdflatex is not on the path")
 @pytest.mark.parametrize("sheet", [*map(literature_sheet, NAMES), HOSTILE, WIDE], ids=[*NAMES, "hostile", "wide"])
 def test_latex_compiles_and_fits_the_text(sheet: Sheet, tmp_path: Path) -> None:
