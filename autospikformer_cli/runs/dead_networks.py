@@ -12,11 +12,11 @@ from autospikformer_cli.wording import counted, shortened
 if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import SubnetResult
 
-Origin = Literal["supernet", "alone", "imported"]
+TrainedBy = Literal["supernet", "alone", "imported"]
 """Who trained the weights: the training of a supernet, one of this subnet alone, or not aspk. The remedy differs."""
 
 
-def dead_notes(name: str, result: SubnetResult, recipe: Recipe, origin: Origin = "supernet") -> Iterator[str]:
+def dead_notes(name: str, result: SubnetResult, recipe: Recipe, origin: TrainedBy = "supernet") -> Iterator[str]:
     """A warning if a network gives all images the same logits, or if a layer of it never fires; and what to change.
 
     Layers of blocks that are silent as a whole are not named: `silence_notes` has these.
@@ -37,7 +37,7 @@ def _never_firing(measured: Measurement) -> list[str]:
     return [each.operation for each in measured.spikes if each.block not in silent and not any(each.spikes)]
 
 
-def _remedy(recipe: Recipe, origin: Origin) -> str:
+def _remedy(recipe: Recipe, origin: TrainedBy) -> str:
     if origin == "imported":
         return "import it with the recipe and the thresholds that it was trained with"
     anew = "train anew" if origin == "supernet" else "retrain it by --set"

@@ -13,7 +13,7 @@ from autospikformer_cli.measurement import SPLITS, Measurement, Provenance
 from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import load_images, weight_arrays
 from autospikformer_cli.runs.conditions import Conditions
-from autospikformer_cli.runs.dead_networks import Origin, dead_notes
+from autospikformer_cli.runs.dead_networks import TrainedBy, dead_notes
 from autospikformer_cli.runs.prices import unpriced_operations
 from autospikformer_cli.runs.retraining import Retraining, has_own_validation, recipe_alone, retraining_of
 from autospikformer_cli.runs.searched_supernet import require_own_images
@@ -294,7 +294,7 @@ class EvaluationRun:
             self.subnet, self.images.split, self._provenance(tuning), measured, tuning, date, run.recipe.to_toml()
         )
         append_evaluation(run.path, stored, recipe_name=run.recipe.name)
-        origin: Origin = "alone" if tuning is not None else "supernet" if run.epochs > 0 else "imported"
+        origin: TrainedBy = "alone" if tuning is not None else "supernet" if run.epochs > 0 else "imported"
         dead = dead_notes(name or f"{self.subnet} [{label}]", result, run.recipe, origin)
         return EvaluationResult(
             evaluation=stored,
