@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import lgamma
 from typing import TYPE_CHECKING
 
 from autospikformer_cli.analysis.paired import holm
@@ -117,13 +118,16 @@ def share_test(counts: Counts, totals: Counts, num_best: int, generator: np.rand
 def _all_draws(sizes: Counts, num: int) -> tuple[Counts, Counts, NDArray[np.float64]]:
     """Of two classes: every possible draw of num, (K, 2); the two at the ends of 95 %; and each draw's probability."""
     import numpy as np
-    from scipy.stats import hypergeom
 
-    found = hypergeom(int(sizes.sum()), int(sizes[1]), num)
-    seconds = np.arange(max(0, num - int(sizes[0])), min(num, int(sizes[1])) + 1)
-    ends = found.ppf([_TAIL, 1 - _TAIL]).astype(np.int64)
+    firsts, among = int(sizes[0]), int(sizes[1])
+    seconds = np.arange(max(0, num - firsts), min(num, among) + 1)
+    # The hypergeometric distribution, from logarithms: its factorials are too large for floats.
+    logs = [-sum(map(lgamma, (k + 1, among - k + 1, num - k + 1, firsts - num + k + 1))) for k in seconds.tolist()]
+    weights = np.exp(np.array(logs) - max(logs))
+    weights /= weights.sum()
+    ends = seconds[np.searchsorted(weights.cumsum(), [_TAIL, 1 - _TAIL])]
     every, outer = (np.stack([num - each, each], axis=1) for each in (seconds, ends))
-    return every, outer, found.pmf(seconds)
+    return every, outer, weights
 
 
 def value_shares(space: SearchSpace, ranked: Sequence[Subnet], num_best: int, seed: int) -> tuple[ValueShare, ...]:

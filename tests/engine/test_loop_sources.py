@@ -25,7 +25,7 @@ print(json.dumps([kernels.__file__, sum(stats.cache_hits.values()), sum(stats.ca
 
 
 def test_every_file_with_parts_of_loops_is_looked_at() -> None:
-    parts = re.compile(r"^@(compiled|inlined|intrinsic)\b", re.MULTILINE)
+    parts = re.compile(r"^ *@(compiled|inlined|intrinsic)\b", re.MULTILINE)
     found = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if parts.search(file.read_text())}
     assert found | {"spiking/compiled.py", "spiking/vector_code.py"} == set(LOOP_FILES)
 

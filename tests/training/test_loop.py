@@ -18,6 +18,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.layout import NetworkShape
@@ -257,7 +258,7 @@ def test_steps_by_hand(sampling: Any, distillation: Any) -> None:
         losses = []
         labels = targets
         for subnet in subnets:
-            logits = supernet(frames, subnet)
+            logits = supernet.run(frames, subnet, training_pass(supernet, subnet))
             losses.append(functional.cross_entropy(logits, targets))
             if distillation == "soft_labels" and targets is labels:
                 assert subnet.embed_dim == SPACE.largest().embed_dim
