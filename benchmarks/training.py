@@ -9,6 +9,7 @@ Ratios are of CPU seconds, medians of rounds in which all ways take turns.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from engine_network import root_override
 from timing import machine
 
 from autospikformer_cli.data.description import describe
-from autospikformer_cli.engine.compute import own_process
+from autospikformer_cli.engine.compute import Compute, own_process
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.runs.building import load_images, make_supernet
 from autospikformer_cli.say import SILENT
@@ -31,14 +32,26 @@ from autospikformer_cli.training.optimizers import make_optimizer
 ROUNDS = 7
 
 
-def make_trainer(recipe: Recipe) -> Trainer:
+def make_trainer(recipe: Recipe, compute: Compute) -> Trainer:
     """Trains a recipe's largest subnet."""
     largest = recipe.space.search_space().largest()
-    supernet = make_supernet(recipe, own_process())
+    supernet = make_supernet(recipe, compute)
     images = load_images(recipe, recipe.seed, "train", SILENT)
     data = TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
     optimizer = make_optimizer(supernet, recipe.train)
     return Trainer(supernet, optimizer, data, recipe.train, paths=lambda number, share: [largest], seed=recipe.seed)
+
+
+def make_step(trainer: Trainer) -> Callable[[], None]:
+    """A step on the next images of the data set, again and again."""
+    batch, numbers = trainer.config.batch, itertools.count()
+
+    def step() -> None:
+        number = next(numbers)
+        first = number * batch % (len(trainer.data.images.labels) - batch)
+        trainer.train_step(0, number % trainer.steps, torch.arange(first, first + batch))
+
+    return step
 
 
 def show_rates(trainer: Trainer, step: Callable[[], None]) -> None:
@@ -67,16 +80,8 @@ def main() -> None:
     parser.add_argument("--after", type=int, default=300, help="steps of training before")
     options = parser.parse_args()
     recipe = load_recipe(options.recipe, [root_override(options.data)] if options.data else [])
-    trainer = make_trainer(recipe)
-    batch = recipe.train.batch
-    taken = 0
-
-    def step() -> None:
-        nonlocal taken
-        first = taken * batch % (len(trainer.data.images.labels) - batch)
-        trainer.train_step(0, taken % trainer.steps, torch.arange(first, first + batch))
-        taken += 1
-
+    trainer = make_trainer(recipe, own_process())
+    step, batch = make_step(trainer), recipe.train.batch
     for _ in range(options.after):
         step()
 
