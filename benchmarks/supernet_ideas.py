@@ -147,8 +147,8 @@ def ann_teacher(seconds: float) -> Idea:
                 super().__init__(*arguments, **named)
                 self.teacher = _trained_ann(recipe, self.data, seconds)
 
-            def batch(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-                frames, targets = super().batch(epoch, step, rows)
+            def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+                frames, targets = super().step_data(epoch, step, rows)
                 with torch.no_grad():
                     taught = self.teacher(frames, self.teacher.config.space.largest()).softmax(-1)
                 return frames, targets.lerp(taught, TEACHERS_SHARE)
