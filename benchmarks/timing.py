@@ -12,15 +12,17 @@ from pathlib import Path
 import torch
 
 
-def medians(alternatives: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def medians(
+    alternatives: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each alternative over rounds in which all run in turn, after one that does not count."""
     times: dict[str, list[float]] = {name: [] for name in alternatives}
     for round_number in range(rounds + 1):
         for name, run in alternatives.items():
-            began = time.perf_counter()
+            began = clock()
             run()
             if round_number:
-                times[name].append(time.perf_counter() - began)
+                times[name].append(clock() - began)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

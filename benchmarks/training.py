@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from unittest.mock import patch
 
 import torch
 from engine_network import root_override
-from timing import machine
+from timing import machine, medians
 
 from autospikformer_cli.data.description import describe
 from autospikformer_cli.engine.compute import Compute, own_process
@@ -26,6 +26,7 @@ from autospikformer_cli.runs.building import load_images, make_supernet
 from autospikformer_cli.say import SILENT
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
+from autospikformer_cli.training import loop
 from autospikformer_cli.training.loop import Trainer, TrainingData
 from autospikformer_cli.training.optimizers import make_optimizer
 
@@ -54,6 +55,11 @@ def make_step(trainer: Trainer) -> Callable[[], None]:
     return step
 
 
+def dense_products() -> AbstractContextManager[object]:
+    """Inside it, a training takes torch's products."""
+    return patch.object(loop, "training_pass", lambda supernet, subnet: supernet.in_torch(subnet))
+
+
 def show_rates(trainer: Trainer, step: Callable[[], None]) -> None:
     """Print each layer's share of inputs that are not 0, in one step."""
     rates: dict[str, float] = {}
@@ -63,7 +69,7 @@ def show_rates(trainer: Trainer, step: Callable[[], None]) -> None:
 
     layers = [each for each in trainer.supernet.modules() if isinstance(each, ElasticConvolution | ElasticLinear)]
     handles = [layer.register_forward_hook(watch) for layer in layers]
-    with patch("autospikformer_cli.training.loop.training_pass", lambda supernet, subnet: supernet.in_torch(subnet)):
+    with dense_products():
         step()
     for handle in handles:
         handle.remove()
@@ -86,9 +92,7 @@ def main() -> None:
         step()
 
     def dense_step() -> None:
-        with patch(
-            "autospikformer_cli.training.loop.training_pass", lambda supernet, subnet: supernet.in_torch(subnet)
-        ):
+        with dense_products():
             step()
 
     def plain_step() -> None:
@@ -96,19 +100,11 @@ def main() -> None:
             dense_step()
 
     ways = {"plain torch": plain_step, "dense products, compiled neurons": dense_step, "as aspk trains": step}
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(ROUNDS + 1):
-        for way, run in ways.items():
-            began = time.process_time()
-            run()
-            if number:
-                seconds[way].append(time.process_time() - began)
-    plain = statistics.median(seconds["plain torch"])
+    seconds = medians(ways, ROUNDS, clock=time.process_time)
     print(f"# A training step of {options.recipe}, after {options.after} steps\n\n{machine()}; batch {batch}\n")
     print("| way | images a CPU second | times plain torch |\n|---|---|---|")
-    for way, taken_by_way in seconds.items():
-        median = statistics.median(taken_by_way)
-        print(f"| {way} | {batch / median:.0f} | {plain / median:.2f} |")
+    for way, each in seconds.items():
+        print(f"| {way} | {batch / each:.0f} | {seconds['plain torch'] / each:.2f} |")
     show_rates(trainer, step)
 
 

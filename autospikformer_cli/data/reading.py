@@ -150,7 +150,7 @@ class LazyImages:
     def __init__(self, reader: Reader, rows: Indices, memory: int) -> None:
         """rows: numbers of the images, for the reader. memory: bytes up to which `first` returns a tensor."""
         self.reader, self._rows, self._memory = reader, rows, memory
-        # what is asked for now, and what comes after it
+        # The batch that is asked for now, and the one after it.
         self._ahead: deque[tuple[Indices, Future[PixelsOrCounts]]] = deque(maxlen=2)
 
     def __reduce__(self) -> tuple[type[LazyImages], tuple[Any, ...]]:

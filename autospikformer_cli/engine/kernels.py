@@ -200,7 +200,7 @@ def _gather(scratch: LayerScratch, t: int, p: int, positions: int, side: int, ro
 
 @inlined
 def sum_rows(sums: Array, scratch: LayerScratch, t: int, p: int, positions: int, side: int, rows: Rows,
-              is_binary: bool, offset: int, stride: int, vectors: int) -> None:  # fmt: skip
+             is_binary: bool, offset: int, stride: int, vectors: int) -> None:  # fmt: skip
     """One position's weighted sums, for the columns of a tile."""
     if rows.kernel == 1:
         first = scratch.lists.starts[t * positions + p]

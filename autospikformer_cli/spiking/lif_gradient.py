@@ -25,8 +25,6 @@ from autospikformer_cli.spiking.vector_code import (
     store_vector,
 )
 
-Slope = Callable[[Any, Any, Any], Any]
-"""Emits a surrogate's slopes: from a builder, the vector's type, and u - threshold."""
 EXP_TERMS = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)
 """Taylor's polynomial of exp."""
 LOWEST_EXPONENT = -80.0
@@ -51,9 +49,13 @@ class _Code(NamedTuple):
         return self.builder.bitcast(self.builder.and_(self.builder.bitcast(x, whole), mask), self.vector)
 
 
-def _sigmoid_slope(builder: Any, vector: Any, distance: Any) -> Any:
+Slope = Callable[[_Code, Any], Any]
+"""Emits a surrogate's slopes at u - threshold."""
+
+
+def _sigmoid_slope(code: _Code, distance: Any) -> Any:
     """a s (1 - s) = a e / (1 + e)^2 with e = exp(-|a x|): no difference of numbers that are nearly equal."""
-    code = _Code(builder, vector)
+    builder = code.builder
     scale, one = code.number(SIGMOID_SLOPE), code.number(1.0)
     exponent = builder.fneg(code.magnitude(builder.fmul(scale, distance)))
     e = _exp(code, exponent)
@@ -87,14 +89,14 @@ def _exp(code: _Code, x: Any) -> Any:
     return builder.fmul(builder.bitcast(bits, vector), p)
 
 
-def _arctan_slope(builder: Any, vector: Any, distance: Any) -> Any:
-    code = _Code(builder, vector)
+def _arctan_slope(code: _Code, distance: Any) -> Any:
+    builder = code.builder
     x = builder.fmul(code.number(math.pi / 2 * ARCTAN_SLOPE), distance)
     return builder.fdiv(code.number(ARCTAN_SLOPE / 2), builder.fadd(code.number(1.0), builder.fmul(x, x)))
 
 
-def _rectangular_slope(builder: Any, vector: Any, distance: Any) -> Any:
-    code = _Code(builder, vector)
+def _rectangular_slope(code: _Code, distance: Any) -> Any:
+    builder = code.builder
     within = builder.fcmp_ordered("<", code.magnitude(distance), code.number(RECTANGLE_WIDTH / 2))
     return builder.select(within, code.number(1 / RECTANGLE_WIDTH), code.number(0.0))
 
@@ -227,7 +229,7 @@ def _emit_columns(code: _Code, row: _Row, column: Any, slope: Slope) -> None:
         through = builder.fmul(later, builder.select(row.hard, u, threshold))
         grad_spike = builder.select(row.detach, grad_spike, builder.fsub(grad_spike, through))
         ends = builder.and_(builder.fcmp_ordered(">=", u, reaches), splat(builder, row.hard, vector.count))
-        slopes = slope(builder, vector, builder.fsub(u, threshold))
+        slopes = slope(code, builder.fsub(u, threshold))
         grad_u = builder.fadd(builder.fmul(grad_spike, slopes), builder.select(ends, zero, later))
         grad = builder.select(row.decay_input, builder.fdiv(grad_u, tau), grad_u)
         later = builder.select(row.decay_input, builder.fsub(grad_u, grad), builder.fmul(grad_u, leak))
