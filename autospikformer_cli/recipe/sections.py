@@ -351,6 +351,9 @@ class TrainConfig(Keys):
     clip_norm: Annotated[FactorFromZero, TRAINING] = 0.0
     """Largest Euclidean norm of a step's gradients, all as one vector. A longer vector is scaled down to it, for AdamW
     and Muon alike; 0: none. Both choose the size of a step themselves: clipping limits its part in their moments."""
+    unused_weights: Annotated[Literal["move", "stay"], TRAINING] = "move"
+    """What a step does to weights of a layer that no subnet of the step used: they decay, and move by their momentum
+    alone, as torch's optimizers do it; or they stay, and so do their moments. Blocks that no subnet had always stay."""
     schedule: Annotated[Literal["after_warmup", "linear", "timm"], TRAINING] = "after_warmup"
     """The cosine begins after the warm-up, and epochs include the cool-down; "linear": the same with a straight line
     for the cosine; or, as in timm and the published scripts, the cosine begins at epoch 0 under the warm-up, the

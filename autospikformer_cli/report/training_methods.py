@@ -61,3 +61,5 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
         yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."
     if train.clip_norm:
         yield f"The norm of all gradients of a step was clipped at {train.clip_norm:g}."
+    if train.unused_weights == "stay":
+        yield "Weights that no subnet of a step used were left as they were, without decay or momentum."

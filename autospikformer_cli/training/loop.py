@@ -29,6 +29,7 @@ from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays,
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
+from autospikformer_cli.training.used_weights import unused_stay
 from autospikformer_cli.wording import shortened
 
 
@@ -198,7 +199,9 @@ class Trainer:
         with self._timed("optimizer"):
             if self.config.clip_norm:
                 self.optimizer.clip(self.config.clip_norm, norm)
-            self.optimizer.step()
+            stays = self.config.unused_weights == "stay"
+            with unused_stay(self.supernet, self.optimizer, subnets) if stays else nullcontext():
+                self.optimizer.step()
             if self.average:
                 self.average.update(number + 1)
         if self.times:
