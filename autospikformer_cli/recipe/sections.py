@@ -373,6 +373,9 @@ class TrainConfig(Keys):
     ema_half_life: Annotated[ShareBelowOne, TRAINING] = 0.0
     """Half-life of the moving average of the weights, as a share of the training; 0: no average. The average is what
     is validated, stored and searched."""
+    ema_choice: Annotated[Literal["average", "validation"], TRAINING] = "average"
+    """The weights that a training with an average ends with: the average; or, of it and the weights without it, those
+    of the higher mean accuracy on validation images (train.measured_subnets)."""
     label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
     mixup: Annotated[FactorFromZero, TRAINING] = 0.5
@@ -383,6 +386,28 @@ class TrainConfig(Keys):
     """The first epochs, which use mixup: a share of train.epochs from 0 to 1, or their number if more than 1."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
+    measured_subnets: Annotated[Whole, TRAINING] = 4
+    """Subnets that the seed draws for the choice of weights. The mean accuracy of these, the largest and the smallest
+    on the validation images of an epoch decides final = "best", ema_choice = "validation" and patience."""
+    final: Annotated[Literal["last", "best"], TRAINING] = "last"
+    """The epoch whose weights the finished run has: the last; or the first of those with the highest mean accuracy
+    (train.measured_subnets), whose weights are kept in checkpoints/ until the end."""
+    patience: Annotated[Whole, TRAINING] = 0
+    """The training ends when so many epochs have brought no higher mean accuracy (train.measured_subnets); 0: never.
+    The learning rate follows the schedule of all epochs, so an early end lacks its small last rates."""
+    keep_last: Annotated[PositiveWhole, NOTHING] = 1
+    """Last epochs whose weights, optimizer and history are kept. 1: those of supernet.h5; more: also in files in
+    checkpoints/, each a supernet.h5 of a run that goes on from there."""
+
+    @property
+    def chooses(self) -> tuple[str, ...]:
+        """The keys, with their values, that choose weights by accuracies on validation images."""
+        asked = {
+            'train.final = "best"': self.final == "best",
+            f"train.patience = {self.patience}": self.patience > 0,
+            'train.ema_choice = "validation"': self.ema_choice == "validation" and self.ema_half_life > 0,
+        }
+        return tuple(key for key, is_asked in asked.items() if is_asked)
 
     @property
     def step_images(self) -> int:

@@ -26,6 +26,7 @@ from autospikformer_cli.spiking.extraction import layer_widths
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import Checkpoint, TrainState, load_checkpoint, save_checkpoint
+from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import (
     Divergence,
     Recorder,
@@ -601,3 +602,64 @@ def test_of_several_subnets_all_that_any_used_moves() -> None:
         ends.append(numbers(training))
     for name, each in ends[0].items():
         np.testing.assert_array_equal(each, ends[1][name], err_msg=name)
+
+
+# Which weights it ends with
+
+
+def test_it_ends_with_the_chosen_weights(tmp_path: Path) -> None:
+    """Accuracies are made up. The best epoch is the second of four, and with patience 2 the last one trained is 4."""
+    means, saved = [50.0, 70.0, 60.0, 65.0, 90.0], {}
+    keys = {"epochs": 5, "warmup_epochs": 0, "cooldown_epochs": 0, "final": "best", "patience": 2}
+    training, log = trainer(network(), textures(40), **keys), Log()
+
+    def kept(state: TrainState) -> None:
+        saved[state.epoch] = (weights(training.supernet), training.arrays())
+
+    def earlier(epoch: int) -> None:
+        stored, arrays = saved[epoch]
+        training.supernet.load_state_dict({name: torch.from_numpy(array) for name, array in stored.items()})
+        training.restore(arrays)
+
+    recorder = replace(
+        log.recorder(), accuracy=lambda: Accuracies(1.0, 2.0, means[len(log.epochs)]), kept=kept, earlier=earlier
+    )
+    end = training.run(START, recorder)
+    assert (end.epoch, end.finished, end.stopped_early, end.chosen_epoch, end.weights_epoch) == (4, True, True, 2, 2)
+    assert [record.val_top1_mean for record in end.history] == means[:4]
+    assert sorted(saved) == [1, 2, 3, 4]
+    assert equal(weights(training.supernet), saved[2][0])
+    assert equal(training.arrays(), saved[2][1])
+    assert not equal(saved[2][0], saved[4][0])
+    plain, rest = trainer(network(), textures(40), **keys | {"final": "last", "patience": 0}), Log()
+    plain.run(START, rest.recorder())
+    assert rest.steps[:12] == log.steps  # the same rates, up to where it ends
+
+
+@pytest.mark.parametrize(("average", "own"), [(50.0, 60.0), (60.0, 50.0), (50.0, 50.0)])
+def test_the_better_of_the_average_and_the_weights_without_it(average: float, own: float) -> None:
+    keys = {"ema_half_life": 0.5, "ema_choice": "validation"}
+    training, measured = trainer(network(), textures(40), **keys), []
+
+    def accuracy(kind: str, mean: float) -> Accuracies:
+        measured.append((kind, weights(training.supernet)))
+        return Accuracies(mean + 1, mean - 1, mean)
+
+    end = training.run(
+        START,
+        replace(
+            Log().recorder(),
+            accuracy=lambda: accuracy("average", average),
+            unaveraged=lambda: accuracy("own", own),
+        ),
+    )
+    assert [kind for kind, _ in measured] == ["own", "average"] * 2
+    assert not equal(measured[-1][1], measured[-2][1])
+    takes_own = own > average
+    assert end.chosen_unaveraged == takes_own
+    assert equal(weights(training.supernet), measured[-2 if takes_own else -1][1])
+    assert equal({name: value.numpy() for name, value in training.weights().items()}, weights(training.supernet))
+    assert end.top1 == ((own if takes_own else average) + 1, (own if takes_own else average) - 1)
+    plain = trainer(network(), textures(40))
+    plain.run(START, Log().recorder())
+    assert equal(measured[-2][1], weights(plain.supernet))  # averaging and comparing do not change the training
