@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import SubnetResult
     from autospikformer_cli.space import Subnet
     from autospikformer_cli.spiking.supernet import Supernet
-    from autospikformer_cli.training.loop import StepReport, Trainer
+    from autospikformer_cli.training.loop import Trainer
     from autospikformer_cli.training.paths import PathSampler
+    from autospikformer_cli.training.readings import StepReport
     from autospikformer_cli.training.step_times import StepTimes
 
 SECONDS_UNSAVED = 60.0
@@ -286,10 +287,6 @@ class OpenTraining:
             self._unlogged.append(LoggedStep(*numbers))
             step(report)
 
-        def between(state: TrainState) -> None:
-            if pace.is_due():
-                save(state)
-
         def epoch(state: TrainState) -> None:
             if every_epoch or state.finished or pace.is_due():
                 save(state)
@@ -300,7 +297,7 @@ class OpenTraining:
                 self.save()
 
         if self.trainer is not None:
-            self.state = self.trainer.run(self.state, Recorder(logged, between, epoch, stop, accuracy))
+            self.state = self.trainer.run(self.state, Recorder(logged, save, epoch, stop, accuracy, due=pace.is_due))
 
     def save(self) -> None:
         """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,21 +14,26 @@ from torch.nn import functional
 
 from autospikformer_cli.data.augmentation import augment
 from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.device_images import DeviceImages
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.engine.machine_memory import memory_of
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
-from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
+from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
 from autospikformer_cli.wording import shortened
+
+SHARE_OF_IMAGES = 0.25
+"""Of a GPU's memory, for all training images at most."""
 
 
 class Divergence(UserError):
@@ -47,30 +51,13 @@ class TrainingData:
 
 
 @dataclass(frozen=True, slots=True)
-class StepReport:
-    """Result of one step.
-
-    epoch: from 1 on. number: since the start of the training, from 1. images: number of images trained on.
-    loss: mean loss of its paths. learning_rate: the recipe's at this step. gradient_norm: Euclidean, of all gradients
-    as one vector, before it is clipped. seconds: how long it took; equal reports may differ in it.
-    """
-
-    epoch: int
-    number: int
-    images: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    seconds: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Recorder:
     """The functions that the loop calls.
 
-    step: after each step. between: between two steps of an epoch, with the state. epoch: after each epoch, with the
-    state. stop: returns whether to stop. accuracy: returns the top-1 in percent of the largest and the smallest subnet
-    on validation, None without validation images; called once for each epoch.
+    step: takes the report of each step, in order; a GPU's come many at a time. between: between two steps of an epoch,
+    with the state. epoch: after each epoch, with the state. stop: returns whether to stop. accuracy: returns the top-1
+    in percent of the largest and the smallest subnet on validation, None without validation images; called once for
+    each epoch. due: whether `between` is wanted now: the state is known only if all reports are read.
     """
 
     step: Callable[[StepReport], None]
@@ -78,6 +65,7 @@ class Recorder:
     epoch: Callable[[TrainState], None]
     stop: Callable[[], bool]
     accuracy: Callable[[], tuple[float | None, float | None]]
+    due: Callable[[], bool] = lambda: True
 
 
 class Trainer:
@@ -85,15 +73,24 @@ class Trainer:
 
     def __init__(
         self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
-        paths: PathSampler, seed: int, times: StepTimes | None = None,
+        paths: PathSampler, seed: int, times: StepTimes | None = None, read_steps: int | None = None,
     ) -> None:  # fmt: skip
-        """times: takes how long the parts of the steps take, if that is asked for."""
+        """times: takes how long the parts of the steps take, if that is asked for.
+
+        read_steps: steps whose numbers are read together; None for what suits the device.
+        """
         self.times = times
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
         half_life = config.ema_half_life * config.total_epochs * self.steps
         self.average = WeightAverage(supernet, half_life) if half_life else None
+        self.device = next(supernet.parameters()).device
+        self._on_cpu = self.device.type == "cpu"
+        self.unread = Unread(1 if self._on_cpu else read_steps or READ_STEPS)
+        room = int((memory_of(str(self.device)) or 0) * SHARE_OF_IMAGES)
+        self._images = DeviceImages(data.images, self.device, room)
+        self._halted = torch.zeros((), dtype=torch.bool, device=self.device)
 
     def weights(self) -> dict[str, Tensor]:
         """What is validated and stored, by name: the average, if the recipe asks for one, or the network's weights."""
@@ -131,24 +128,20 @@ class Trainer:
         """Train the rest of the current epoch. If asked to stop between steps, return a state with step > 0."""
         order = epoch_order(len(self.data.images.labels), self.seed, state.epoch)
         for step in range(state.step, self.steps):
-            if state.step and recorder.stop():
-                return state
+            if step and recorder.stop():
+                return self._read(state, recorder, self.unread.rest)
             began = time.perf_counter()
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
             self.data.images.read_ahead(following)
-            report = self.train_step(state.epoch, step, rows)
-            report = replace(report, seconds=time.perf_counter() - began)
-            state = replace(
-                state,
-                step=step + 1,
-                loss_sum=state.loss_sum + report.loss * report.images,
-                images=state.images + report.images,
-                seconds=state.seconds + report.seconds,
-            )
-            recorder.step(report)
-            if state.step < self.steps:
+            taken = self.train_step(state.epoch, step, rows)
+            taken.seconds = time.perf_counter() - began
+            self.unread.add(taken)
+            state = self._read(state, recorder, self.unread.ready)
+            if step + 1 < self.steps and recorder.due():
+                state = self._read(state, recorder, self.unread.rest)
                 recorder.between(state)
+        state = self._read(state, recorder, self.unread.rest)
         self.require_finite(state)
         with self.average.in_place() if self.average else nullcontext():
             largest, smallest = recorder.accuracy()
@@ -165,6 +158,29 @@ class Trainer:
         finished = epoch >= self.config.total_epochs
         return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
 
+    def _read(self, state: TrainState, recorder: Recorder, read: Callable[[], list[Read]]) -> TrainState:
+        """Report the steps that are read now. Returns the state after them. Raises Divergence if one was not finite."""
+        began = time.perf_counter()
+        steps = read()
+        waited = time.perf_counter() - began
+        for place, (step, numbers) in enumerate(steps, 1):
+            report = self._report(step, numbers, waited if place == len(steps) else 0.0)
+            state = replace(
+                state,
+                step=step.step + 1,
+                loss_sum=state.loss_sum + report.loss * report.images,
+                images=state.images + report.images,
+                seconds=state.seconds + report.seconds,
+            )
+            recorder.step(report)
+        return state
+
+    def _report(self, step: StepReadings, numbers: Sequence[float], waited: float = 0.0) -> StepReport:
+        try:
+            return step.report(numbers, waited)
+        except NotFinite as error:
+            raise self._diverged(error.what, error.epoch, error.step + 1) from None
+
     def require_finite(self, state: TrainState) -> None:
         """Raises Divergence if the network has a number that is not finite. Asked before each save and each validation.
 
@@ -179,10 +195,12 @@ class Trainer:
         less = f"train anew with less than {self.config.rates_text}; what was saved before is kept"
         return Divergence(told, ", ".join(self.config.rates), less)
 
-    def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReport:
-        """Train the subnets of a step. Raises Divergence before a weight moves if a loss or a gradient is not finite.
+    def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReadings:
+        """Train the subnets of a step. Returns its numbers, which may still be computed.
 
-        The gradient is the mean over all images of the step, batch after batch.
+        A weight moves only if all losses and gradients are finite. On a CPU it raises Divergence if they are not. On
+        another device no weight moves from then on, and whoever reads the numbers is told. The gradient is the mean
+        over all images of the step, batch after batch.
         """
         with self._timed("data"):
             frames, targets = self.step_data(epoch, step, rows)
@@ -191,46 +209,42 @@ class Trainer:
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
-        mean_loss, norm = 0.0, torch.tensor(0.0)
-        for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
-            loss, norm = self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
-            mean_loss += loss
+        batches = list(zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True))
+        taken = StepReadings(epoch, step, number, tuple(len(each) for _, each in batches), rate, subnets)
+        for batch in batches:
+            self._add_gradients(taken, *batch, len(batch[1]) / len(rows))
         with self._timed("optimizer"):
+            if self._on_cpu:
+                self._report(taken, taken.on_device.tolist())
+            else:
+                self._halted |= ~taken.on_device.isfinite().all()
             if self.config.clip_norm:
-                self.optimizer.clip(self.config.clip_norm, norm)
-            self.optimizer.step()
+                self.optimizer.clip(self.config.clip_norm, taken.norms[-1])
+            self.optimizer.step(None if self._on_cpu else self._halted)
             if self.average:
                 self.average.update(number + 1)
         if self.times:
             self.times.num_steps += 1
-        return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
+        return taken
 
-    def _add_gradients(
-        self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, share: float, epoch: int, step: int
-    ) -> tuple[float, Tensor]:
-        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss, and the gradient's norm.
+    def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, share: float) -> None:
+        """Add a batch's part of a step's mean gradient.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
         share: the batch's, of the images of the step.
         """
-        losses, norm = [], torch.tensor(0.0)
-        for subnet in subnets:
+        for subnet in taken.subnets:
             with self._timed("forward"):
                 logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
                 loss = self.loss(logits, targets)
-                losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
             with self._timed("backward"):
-                (share * loss / len(subnets)).backward()
+                (share * loss / len(taken.subnets)).backward()
             with self._timed("optimizer"):
-                norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
-            if not math.isfinite(float(norm)):
-                raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
-            if self.config.distillation == "soft_labels" and subnet is subnets[0]:
+                # The norm so far: the first subnet that makes it no number is named.
+                taken.add(loss, self.optimizer.gradient_norm())
+            if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
-        return share * sum(losses) / len(losses), norm
 
     def _timed(self, part: str) -> AbstractContextManager[None]:
         return self.times.part(part) if self.times else nullcontext()
@@ -241,15 +255,15 @@ class Trainer:
 
     def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give."""
-        images, description = self.data.images, self.data.description
-        parameter = next(self.supernet.parameters())
+        description, dtype = self.data.description, next(self.supernet.parameters()).dtype
+        images, labels = self._images.take(rows)
         frames = augment(
-            images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
-            description=description, device=parameter.device, dtype=parameter.dtype, translation=self.data.translation,
+            images, self.data.images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
+            description=description, device=self.device, dtype=dtype, translation=self.data.translation,
         )  # fmt: skip
         mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
         return mixup(
-            frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
+            frames, labels, description.num_classes, alpha=mixing,
             probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
             epoch=epoch, step=step,
         )  # fmt: skip
