@@ -15,6 +15,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.machine_memory import told_if_too_small
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
 from autospikformer_cli.evaluation.stems import (
@@ -46,6 +47,8 @@ from autospikformer_cli.spiking.supernet import Supernet
 
 DEFAULT_MEMORY = 5 * 10**8
 """Bytes of spikes that an evaluation may cache or hold back."""
+MEMORY_KEYS = ("model.evaluation_batch", "model.evaluation_memory", "model.calibration_images")
+"""Of a recipe: what decides how much memory an evaluation needs."""
 SMALLEST_SUBNET_BATCH = 4
 """Subnets measured together, at least."""
 IMAGES_A_SUBNET_BATCH = 24_000
@@ -132,7 +135,8 @@ class Evaluator:
             results: dict[Subnet, SubnetResult] = {}
             for time_step, same_steps in by_step.items():
                 for together in self._within_budget(same_steps, time_step, len(images)):
-                    results |= self._measure(together, time_step, images, advance)
+                    with told_if_too_small("an evaluation", *MEMORY_KEYS):
+                        results |= self._measure(together, time_step, images, advance)
             yield {subnet: results[subnet] for subnet in batch}
 
     def _within_budget(self, subnets: Sequence[Subnet], time_step: int, images: int) -> Iterator[list[Subnet]]:
@@ -290,7 +294,8 @@ class Evaluator:
         logits = []
         for frames_FBHWC in self._frames(images):
             num = frames_FBHWC.shape[1]
-            made = self.engine.logits(self._padded(frames_FBHWC, axis=1), subnet, statistics, Untallied())
+            with told_if_too_small("an evaluation", MEMORY_KEYS[0]):
+                made = self.engine.logits(self._padded(frames_FBHWC, axis=1), subnet, statistics, Untallied())
             logits.append(made[:num])
             advance(num)
         return torch.cat(logits).cpu()
@@ -307,7 +312,8 @@ class Evaluator:
             return BatchStatistics()
         assert self.calibration is not None
         recorded = RecordedStatistics()
-        self.engine.logits(self._to_frames(self.calibration.images[:]), subnet, recorded, Untallied())
+        with told_if_too_small("a recalibration", *MEMORY_KEYS[2:]):
+            self.engine.logits(self._to_frames(self.calibration.images[:]), subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
 
     @torch.no_grad()

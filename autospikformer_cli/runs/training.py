@@ -29,6 +29,7 @@ from autospikformer_cli.runs.building import (
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
+from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
@@ -106,6 +107,7 @@ class TrainingRun:
 
         Called before anything is written.
         """
+        require_number_format(self.recipe, self.compute)
         neuron_kind(self.recipe.model.neuron, self.recipe.given_by)  # why it is not known, if it is not
         require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
         require_room_for_step(self.recipe, self.compute, len(self.images["train"]))
@@ -142,6 +144,7 @@ class TrainingRun:
             load_arrays(supernet, self.first_weights, str(path))
         else:
             set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
+        require_number_format(recipe, self.compute)
         warm_training(recipe, self.compute, self.say)
         data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
         optimizer = make_optimizer(supernet, recipe.train)

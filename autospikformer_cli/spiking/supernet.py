@@ -206,11 +206,13 @@ class Supernet(nn.Module):
         finite = torch.stack([value.isfinite().all() for value in numbers.values()]).cpu()  # one wait for a GPU
         return [name for name, whole in zip(numbers, finite.tolist(), strict=True) if not whole]
 
-    def in_torch(self, subnet: Subnet, statistics: Statistics | None = None) -> SpikingPass | AnalogPass:
-        """The dense forward pass of one subnet; see `forward`."""
+    def in_torch(
+        self, subnet: Subnet, statistics: Statistics | None = None, half: torch.dtype | None = None
+    ) -> SpikingPass | AnalogPass:
+        """The dense forward pass of one subnet; see `forward`. half: the dtype of its weighted sums, if another."""
         if self.config.shape.network == "transformer":
-            return AnalogPass(statistics)
-        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics)
+            return AnalogPass(statistics, half=half)
+        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics, half=half)
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """All stages of a subnet, from frames to logits."""

@@ -18,13 +18,14 @@ from autospikformer_cli.data.device_images import DeviceImages
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
-from autospikformer_cli.engine.machine_memory import memory_of
+from autospikformer_cli.engine.machine_memory import memory_of, told_if_too_small
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
+from autospikformer_cli.training.mixed_precision import FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
@@ -86,8 +87,10 @@ class Trainer:
         half_life = config.ema_half_life * config.total_epochs * self.steps
         self.average = WeightAverage(supernet, half_life) if half_life else None
         self.device = next(supernet.parameters()).device
-        self._on_cpu = self.device.type == "cpu"
-        self.unread = Unread(1 if self._on_cpu else read_steps or READ_STEPS)
+        self.half = FORMATS[config.mixed_precision]
+        self.loss_scale = LossScale(self.device) if self.half == torch.float16 else None
+        self._reads_at_once = self.device.type == "cpu" and self.loss_scale is None
+        self.unread = Unread(1 if self.device.type == "cpu" else read_steps or READ_STEPS)
         room = int((memory_of(str(self.device)) or 0) * SHARE_OF_IMAGES)
         self._images = DeviceImages(data.images, self.device, room)
         self._halted = torch.zeros((), dtype=torch.bool, device=self.device)
@@ -99,12 +102,17 @@ class Trainer:
     def arrays(self) -> dict[str, np.ndarray]:
         """What a store needs next to `weights` to go on: the optimizers' state, and weights that are not averaged."""
         own = self.average.arrays() if self.average else {}
+        own |= self.loss_scale.arrays() if self.loss_scale else {}
         return {**optimizer_arrays(self.supernet, self.optimizer), **own}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `arrays` returned, after the stored weights were loaded into the network."""
         own = {path: array for path, array in arrays.items() if path.endswith(f"/{UNAVERAGED}")}
-        restore_optimizer(self.supernet, self.optimizer, {p: each for p, each in arrays.items() if p not in own})
+        scale = {path: array for path, array in arrays.items() if path.startswith(f"{PREFIX}/")}
+        if self.loss_scale:
+            self.loss_scale.restore(scale)
+        states = {path: array for path, array in arrays.items() if path not in own and path not in scale}
+        restore_optimizer(self.supernet, self.optimizer, states)
         if self.average:
             self.average.restore(own)
 
@@ -134,7 +142,8 @@ class Trainer:
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
             self.data.images.read_ahead(following)
-            taken = self.train_step(state.epoch, step, rows)
+            with told_if_too_small("a training step", "train.batch"):
+                taken = self.train_step(state.epoch, step, rows)
             taken.seconds = time.perf_counter() - began
             self.unread.add(taken)
             state = self._read(state, recorder, self.unread.ready)
@@ -210,22 +219,36 @@ class Trainer:
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
         batches = list(zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True))
-        taken = StepReadings(epoch, step, number, tuple(len(each) for _, each in batches), rate, subnets)
-        for batch in batches:
-            self._add_gradients(taken, *batch, len(batch[1]) / len(rows))
+        images = tuple(len(each) for _, each in batches)
+        taken = StepReadings(epoch, step, number, images, rate, subnets, loss_scale=self.loss_scale)
+        with tf32_products(self.config.tf32):
+            for batch in batches:
+                self._add_gradients(taken, *batch, len(batch[1]) / len(rows))
         with self._timed("optimizer"):
-            if self._on_cpu:
-                self._report(taken, taken.on_device.tolist())
-            else:
-                self._halted |= ~taken.on_device.isfinite().all()
+            halted = self._halted_by(taken)
             if self.config.clip_norm:
                 self.optimizer.clip(self.config.clip_norm, taken.norms[-1])
-            self.optimizer.step(None if self._on_cpu else self._halted)
+            self.optimizer.step(halted)
             if self.average:
                 self.average.update(number + 1)
         if self.times:
             self.times.num_steps += 1
         return taken
+
+    def _halted_by(self, taken: StepReadings) -> Tensor | None:
+        """A flag on the device, whether a step must move nothing. On a CPU None, or Divergence. Unscales gradients."""
+        if self._reads_at_once:
+            self._report(taken, taken.on_device.tolist())
+            return None
+        finite, scale = taken.on_device.isfinite().all(), self.loss_scale
+        if scale is None:
+            self._halted |= ~finite
+            return self._halted
+        # In float16 a gradient may overflow: its step is left out, and the scale of the loss halved.
+        self._halted |= ~torch.stack(taken.losses).isfinite().all() | (~finite & (scale.scale <= scale.LEAST))
+        scale.unscale(self.supernet.parameters())
+        scale.update(finite)
+        return self._halted | ~finite
 
     def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, share: float) -> None:
         """Add a batch's part of a step's mean gradient.
@@ -236,13 +259,14 @@ class Trainer:
         """
         for subnet in taken.subnets:
             with self._timed("forward"):
-                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
+                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet, self.half))
                 loss = self.loss(logits, targets)
             with self._timed("backward"):
-                (share * loss / len(taken.subnets)).backward()
+                part = share * loss / len(taken.subnets)
+                (part if self.loss_scale is None else part * self.loss_scale.scale).backward()
             with self._timed("optimizer"):
-                # The norm so far: the first subnet that makes it no number is named.
-                taken.add(loss, self.optimizer.gradient_norm())
+                norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
+                taken.add(loss, norm if self.loss_scale is None else norm / self.loss_scale.scale)
             if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.space import Subnet
+from autospikformer_cli.training.mixed_precision import LossScale
 
 READ_STEPS = 20
 """Steps of a GPU that are read together."""
@@ -25,8 +26,9 @@ class StepReport:
 
     epoch: from 1 on. number: since the start of the training, from 1. images: number of images trained on.
     loss: mean loss of its paths. learning_rate: the recipe's at this step. gradient_norm: Euclidean, of all gradients
-    as one vector, before it is clipped. seconds: how long it took; equal reports may differ in it. Of a GPU, the host's
-    part of the step: where it waits for the GPU, the step that it waits after has that time, too.
+    as one vector, before it is clipped; not finite if float16 overflowed, and the step moved nothing. seconds: how long
+    it took; equal reports may differ in it. Of a GPU, the host's part of the step: where it waits for the GPU, the step
+    that it waits after has that time, too.
     """
 
     epoch: int
@@ -51,7 +53,8 @@ class StepReadings:
     """The numbers of one step, on its device.
 
     epoch, step: from 0. images: of each batch. losses, norms: by batch and subnet, in the order in which they were
-    computed; a norm is that of the gradients until then. seconds: of the host.
+    computed; a norm is that of the gradients until then. seconds: of the host. loss_scale: that of float16, if it may
+    still be lowered when a gradient is not finite: then that is no fault, and the step moves nothing.
     """
 
     epoch: int
@@ -63,6 +66,11 @@ class StepReadings:
     losses: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
     seconds: float = 0.0
+    loss_scale: LossScale | None = None
+
+    def __post_init__(self) -> None:
+        """The scale of this step: later ones may have another."""
+        self._scale = None if self.loss_scale is None else self.loss_scale.scale
 
     def add(self, loss: Tensor, norm: Tensor) -> None:
         """Add those of the next subnet."""
@@ -71,16 +79,19 @@ class StepReadings:
 
     @property
     def on_device(self) -> Tensor:
-        """All numbers in one tensor, float64: losses, then norms."""
-        return torch.stack([each.double() for each in (*self.losses, *self.norms)])
+        """All numbers in one tensor, float64: losses, norms, and the loss's scale if there is one."""
+        scale = () if self._scale is None else (self._scale,)
+        return torch.stack([each.double() for each in (*self.losses, *self.norms, *scale)])
 
     def report(self, numbers: Sequence[float], waited: float = 0.0) -> StepReport:
         """The report of the step. numbers: those of `on_device`, read. Raises NotFinite at the first that is not."""
-        losses, norms = numbers[: len(self.losses)], numbers[len(self.losses) :]
+        num = len(self.losses)
+        losses, norms, scale = numbers[:num], numbers[num : 2 * num], numbers[2 * num :]
+        may_overflow = bool(scale) and scale[0] > LossScale.LEAST
         for place, pair in enumerate(zip(losses, norms, strict=True)):
             subnet = self.subnets[place % len(self.subnets)]
             for name, number in zip(("loss", "gradient"), pair, strict=True):
-                if not math.isfinite(number):
+                if not math.isfinite(number) and not (name == "gradient" and may_overflow):
                     raise NotFinite(f"the {name} of subnet {subnet} is not finite", self.epoch, self.step)
         total, loss, each = sum(self.images), 0.0, len(self.subnets)
         for batch, images in enumerate(self.images):
