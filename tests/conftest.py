@@ -115,6 +115,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def gpu() -> Any:
+    """The module tests/gpu_stand_in.py: a device that is none, on which the path of a GPU runs."""
+    return _module(REPOSITORY / "tests" / "gpu_stand_in.py")
+
+
+@pytest.fixture(scope="session")
 def numpy_spikformer() -> Any:
     """The module tests/reference/numpy_spikformer.py: the network once more, without torch and without this package."""
     return _module(REPOSITORY / "tests" / "reference" / "numpy_spikformer.py")

@@ -11,6 +11,7 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.plan import ImageOp, Plan, event_plan_for, plan_for
 from autospikformer_cli.data.translation import translate_and_flip
+from autospikformer_cli.data.uploads import upload
 
 IMAGE_KINDS = ("spikformer", "translate", "flip", "none")
 EVENT_KINDS = ("events", "flip", "none")
@@ -55,7 +56,7 @@ def augment(
     kinds = EVENT_KINDS if is_events else IMAGE_KINDS
     if kind not in kinds:
         raise ValueError(f"augmentation {kind!r} is not one of {', '.join(kinds)}")
-    images = images.to(device)
+    images = upload(images, device)
     if kind == "none":
         return to_frames(images, description, device, dtype)
     if kind == "translate":
@@ -80,7 +81,7 @@ def augment(
 
 
 def _rows(chosen: NDArray[np.bool_], device: torch.device | str) -> torch.Tensor:
-    return torch.from_numpy(np.flatnonzero(chosen)).to(device)
+    return upload(torch.from_numpy(np.flatnonzero(chosen)), device)
 
 
 def _equalized(images: torch.Tensor, plan: Plan) -> torch.Tensor:
@@ -98,13 +99,20 @@ def equalize(images: torch.Tensor) -> torch.Tensor:
     batch, height, width, channels = images.shape
     planes = images.permute(0, 3, 1, 2).reshape(batch * channels, height * width).long()
     offsets = torch.arange(batch * channels, device=images.device)[:, None] * LEVELS
-    counts = torch.bincount((planes + offsets).flatten(), minlength=batch * channels * LEVELS).view(-1, LEVELS)
+    counts = _histogram((planes + offsets).flatten(), batch * channels * LEVELS).view(-1, LEVELS)
     highest = planes.amax(dim=1, keepdim=True)
     step = (height * width - counts.gather(1, highest)) // (LEVELS - 1)
     below = counts.cumsum(1) - counts
     table = ((below + step // 2) // step.clamp(min=1)).clamp(max=LEVELS - 1)
     equal = torch.where(step > 0, table.gather(1, planes), planes)
     return equal.to(torch.uint8).view(batch, channels, height, width).permute(0, 2, 3, 1)
+
+
+def _histogram(numbers: torch.Tensor, levels: int) -> torch.Tensor:
+    """How often each number below `levels` occurs. torch's bincount makes the host wait for a GPU's largest number."""
+    if numbers.device.type == "cpu":
+        return torch.bincount(numbers, minlength=levels)
+    return numbers.new_zeros(levels).index_add_(0, numbers, torch.ones_like(numbers))
 
 
 def resample(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
@@ -114,7 +122,7 @@ def resample(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     pixels from the top left corner (see Plan).
     """
     height, width = frames.shape[1:3]
-    x, y = _input_positions(matrix.to(frames.device), height, width)
+    x, y = _input_positions(upload(matrix, frames.device), height, width)
     grid = torch.stack([x * (2 / width) - 1, y * (2 / height) - 1], dim=-1).to(frames.dtype)
     planes = frames.permute(0, 3, 1, 2)
     return grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False).permute(0, 2, 3, 1)
@@ -126,7 +134,9 @@ def resample_counts(frames: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     Shapes: frames (F, B, H, W, C); matrix float64 (B, 2, 3) as in `resample`, one for all frames of a recording.
     """
     batch, height, width = frames.shape[1:4]
-    column, row = (position.floor().long() for position in _input_positions(matrix.to(frames.device), height, width))
+    column, row = (
+        position.floor().long() for position in _input_positions(upload(matrix, frames.device), height, width)
+    )
     is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     recording = torch.arange(batch, device=frames.device)[:, None, None]
     nearest = frames[:, recording, row.clamp(0, height - 1), column.clamp(0, width - 1)]
@@ -145,7 +155,7 @@ def _input_positions(matrix: torch.Tensor, height: int, width: int) -> tuple[tor
 
 def erase(frames: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
     """Set frames (F, B, H, W, C) to 0 inside each image's box (B, 4): top, left, height and width in pixels."""
-    top, left, tall, wide = box.to(frames.device)[:, :, None].unbind(1)
+    top, left, tall, wide = upload(box, frames.device)[:, :, None].unbind(1)
     rows, columns = (torch.arange(size, device=frames.device) for size in frames.shape[2:4])
     in_rows, in_columns = (rows >= top) & (rows < top + tall), (columns >= left) & (columns < left + wide)
     return frames.masked_fill((in_rows[:, :, None] & in_columns[:, None, :])[..., None], 0.0)

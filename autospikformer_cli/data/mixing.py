@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from autospikformer_cli.data.streams import Purpose, stream
+from autospikformer_cli.data.uploads import upload
 
 
 def mixup(
@@ -29,7 +30,7 @@ def mixup(
     """
     off = smoothing / num_classes
     targets = torch.full((len(labels), num_classes), off, dtype=frames.dtype, device=frames.device)
-    targets.scatter_(1, labels.to(frames.device)[:, None], 1.0 - smoothing + off)
+    targets.scatter_(1, upload(labels, frames.device)[:, None], 1.0 - smoothing + off)
     if alpha == 0:
         return frames, targets
     generator = stream(Purpose.MIXUP, seed, epoch, step)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autospikformer_cli.data.plan import num_rows
 from autospikformer_cli.data.streams import Purpose, stream
+from autospikformer_cli.data.uploads import upload
 
 
 def translate_and_flip(
@@ -33,7 +34,7 @@ def translate_and_flip(
     taken = rows[:, :, None] * width + _reflected(columns, width)[:, None, :]
     whole = taken.reshape(len(taken), -1) + np.arange(len(taken))[:, None] * (height * width)
     pixels = images.reshape(-1, images.shape[-1])
-    return pixels.index_select(0, torch.from_numpy(whole.reshape(-1)).to(images.device)).view(images.shape)
+    return pixels.index_select(0, upload(torch.from_numpy(whole.reshape(-1)), images.device)).view(images.shape)
 
 
 def _reflected(positions: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numba
@@ -53,7 +54,8 @@ def make_compute(
     """What this process computes with, so that it repeats itself to the last bit.
 
     threads: None takes torch's number and changes nothing. A number sets torch's and numba's in the whole process.
-    A CUDA device turns TF32 off and deterministic algorithms of cuDNN on, in the whole process.
+    A CUDA device turns off TF32 and cuDNN's choice of algorithms by their speed, in the whole process, and turns on
+    deterministic algorithms of cuDNN. The others' are `own_process`'s to turn on.
     Raises Faults for a wrong name or number, UserError if there is no such device.
     """
     faults = list(name_faults(device, precision, engine))
@@ -70,17 +72,30 @@ def make_compute(
     found = torch.device(device)
     if found.type == "cuda":
         _require_cuda(found.index or 0, device, torch.cuda.device_count())
-        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
     return Compute(device, precision, chosen, engine)
 
 
 def own_process(
     device: str = "cpu", precision: str = "float32", threads: int | None = None, engine: EngineName | None = None
 ) -> Compute:
-    """The same for a process that does nothing else: it keeps freed memory, and numba has as many threads as torch."""
+    """The same for a process that does nothing else: it keeps freed memory, and numba has as many threads as torch.
+
+    With a CUDA device, torch uses algorithms that repeat themselves, and refuses operators that have none.
+    """
     keep_freed_memory()
+    if device.startswith("cuda"):
+        repeat_to_the_last_bit()
     return make_compute(device, precision, threads or torch.get_num_threads(), engine)
+
+
+def repeat_to_the_last_bit() -> None:
+    """Algorithms of torch that repeat themselves, in the whole process. Called before its first call of CUDA."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _require_cuda(index: int, device: str, num_devices: int) -> None:

@@ -132,8 +132,8 @@ class Counting:
         is_counted = x is self._emitted  # emits() has summed it: many layers read what the one before emitted
         x = x[:, : self.images]
         exact = x.double() if kind == "events" else x  # counts of events may be too large for exact sums in float32
-        sums, events = _totals(self._by_position if is_counted else exact.sum(-1), x.ndim)
-        nonzeros, passes = (sums, events) if kind == "binary" else _totals(_nonzero(x).sum(-1), x.ndim)
+        sums, events = _totals(self._by_position if is_counted else _sum(exact), x.ndim)
+        nonzeros, passes = (sums, events) if kind == "binary" else _totals(_sum(_nonzero(x)), x.ndim)
         return Values(sums, nonzeros), Synapses(events, passes)
 
     def emits(self, name: str, spikes: Tensor) -> None:
@@ -147,14 +147,14 @@ class Counting:
                 "model.neuron",
                 "choose another, or mend the plugin that adds it",
             )
-        self._by_position = spikes.sum(-1)
+        self._by_position = _sum(spikes)
         self.tally.emits(name, _whole(self._by_position.flatten(1))[None], spikes[0, 0].numel())
 
     def multiplies(self, name: str, q: Tensor, k: Tensor, v: Tensor, heads: int) -> None:
         """Count what self-attention reads, and the events of its products."""
         q, k, v = (x[:, : self.images] for x in (q, k, v))
         for part, x in (("q", q), ("v", v)):
-            spikes = _whole(x.sum(-1).flatten(1)) if self.spiking else None
+            spikes = _whole(_sum(x).flatten(1)) if self.spiking else None
             self.tally.reads(f"{name}.{part}", x[0].numel(), None if spikes is None else Values(spikes, spikes))
         if self.spiking:
             for product, events in _products(q, k, v, heads).items():
@@ -166,10 +166,18 @@ def _nonzero(values: Tensor) -> Tensor:
     return values.clamp(max=1)
 
 
+def _sum(x: Tensor, dim: int = -1) -> Tensor:
+    """Sums of whole numbers along a dimension. Half precision holds few: bfloat16 up to 256, so they are float32."""
+    return x.sum(dim, dtype=torch.float32 if x.dtype in (torch.bfloat16, torch.float16) else None)
+
+
 def _whole(values_TM: Tensor) -> Integers:
-    """Sum by time step, int64. Exact if every value is: in float32, whole numbers below 2^24."""
-    sums: Integers = values_TM.to(torch.int64).sum(1).cpu().numpy()
-    return sums
+    """Sum by time step, int64. Exact if every value is: in float32, whole numbers below 2^24.
+
+    Those of a GPU stay there, so that the host does not wait.
+    """
+    sums = values_TM.to(torch.int64).sum(1)
+    return sums.numpy() if sums.device.type == "cpu" else sums
 
 
 def _totals(values_TBP: Tensor, axes: int) -> tuple[Integers, Integers]:
@@ -199,9 +207,9 @@ def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, Integers
     """
     # Contiguous copies multiply many times as fast as transposed views.
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(2, 3).contiguous() for x in (q, k, v))
-    similar = (k @ q.transpose(-2, -1)).clamp_(max=1).sum(-1)
-    mixed = (k.transpose(-2, -1) @ v).clamp_(max=1).sum(-1)
-    in_q, of_v = q.sum(-2), v.sum(-1)
-    factors = ((in_q, k.sum(-2)), (similar, of_v), (k.sum(-1), of_v), (in_q, mixed))
+    similar = _sum((k @ q.transpose(-2, -1)).clamp_(max=1))
+    mixed = _sum((k.transpose(-2, -1) @ v).clamp_(max=1))
+    in_q, of_v = _sum(q, -2), _sum(v)
+    factors = ((in_q, _sum(k, -2)), (similar, of_v), (_sum(k), of_v), (in_q, mixed))
     events = [_whole((one.to(torch.int64) * other.to(torch.int64)).flatten(1)) for one, other in factors]
     return dict(zip(PRODUCTS, events, strict=True))

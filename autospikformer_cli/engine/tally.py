@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+class Integers(Protocol):
+    """Whole numbers, int64: an array, or a tensor that stays on its device. Both add, multiply and slice alike."""
+
+    def __add__(self, other: Any, /) -> Any: ...
+    def __mul__(self, other: Any, /) -> Any: ...
+    def __floordiv__(self, other: Any, /) -> Any: ...
+    def __getitem__(self, which: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def sum(self) -> Any: ...
 
 
 class Values(NamedTuple):

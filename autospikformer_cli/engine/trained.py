@@ -207,10 +207,13 @@ class TrainedPass(SpikingPass):
         return mixed
 
 
-def training_pass(supernet: Supernet, subnet: Subnet) -> SpikingPass | AnalogPass:
-    """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it."""
-    if obstacle(supernet) is not None:
-        return supernet.in_torch(subnet)
+def training_pass(supernet: Supernet, subnet: Subnet, half: torch.dtype | None = None) -> SpikingPass | AnalogPass:
+    """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it.
+
+    half: the dtype of its weighted sums, if it is not that of the weights. Then torch runs it.
+    """
+    if half is not None or obstacle(supernet) is not None:
+        return supernet.in_torch(subnet, half=half)
     config = supernet.config
     kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
     return TrainedPass(subnet.time_step, config.attention_scale, None, kinds)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
+
+import torch
+from torch import Tensor
 
 from autospikformer_cli.engine.tally import Integers, Synapses, Values
 from autospikformer_cli.measurement import InputCount, SpikeCount, SynapseCount
@@ -45,6 +49,21 @@ class Counter:
             for name, by_layer in vars(counter).items():
                 vars(whole)[name].update(by_layer)
         return whole
+
+    def on_host(self) -> Counter:
+        """The same counts on the host. Those of a GPU come in one copy."""
+        pairs = (self.values, self.synapses)
+        counts = [*chain.from_iterable(chain.from_iterable(each.values()) for each in pairs), *self.spikes.values()]
+        tensors = [each for each in counts if isinstance(each, Tensor)]
+        if not tensors:
+            return self
+        taken = iter(torch.cat(tensors).cpu().split([len(each) for each in tensors]))
+        host = Counter()
+        host.sizes, host.neurons = self.sizes, self.neurons
+        host.values = {layer: Values(next(taken).numpy(), next(taken).numpy()) for layer in self.values}
+        host.synapses = {name: Synapses(next(taken).numpy(), next(taken).numpy()) for name in self.synapses}
+        host.spikes = {layer: next(taken).numpy() for layer in self.spikes}
+        return host
 
     def inputs(self, operations: Iterable[Operation], time_step: int) -> tuple[InputCount, ...]:
         """The counts of every layer's input in the first `time_step` steps, in execution order."""

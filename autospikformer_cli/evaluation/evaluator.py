@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -15,9 +15,18 @@ from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.frames import to_frames
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine.choice import Engine
+from autospikformer_cli.engine.machine_memory import told_if_too_small
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.evaluation.stems import Cached, CachedNumbers, CachedSpikes, Stem, StemCache, StemKey
+from autospikformer_cli.evaluation.stems import (
+    Cached,
+    CachedNumbers,
+    CachedSpikes,
+    SpikesOnDevice,
+    Stem,
+    StemCache,
+    StemKey,
+)
 from autospikformer_cli.evaluation.tree import StageGroup, TreeNode, grow, in_order, with_steps
 from autospikformer_cli.evaluation.walk import Reached, Walk
 from autospikformer_cli.measurement import Measurement
@@ -38,6 +47,8 @@ from autospikformer_cli.spiking.supernet import Supernet
 
 DEFAULT_MEMORY = 5 * 10**8
 """Bytes of spikes that an evaluation may cache or hold back."""
+MEMORY_KEYS = ("model.evaluation_batch", "model.evaluation_memory", "model.calibration_images")
+"""Of a recipe: what decides how much memory an evaluation needs."""
 SMALLEST_SUBNET_BATCH = 4
 """Subnets measured together, at least."""
 IMAGES_A_SUBNET_BATCH = 24_000
@@ -124,7 +135,8 @@ class Evaluator:
             results: dict[Subnet, SubnetResult] = {}
             for time_step, same_steps in by_step.items():
                 for together in self._within_budget(same_steps, time_step, len(images)):
-                    results |= self._measure(together, time_step, images, advance)
+                    with told_if_too_small("an evaluation", *MEMORY_KEYS):
+                        results |= self._measure(together, time_step, images, advance)
             yield {subnet: results[subnet] for subnet in batch}
 
     def _within_budget(self, subnets: Sequence[Subnet], time_step: int, images: int) -> Iterator[list[Subnet]]:
@@ -225,7 +237,9 @@ class Evaluator:
         stem, time_step = self.supernet.patch_embed, subnets[0].time_step
         tree = grow(((each, stem.stages(each.embed_dim)) for each in subnets), not self.engine.batch_matters)
         nodes = {each.embed_dim: node for node in tree.leaves() for each in node.subnets}
-        kind = CachedSpikes if self.supernet.config.shape.network == "spikformer" else CachedNumbers
+        kind: type[Cached] = CachedSpikes if self._device.type == "cpu" else SpikesOnDevice
+        if self.supernet.config.shape.network != "spikformer":
+            kind = CachedNumbers
         calibration: dict[TreeNode, Cached] = {}
         if self.batchnorm == "recalibrate" and self.calibration is not None:
             calibration = {node: kind(len(self.calibration)) for node in nodes.values()}
@@ -255,7 +269,8 @@ class Evaluator:
         steps = 1 if shape.network == "transformer" else subnet.time_step
         path = [*stem.path(), *node.path()]
         moments = [each for passed in path for _, each in passed.moments()]
-        counter = Counter.joined(passed.counts for passed in path)
+        counter = Counter.joined(passed.counts for passed in path).on_host()
+        silent, finite = moment_facts(moments)
         logits = logits.cpu()
         right = logits.argmax(-1) == images.labels
         measurement = Measurement(
@@ -265,8 +280,8 @@ class Evaluator:
             inputs=counter.inputs(operations(shape, subnet), steps),
             spikes=counter.emitted(steps),
             synapses=counter.executed(steps),
-            silent_channels=silent_channels(moments),
-            non_finite=_non_finite(logits, moments),
+            silent_channels=silent,
+            non_finite=int((~logits.isfinite()).any(-1).sum()) if finite else len(logits),
             answers=np.packbits(right.numpy()).tobytes(),
         )
         return SubnetResult(measurement, Predictions(logits, images.labels, images.index))
@@ -279,10 +294,11 @@ class Evaluator:
         logits = []
         for frames_FBHWC in self._frames(images):
             num = frames_FBHWC.shape[1]
-            made = self.engine.logits(self._padded(frames_FBHWC, axis=1), subnet, statistics, Untallied())
-            logits.append(made[:num].cpu())
+            with told_if_too_small("an evaluation", MEMORY_KEYS[0]):
+                made = self.engine.logits(self._padded(frames_FBHWC, axis=1), subnet, statistics, Untallied())
+            logits.append(made[:num])
             advance(num)
-        return torch.cat(logits)
+        return torch.cat(logits).cpu()
 
     @torch.no_grad()
     def statistics(self, subnet: Subnet) -> Statistics:
@@ -296,7 +312,8 @@ class Evaluator:
             return BatchStatistics()
         assert self.calibration is not None
         recorded = RecordedStatistics()
-        self.engine.logits(self._to_frames(self.calibration.images[:]), subnet, recorded, Untallied())
+        with told_if_too_small("a recalibration", *MEMORY_KEYS[2:]):
+            self.engine.logits(self._to_frames(self.calibration.images[:]), subnet, recorded, Untallied())
         return FixedStatistics(recorded.by_layer)
 
     @torch.no_grad()
@@ -314,8 +331,11 @@ class Evaluator:
             yield self._to_frames(batch)
 
     def _to_frames(self, images: Tensor) -> Tensor:
-        parameter = next(self.supernet.parameters())
-        return to_frames(images, self.description, parameter.device, parameter.dtype)
+        return to_frames(images, self.description, self._device, next(self.supernet.parameters()).dtype)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.supernet.head.weight.device
 
 
 def subnet_batches(ordered: Sequence[Subnet], images: int) -> Iterator[Sequence[Subnet]]:
@@ -325,16 +345,15 @@ def subnet_batches(ordered: Sequence[Subnet], images: int) -> Iterator[Sequence[
         yield ordered[first : first + size]
 
 
-def _non_finite(logits: Tensor, moments: Iterable[Moments]) -> int:
-    """Images with a logit that is not finite.
+def moment_facts(moments: Sequence[Moments]) -> tuple[int, bool]:
+    """Silent channels, and whether all moments are finite. If they are not, the layer's neurons hide it.
 
-    All images if a layer's moments are not finite: its neurons would hide that.
+    A recalibrated channel is silent if its variance is below BatchNorm's eps. It is 0 and True if the statistics are
+    not the subnet's own.
     """
-    if not all(bool(number.isfinite().all()) for each in moments for number in each):
-        return len(logits)
-    return int((~logits.isfinite()).any(-1).sum())
-
-
-def silent_channels(moments: Iterable[Moments]) -> int:
-    """Channels whose recalibrated variance is below BatchNorm's eps; 0 if the statistics are not the subnet's own."""
-    return sum(int((each.variance < EPS).sum()) for each in moments)
+    if not moments:
+        return 0, True
+    silent = torch.stack([(each.variance < EPS).sum() for each in moments]).sum()
+    finite = torch.stack([number.isfinite().all() for each in moments for number in each]).all()
+    found = torch.stack([silent, finite.to(silent.dtype)]).cpu()  # one wait for a GPU
+    return int(found[0]), bool(found[1])

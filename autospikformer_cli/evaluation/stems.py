@@ -10,11 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.engine import kernels
 from autospikformer_cli.evaluation.tree import TreeNode
 from autospikformer_cli.spiking.memory import NUMBERS_A_BYTE
+
+BITS = 8 // NUMBERS_A_BYTE
+MASK = 2**BITS - 1
+"""Of one number in a byte."""
 
 
 class CachedSpikes:
@@ -44,6 +49,37 @@ class CachedSpikes:
         return torch.from_numpy(x.reshape(*x.shape[:2], tokens, dim)).to(self._like)
 
 
+class SpikesOnDevice:
+    """The same in the memory of a GPU, packed alike. The host neither reads nor uploads them."""
+
+    def __init__(self, images: int) -> None:
+        self.images, self._filled = images, 0
+        self._packed = self._like = torch.empty(0)
+
+    def append(self, x_TBND: Tensor) -> None:
+        """Add the tokens of the next images."""
+        steps, images, tokens, dim = x_TBND.shape
+        if not self._filled:
+            width = -(-tokens * dim // NUMBERS_A_BYTE)
+            self._packed = x_TBND.new_empty((steps, self.images, width), dtype=torch.uint8)
+            self._like = x_TBND.new_empty((0, tokens, dim))
+        numbers = x_TBND.to(torch.uint8).flatten(2)
+        numbers = functional.pad(numbers, (0, self._packed.shape[2] * NUMBERS_A_BYTE - numbers.shape[2]))
+        first, *others = numbers.unflatten(2, (-1, NUMBERS_A_BYTE)).unbind(-1)
+        for place, other in enumerate(others, 1):
+            first = first | other << place * BITS
+        self._packed[:, self._filled : self._filled + images] = first
+        self._filled += images
+
+    def batch(self, first: int, last: int, time_step: int) -> Tensor:
+        """The first steps of images first to last, in the dtype that they came with."""
+        tokens, dim = self._like.shape[1:]
+        packed = self._packed[:time_step, first:last]
+        numbers = torch.stack([packed >> place * BITS & MASK for place in range(NUMBERS_A_BYTE)], -1).flatten(2)
+        tokens_TBND: Tensor = numbers[..., : tokens * dim].unflatten(2, (tokens, dim)).to(self._like.dtype)
+        return tokens_TBND
+
+
 class CachedNumbers:
     """Tokens (1, B, N, D) that an ANN's stem returns for a set of images."""
 
@@ -59,7 +95,7 @@ class CachedNumbers:
         return self._batches[0][:, first:last]
 
 
-Cached = CachedSpikes | CachedNumbers
+Cached = CachedSpikes | SpikesOnDevice | CachedNumbers
 
 
 @dataclass(frozen=True)

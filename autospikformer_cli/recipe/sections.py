@@ -384,6 +384,11 @@ class TrainConfig(Keys):
     """Share of the batches that are mixed, of those epochs that use mixup."""
     mixup_epochs: Annotated[ShareOrNumber, TRAINING] = 0.6667
     """The first epochs, which use mixup: a share of train.epochs from 0 to 1, or their number if more than 1."""
+    mixed_precision: Annotated[Literal["none", "bf16", "fp16"], TRAINING] = "none"
+    """What a GPU computes a training's weighted sums in: as --precision says; or in half precision, where weights,
+    BatchNorm, potentials, attention and loss stay in float32. "fp16" scales the loss."""
+    tf32: Annotated[Flag, TRAINING] = False
+    """Whether a GPU may round the factors of a training's float32 products to 10 bits (TF32). Validation never does."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
     measured_subnets: Annotated[Whole, TRAINING] = 4

@@ -278,4 +278,14 @@ def stored_text(recipe: Recipe) -> str:
 def environment(compute: Compute) -> dict[str, str]:
     """The versions, device and threads that a training was computed with. Its last bits depend on all of them."""
     computed = {"device": compute.device, "precision": compute.precision, "threads": str(compute.threads)}
-    return {**versions(), **computed}
+    return {**versions(), **computed, **gpu_versions(compute.device)}
+
+
+def gpu_versions(device: str) -> dict[str, str]:
+    """The GPU, and what torch computes with there; nothing of a CPU."""
+    if not device.startswith("cuda"):
+        return {}
+    import torch
+
+    name = torch.cuda.get_device_name(torch.device(device))
+    return {"gpu": name, "cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}

@@ -146,7 +146,7 @@ def measured_pace(
     trainer = Trainer(
         supernet, make_optimizer(supernet, train),
         TrainingData(images, description, data.augment, data.translation), train,
-        paths=paths or sampled_paths(space, recipe.seed, train), seed=recipe.seed,
+        paths=paths or sampled_paths(space, recipe.seed, train), seed=recipe.seed, read_steps=1,
     )  # fmt: skip
     times = [clock()]
     trainer.run(

@@ -17,6 +17,7 @@ from autospikformer_cli.runs.building import (
 )
 from autospikformer_cli.runs.chosen_weights import require_choosable
 from autospikformer_cli.runs.data_plan import data_plan
+from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.runs.pace import TimePerUnit
 from autospikformer_cli.runs.selection import recipe_problem
 from autospikformer_cli.say import SILENT, Say
@@ -59,6 +60,7 @@ def training_plan(
     steps = recipe.train.total_epochs * num_steps(recipe.train, images)
     try:
         require_room_for_step(recipe, computes, images)
+        require_number_format(recipe, computes)
     except UserError as error:
         say.remark(f"warning: {error}")
     return {

@@ -19,7 +19,7 @@ from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     from autospikformer_cli.training.choosing import Accuracies
-    from autospikformer_cli.training.loop import StepReport
+    from autospikformer_cli.training.readings import StepReport
 
 TRACKERS = Registry("trackers")
 """Trackers by name: ours and plugins'. A component is called without arguments, and returns a `Tracker`."""

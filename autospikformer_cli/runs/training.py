@@ -31,6 +31,7 @@ from autospikformer_cli.runs.conditions import require_resumable, require_same_i
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.kept_epochs import KeptEpochs
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
+from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
     from autospikformer_cli.space import Subnet
     from autospikformer_cli.spiking.supernet import Supernet
     from autospikformer_cli.training.choosing import Accuracies
-    from autospikformer_cli.training.loop import StepReport, Trainer
+    from autospikformer_cli.training.loop import Trainer
     from autospikformer_cli.training.paths import PathSampler
+    from autospikformer_cli.training.readings import StepReport
     from autospikformer_cli.training.step_times import StepTimes
 
 SECONDS_UNSAVED = 60.0
@@ -115,6 +117,7 @@ class TrainingRun:
         Called before anything is written.
         """
         require_choosable(self.recipe)
+        require_number_format(self.recipe, self.compute)
         neuron_kind(self.recipe.model.neuron, self.recipe.given_by)  # why it is not known, if it is not
         require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
         require_room_for_step(self.recipe, self.compute, len(self.images["train"]))
@@ -153,6 +156,7 @@ class TrainingRun:
             load_arrays(supernet, self.first_weights, str(path))
         else:
             set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
+        require_number_format(recipe, self.compute)
         warm_training(recipe, self.compute, self.say)
         data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
         optimizer = make_optimizer(supernet, recipe.train)
@@ -338,10 +342,6 @@ class OpenTraining:
             self._unlogged.append(LoggedStep(*numbers))
             step(report)
 
-        def between(state: TrainState) -> None:
-            if pace.is_due():
-                save(state)
-
         def epoch(state: TrainState) -> None:
             if every_epoch or state.finished or pace.is_due():
                 save(state)
@@ -353,7 +353,9 @@ class OpenTraining:
 
         if self.trainer is not None:
             validation = accuracy or Accuracies, unaveraged or Accuracies
-            recorder = Recorder(logged, between, epoch, stop, *validation, self._keep, self._take_earlier)
+            recorder = Recorder(
+                logged, save, epoch, stop, *validation, self._keep, self._take_earlier, due=pace.is_due
+            )  # fmt: skip
             self.state = self.trainer.run(self.state, recorder)
 
     def _keep(self, state: TrainState) -> None:

@@ -21,10 +21,12 @@ class ElasticLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
-    def forward(self, x: Tensor, outputs: int) -> Tensor:
-        """The first outputs (..., outputs) of x (..., inputs)."""
+    def forward(self, x: Tensor, outputs: int, half: torch.dtype | None = None) -> Tensor:
+        """The first outputs (..., outputs) of x (..., inputs), in x's dtype. half: the dtype to compute them in."""
         bias = None if self.bias is None else self.bias[:outputs]
         weight = self.weight[:outputs, : x.shape[-1]]
+        if half is not None:
+            return functional.linear(x.to(half), weight.to(half), None if bias is None else bias.to(half)).to(x.dtype)
         if x.ndim == 4 and not torch.is_grad_enabled() and _has_fast_convolution(x):
             return _as_convolution(x, weight, bias)
         return functional.linear(x, weight, bias)
@@ -42,11 +44,18 @@ class ElasticConvolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs, KERNEL, KERNEL))
         self.bias: nn.Parameter | None = None
 
-    def forward(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
-        """The first outputs (T, B, H, W, outputs) of x."""
+    def forward(self, x_TBHWC: Tensor, outputs: int, half: torch.dtype | None = None) -> Tensor:
+        """The first outputs (T, B, H, W, outputs) of x, in x's dtype. half: the dtype to compute them in."""
+        if half is not None:
+            return self._convolved(x_TBHWC.to(half), outputs).to(x_TBHWC.dtype)
+        return self._convolved(x_TBHWC, outputs)
+
+    def _convolved(self, x_TBHWC: Tensor, outputs: int) -> Tensor:
         x_BCHW = x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
         weight = self.weight[:outputs, : x_BCHW.shape[1]]
         bias = None if self.bias is None else self.bias[:outputs]
+        if weight.dtype != x_BCHW.dtype:
+            weight, bias = weight.to(x_BCHW.dtype), None if bias is None else bias.to(x_BCHW.dtype)
         y_BCHW = functional.conv2d(x_BCHW, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
         y_BHWC = y_BCHW.permute(0, 2, 3, 1)
         return y_BHWC.reshape(*x_TBHWC.shape[:2], *y_BHWC.shape[1:])

@@ -6,9 +6,10 @@ Dimension legend: T time steps, B images, H W rows and columns, P positions, N t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,10 +74,11 @@ class _TorchPass:
     """What both passes in torch share."""
 
     statistics: Statistics | None
+    half: torch.dtype | None
 
     def products(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> Sequence[Tensor]:
         """The weighted sums of each layer, before BatchNorm."""
-        return [layer.weights(x, outputs) for layer in layers]
+        return [layer.weights(x, outputs, self.half) for layer in layers]
 
     def _measure_moments(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> None:
         if self.statistics is not None:
@@ -106,11 +108,15 @@ class _TorchPass:
 
 @dataclass(frozen=True)
 class SpikingPass(_TorchPass):
-    """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train."""
+    """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train.
+
+    half: the dtype of weighted sums, if it is not that of the weights.
+    """
 
     time_step: int
     attention_scale: float
     statistics: Statistics | None
+    half: torch.dtype | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
@@ -159,9 +165,10 @@ class SpikingPass(_TorchPass):
 
 @dataclass(frozen=True)
 class AnalogPass(_TorchPass):
-    """Values of the ANN, which has one step."""
+    """Values of the ANN, which has one step. half: as of a SpikingPass."""
 
     statistics: Statistics | None
+    half: torch.dtype | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]

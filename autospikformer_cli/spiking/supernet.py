@@ -203,14 +203,16 @@ class Supernet(nn.Module):
     def not_finite(self) -> list[str]:
         """Names of the parameters and running statistics that have a number that is not finite."""
         numbers = {name: value for name, value in self.state_dict().items() if value.is_floating_point()}
-        finite = torch.stack([value.isfinite().all() for value in numbers.values()]).tolist()  # one wait for a GPU
-        return [name for name, whole in zip(numbers, finite, strict=True) if not whole]
+        finite = torch.stack([value.isfinite().all() for value in numbers.values()]).cpu()  # one wait for a GPU
+        return [name for name, whole in zip(numbers, finite.tolist(), strict=True) if not whole]
 
-    def in_torch(self, subnet: Subnet, statistics: Statistics | None = None) -> SpikingPass | AnalogPass:
-        """The dense forward pass of one subnet; see `forward`."""
+    def in_torch(
+        self, subnet: Subnet, statistics: Statistics | None = None, half: torch.dtype | None = None
+    ) -> SpikingPass | AnalogPass:
+        """The dense forward pass of one subnet; see `forward`. half: the dtype of its weighted sums, if another."""
         if self.config.shape.network == "transformer":
-            return AnalogPass(statistics)
-        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics)
+            return AnalogPass(statistics, half=half)
+        return SpikingPass(subnet.time_step, self.config.attention_scale, statistics, half=half)
 
     def stages(self, subnet: Subnet) -> Iterator[Stage]:
         """All stages of a subnet, from frames to logits."""

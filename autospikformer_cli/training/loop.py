@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,23 +14,29 @@ from torch.nn import functional
 
 from autospikformer_cli.data.augmentation import augment
 from autospikformer_cli.data.description import DataDescription
+from autospikformer_cli.data.device_images import DeviceImages
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
+from autospikformer_cli.engine.machine_memory import memory_of, told_if_too_small
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
-from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.choosing import Accuracies, choice, ends_early
+from autospikformer_cli.training.mixed_precision import FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
+from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
 from autospikformer_cli.training.used_weights import unused_stay
 from autospikformer_cli.wording import shortened
+
+SHARE_OF_IMAGES = 0.25
+"""Of a GPU's memory, for all training images at most."""
 
 
 class Divergence(UserError):
@@ -49,32 +54,15 @@ class TrainingData:
 
 
 @dataclass(frozen=True, slots=True)
-class StepReport:
-    """Result of one step.
-
-    epoch: from 1 on. number: since the start of the training, from 1. images: number of images trained on.
-    loss: mean loss of its paths. learning_rate: the recipe's at this step. gradient_norm: Euclidean, of all gradients
-    as one vector, before it is clipped. seconds: how long it took; equal reports may differ in it.
-    """
-
-    epoch: int
-    number: int
-    images: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    seconds: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Recorder:
     """The functions that the loop calls.
 
-    step: after each step. between: between two steps of an epoch, with the state. epoch: after each epoch, with the
-    state. stop: returns whether to stop. accuracy: returns the top-1 on validation; called once for each epoch, with
-    the weights that are stored. unaveraged: the same of the weights without their average, if the recipe compares both.
-    kept: after each epoch, before `epoch`, while the trainer has that epoch's weights. earlier: brings the weights and
-    the optimizers' state of an earlier epoch back, which a training ends with.
+    step: takes the report of each step, in order; a GPU's come many at a time. between: between two steps of an epoch,
+    with the state. epoch: after each epoch, with the state. stop: returns whether to stop. accuracy: returns the top-1
+    on validation; called once for each epoch, with the weights that are stored. unaveraged: the same of the weights
+    without their average, if the recipe compares both. kept: after each epoch, before `epoch`, while the trainer has
+    that epoch's weights. earlier: brings the weights and the optimizers' state of an earlier epoch back, which a
+    training ends with. due: whether `between` is wanted now: the state is known only if all reports are read.
     """
 
     step: Callable[[StepReport], None]
@@ -85,6 +73,7 @@ class Recorder:
     unaveraged: Callable[[], Accuracies] = Accuracies
     kept: Callable[[TrainState], None] = lambda state: None
     earlier: Callable[[int], None] = lambda epoch: None
+    due: Callable[[], bool] = lambda: True
 
 
 class Trainer:
@@ -92,15 +81,26 @@ class Trainer:
 
     def __init__(
         self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
-        paths: PathSampler, seed: int, times: StepTimes | None = None,
+        paths: PathSampler, seed: int, times: StepTimes | None = None, read_steps: int | None = None,
     ) -> None:  # fmt: skip
-        """times: takes how long the parts of the steps take, if that is asked for."""
+        """times: takes how long the parts of the steps take, if that is asked for.
+
+        read_steps: steps whose numbers are read together; None for what suits the device.
+        """
         self.times = times
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
         half_life = config.ema_half_life * config.total_epochs * self.steps
         self.average = WeightAverage(supernet, half_life) if half_life else None
+        self.device = next(supernet.parameters()).device
+        self.half = FORMATS[config.mixed_precision]
+        self.loss_scale = LossScale(self.device) if self.half == torch.float16 else None
+        self._reads_at_once = self.device.type == "cpu" and self.loss_scale is None
+        self.unread = Unread(1 if self.device.type == "cpu" else read_steps or READ_STEPS)
+        room = int((memory_of(str(self.device)) or 0) * SHARE_OF_IMAGES)
+        self._images = DeviceImages(data.images, self.device, room)
+        self._halted = torch.zeros((), dtype=torch.bool, device=self.device)
 
     def weights(self) -> dict[str, Tensor]:
         """What is validated and stored, by name: the average, if the recipe asks for one, or the network's weights."""
@@ -109,12 +109,17 @@ class Trainer:
     def arrays(self) -> dict[str, np.ndarray]:
         """What a store needs next to `weights` to go on: the optimizers' state, and weights that are not averaged."""
         own = self.average.arrays() if self.average else {}
+        own |= self.loss_scale.arrays() if self.loss_scale else {}
         return {**optimizer_arrays(self.supernet, self.optimizer), **own}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `arrays` returned, after the stored weights were loaded into the network."""
         own = {path: array for path, array in arrays.items() if path.endswith(f"/{UNAVERAGED}")}
-        restore_optimizer(self.supernet, self.optimizer, {p: each for p, each in arrays.items() if p not in own})
+        scale = {path: array for path, array in arrays.items() if path.startswith(f"{PREFIX}/")}
+        if self.loss_scale:
+            self.loss_scale.restore(scale)
+        states = {path: array for path, array in arrays.items() if path not in own and path not in scale}
+        restore_optimizer(self.supernet, self.optimizer, states)
         if self.average:
             self.average.restore(own)
 
@@ -141,24 +146,21 @@ class Trainer:
         """Train the rest of the current epoch. If asked to stop between steps, return a state with step > 0."""
         order = epoch_order(len(self.data.images.labels), self.seed, state.epoch)
         for step in range(state.step, self.steps):
-            if state.step and recorder.stop():
-                return state
+            if step and recorder.stop():
+                return self._read(state, recorder, self.unread.rest)
             began = time.perf_counter()
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
             self.data.images.read_ahead(following)
-            report = self.train_step(state.epoch, step, rows)
-            report = replace(report, seconds=time.perf_counter() - began)
-            state = replace(
-                state,
-                step=step + 1,
-                loss_sum=state.loss_sum + report.loss * report.images,
-                images=state.images + report.images,
-                seconds=state.seconds + report.seconds,
-            )
-            recorder.step(report)
-            if state.step < self.steps:
+            with told_if_too_small("a training step", "train.batch"):
+                taken = self.train_step(state.epoch, step, rows)
+            taken.seconds = time.perf_counter() - began
+            self.unread.add(taken)
+            state = self._read(state, recorder, self.unread.ready)
+            if step + 1 < self.steps and recorder.due():
+                state = self._read(state, recorder, self.unread.rest)
                 recorder.between(state)
+        state = self._read(state, recorder, self.unread.rest)
         self.require_finite(state)
         own = recorder.unaveraged() if self.average and self.config.ema_choice == "validation" else Accuracies()
         with self.average.in_place() if self.average else nullcontext():
@@ -194,6 +196,29 @@ class Trainer:
         if state.chosen_unaveraged and self.average:
             self.average.take_own()
 
+    def _read(self, state: TrainState, recorder: Recorder, read: Callable[[], list[Read]]) -> TrainState:
+        """Report the steps that are read now. Returns the state after them. Raises Divergence if one was not finite."""
+        began = time.perf_counter()
+        steps = read()
+        waited = time.perf_counter() - began
+        for place, (step, numbers) in enumerate(steps, 1):
+            report = self._report(step, numbers, waited if place == len(steps) else 0.0)
+            state = replace(
+                state,
+                step=step.step + 1,
+                loss_sum=state.loss_sum + report.loss * report.images,
+                images=state.images + report.images,
+                seconds=state.seconds + report.seconds,
+            )
+            recorder.step(report)
+        return state
+
+    def _report(self, step: StepReadings, numbers: Sequence[float], waited: float = 0.0) -> StepReport:
+        try:
+            return step.report(numbers, waited)
+        except NotFinite as error:
+            raise self._diverged(error.what, error.epoch, error.step + 1) from None
+
     def require_finite(self, state: TrainState) -> None:
         """Raises Divergence if the network has a number that is not finite. Asked before each save and each validation.
 
@@ -208,10 +233,12 @@ class Trainer:
         less = f"train anew with less than {self.config.rates_text}; what was saved before is kept"
         return Divergence(told, ", ".join(self.config.rates), less)
 
-    def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReport:
-        """Train the subnets of a step. Raises Divergence before a weight moves if a loss or a gradient is not finite.
+    def train_step(self, epoch: int, step: int, rows: Tensor) -> StepReadings:
+        """Train the subnets of a step. Returns its numbers, which may still be computed.
 
-        The gradient is the mean over all images of the step, batch after batch.
+        A weight moves only if all losses and gradients are finite. On a CPU it raises Divergence if they are not. On
+        another device no weight moves from then on, and whoever reads the numbers is told. The gradient is the mean
+        over all images of the step, batch after batch.
         """
         with self._timed("data"):
             frames, targets = self.step_data(epoch, step, rows)
@@ -220,48 +247,59 @@ class Trainer:
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
-        mean_loss, norm = 0.0, torch.tensor(0.0)
-        for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
-            loss, norm = self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
-            mean_loss += loss
+        batches = list(zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True))
+        images = tuple(len(each) for _, each in batches)
+        taken = StepReadings(epoch, step, number, images, rate, subnets, loss_scale=self.loss_scale)
+        with tf32_products(self.config.tf32):
+            for batch in batches:
+                self._add_gradients(taken, *batch, len(batch[1]) / len(rows))
         with self._timed("optimizer"):
+            halted = self._halted_by(taken)
             if self.config.clip_norm:
-                self.optimizer.clip(self.config.clip_norm, norm)
+                self.optimizer.clip(self.config.clip_norm, taken.norms[-1])
             stays = self.config.unused_weights == "stay"
             with unused_stay(self.supernet, self.optimizer, subnets) if stays else nullcontext():
-                self.optimizer.step()
+                self.optimizer.step(halted)
             if self.average:
                 self.average.update(number + 1)
         if self.times:
             self.times.num_steps += 1
-        return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
+        return taken
 
-    def _add_gradients(
-        self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, share: float, epoch: int, step: int
-    ) -> tuple[float, Tensor]:
-        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss, and the gradient's norm.
+    def _halted_by(self, taken: StepReadings) -> Tensor | None:
+        """A flag on the device, whether a step must move nothing. On a CPU None, or Divergence. Unscales gradients."""
+        if self._reads_at_once:
+            self._report(taken, taken.on_device.tolist())
+            return None
+        finite, scale = taken.on_device.isfinite().all(), self.loss_scale
+        if scale is None:
+            self._halted |= ~finite
+            return self._halted
+        # In float16 a gradient may overflow: its step is left out, and the scale of the loss halved.
+        self._halted |= ~torch.stack(taken.losses).isfinite().all() | (~finite & (scale.scale <= scale.LEAST))
+        scale.unscale(self.supernet.parameters())
+        scale.update(finite)
+        return self._halted | ~finite
+
+    def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, share: float) -> None:
+        """Add a batch's part of a step's mean gradient.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
         share: the batch's, of the images of the step.
         """
-        losses, norm = [], torch.tensor(0.0)
-        for subnet in subnets:
+        for subnet in taken.subnets:
             with self._timed("forward"):
-                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
+                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet, self.half))
                 loss = self.loss(logits, targets)
-                losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
             with self._timed("backward"):
-                (share * loss / len(subnets)).backward()
+                part = share * loss / len(taken.subnets)
+                (part if self.loss_scale is None else part * self.loss_scale.scale).backward()
             with self._timed("optimizer"):
                 norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
-            if not math.isfinite(float(norm)):
-                raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
-            if self.config.distillation == "soft_labels" and subnet is subnets[0]:
+                taken.add(loss, norm if self.loss_scale is None else norm / self.loss_scale.scale)
+            if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
-        return share * sum(losses) / len(losses), norm
 
     def _timed(self, part: str) -> AbstractContextManager[None]:
         return self.times.part(part) if self.times else nullcontext()
@@ -272,15 +310,15 @@ class Trainer:
 
     def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give."""
-        images, description = self.data.images, self.data.description
-        parameter = next(self.supernet.parameters())
+        description, dtype = self.data.description, next(self.supernet.parameters()).dtype
+        images, labels = self._images.take(rows)
         frames = augment(
-            images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
-            description=description, device=parameter.device, dtype=parameter.dtype, translation=self.data.translation,
+            images, self.data.images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
+            description=description, device=self.device, dtype=dtype, translation=self.data.translation,
         )  # fmt: skip
         mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
         return mixup(
-            frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
+            frames, labels, description.num_classes, alpha=mixing,
             probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
             epoch=epoch, step=step,
         )  # fmt: skip

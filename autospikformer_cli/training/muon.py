@@ -46,12 +46,14 @@ class Muon(Optimizer):
     """Momentum, whose step is orthogonalised. A convolution is a matrix of outputs by inputs and kernel.
 
     B <- m B + (1 - m) G;  W <- (1 - lr decay) W - lr max(1, rows / columns)^1/2 orthogonal(m B + (1 - m) G)
-    A parameter without a gradient does not move. Where a subnet uses a part of a matrix, the gradient of the rest is
-    zero: the rest moves by its momentum alone, as it does under AdamW.
+    A parameter without a gradient does not move. Nothing moves if `found_inf` is set, a flag on the parameters' device.
+    Where a subnet uses a part of a matrix, the gradient of the rest is zero: the rest moves by its momentum alone, as
+    it does under AdamW.
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self.found_inf: Tensor | None = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -67,6 +69,7 @@ class Muon(Optimizer):
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
+        before = () if self.found_inf is None else (parameter.clone(), state["momentum"].clone())
         momentum = state["momentum"].lerp_(gradient, 1 - MUON_MOMENTUM)
         matrix = gradient.lerp(momentum, MUON_MOMENTUM).flatten(1)
         rows, columns = matrix.shape
@@ -75,3 +78,5 @@ class Muon(Optimizer):
         # torch refuses factors beyond the dtype. Its largest number ends in weights that are not finite: a divergence.
         largest = torch.finfo(parameter.dtype).max
         parameter.mul_(max(kept, -largest)).add_(direction, alpha=max(moved, -largest))
+        for value, old in zip((parameter, momentum), before, strict=False):
+            value.copy_(torch.where(self.found_inf != 0, old, value))  # type: ignore[arg-type]

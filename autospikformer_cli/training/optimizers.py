@@ -52,9 +52,11 @@ class Optimizers:
         """Scale gradients of a larger norm down to a norm of `most`. norm: theirs, as `gradient_norm` returns it."""
         clip_grads_with_norm_(self._part_of, most, norm)
 
-    def step(self) -> None:
-        """Move all parameters."""
+    def step(self, halted: Tensor | None = None) -> None:
+        """Move all parameters. halted: a flag on their device; if it is set, nothing moves, their state neither."""
         for part in self.parts:
+            # torch's fused optimizers and Muon ask for it, as torch's GradScaler tells them.
+            part.found_inf = None if halted is None else halted.float()  # type: ignore[attr-defined]
             part.step()
 
     def state_of(self, parameter: nn.Parameter) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from autospikformer_cli.engine.choice import EngineName, make_engine
 from autospikformer_cli.engine.dense import Counting
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.evaluation.counting import Counter
-from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult, silent_channels
+from autospikformer_cli.evaluation.evaluator import Evaluator, SubnetResult, moment_facts
 from autospikformer_cli.space import SearchSpace, Subnet, parse_subnet
 from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
 from autospikformer_cli.spiking.neuron import Neuron
@@ -323,6 +323,25 @@ def test_sums_are_exact_in_float32() -> None:
     ]
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_spikes_in_half_precision_are_counted_exactly(half: torch.dtype) -> None:
+    """bfloat16 holds whole numbers up to 256, float16 up to 2048. There are more channels."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, residual = ((torch.rand(2, 1, 300, 2500, generator=generator) < 0.9).float() for _ in range(4))
+    counted_in = []
+    for dtype in (torch.float32, half):
+        counter, counting = counted(NetworkShape(8, 2, 4, 8))
+        counting.emits("block.0.attn.q_bn", q.to(dtype))
+        counting.reads("block.0.mlp.fc2_linear", k.to(dtype))
+        counting.reads("block.0.mlp.fc1_linear", (v + residual).to(dtype))
+        counting.multiplies("block.0.attn", *(each.to(dtype) for each in (q, k, v)), 4)
+        counted_in.append(
+            (counter.emitted(2), counter.executed(2), {n: list(map(list, v)) for n, v in counter.values.items()})
+        )
+    assert counted_in[0][0][0].spikes == tuple(int(each) for each in q.sum((1, 2, 3), dtype=torch.float64))
+    assert counted_in[1] == counted_in[0]
+
+
 @pytest.mark.parametrize("column", [0, 3])
 def test_counts_of_events_are_exact_in_float32(column: int) -> None:
     """2^24 + 1 events at one place, no number of float32, which reach 4 outputs of each channel in a corner, else 6."""
@@ -375,8 +394,8 @@ def test_channels_without_variance_are_counted(supernet: Supernet, engine: Engin
 
 def test_silent_means_below_eps() -> None:
     variance = torch.tensor([0.0, 0.9e-5, 1e-5, 1.0], dtype=torch.float64)
-    assert silent_channels([Moments(torch.zeros(4), variance)]) == 2
-    assert silent_channels([]) == 0
+    assert moment_facts([Moments(torch.zeros(4), variance)]) == (2, True)
+    assert moment_facts([]) == (0, True)
 
 
 # Embedding

@@ -30,12 +30,12 @@ from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import (
     Divergence,
     Recorder,
-    StepReport,
     Trainer,
     TrainingData,
 )
 from autospikformer_cli.training.optimizers import make_optimizer, optimizer_arrays
 from autospikformer_cli.training.paths import one_path, sampled_paths
+from autospikformer_cli.training.readings import StepReport
 from autospikformer_cli.training.schedule import learning_rate, num_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -341,7 +341,8 @@ def test_several_batches_a_step_are_one_as_large(keys: dict[str, Any]) -> None:
     for batch, accumulate in ((30, 1), (20, 2)):
         supernet = network().double()
         training = trainer(supernet, images, batch=batch, accumulate=accumulate, epochs=1, **keys)
-        told.append(training.train_step(0, 0, torch.arange(30)))
+        taken = training.train_step(0, 0, torch.arange(30))
+        told.append(taken.report(taken.on_device.tolist()))
         stepped.append(training.arrays())
         means.append(supernet.patch_embed.proj_bn.running_mean.numpy())
     close = {key: pytest.approx(getattr(told[1], key), rel=1e-9) for key in ("loss", "gradient_norm")}

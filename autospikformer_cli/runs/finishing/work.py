@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.engine.compute import Compute
     from autospikformer_cli.engine.names import EngineName
     from autospikformer_cli.spiking.supernet import Supernet
-    from autospikformer_cli.training.loop import StepReport
+    from autospikformer_cli.training.readings import StepReport
 
 SECONDS_A_PART = 0.5
 """Seconds of training after which a worker says how far it is. Whoever asked may then stop it."""
