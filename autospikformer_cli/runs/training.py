@@ -35,7 +35,7 @@ from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
-from autospikformer_cli.store.supernet import Checkpoint, Measure, TrainState
+from autospikformer_cli.store.supernet import Checkpoint, SubnetMean, TrainState
 from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
 
 if TYPE_CHECKING:
@@ -248,11 +248,11 @@ class TrainingRun:
         return measured_by_recipe(self.recipe)
 
     @property
-    def stored_measure(self) -> Measure | None:
+    def stored_measure(self) -> SubnetMean | None:
         """The same as it is stored."""
         if not self.measure:
             return None
-        return Measure(tuple(str(subnet) for subnet in self.measure), len(self._validated[0]))
+        return SubnetMean(tuple(str(subnet) for subnet in self.measure), len(self._validated[0]))
 
     def _measured(self, supernet: Supernet) -> dict[Subnet, SubnetResult]:
         """What the two subnets that are followed measure on validation images, and those that weights are chosen by."""

@@ -24,8 +24,10 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
+from autospikformer_cli.training.activation_checkpointing import run_checkpointed
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
-from autospikformer_cli.training.choosing import Accuracies, choice, ends_early
+from autospikformer_cli.training.choosing import Accuracies, ends_early, weights_at_end
+from autospikformer_cli.training.lacking_memory import explaining_lack
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
@@ -146,7 +148,8 @@ class Trainer:
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
             self.data.images.read_ahead(following)
-            report = self.train_step(state.epoch, step, rows)
+            with explaining_lack(self.config, state.epoch + 1, step + 1):
+                report = self.train_step(state.epoch, step, rows)
             report = replace(report, seconds=time.perf_counter() - began)
             state = replace(
                 state,
@@ -183,7 +186,7 @@ class Trainer:
         state = TrainState(epoch, 0, early or epoch >= self.config.total_epochs, history, 0.0, 0, 0.0)
         if not state.finished:
             return state
-        chosen = choice(history, self.config)
+        chosen = weights_at_end(history, self.config)
         return replace(state, chosen_epoch=chosen.epoch, chosen_unaveraged=chosen.unaveraged, stopped_early=early)
 
     def _take_chosen(self, state: TrainState, recorder: Recorder) -> None:
@@ -230,7 +233,7 @@ class Trainer:
             if self.average:
                 self.average.update(number + 1)
         if self.times:
-            self.times.num_steps += 1
+            self.times.end_step(number + 1)
         return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
 
     def _add_gradients(
@@ -245,7 +248,7 @@ class Trainer:
         losses, norm = [], torch.tensor(0.0)
         for subnet in subnets:
             with self._timed("forward"):
-                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
+                logits = self._logits(frames, subnet)
                 loss = self.loss(logits, targets)
                 losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
@@ -259,6 +262,12 @@ class Trainer:
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
         return share * sum(losses) / len(losses), norm
+
+    def _logits(self, frames: Tensor, subnet: Subnet) -> Tensor:
+        run = training_pass(self.supernet, subnet)
+        if self.config.activation_checkpointing:
+            return run_checkpointed(self.supernet, frames, subnet, run)
+        return self.supernet.run(frames, subnet, run)
 
     def _timed(self, part: str) -> AbstractContextManager[None]:
         return self.times.part(part) if self.times else nullcontext()
