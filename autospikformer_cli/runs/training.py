@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autospikformer_cli.data.description import DataDescription, describe
-from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import (
     environment,
     first_images,
@@ -131,9 +131,7 @@ class TrainingRun:
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
         opened = self.open(path)
-        if opened.state.finished:
-            opened.kept.remove_needless(opened.state)
-        else:
+        if not opened.state.finished:
             self._train(opened, label)
         return opened.supernet, opened.state
 
@@ -147,6 +145,8 @@ class TrainingRun:
         supernet = make_supernet(recipe, self.compute)
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
+            stored_recipe = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
+            KeptEpochs(path, recipe.train).require_as_begun(stored_recipe.train, begun.state)
             if begun.state.finished:
                 return OpenTraining(self, path, supernet, begun.state, None, begun.log)
         elif self.first_weights is not None:
@@ -161,7 +161,6 @@ class TrainingRun:
             trainer.restore(begun.optimizer)
         if begun is None:
             return OpenTraining(self, path, supernet, START, trainer, TrainingLog.of())
-        KeptEpochs(path, recipe.train).require_best(begun.state)
         return OpenTraining(self, path, supernet, begun.state, trainer, begun.log)
 
     def _begun(self, path: Path) -> Checkpoint | None:
