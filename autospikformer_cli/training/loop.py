@@ -25,7 +25,7 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
-from autospikformer_cli.training.mixed_precision import FORMATS, PREFIX, LossScale, tf32_products
+from autospikformer_cli.training.mixed_precision import HALF_FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
@@ -87,7 +87,7 @@ class Trainer:
         half_life = config.ema_half_life * config.total_epochs * self.steps
         self.average = WeightAverage(supernet, half_life) if half_life else None
         self.device = next(supernet.parameters()).device
-        self.half = FORMATS[config.mixed_precision]
+        self.half = HALF_FORMATS[config.mixed_precision]
         self.loss_scale = LossScale(self.device) if self.half == torch.float16 else None
         self._reads_at_once = self.device.type == "cpu" and self.loss_scale is None
         self.unread = Unread(1 if self.device.type == "cpu" else read_steps or READ_STEPS)
