@@ -58,7 +58,7 @@ def make_step(trainer: Trainer) -> Callable[[], None]:
 
 def dense_products() -> AbstractContextManager[object]:
     """Inside it, a training takes torch's products."""
-    return patch.object(loop, "training_pass", lambda supernet, subnet: supernet.in_torch(subnet))
+    return patch.object(loop, "training_pass", lambda supernet, subnet, half: supernet.in_torch(subnet, half=half))
 
 
 def alone(recipe: Recipe, subnet: Subnet) -> Recipe:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Tally, Values
+from autospikformer_cli.engine.tally import PRODUCTS, StepCounts, Synapses, Tally, Values
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticLinear
@@ -25,7 +25,7 @@ from autospikformer_cli.spiking.normalisation import Statistics
 from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 
-NO_COUNTS: Integers = np.zeros(0, np.int64)
+NO_COUNTS: StepCounts = np.zeros(0, np.int64)
 
 
 class Dense:
@@ -171,7 +171,7 @@ def _sum(x: Tensor, dim: int = -1) -> Tensor:
     return x.sum(dim, dtype=torch.float32 if x.dtype in (torch.bfloat16, torch.float16) else None)
 
 
-def _whole(values_TM: Tensor) -> Integers:
+def _whole(values_TM: Tensor) -> StepCounts:
     """Sum by time step, int64. Exact if every value is: in float32, whole numbers below 2^24.
 
     Those of a GPU stay there, so that the host does not wait.
@@ -180,7 +180,7 @@ def _whole(values_TM: Tensor) -> Integers:
     return sums.numpy() if sums.device.type == "cpu" else sums
 
 
-def _totals(values_TBP: Tensor, axes: int) -> tuple[Integers, Integers]:
+def _totals(values_TBP: Tensor, axes: int) -> tuple[StepCounts, StepCounts]:
     """Sums by time step, and the same sums with every value times the output positions that it reaches.
 
     values: sums over channels, (T, B, N) of a linear layer (axes: 4), (T, B, H, W) of a convolution's map (axes: 5).
@@ -199,7 +199,7 @@ def _reach(size: int, device: torch.device) -> Tensor:
     return (places[:, None] - places).abs().le(KERNEL // 2).sum(1)
 
 
-def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, Integers]:
+def _products(q: Tensor, k: Tensor, v: Tensor, heads: int) -> dict[str, StepCounts]:
     """Synaptic events of both attention products in both orders, by time step.
 
     q k^T: sum over heads and channels of (sum of q)(sum of k); then for each spike of v the non-zeros of its column.

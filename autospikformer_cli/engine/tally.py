@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 
-class Integers(Protocol):
+class StepCounts(Protocol):
     """Whole numbers, int64: an array, or a tensor that stays on its device. Both add, multiply and slice alike."""
 
     def __add__(self, other: Any, /) -> Any: ...
@@ -25,8 +25,8 @@ class Values(NamedTuple):
     nonzeros: how many values are not 0.
     """
 
-    sums: Integers
-    nonzeros: Integers
+    sums: StepCounts
+    nonzeros: StepCounts
 
 
 class Synapses(NamedTuple):
@@ -36,8 +36,8 @@ class Synapses(NamedTuple):
     passes: weights visited: a value n visits each once. For attention products, the events.
     """
 
-    events: Integers
-    passes: Integers
+    events: StepCounts
+    passes: StepCounts
 
 
 PRODUCTS = ("q@k", "(q@k)@v", "k@v", "q@(k@v)")
@@ -59,7 +59,7 @@ class Tally(Protocol):
         """An operation was executed. Attention reports the products of both orders, though it executes one."""
         ...
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """A layer's neurons emitted spikes.
 
         spikes_ST: spikes by setting and time step, over all images.
@@ -77,5 +77,5 @@ class Untallied:
     def executes(self, operation: str, synapses: Synapses) -> None:
         """Ignored."""
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """Ignored."""

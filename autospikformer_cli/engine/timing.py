@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
-from autospikformer_cli.engine.tally import PRODUCTS, Integers, Synapses, Values
+from autospikformer_cli.engine.tally import PRODUCTS, StepCounts, Synapses, Values
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.elastic import ElasticLinear
 from autospikformer_cli.spiking.neuron import Neuron
@@ -134,7 +134,7 @@ class _StageTally:
             self.stage.events += int(synapses.events.sum())
             self.stage.passes += int(synapses.passes.sum())
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """Add a layer's spikes."""
         self.stage.spikes = (self.stage.spikes or 0) + int(spikes_ST.sum())
 

@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from autospikformer_cli.engine.tally import Integers, Synapses, Values
+from autospikformer_cli.engine.tally import StepCounts, Synapses, Values
 from autospikformer_cli.measurement import InputCount, SpikeCount, SynapseCount
 from autospikformer_cli.spiking.layout import Operation
 
@@ -20,7 +20,7 @@ class Counter:
         self.sizes: dict[str, int] = {}
         self.values: dict[str, Values] = {}
         self.synapses: dict[str, Synapses] = {}
-        self.spikes: dict[str, Integers] = {}
+        self.spikes: dict[str, StepCounts] = {}
         self.neurons: dict[str, int] = {}
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
@@ -35,7 +35,7 @@ class Counter:
         before = self.synapses.get(operation, Synapses(0, 0))  # type: ignore[arg-type]
         self.synapses[operation] = Synapses(before.events + synapses.events, before.passes + synapses.passes)
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """Add one layer's spikes."""
         (spikes_T,) = spikes_ST
         self.spikes[layer] = self.spikes.get(layer, 0) + spikes_T

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
-from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
+from autospikformer_cli.engine.tally import StepCounts, Synapses, Tally, Untallied, Values
 from autospikformer_cli.evaluation.tree import StageGroup, TreeNode
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.neuron import Neuron
@@ -158,7 +158,7 @@ class _RecordingTally:
     def __init__(self) -> None:
         self._read: list[tuple[str, int, Values | None]] = []
         self._executed: list[tuple[str, Synapses]] = []
-        self._emitted: dict[str, tuple[list[Integers], int]] = {}
+        self._emitted: dict[str, tuple[list[StepCounts], int]] = {}
 
     def reads(self, layer: str, size: int, values: Values | None) -> None:
         """Record a layer's input."""
@@ -168,7 +168,7 @@ class _RecordingTally:
         """Record what an operation did."""
         self._executed.append((operation, synapses))
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """Record a layer's spikes, of one setting or several."""
         rows, _ = self._emitted.setdefault(layer, ([], neurons))
         rows.extend(spikes_ST)

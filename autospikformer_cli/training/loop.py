@@ -22,13 +22,14 @@ from autospikformer_cli.engine.machine_memory import memory_of
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.activation_checkpointing import run_checkpointed
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.choosing import Accuracies, ends_early, weights_at_end
 from autospikformer_cli.training.lacking_memory import explaining_lack
-from autospikformer_cli.training.mixed_precision import FORMATS, PREFIX, LossScale, tf32_products
+from autospikformer_cli.training.mixed_precision import HALF_FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
@@ -96,7 +97,7 @@ class Trainer:
         half_life = config.ema_half_life * config.total_epochs * self.steps
         self.average = WeightAverage(supernet, half_life) if half_life else None
         self.device = next(supernet.parameters()).device
-        self.half = FORMATS[config.mixed_precision]
+        self.half = HALF_FORMATS[config.mixed_precision]
         self.loss_scale = LossScale(self.device) if self.half == torch.float16 else None
         self._reads_at_once = self.device.type == "cpu" and self.loss_scale is None
         self.unread = Unread(1 if self.device.type == "cpu" else read_steps or READ_STEPS)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-FORMATS: dict[str, torch.dtype | None] = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+HALF_FORMATS: dict[str, torch.dtype | None] = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Of weighted sums, by `train.mixed_precision`. None: that of the weights."""
 PREFIX = "loss_scale"
 """Of the scale's numbers in a store."""

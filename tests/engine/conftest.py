@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.engine.choice import Engine
-from autospikformer_cli.engine.tally import Integers, Synapses, Tally, Untallied, Values
+from autospikformer_cli.engine.tally import StepCounts, Synapses, Tally, Untallied, Values
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.neuron import Neuron
@@ -67,7 +67,7 @@ class Listed:
         """Add what one operation did."""
         self.synapses[operation] = _added(self.synapses.get(operation), synapses)
 
-    def emits(self, layer: str, spikes_ST: Integers, neurons: int) -> None:
+    def emits(self, layer: str, spikes_ST: StepCounts, neurons: int) -> None:
         """Add one layer's spikes."""
         assert spikes_ST.dtype.kind == "i"
         before = self.spikes.get(layer, [[0] * spikes_ST.shape[1]] * len(spikes_ST))
