@@ -24,6 +24,7 @@ from autospikformer_cli.engine.compute import Compute, own_process
 from autospikformer_cli.recipe import Recipe, load_recipe
 from autospikformer_cli.runs.building import load_images, make_supernet
 from autospikformer_cli.say import SILENT
+from autospikformer_cli.space import BLOCK_GENES, Subnet
 from autospikformer_cli.spiking import firing
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.training import loop
@@ -33,14 +34,14 @@ from autospikformer_cli.training.optimizers import make_optimizer
 ROUNDS = 7
 
 
-def make_trainer(recipe: Recipe, compute: Compute) -> Trainer:
-    """Trains a recipe's largest subnet."""
-    largest = recipe.space.search_space().largest()
+def make_trainer(recipe: Recipe, compute: Compute, subnet: Subnet | None = None) -> Trainer:
+    """Trains one subnet of a recipe, by default the largest."""
+    trained = subnet or recipe.space.search_space().largest()
     supernet = make_supernet(recipe, compute)
     images = load_images(recipe, recipe.seed, "train", SILENT)
     data = TrainingData(images, describe(recipe.data), recipe.data.augment, recipe.data.translation)
     optimizer = make_optimizer(supernet, recipe.train)
-    return Trainer(supernet, optimizer, data, recipe.train, paths=lambda number, share: [largest], seed=recipe.seed)
+    return Trainer(supernet, optimizer, data, recipe.train, paths=lambda number, share: [trained], seed=recipe.seed)
 
 
 def make_step(trainer: Trainer) -> Callable[[], None]:
@@ -58,6 +59,34 @@ def make_step(trainer: Trainer) -> Callable[[], None]:
 def dense_products() -> AbstractContextManager[object]:
     """Inside it, a training takes torch's products."""
     return patch.object(loop, "training_pass", lambda supernet, subnet, half: supernet.in_torch(subnet, half=half))
+
+
+def alone(recipe: Recipe, subnet: Subnet) -> Recipe:
+    """The recipe whose space is one subnet, so that its supernet has no weight that the subnet does not use."""
+    keys = {gene: getattr(subnet, gene) for gene in BLOCK_GENES}
+    one = {gene: values[0] for gene, values in keys.items() if len(set(values)) == 1}
+    assert len(one) == len(keys), "the blocks of the subnet are alike"
+    one |= {"depth": subnet.depth, "embed_dim": subnet.embed_dim, "time_step": subnet.time_step}
+    return load_recipe(recipe.name, [f"space.{gene}=[{value}]" for gene, value in one.items()] + root_of(recipe))
+
+
+def root_of(recipe: Recipe) -> list[str]:
+    """Where the recipe's data set is, as an override."""
+    return [root_override(str(recipe.data.root))]
+
+
+def show_sharing(recipe: Recipe, compute: Compute) -> None:
+    """Print what a subnet's step in the supernet costs, against the same subnet trained alone."""
+    space = recipe.space.search_space()
+    print("\n| subnet | in the supernet (ms) | alone (ms) | ratio |\n|---|---|---|---|")
+    for name, subnet in {"smallest": space.smallest(), "largest": space.largest()}.items():
+        ways = {
+            "shared": make_step(make_trainer(recipe, compute, subnet)),
+            "alone": make_step(make_trainer(alone(recipe, subnet), compute, subnet)),
+        }
+        seconds = medians(ways, ROUNDS, clock=time.process_time)
+        shared, own = (1e3 * seconds[way] for way in ways)
+        print(f"| {name} | {shared:.0f} | {own:.0f} | {shared / own:.2f} |")
 
 
 def show_rates(trainer: Trainer, step: Callable[[], None]) -> None:
@@ -106,6 +135,7 @@ def main() -> None:
     for way, each in seconds.items():
         print(f"| {way} | {batch / each:.0f} | {seconds['plain torch'] / each:.2f} |")
     show_rates(trainer, step)
+    show_sharing(recipe, own_process())
 
 
 if __name__ == "__main__":

@@ -26,20 +26,20 @@ def _summary(result: TrainingResult) -> str:
     state, few = result.state, result.recipe.data.train_images
     if not state.history:
         return "its weights were imported, there is nothing to train"
-    last, trained = state.history[-1], f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
+    (largest, smallest), trained = state.top1, f"trained for {state.epoch} epoch{'s' * (state.epoch != 1)}"
     if few is not None:
         trained += f" on {few:,} training images"
-    if last.val_top1_largest is None:
+    if largest is None:
         return f"{trained}{'' if few else ' on all training images'}, none held out for validation"
     space = result.recipe.space.search_space()
     if space.largest() == space.smallest():
-        return f"{trained}; top-1 on validation: {last.val_top1_largest:.2f} %"
-    smallest = f"smallest {last.val_top1_smallest:.2f} %"
-    return f"{trained}; top-1 on validation: largest subnet {last.val_top1_largest:.2f} %, {smallest}"
+        return f"{trained}; top-1 on validation: {largest:.2f} %"
+    others = f"smallest {smallest:.2f} %"
+    return f"{trained}; top-1 on validation: largest subnet {largest:.2f} %, {others}"
 
 
 def _next_command(result: TrainingResult) -> str:
     """What to type next. Without validation images, a search has nothing to select by."""
-    if result.state.history and result.state.history[-1].val_top1_largest is None:
+    if result.state.history and result.state.top1[0] is None:
         return f"aspk evaluate --run {quoted(result.path)} --subnet largest"
     return f"aspk search --run {quoted(result.path)}"

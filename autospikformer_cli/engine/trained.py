@@ -23,7 +23,7 @@ from autospikformer_cli.engine.choice import obstacle
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import InputKind, operations
-from autospikformer_cli.spiking.passes import AnalogPass, Layer, SpikingPass
+from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass, multiply_heads
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.spiking.vector_code import lanes
 from autospikformer_cli.spiking.vectors import MAX_VECTORS
@@ -164,6 +164,23 @@ def _convolution_backward(x_BCHW: Tensor, grad: Tensor, weight: Tensor, wanted: 
     return gradients
 
 
+class _SpikeAttention(torch.autograd.Function):
+    """`multiply_heads` of spikes, which are kept as bytes. The product of two of them is computed again."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        ctx.save_for_backward(*(x.to(torch.uint8) for x in (q, k, v)))
+        ctx.heads = heads
+        return multiply_heads(q, k, v, heads)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v = (x.to(gradients[0].dtype).requires_grad_() for x in ctx.saved_tensors)
+        with torch.enable_grad():
+            mixed = multiply_heads(q, k, v, ctx.heads)
+        return *torch.autograd.grad(mixed, (q, k, v), gradients[0]), None
+
+
 @dataclass(frozen=True)
 class TrainedPass(SpikingPass):
     """Trains one subnet on a CPU. Results are those of `SpikingPass` but for the order of sums.
@@ -183,6 +200,11 @@ class TrainedPass(SpikingPass):
         sums: tuple[Tensor, ...] = _SpikeProducts.apply(x, read, *weights)  # type: ignore[no-untyped-call]
         biases = [layer.weights.bias for layer in layers]
         return [y if bias is None else y + bias[:outputs] for y, bias in zip(sums, biases, strict=True)]
+
+    def mix(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        """The product of q, k and v by head."""
+        mixed: Tensor = _SpikeAttention.apply(q, k, v, heads)  # type: ignore[no-untyped-call]
+        return mixed
 
 
 def training_pass(supernet: Supernet, subnet: Subnet, half: torch.dtype | None = None) -> SpikingPass | AnalogPass:

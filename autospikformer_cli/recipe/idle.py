@@ -63,6 +63,12 @@ NEEDS = (
     ),
     Need(("train.lr_start",), lambda recipe: recipe.train.warmup_epochs > 0, "train.warmup_epochs > 0"),
     Need(("train.validation_images",), _may_have_validation, "data.validation > 0"),
+    Need(("train.ema_choice",), lambda recipe: recipe.train.ema_half_life > 0, "train.ema_half_life > 0"),
+    Need(
+        ("train.measured_subnets",),
+        lambda recipe: bool(recipe.train.chooses),
+        'train.final = "best", train.patience > 0, or train.ema_choice = "validation"',
+    ),
 )
 
 

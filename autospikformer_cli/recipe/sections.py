@@ -351,6 +351,9 @@ class TrainConfig(Keys):
     clip_norm: Annotated[FactorFromZero, TRAINING] = 0.0
     """Largest Euclidean norm of a step's gradients, all as one vector. A longer vector is scaled down to it, for AdamW
     and Muon alike; 0: none. Both choose the size of a step themselves: clipping limits its part in their moments."""
+    unused_weights: Annotated[Literal["move", "stay"], TRAINING] = "move"
+    """What a step does to weights of a layer that no subnet of the step used: they decay, and move by their momentum
+    alone, as torch's optimizers do it; or they stay, and so do their moments. Blocks that no subnet had always stay."""
     schedule: Annotated[Literal["after_warmup", "linear", "timm"], TRAINING] = "after_warmup"
     """The cosine begins after the warm-up, and epochs include the cool-down; "linear": the same with a straight line
     for the cosine; or, as in timm and the published scripts, the cosine begins at epoch 0 under the warm-up, the
@@ -370,6 +373,9 @@ class TrainConfig(Keys):
     ema_half_life: Annotated[ShareBelowOne, TRAINING] = 0.0
     """Half-life of the moving average of the weights, as a share of the training; 0: no average. The average is what
     is validated, stored and searched."""
+    ema_choice: Annotated[Literal["average", "validation"], TRAINING] = "average"
+    """The weights that a training with an average ends with: the average; or, of it and the weights without it, those
+    of the higher mean accuracy on validation images (train.measured_subnets)."""
     label_smoothing: Annotated[ShareBelowOne, TRAINING] = 0.1
     """Share of a label's weight spread over all classes."""
     mixup: Annotated[FactorFromZero, TRAINING] = 0.5
@@ -385,6 +391,28 @@ class TrainConfig(Keys):
     """Whether a GPU may round the factors of a training's float32 products to 10 bits (TF32). Validation never does."""
     validation_images: Annotated[PositiveWhole | None, NoneAsText, TRAINING] = None
     """Validation images of the accuracy after each epoch; "none": all."""
+    measured_subnets: Annotated[Whole, TRAINING] = 4
+    """Subnets that the seed draws for the choice of weights. The mean accuracy of these, the largest and the smallest
+    on the validation images of an epoch decides final = "best", ema_choice = "validation" and patience."""
+    final: Annotated[Literal["last", "best"], TRAINING] = "last"
+    """The epoch whose weights the finished run has: the last; or the first of those with the highest mean accuracy
+    (train.measured_subnets), whose weights are kept in checkpoints/ until the end."""
+    patience: Annotated[Whole, TRAINING] = 0
+    """The training ends when so many epochs have brought no higher mean accuracy (train.measured_subnets); 0: never.
+    The learning rate follows the schedule of all epochs, so an early end lacks its small last rates."""
+    keep_last: Annotated[PositiveWhole, NOTHING] = 1
+    """Last epochs whose weights, optimizer and history are kept. 1: those of supernet.h5; more: also in files in
+    checkpoints/, each a supernet.h5 of a run that goes on from there."""
+
+    @property
+    def chooses(self) -> tuple[str, ...]:
+        """The keys, with their values, that choose weights by accuracies on validation images."""
+        asked = {
+            'train.final = "best"': self.final == "best",
+            f"train.patience = {self.patience}": self.patience > 0,
+            'train.ema_choice = "validation"': self.ema_choice == "validation" and self.ema_half_life > 0,
+        }
+        return tuple(key for key, is_asked in asked.items() if is_asked)
 
     @property
     def step_images(self) -> int:

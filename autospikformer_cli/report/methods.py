@@ -14,7 +14,13 @@ from autospikformer_cli.report.finish_methods import finish_facts, finish_senten
 from autospikformer_cli.report.provenance import changed_rules
 from autospikformer_cli.report.table_formats import latex_text, markdown_text
 from autospikformer_cli.report.table_notes import fitness_facts
-from autospikformer_cli.report.training_methods import augmentation_of, batches_of, optimizer_of, training_sentences
+from autospikformer_cli.report.training_methods import (
+    augmentation_of,
+    batches_of,
+    choice_sentences,
+    optimizer_of,
+    training_sentences,
+)
 from autospikformer_cli.runs.finishing.stored import is_finished, read_finished
 from autospikformer_cli.runs.results import SearchResults
 from autospikformer_cli.runs.selection import selection_notes
@@ -85,7 +91,8 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
         return
     train, environment = trained.train, training.environment
     epochs = results.provenance.epochs
-    begun = "" if epochs >= train.total_epochs else f" of {train.total_epochs}, which had not ended,"
+    is_whole = epochs >= train.total_epochs or (training.state.finished and epochs == training.state.weights_epoch)
+    begun = "" if is_whole else f" of {train.total_epochs}, which had not ended,"
     mixup = f"mixup {train.mixup:g}" if train.mixup else "no mixup"
     yield f"One supernet was trained on {_trained_on(training, trained)}."
     yield (
@@ -96,6 +103,7 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
         f"{mixup}, {augmentation_of(trained.data)}."
     )
     yield from training_sentences(trained)
+    yield from choice_sentences(trained, training)
     yield (
         f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')} "
         f"({_digest(results.provenance.weights_hash, 'the weights')})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autospikformer_cli.recipe import DataConfig, Recipe, TrainConfig
+from autospikformer_cli.store.supernet import Training
 from autospikformer_cli.wording import counted
 
 _SAMPLINGS = {
@@ -61,3 +62,23 @@ def training_sentences(trained: Recipe) -> Iterator[str]:
         yield f"Biases of BatchNorm had {train.norm_bias_lr_factor:g} times that learning rate."
     if train.clip_norm:
         yield f"The norm of all gradients of a step was clipped at {train.clip_norm:g}."
+    if train.unused_weights == "stay":
+        yield "Weights that no subnet of a step used were left as they were, without decay or momentum."
+
+
+def choice_sentences(trained: Recipe, training: Training) -> Iterator[str]:
+    """Which weights were chosen by accuracies on validation images, and by which; nothing if the recipe chose none."""
+    state, measure, train = training.state, training.measure, trained.train
+    if measure is None or not state.finished:
+        return
+    if state.stopped_early:
+        yield (
+            f"It ended after epoch {state.epoch} of {train.total_epochs}, as {counted(train.patience, 'epoch')} had "
+            f"brought no better mean accuracy on validation images."
+        )
+    kind = "without their average, " if state.chosen_unaveraged else ""
+    subnets, images = counted(len(measure.subnets), "subnet"), counted(measure.images, "validation image")
+    yield (
+        f"The weights are those after epoch {state.weights_epoch}, {kind}chosen by the mean accuracy of {subnets} on "
+        f"{images}."
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.measurement import Provenance
 from autospikformer_cli.store.evaluations import EVALUATIONS_FILE
+from autospikformer_cli.store.kept_checkpoints import kept_epochs, kept_path
 from autospikformer_cli.store.population import SearchProgress, load_population, read_search
 from autospikformer_cli.store.runs import last_written, run_folders
 from autospikformer_cli.store.searches import RENAME, misnamed_files, present_search, search_file, search_names
@@ -136,6 +137,7 @@ def list_unusable(run: Path) -> list[Unusable]:
 
 def _damaged(run: Path, *, whole: bool) -> Iterator[Unusable]:
     kinds = {SUPERNET_FILE: "supernet", EVALUATIONS_FILE: "evaluations", SIMILARITY_FILE: "similarity"}
+    kinds |= {str(kept_path(run, epoch).relative_to(run)): "supernet" for epoch in kept_epochs(run)}
     for file, kind in kinds.items():
         try:
             if (run / file).is_file():

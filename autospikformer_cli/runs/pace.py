@@ -128,6 +128,7 @@ def measured_pace(
     step's subnets; None for the recipe's.
     """
     from autospikformer_cli.runs.training import START
+    from autospikformer_cli.training.choosing import Accuracies
     from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData
     from autospikformer_cli.training.optimizers import make_optimizer
     from autospikformer_cli.training.paths import sampled_paths
@@ -138,7 +139,9 @@ def measured_pace(
     batch = max(1, min(at_once, at_once * MOST_BYTES // needed))
     images = random_images(description, batch * (1 + MEASURED_STEPS))
     supernet, data = make_supernet(recipe, compute), recipe.data
-    usual = {"batch": batch, "accumulate": 1, "time_step_curriculum": 0.0}  # its first steps are faster than the others
+    usual: dict[str, object] = {"batch": batch, "accumulate": 1}
+    usual |= {"time_step_curriculum": 0.0}  # its first steps are faster than the others
+    usual |= {"patience": 0, "final": "last", "ema_choice": "average"}  # nothing is validated here
     train = recipe.train.model_copy(update=usual)
     trainer = Trainer(
         supernet, make_optimizer(supernet, train),
@@ -153,7 +156,7 @@ def measured_pace(
             between=lambda state: None,
             epoch=lambda state: None,
             stop=lambda: len(times) > 1 + MEASURED_STEPS or (len(times) > 2 and times[-1] - times[1] > PATIENCE),
-            accuracy=lambda: (None, None),
+            accuracy=Accuracies,
         ),
     )
     taken = [after - before for before, after in pairwise(times)]

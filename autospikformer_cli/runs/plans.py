@@ -15,6 +15,7 @@ from autospikformer_cli.runs.building import (
     require_room_for_step,
     step_bytes,
 )
+from autospikformer_cli.runs.chosen_weights import require_choosable
 from autospikformer_cli.runs.data_plan import data_plan
 from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.runs.pace import TimePerUnit
@@ -48,6 +49,7 @@ def training_plan(
     """
     from autospikformer_cli.training.schedule import num_steps
 
+    require_choosable(recipe)
     data = data_plan(recipe.data, recipe.seed, say)
     images = data.sizes["train"]
     validation = data.sizes.get("validation")

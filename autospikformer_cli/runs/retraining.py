@@ -32,6 +32,11 @@ FOLDER = "finetuned"
 """The folder of a run that holds its retrained subnets."""
 ALL_IMAGES: dict[str, object] = {"data.validation": 0}
 """The keys of a retraining on all images that are not tested; on some of them with `data.train_images`."""
+NO_CHOICE: dict[str, object] = {
+    "train.final": "last", "train.patience": 0, "train.ema_choice": "average", "train.measured_subnets": 4,
+    "train.keep_last": 1,
+}  # fmt: skip
+"""A retraining has the weights of its last epoch, and is as long as it is asked to be."""
 LONGEST_GENES = 120
 """Characters of a folder's name: file systems allow 255."""
 
@@ -161,7 +166,7 @@ def values_of_tuning(recipe: Recipe, tuning: FineTuning) -> dict[str, object]:
 
 def _keys_alone(recipe: Recipe, epochs: int, *, all_images: bool) -> dict[str, object]:
     """What a retraining changes in the recipe of its run."""
-    return {**shortened_phases(recipe.train, epochs), **(ALL_IMAGES if all_images else {})}
+    return {**shortened_phases(recipe.train, epochs), **NO_CHOICE, **(ALL_IMAGES if all_images else {})}
 
 
 def _few_images(recipe: Recipe, steps: int) -> dict[str, object]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def weights_remark(path: Path, measured: Provenance) -> str:
     """That a run's supernet is not the one that was measured; "" if it is. No array is read."""
-    then, now = measured.epochs, read_training(path).state.epoch
+    then, now = measured.epochs, read_training(path).state.weights_epoch
     if then != now:
         return f"measured with weights after {counted(then, 'epoch')}; the run's supernet has {now} now"
     if measured.weights_hash != stored_weights_hash(path):

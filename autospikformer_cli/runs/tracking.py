@@ -18,6 +18,7 @@ from autospikformer_cli.say import SILENT, Say
 from autospikformer_cli.wording import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
+    from autospikformer_cli.training.choosing import Accuracies
     from autospikformer_cli.training.readings import StepReport
 
 TRACKERS = Registry("trackers")
@@ -163,9 +164,11 @@ class Tracking:
         }
         self._call("log", report.number, values)
 
-    def validated(self, largest: float, smallest: float) -> None:
-        """The largest and the smallest subnet were validated after the last step. Both: percent."""
-        self._call("log", self._step, {"val_top1_largest": largest, "val_top1_smallest": smallest})
+    def validated(self, kind: str, accuracies: Accuracies) -> None:
+        """Subnets were validated after the last step. kind: "val", or "unaveraged" without the weights' average."""
+        names = (f"{kind}_top1_{name}" for name in accuracies._fields)
+        values = {name: value for name, value in zip(names, accuracies, strict=True) if value is not None}
+        self._call("log", self._step, values)
 
     def _call(self, method: str, *given: object) -> None:
         if self.tracker is None:

@@ -58,8 +58,8 @@ class TrainedRun:
     """A run with a trained supernet, and the recipe that it is read under.
 
     split_seed: the seed of its training. It cuts the data set, whatever the recipe's seed is now.
-    splits: hashes of the images that it was trained with, by split. epochs: those it was trained for.
-    finished: whether that was all of its recipe's. An imported run is finished, with 0 epochs.
+    splits: hashes of the images that it was trained with, by split. epochs: those of its weights.
+    finished: whether its training is, with all epochs or early. An imported run is finished, with 0 epochs.
     search: the search whose recipe and whose best are meant; None for the present one.
     """
 
@@ -83,7 +83,9 @@ class TrainedRun:
         trained = recipe_from_toml(training.recipe_toml, training.recipe_name, shown=f"the recipe stored in {path}")
         recipe = stored_recipe(path, overrides, searched=searched, search=search, may_change=may_change)
         state = training.state
-        return cls(path, recipe, trained.seed, training.splits, state.epoch, state.finished, computes, say, search)
+        return cls(
+            path, recipe, trained.seed, training.splits, state.weights_epoch, state.finished, computes, say, search
+        )
 
     @cached_property
     def compute(self) -> Compute:

@@ -26,15 +26,17 @@ from autospikformer_cli.runs.building import (
     warm_engine,
     warm_training,
 )
+from autospikformer_cli.runs.chosen_weights import WeightChoice, measured_by_recipe, require_choosable
 from autospikformer_cli.runs.conditions import require_resumable, require_same_images
 from autospikformer_cli.runs.dead_networks import dead_notes
+from autospikformer_cli.runs.kept_epochs import KeptEpochs
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
 from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
-from autospikformer_cli.store.supernet import Checkpoint, TrainState
+from autospikformer_cli.store.supernet import Checkpoint, Measure, TrainState
 from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.evaluation.evaluator import SubnetResult
     from autospikformer_cli.space import Subnet
     from autospikformer_cli.spiking.supernet import Supernet
+    from autospikformer_cli.training.choosing import Accuracies
     from autospikformer_cli.training.loop import Trainer
     from autospikformer_cli.training.paths import PathSampler
     from autospikformer_cli.training.readings import StepReport
@@ -62,6 +65,11 @@ class TrainingResult:
     state: TrainState
     times: StepTimes | None = None
 
+    @property
+    def choice(self) -> WeightChoice | None:
+        """Which weights the training chose, and by what; None if its recipe asks for no choice."""
+        return WeightChoice.of(self.recipe, self.state)
+
     def to_document(self) -> dict[str, object]:
         """As JSON. Weights that were imported have no history."""
         history = self.state.history
@@ -72,8 +80,9 @@ class TrainingResult:
             "epochs": len(history),
             "steps": sum(record.steps for record in history),
             "images_per_second": images / sum(record.seconds for record in history) if history else None,
-            "val_top1_largest": history[-1].val_top1_largest if history else None,
-            "val_top1_smallest": history[-1].val_top1_smallest if history else None,
+            "val_top1_largest": self.state.top1[0],
+            "val_top1_smallest": self.state.top1[1],
+            **({} if self.choice is None else {"choice": self.choice.to_document()}),
             **self.recipe.fidelity_document(),
             **({} if self.times is None else {"step_times": self.times.to_document()}),
         }
@@ -103,10 +112,11 @@ class TrainingRun:
     times: StepTimes | None = None
 
     def require_startable(self) -> None:
-        """Raises UserError if the data set is missing, or the engine or the memory does not suffice.
+        """Raises UserError if data or validation images are missing, or the engine or the memory does not suffice.
 
         Called before anything is written.
         """
+        require_choosable(self.recipe)
         require_number_format(self.recipe, self.compute)
         neuron_kind(self.recipe.model.neuron, self.recipe.given_by)  # why it is not known, if it is not
         require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
@@ -124,7 +134,9 @@ class TrainingRun:
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
         opened = self.open(path)
-        if not opened.state.finished:
+        if opened.state.finished:
+            opened.kept.remove_needless(opened.state)
+        else:
             self._train(opened, label)
         return opened.supernet, opened.state
 
@@ -153,6 +165,7 @@ class TrainingRun:
             trainer.restore(begun.optimizer)
         if begun is None:
             return OpenTraining(self, path, supernet, START, trainer, TrainingLog.of())
+        KeptEpochs(path, recipe.train).require_best(begun.state)
         return OpenTraining(self, path, supernet, begun.state, trainer, begun.log)
 
     def _begun(self, path: Path) -> Checkpoint | None:
@@ -195,6 +208,8 @@ class TrainingRun:
         return validation, first_images(images["train"], recipe, "model.calibration_images", self.say)
 
     def _train(self, opened: OpenTraining, label: str) -> None:
+        from autospikformer_cli.training.choosing import Accuracies
+
         images = self.images
         if "validation" in images:
             _ = self._validated  # what is to say of it is said before the bar
@@ -210,32 +225,67 @@ class TrainingRun:
                 progress.advance(report.images, epoch=f"{report.epoch}/{self.recipe.train.epochs}", loss=report.loss)
                 self.tracking.step(report)
 
-            def accuracy() -> tuple[float | None, float | None]:
+            def accuracy(kind: str = "val") -> Accuracies:
                 if "validation" not in images:
-                    return None, None
+                    return Accuracies()
                 measured.update(self._measured(opened.supernet))
+                found = self._accuracies(measured)
+                self.tracking.validated(kind, found)
                 largest, smallest = (measured[subnet].measurement.top1 for subnet in self.shown)
-                self.tracking.validated(largest, smallest)
-                one = len(set(self.shown)) == 1
-                progress.advance(0, **({"val": largest} if one else {"val_largest": largest, "val_smallest": smallest}))
-                return largest, smallest
+                both = {f"{kind}_largest": largest, f"{kind}_smallest": smallest}
+                progress.advance(0, **({kind: largest} if len(set(self.shown)) == 1 else both))
+                return found
 
-            opened.go_on(stop, step, pace, accuracy)
+            opened.go_on(stop, step, pace, accuracy, lambda: accuracy("unaveraged"))
         state = opened.state
         if state.finished:
-            self._remark_on_dead(measured)
+            self._remark_on_end(opened, measured)
             return
         if state.step:
             opened.save()
         self.say.remark(f"stopped and saved in {opened.place}; the same command goes on from there")
         raise KeyboardInterrupt
 
+    @cached_property
+    def measure(self) -> tuple[Subnet, ...]:
+        """The subnets by whose mean accuracy weights are chosen; none if the recipe asks for no choice."""
+        return measured_by_recipe(self.recipe)
+
+    @property
+    def stored_measure(self) -> Measure | None:
+        """The same as it is stored."""
+        if not self.measure:
+            return None
+        return Measure(tuple(str(subnet) for subnet in self.measure), len(self._validated[0]))
+
     def _measured(self, supernet: Supernet) -> dict[Subnet, SubnetResult]:
-        """What the two subnets that are followed measure on validation images."""
+        """What the two subnets that are followed measure on validation images, and those that weights are chosen by."""
         validation, calibration = self._validated
         engine = self.compute.engine_for(supernet)  # it packs the weights once, so each validation has its own
         evaluator = make_evaluator(engine, self.recipe, self.description, calibration, self.say)
-        return {subnet: evaluator.measure(subnet, validation) for subnet in dict.fromkeys(self.shown)}
+        subnets = dict.fromkeys((*self.shown, *self.measure))
+        if not self.measure:
+            return {subnet: evaluator.measure(subnet, validation) for subnet in subnets}
+        found = {
+            subnet: each for part in evaluator.measure_many([*subnets], validation) for subnet, each in part.items()
+        }
+        return {subnet: found[subnet] for subnet in subnets}
+
+    def _accuracies(self, measured: Mapping[Subnet, SubnetResult]) -> Accuracies:
+        from autospikformer_cli.training.choosing import Accuracies
+
+        largest, smallest = (measured[subnet].measurement.top1 for subnet in self.shown)
+        of_measure = [measured[subnet].measurement.top1 for subnet in self.measure]
+        return Accuracies(largest, smallest, sum(of_measure) / len(of_measure) if of_measure else None)
+
+    def _remark_on_end(self, opened: OpenTraining, measured: Mapping[Subnet, SubnetResult]) -> None:
+        """Say which weights were chosen, and whether networks are dead with them. measured: after the last epoch."""
+        state, choice = opened.state, WeightChoice.of(self.recipe, opened.state)
+        for remark in choice.remarks() if choice else ():
+            self.say.remark(remark)
+        if state.chosen_unaveraged or state.chosen_epoch != state.epoch:
+            measured = self._measured(opened.supernet)
+        self._remark_on_dead({subnet: measured[subnet] for subnet in dict.fromkeys(self.shown) if measured})
 
     def _remark_on_dead(self, measured: Mapping[Subnet, SubnetResult]) -> None:
         """Say if one of these subnets is dead. Who trains a subnet alone measures it then, and says so of it."""
@@ -245,11 +295,6 @@ class TrainingRun:
         for name, result in zip(names, measured.values(), strict=False):
             for note in dead_notes(name, result, self.recipe):
                 self.say.remark(note)
-
-
-def no_accuracy() -> tuple[None, None]:
-    """Of a training that is not validated after its epochs."""
-    return None, None
 
 
 @dataclass
@@ -265,6 +310,11 @@ class OpenTraining:
     _unlogged: list[LoggedStep] = field(default_factory=list)
 
     @property
+    def kept(self) -> KeptEpochs:
+        """The files of its epochs."""
+        return KeptEpochs(self.path, self.run.recipe.train)
+
+    @property
     def done(self) -> int:
         """Images that it has trained on, each as often as it was."""
         return self.state.epoch * len(self.run.images["train"]) + self.state.images
@@ -277,12 +327,14 @@ class OpenTraining:
 
     def go_on(
         self, stop: Stop, step: Callable[[StepReport], None], pace: SavingPace,
-        accuracy: Callable[[], tuple[float | None, float | None]] = no_accuracy, *, every_epoch: bool = True,
+        accuracy: Callable[[], Accuracies] | None = None, unaveraged: Callable[[], Accuracies] | None = None, *,
+        every_epoch: bool = True,
     ) -> None:  # fmt: skip
-        """Train to the end, or until asked to stop between two steps.
+        """Train to the end, or until asked to stop between two steps. Without `accuracy`, no epoch is validated.
 
         It is saved at the times of the pace, after every epoch unless `every_epoch` is false, and at the end.
         """
+        from autospikformer_cli.training.choosing import Accuracies
         from autospikformer_cli.training.loop import Recorder
 
         def logged(report: StepReport) -> None:
@@ -300,15 +352,37 @@ class OpenTraining:
                 self.save()
 
         if self.trainer is not None:
-            self.state = self.trainer.run(self.state, Recorder(logged, save, epoch, stop, accuracy, due=pace.is_due))
+            validation = accuracy or Accuracies, unaveraged or Accuracies
+            recorder = Recorder(
+                logged, save, epoch, stop, *validation, self._keep, self._take_earlier, due=pace.is_due
+            )  # fmt: skip
+            self.state = self.trainer.run(self.state, recorder)
+
+    def _keep(self, state: TrainState) -> None:
+        """Keep the weights of an epoch in a file of their own, if the recipe asks for it."""
+        if self.kept.wants(state):
+            self.state = state
+            self.kept.keep(self._checkpoint())
+
+    def _take_earlier(self, epoch: int) -> None:
+        """Take the weights of an earlier epoch, which are kept, back into the network."""
+        assert self.trainer is not None
+        kept = self.kept.load(self.state, epoch)
+        load_arrays(self.supernet, kept.weights, str(self.path))
+        self.trainer.restore(kept.optimizer)
 
     def save(self) -> None:
         """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays."""
+        stored.save_checkpoint(self.path, self._checkpoint())
+        self.kept.remove_needless(self.state)
+
+    def _checkpoint(self) -> Checkpoint:
+        """What there is to save now. Raises Divergence as `save`."""
         assert self.trainer is not None
         self.trainer.require_finite(self.state)
         self.log = self.log.followed_by(self._unlogged)
         self._unlogged.clear()
-        checkpoint = Checkpoint(
+        return Checkpoint(
             recipe_name=self.run.recipe.name,
             recipe_toml=stored_text(self.run.recipe),
             state=self.state,
@@ -318,5 +392,5 @@ class OpenTraining:
             weights={name: value.detach().cpu().numpy() for name, value in self.trainer.weights().items()},
             optimizer=self.trainer.arrays(),
             log=self.log,
+            measure=self.run.stored_measure,
         )
-        stored.save_checkpoint(self.path, checkpoint)

@@ -55,7 +55,7 @@ class ExtractedSubnet(Supernet):
         self.block = deepcopy(supernet.block[: subnet.depth])
         self.head = deepcopy(supernet.head)
         widths = layer_widths(self.config.shape, subnet)
-        channels = {_norm_after(name): outputs for name, (_, outputs) in widths.items()}
+        channels = {norm_after(name): outputs for name, (_, outputs) in widths.items()}
         for module in self.modules():
             if isinstance(module, ExtractedLayer):
                 _slice_layer(module, *widths[module.name])
@@ -87,7 +87,7 @@ class ExtractedSubnet(Supernet):
         return f"(batch, frames, {sizes})" if shape.reads_events else f"(batch, {sizes})"
 
     def _fold(self) -> None:
-        layers = {_norm_after(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
+        layers = {norm_after(module.name): module for module in self.modules() if isinstance(module, ExtractedLayer)}
         norms = [module for module in self.modules() if isinstance(module, ElasticBatchNorm)]
         for norm in norms:
             _fold_into(layers[norm.name], norm)
@@ -115,7 +115,7 @@ def layer_widths(shape: NetworkShape, subnet: Subnet) -> dict[str, tuple[int, in
     return widths | {"head": (dim, shape.num_classes)}
 
 
-def _norm_after(layer: str) -> str:
+def norm_after(layer: str) -> str:
     """The name of the BatchNorm after a layer."""
     return layer.replace("conv", "bn").replace("linear", "bn")
 

@@ -149,9 +149,14 @@ class SpikingPass(_TorchPass):
             for neuron in neurons
         ]
 
+    def mix(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        """The product of q, k and v by head, all (T, B, N, D)."""
+        mixed: Tensor = attention.product(q, k, v, heads)
+        return mixed
+
     def attend(self, attention: Attention, q: Tensor, k: Tensor, v: Tensor, heads: int, neuron: Neuron) -> Tensor:
         """Spikes (T, B, N, D) of the scaled product. There is no softmax."""
-        mixed: Tensor = attention.product(q, k, v, heads)
+        mixed = self.mix(attention, q, k, v, heads)
         spikes = scale_and_fire(
             mixed.flatten(1, 2), self.attention_scale, attention.activation, self.time_step, neuron  # type: ignore[arg-type]
         )  # fmt: skip

@@ -7,7 +7,6 @@ missing. An array that is no longer what was written shows when it is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -15,7 +14,7 @@ import h5py
 from autospikformer_cli.store import training_log
 from autospikformer_cli.store.files import get, get_group, get_texts, open_h5, require_members
 from autospikformer_cli.store.measurements import COUNTS
-from autospikformer_cli.store.supernet import EpochRecord
+from autospikformer_cli.store.supernet import REQUIRED_COLUMNS
 
 PLACE = ("candidate", "layer", "step")
 MEASURED_COLUMNS = {
@@ -50,7 +49,7 @@ def require_sound(path: Path, kind: str, *, whole: bool = False) -> None:
     with open_h5(path, kind) as file:
         require_members(file, ("recipe", *MEMBERS[kind]))
         if kind == "supernet":
-            require_members(get_group(file, "history"), [each.name for each in fields(EpochRecord)])
+            require_members(get_group(file, "history"), REQUIRED_COLUMNS)
             if training_log.GROUP in file:  # older files lack it
                 require_members(get_group(file, training_log.GROUP), training_log.LOG_COLUMNS)
             for group in ("weights", "optimizer"):

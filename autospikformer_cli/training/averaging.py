@@ -48,6 +48,10 @@ class WeightAverage:
         """Give the network the average weights, at the end of a training."""
         self.supernet.load_state_dict(self.values)
 
+    def take_own(self) -> None:
+        """Take the network's own weights for the average, at the end of a training that they are chosen of."""
+        self.values = _copy(self.supernet)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """What a store needs next to the average: the network's own weights, as NAME/unaveraged -> array."""
         return {f"{name}/{UNAVERAGED}": value.cpu().numpy() for name, value in self.supernet.state_dict().items()}

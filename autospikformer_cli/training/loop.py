@@ -25,12 +25,14 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
+from autospikformer_cli.training.choosing import Accuracies, choice, ends_early
 from autospikformer_cli.training.mixed_precision import HALF_FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
+from autospikformer_cli.training.used_weights import unused_stay
 from autospikformer_cli.wording import shortened
 
 SHARE_OF_IMAGES = 0.25
@@ -57,15 +59,20 @@ class Recorder:
 
     step: takes the report of each step, in order; a GPU's come many at a time. between: between two steps of an epoch,
     with the state. epoch: after each epoch, with the state. stop: returns whether to stop. accuracy: returns the top-1
-    in percent of the largest and the smallest subnet on validation, None without validation images; called once for
-    each epoch. due: whether `between` is wanted now: the state is known only if all reports are read.
+    on validation; called once for each epoch, with the weights that are stored. unaveraged: the same of the weights
+    without their average, if the recipe compares both. kept: after each epoch, before `epoch`, while the trainer has
+    that epoch's weights. earlier: brings the weights and the optimizers' state of an earlier epoch back, which a
+    training ends with. due: whether `between` is wanted now: the state is known only if all reports are read.
     """
 
     step: Callable[[StepReport], None]
     between: Callable[[TrainState], None]
     epoch: Callable[[TrainState], None]
     stop: Callable[[], bool]
-    accuracy: Callable[[], tuple[float | None, float | None]]
+    accuracy: Callable[[], Accuracies]
+    unaveraged: Callable[[], Accuracies] = Accuracies
+    kept: Callable[[TrainState], None] = lambda state: None
+    earlier: Callable[[int], None] = lambda epoch: None
     due: Callable[[], bool] = lambda: True
 
 
@@ -121,10 +128,13 @@ class Trainer:
 
         Then the network has the weights that are stored.
         """
-        while state.epoch < self.config.total_epochs:
+        while state.epoch < self.config.total_epochs and not state.finished:
             state = self._epoch(state, recorder)
             if state.step:
                 return state
+            recorder.kept(state)
+            if state.finished:
+                self._take_chosen(state, recorder)
             recorder.epoch(state)
             if recorder.stop():
                 break
@@ -152,20 +162,39 @@ class Trainer:
                 recorder.between(state)
         state = self._read(state, recorder, self.unread.rest)
         self.require_finite(state)
+        own = recorder.unaveraged() if self.average and self.config.ema_choice == "validation" else Accuracies()
         with self.average.in_place() if self.average else nullcontext():
-            largest, smallest = recorder.accuracy()
+            validated = Accuracies(*recorder.accuracy())
         record = EpochRecord(
             epoch=state.epoch + 1,
             steps=self.steps,
             loss=state.loss_sum / state.images,
             images_per_second=state.images / state.seconds,
-            val_top1_largest=largest,
-            val_top1_smallest=smallest,
+            val_top1_largest=validated.largest,
+            val_top1_smallest=validated.smallest,
             seconds=state.seconds,
+            val_top1_mean=validated.mean,
+            unaveraged_top1_largest=own.largest,
+            unaveraged_top1_smallest=own.smallest,
+            unaveraged_top1_mean=own.mean,
         )
-        epoch = state.epoch + 1
-        finished = epoch >= self.config.total_epochs
-        return TrainState(epoch, 0, finished, (*state.history, record), loss_sum=0.0, images=0, seconds=0.0)
+        return self._after(state.epoch + 1, (*state.history, record))
+
+    def _after(self, epoch: int, history: tuple[EpochRecord, ...]) -> TrainState:
+        """The state after an epoch."""
+        early = epoch < self.config.total_epochs and ends_early(history, self.config)
+        state = TrainState(epoch, 0, early or epoch >= self.config.total_epochs, history, 0.0, 0, 0.0)
+        if not state.finished:
+            return state
+        chosen = choice(history, self.config)
+        return replace(state, chosen_epoch=chosen.epoch, chosen_unaveraged=chosen.unaveraged, stopped_early=early)
+
+    def _take_chosen(self, state: TrainState, recorder: Recorder) -> None:
+        """Let `weights` be those that a finished training has chosen."""
+        if state.chosen_epoch != state.epoch:
+            recorder.earlier(state.chosen_epoch)
+        if state.chosen_unaveraged and self.average:
+            self.average.take_own()
 
     def _read(self, state: TrainState, recorder: Recorder, read: Callable[[], list[Read]]) -> TrainState:
         """Report the steps that are read now. Returns the state after them. Raises Divergence if one was not finite."""
@@ -228,7 +257,9 @@ class Trainer:
             halted = self._halted_by(taken)
             if self.config.clip_norm:
                 self.optimizer.clip(self.config.clip_norm, taken.norms[-1])
-            self.optimizer.step(halted)
+            stays = self.config.unused_weights == "stay"
+            with unused_stay(self.supernet, self.optimizer, subnets) if stays else nullcontext():
+                self.optimizer.step(halted)
             if self.average:
                 self.average.update(number + 1)
         if self.times:

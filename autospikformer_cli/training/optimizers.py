@@ -104,7 +104,9 @@ def optimizer_arrays(supernet: Supernet, optimizer: Optimizers) -> dict[str, np.
 
 
 def restore_optimizer(supernet: Supernet, optimizer: Optimizers, arrays: dict[str, np.ndarray]) -> None:
-    """Restore the state that `optimizer_arrays` returned."""
+    """Restore the state that `optimizer_arrays` returned. What it had is forgotten."""
+    for part in optimizer.parts:
+        part.state.clear()
     parameters = dict(supernet.named_parameters())
     for path, array in arrays.items():
         name, _, key = path.rpartition("/")

@@ -62,12 +62,18 @@ SEED_0 = (*ONE, "--seeds", "1")
 
 
 @pytest.fixture(scope="module")
-def finished_once(searched_once: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, not to be written to."""
+def finished_once(searched_once: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished run. Tests that write to it take a copy: another order of tests would find another run."""
     folder = tmp_path_factory.mktemp("finished") / "tiny"
     shutil.copytree(searched_once[0], folder)
     assert main([*FINISH, "--run", str(folder), "--quiet", "--json"]) == 0
-    return folder
+    before = contents(folder)
+    yield folder
+    assert contents(folder) == before
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -76,6 +82,13 @@ def finished(finished_once: Path, own_folder: Path) -> Path:
     to = Path("runs") / finished_once.name
     shutil.copytree(finished_once, to)
     return to
+
+
+def of_seed_0(finished: Path) -> Any:
+    """What a finished run says of one training a network, from a copy: the run's own record tells of two."""
+    copy = Path("of_seed_0")
+    shutil.copytree(finished, copy)
+    return without_run(finish_search(copy, best=1, epochs=1, seeds=1))
 
 
 def document(aspk: Aspk, run: Path, *words: object) -> Any:
@@ -210,7 +223,7 @@ def test_the_printed_table(aspk: Aspk, finished: Path) -> None:
 
 
 def test_stopped_at_any_moment_it_ends_in_the_same_table(
-    aspk: Aspk, searched: Path, finished_once: Path, monkeypatch: pytest.MonkeyPatch
+    searched: Path, finished_once: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call does 29 steps of training, of 23 that an epoch has. All is saved between calls."""
     monkeypatch.setattr(work, "SECONDS_A_PART", 0.0)
@@ -230,7 +243,7 @@ def test_stopped_at_any_moment_it_ends_in_the_same_table(
             for folder in (searched / "finetuned").iterdir():
                 assert read_training(folder).state.step or read_training(folder).state.finished
     assert calls > 3
-    assert without_run(found) == without_run(finish_search(finished_once, best=1, epochs=1, seeds=1))
+    assert without_run(found) == of_seed_0(finished_once)
 
 
 def without_run(found: Any) -> dict[str, Any]:
@@ -241,7 +254,7 @@ def test_killed_and_gone_on_with_it_is_the_same(
     aspk: Aspk, searched: Path, finished_once: Path, background: Callable[..., Any]
 ) -> None:
     """kill -9 inside an epoch, before the first save of another training, and while the test of that one is stored."""
-    expected = aspk(*SEED_0, "--run", finished_once, "--json", "--quiet").stdout
+    expected = aspk(*SEED_0, "--run", shutil.copytree(finished_once, "left-alone"), "--json", "--quiet").stdout
     moments = (
         {"at": "supernet.h5", "number": 7},
         {"at": "supernet.h5", "file": 2, "before": True},
@@ -253,7 +266,7 @@ def test_killed_and_gone_on_with_it_is_the_same(
         stored.append(len(load_evaluations(searched)))
     assert stored == [2, 3, 3]
     resumed = aspk(*SEED_0, "--run", searched, "--json", "--quiet").stdout
-    assert resumed.replace(str(searched), "RUN") == expected.replace(str(finished_once), "RUN")
+    assert resumed.replace(str(searched), "RUN") == expected.replace("left-alone", "RUN")
 
 
 class KillsAWorker:
@@ -287,7 +300,7 @@ def test_processes_do_the_same_though_they_are_stopped_and_one_is_killed(searche
 
     say = KillsAWorker()
     found = finish_search(searched, **how, say=say)
-    assert without_run(found) == without_run(finish_search(finished_once, best=1, epochs=1, seeds=1))
+    assert without_run(found) == of_seed_0(finished_once)
     (loss,) = (each for each in say.heard if "SIGKILL" in each)
     assert loss.endswith("was killed by SIGKILL: 1 go on with its network")
     assert active_children() == []

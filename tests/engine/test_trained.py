@@ -19,7 +19,7 @@ from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.neuron_kinds import LIFKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm
-from autospikformer_cli.spiking.passes import AnalogPass, Layer, SpikingPass
+from autospikformer_cli.spiking.passes import AnalogPass, Layer, SpikingPass, multiply_heads
 from autospikformer_cli.spiking.supernet import Supernet
 
 SPARSE, DENSE = 1.0, -1.0
@@ -148,6 +148,25 @@ def test_inputs_are_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         TrainedPass(2, 0.125, None, {"layer": "binary"}).products([layer], x, 8)
     inputs = [each for each in kept if each.shape == x.shape]
     assert [each.dtype for each in inputs] == [torch.uint8]
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("tokens", [3, 20])
+def test_attention_keeps_bytes_and_has_torchs_gradients(tokens: int, heads: int) -> None:
+    """Both orders of the product: fewer tokens than a head has channels, and more."""
+    given = [whole_numbers((2, 3, tokens, 16), density, 1, torch.float64) for density in (0.2, 0.3, 0.5)]
+    kept: list[Tensor] = []
+    results = []
+    for product in (trained._SpikeAttention.apply, multiply_heads):
+        q, k, v = (each.clone().requires_grad_() for each in given)
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda each: each):
+            mixed = product(q, k, v, heads)
+        if not results:
+            assert [each.dtype for each in kept] == [torch.uint8] * 3
+        results.append((mixed, *torch.autograd.grad((mixed * mixed.detach().cos()).sum(), (q, k, v))))
+    for ours, expected in zip(*results, strict=True):
+        assert torch.equal(ours, expected)
+    assert all(each.abs().max() > 0 for each in results[0])
 
 
 def test_what_spikes_cannot_express_is_trained_in_torch(make_lively: Any, space: SearchSpace) -> None:

@@ -23,8 +23,9 @@ KEYS_OF_ENERGY = (
 KEYS_OF_TRAIN = (
     "[train] has the keys epochs, batch, accumulate, sampling, neuron_curriculum, time_step_curriculum, "
     "distillation, initial_weights, whitened_stem, optimizer, matrix_lr, matrix_weight_decay, norm_bias_lr_factor, "
-    "clip_norm, schedule, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, ema_half_life, "
-    "label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images"
+    "clip_norm, unused_weights, schedule, lr, lr_start, lr_end, warmup_epochs, cooldown_epochs, weight_decay, "
+    "ema_half_life, ema_choice, label_smoothing, mixup, mixup_probability, mixup_epochs, validation_images, "
+    "measured_subnets, final, patience, keep_last"
 )
 
 ONE_KEY = [

@@ -76,6 +76,10 @@ def test_the_augmentation_is_named() -> None:
         ),
         ({"norm_bias_lr_factor": 4}, "Biases of BatchNorm had 4 times that learning rate."),
         ({"clip_norm": 0.5}, "The norm of all gradients of a step was clipped at 0.5."),
+        (
+            {"unused_weights": "stay"},
+            "Weights that no subnet of a step used were left as they were, without decay or momentum.",
+        ),
     ],
 )
 def test_what_is_not_the_default_is_said(keys: dict[str, object], sentence: str) -> None:

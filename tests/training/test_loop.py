@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,10 +21,12 @@ from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.recipe import TrainConfig
-from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.space import SearchSpace, Subnet
+from autospikformer_cli.spiking.extraction import layer_widths
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import Checkpoint, TrainState, load_checkpoint, save_checkpoint
+from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import (
     Divergence,
     Recorder,
@@ -522,3 +525,142 @@ def test_the_optimizers_arrays_are_named_by_parameter() -> None:
     assert arrays.keys() == {f"{name}/{key}" for name in used for key in ("step", "exp_avg", "exp_avg_sq")}
     assert arrays["head.weight/step"] == 2
     assert arrays["head.weight/exp_avg"].shape == (4, 16)
+
+
+# Weights that no subnet of a step used
+
+LARGEST, SMALLEST = SPACE.largest(), SPACE.smallest()
+FC1 = "block.0.mlp.fc1_linear"
+
+
+def training_of(subnets: Sequence[Subnet], **keys: object) -> Trainer:
+    training = trainer(network(), textures(48), weight_decay=0.5, **keys)
+    training.paths = lambda number, share: subnets
+    return training
+
+
+def numbers(training: Trainer) -> dict[str, np.ndarray]:
+    """Weights and the optimizers' moments, by name."""
+    own = {name: each.detach().numpy().copy() for name, each in training.supernet.named_parameters()}
+    return own | {name: each.copy() for name, each in training.arrays().items() if each.ndim}
+
+
+def train_steps(training: Trainer, count: int) -> None:
+    for step in range(count):
+        training.train_step(0, step, torch.arange(16))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("unused", ["stay", "move"])
+def test_after_a_wide_step_a_narrow_one_moves_the_narrow_part_only(unused: str, optimizer: str) -> None:
+    training = training_of([LARGEST], unused_weights=unused, optimizer=optimizer)
+    train_steps(training, 1)
+    before = numbers(training)
+    training.paths = lambda number, share: [SMALLEST]
+    training.train_step(0, 1, torch.arange(16))
+    after = numbers(training)
+    assert before.keys() == after.keys()
+    inputs, outputs = layer_widths(training.supernet.config.shape, SMALLEST)[FC1]
+    of_fc1 = [name for name in before if name.startswith(f"{FC1}.weight")]
+    assert len(of_fc1) >= 2, "the weight and a moment"
+    for name in of_fc1:
+        is_used = np.zeros(before[name].shape, bool)
+        is_used[:outputs, :inputs] = True
+        assert not is_used.all()
+        changed = before[name] != after[name]
+        assert changed[is_used].any(), name
+        assert changed[~is_used].any() == (unused == "move"), name
+    for name in before:
+        if name.startswith("block.1."):
+            assert (before[name] == after[name]).all(), "a block that the subnet lacks"
+
+
+def test_what_is_used_moves_as_an_optimizer_of_that_part_alone_moves_it() -> None:
+    training = training_of([SMALLEST], unused_weights="stay")
+    inputs, outputs = layer_widths(training.supernet.config.shape, SMALLEST)[FC1]
+    weight = training.supernet.block[0].mlp.fc1_linear.weight
+    first = weight.detach().clone()
+    part = torch.nn.Parameter(first[:outputs, :inputs].clone())
+    alone = torch.optim.AdamW([part], betas=(0.9, 0.999), weight_decay=0.5)
+    for step in range(3):
+        rate = training.train_step(0, step, torch.arange(16)).learning_rate
+        assert weight.grad is not None
+        part.grad = weight.grad[:outputs, :inputs].clone()
+        alone.param_groups[0]["lr"] = rate
+        alone.step()
+    torch.testing.assert_close(weight[:outputs, :inputs].detach(), part.detach(), rtol=1e-6, atol=1e-8)
+    outside = torch.ones_like(weight, dtype=torch.bool)
+    outside[:outputs, :inputs] = False
+    assert torch.equal(weight[outside].detach(), first[outside])
+
+
+def test_of_several_subnets_all_that_any_used_moves() -> None:
+    """A sandwich has the largest, so nothing stays."""
+    ends = []
+    for unused in ("stay", "move"):
+        training = training_of([SMALLEST, LARGEST], unused_weights=unused)
+        train_steps(training, 2)
+        ends.append(numbers(training))
+    for name, each in ends[0].items():
+        np.testing.assert_array_equal(each, ends[1][name], err_msg=name)
+
+
+# Which weights it ends with
+
+
+def test_it_ends_with_the_chosen_weights(tmp_path: Path) -> None:
+    """Accuracies are made up. The best epoch is the second of four, and with patience 2 the last one trained is 4."""
+    means, saved = [50.0, 70.0, 60.0, 65.0, 90.0], {}
+    keys = {"epochs": 5, "warmup_epochs": 0, "cooldown_epochs": 0, "final": "best", "patience": 2}
+    training, log = trainer(network(), textures(40), **keys), Log()
+
+    def kept(state: TrainState) -> None:
+        saved[state.epoch] = (weights(training.supernet), training.arrays())
+
+    def earlier(epoch: int) -> None:
+        stored, arrays = saved[epoch]
+        training.supernet.load_state_dict({name: torch.from_numpy(array) for name, array in stored.items()})
+        training.restore(arrays)
+
+    recorder = replace(
+        log.recorder(), accuracy=lambda: Accuracies(1.0, 2.0, means[len(log.epochs)]), kept=kept, earlier=earlier
+    )
+    end = training.run(START, recorder)
+    assert (end.epoch, end.finished, end.stopped_early, end.chosen_epoch, end.weights_epoch) == (4, True, True, 2, 2)
+    assert [record.val_top1_mean for record in end.history] == means[:4]
+    assert sorted(saved) == [1, 2, 3, 4]
+    assert equal(weights(training.supernet), saved[2][0])
+    assert equal(training.arrays(), saved[2][1])
+    assert not equal(saved[2][0], saved[4][0])
+    plain, rest = trainer(network(), textures(40), **keys | {"final": "last", "patience": 0}), Log()
+    plain.run(START, rest.recorder())
+    assert rest.steps[:12] == log.steps  # the same rates, up to where it ends
+
+
+@pytest.mark.parametrize(("average", "own"), [(50.0, 60.0), (60.0, 50.0), (50.0, 50.0)])
+def test_the_better_of_the_average_and_the_weights_without_it(average: float, own: float) -> None:
+    keys = {"ema_half_life": 0.5, "ema_choice": "validation"}
+    training, measured = trainer(network(), textures(40), **keys), []
+
+    def accuracy(kind: str, mean: float) -> Accuracies:
+        measured.append((kind, weights(training.supernet)))
+        return Accuracies(mean + 1, mean - 1, mean)
+
+    end = training.run(
+        START,
+        replace(
+            Log().recorder(),
+            accuracy=lambda: accuracy("average", average),
+            unaveraged=lambda: accuracy("own", own),
+        ),
+    )
+    assert [kind for kind, _ in measured] == ["own", "average"] * 2
+    assert not equal(measured[-1][1], measured[-2][1])
+    takes_own = own > average
+    assert end.chosen_unaveraged == takes_own
+    assert equal(weights(training.supernet), measured[-2 if takes_own else -1][1])
+    assert equal({name: value.numpy() for name, value in training.weights().items()}, weights(training.supernet))
+    assert end.top1 == ((own if takes_own else average) + 1, (own if takes_own else average) - 1)
+    plain = trainer(network(), textures(40))
+    plain.run(START, Log().recorder())
+    assert equal(measured[-2][1], weights(plain.supernet))  # averaging and comparing do not change the training

@@ -78,9 +78,12 @@ def _accuracies(axes: Axes, history: tuple[EpochRecord, ...]) -> None:
         "Largest subnet, validation": [record.val_top1_largest for record in known],
         "Smallest subnet, validation": [record.val_top1_smallest for record in known],
     }
+    if any(record.unaveraged_top1_largest is not None for record in known):
+        lines["Largest, weights not averaged"] = [record.unaveraged_top1_largest for record in known]
+        lines["Smallest, weights not averaged"] = [record.unaveraged_top1_smallest for record in known]
     for number, (name, values) in enumerate(lines.items()):
         axes.plot(
-            epochs, values, label=name, color=style.SERIES[number], linestyle=style.DASHES[number],  # type: ignore[arg-type]
+            epochs, values, label=name, color=style.SERIES[number % 2], linestyle=style.DASHES[number],  # type: ignore[arg-type]
             marker=style.MARKERS[number], markersize=2.5,
         )  # fmt: skip
     axes.set_ylabel(ACCURACY_LABEL)

@@ -35,6 +35,7 @@ def page_facts(results: SearchResults, verbose: bool = False) -> PageFacts:
     """All facts of a page that opens with `results`. verbose: list every switch. Raises UserError."""
     block, repricing = ColumnBlock(), Repricing(results)
     energy, search = results.recipe.energy, results.recipe.search
+    state = read_training(results.path).state
     scorings = list(_scorings(repricing, block, verbose))
     document: dict[str, object] = {
         "title": results.title,
@@ -52,7 +53,8 @@ def page_facts(results: SearchResults, verbose: bool = False) -> PageFacts:
         "candidates": _candidates(results, block),
         "baseline": None if results.baseline is None else _baseline(results),
         "scorings": scorings,
-        "training": [asdict(record) for record in read_training(results.path).state.history],
+        "training": [asdict(record) for record in state.history],
+        "trained": dict(zip(("epoch", "largest", "smallest"), (state.weights_epoch, *state.top1), strict=True)),
         "recipe": results.recipe.to_toml(),
         "recipe_name": results.recipe.name,
         "silent_rate": SILENT_RATE,

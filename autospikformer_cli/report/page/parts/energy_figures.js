@@ -150,16 +150,17 @@ function showTraining(archive, drawsFigures) {
     text.textContent = "This run has no training of its own, or no epoch of it is finished.";
     return;
   }
-  text.textContent = trainingText(training);
+  text.textContent = trainingText(training, archive.trained);
   if (drawsFigures) drawTraining(training);
 }
 
-function trainingText(training) {
+function trainingText(training, trained) {
   const [first, last] = [training[0], training.at(-1)];
   const loss = `${plural(last.epoch, "epoch")}; the loss went from ${general(first.loss)} to ${general(last.loss)}.`;
-  if (last.val_top1_largest === null) return loss;
-  const [largest, smallest] = [last.val_top1_largest, last.val_top1_smallest ?? NaN].map((top1) => fixed(top1, 2));
-  return `${loss} Validation accuracy: largest subnet ${largest} %, smallest ${smallest} %.`;
+  if (trained.largest === null) return loss;
+  const [largest, smallest] = [trained.largest, trained.smallest ?? NaN].map((top1) => fixed(top1, 2));
+  const chosen = trained.epoch === last.epoch ? "" : ` with the weights of epoch ${trained.epoch}`;
+  return `${loss} Validation accuracy${chosen}: largest subnet ${largest} %, smallest ${smallest} %.`;
 }
 
 function drawTraining(training) {
