@@ -53,19 +53,22 @@ SubnetName = str | Subnet | Sequence[Number | float]
 
 def train_supernet(
     recipe: Recipe, run: RunPath = None, *, fresh: bool = False, tracker: str | None = None, timing: bool = False,
-    compute: Compute | None = None, say: Say = SILENT, interruptible: Interruptible = uninterrupted,
+    trace: str | Path | None = None, compute: Compute | None = None, say: Say = SILENT,
+    interruptible: Interruptible = uninterrupted,
 ) -> TrainingResult:  # fmt: skip
     """Train a recipe's supernet in a folder, or go on with what is there.
 
     run: by default runs/NAME, NAME being the recipe's. A new name is one under runs/, too. fresh: start a new run next
     to one that is there. tracker: who follows the training, such as "tensorboard"; it changes no result.
-    timing: measure how long the parts of the steps take.
+    timing: measure how long the parts of the steps take. trace: a file for when each part of the first steps ran.
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
     from autospikformer_cli.recipe.idle import idle_remarks
+    from autospikformer_cli.runs.step_trace import TRACED_STEPS, traced
     from autospikformer_cli.runs.tracking import Tracking
     from autospikformer_cli.runs.training import TrainingResult, TrainingRun
+    from autospikformer_cli.store.targets import require_target
     from autospikformer_cli.training.paths import sampled_paths
     from autospikformer_cli.training.step_times import StepTimes
 
@@ -75,16 +78,19 @@ def train_supernet(
     paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
     tracking, compute = Tracking.by(tracker, say), compute or make_compute()
-    times = StepTimes(compute.torch_device) if timing else None
+    to = None if trace is None else Path(trace)
+    if to is not None:
+        require_target(to)
+    times = StepTimes(compute.torch_device, TRACED_STEPS if to else 0) if timing or to else None
     training = TrainingRun(recipe, compute, say, paths, shown, interruptible, tracking=tracking, times=times)
     named = runs_folder() / recipe.name if run is None else run_to_write(run)
     path = named
     if fresh or not is_run(named):
         training.require_startable()
         path = new_run(named) if fresh else prepared_run(named)
-    with run_lock(path):
+    with run_lock(path), traced(to, times, f"aspk train {recipe.name}", say):
         _, state = training.run(path, f"training {recipe.name}")
-    return TrainingResult(path, recipe, state, times)
+    return TrainingResult(path, recipe, state, times if timing else None)
 
 
 def read_training_log(run: RunPath = None) -> TrainingLog:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -140,6 +141,14 @@ TrackerOption = Annotated[
 ]
 StepTimingOption = Annotated[
     bool, typer.Option("--timing", help="Time the parts of the steps: data, forward, backward, optimizer.")
+]
+TraceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        help="Write when each part of the first 100 steps ran, as trace events that ui.perfetto.dev shows.",
+    ),
 ]
 FinetuneOption = Annotated[
     int | None, typer.Option("--finetune", min=1, max=MOST_EPOCHS, help="Retrain it alone for N epochs.")

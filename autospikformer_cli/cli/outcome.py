@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ import typer
 
 from autospikformer_cli.cli.app import PROGRAM, run
 from autospikformer_cli.cli.session import document_text
-from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.errors import Faults, UserError, no_memory
 from autospikformer_cli.registry import plugins_in
 
 DONE, BUG, REPAIRABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
@@ -29,12 +28,6 @@ LINES = "--watch"
 """The option with which documents are lines."""
 REFUSED_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE}
 """What the operating system answers to a path that a user named, or in a folder that a user chose."""
-
-NO_MEMORY = (
-    "can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "array is too big",
-    "maximum allowed dimension exceeded", "storage size calculation overflowed", "numel: integer multiplication",
-)  # fmt: skip
-"""What torch and numpy say, besides Python's MemoryError, of an array that the memory cannot hold."""
 
 
 def outcome_of(argv: Sequence[str]) -> int:
@@ -118,11 +111,9 @@ def _refused_path(error: Exception) -> UserError | None:
 
 def _lacking_memory(error: Exception) -> UserError | None:
     """The mistake of asking for more memory than there is, wherever it was first used."""
-    says_so = isinstance(error, RuntimeError | ValueError) and any(text in str(error).lower() for text in NO_MEMORY)
-    if not says_so and not isinstance(error, MemoryError):
+    what = no_memory(error)
+    if what is None:
         return None
-    asked = re.search(r"allocate (?:memory: you tried to allocate )?([\d.]+ ?[KMGTPE]?i?B|\d+ bytes)", str(error))
-    what = f"there is not enough memory{f': {asked[1]} were asked for at once' if asked else ''}"
     keys = "train.batch, model.calibration_images, model.evaluation_batch, model.stem_dim, data.image_size or [space]"
     return UserError(what, None, f"lower {keys}; --dry-run says how much is needed")
 

@@ -21,7 +21,7 @@ from autospikformer_cli.registry import NOBODY
 from autospikformer_cli.runs.memory_check import require_room
 from autospikformer_cli.say import Say
 from autospikformer_cli.spiking.layout import NetworkShape, num_params
-from autospikformer_cli.spiking.memory import ITEM_BYTES, training_bytes
+from autospikformer_cli.spiking.memory import ITEM_BYTES, checkpointed_bytes, training_bytes
 from autospikformer_cli.units import BYTES_A_MEGABYTE
 from autospikformer_cli.wording import shortened
 
@@ -106,7 +106,8 @@ def weight_bytes(recipe: Recipe, precision: str) -> int:
 def step_bytes(recipe: Recipe, precision: str, images: int) -> int:
     """Estimate of the bytes of a training step of the largest subnet. images: those of the training."""
     batch, largest = min(recipe.train.batch, images), recipe.space.search_space().largest()
-    return training_bytes(network_shape(recipe), largest, batch, ITEM_BYTES[precision])
+    estimate = checkpointed_bytes if recipe.train.activation_checkpointing else training_bytes
+    return estimate(network_shape(recipe), largest, batch, ITEM_BYTES[precision])
 
 
 def require_room_for_step(recipe: Recipe, compute: Computes, images: int) -> None:

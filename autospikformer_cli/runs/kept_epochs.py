@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.store import kept_checkpoints as store
 from autospikformer_cli.store.supernet import Checkpoint, TrainState
@@ -32,8 +33,20 @@ class KeptEpochs:
         """The checkpoint of an epoch. Raises UserError if it is absent, damaged or another training's."""
         return store.load_kept(self.run, state.history, epoch)
 
-    def require_best(self, state: TrainState) -> None:
-        """Raises UserError if a training cannot end as it should, because its best epoch's file is gone or damaged."""
+    def require_as_begun(self, begun: TrainConfig, state: TrainState) -> None:
+        """Check the files of a training that is opened again, and remove what a killed process left of a finished one.
+
+        begun: the section that it is stored with. Raises UserError if fewer epochs are to be kept than it keeps, which
+        would remove files; and if the best epoch's file is gone or damaged, without which it cannot end.
+        """
+        if state.finished:
+            KeptEpochs(self.run, begun).remove_needless(state)
+            return
+        if self.config.keep_last < begun.keep_last:
+            what = (
+                f"this run keeps its last {begun.keep_last} epochs, and train.keep_last is {self.config.keep_last} now"
+            )
+            raise UserError(what, str(self.run), f"go on with --set train.keep_last={begun.keep_last}, or more")
         for epoch in self._best(state):
             self.load(state, epoch)
 

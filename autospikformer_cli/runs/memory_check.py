@@ -20,6 +20,7 @@ SMALLEST: dict[str, Callable[[Any], Any]] = {
     "space.depth": lambda choices: (1,),
 }
 """The keys that decide how much memory is needed, and of each value a small one."""
+CHECKPOINTING = "train.activation_checkpointing"
 
 
 def require_room(what: str, recipe: Recipe, device: str, needed: Callable[[Recipe], int]) -> None:
@@ -36,10 +37,15 @@ def require_room(what: str, recipe: Recipe, device: str, needed: Callable[[Recip
     keys = [key for key, left in lowered.items() if left <= there] or [key for key in lowered if lowered[key] < asked]
     where = "this machine" if device == "cpu" else device
     told = f"{what} about {asked / 1e9:,.0f} GB, {where} has {there / 1e9:,.0f} GB"
-    raise UserError(told, keys[0], f"lower {' or '.join(keys)}")
+    less = "" if needed(_with(recipe, CHECKPOINTING, True)) == asked else f", or set {CHECKPOINTING} = true"
+    raise UserError(told, keys[0], f"lower {' or '.join(keys)}{less}")
 
 
 def _with_smallest(recipe: Recipe, key: str) -> Recipe:
+    return _with(recipe, key, SMALLEST[key](recipe.value(key)))
+
+
+def _with(recipe: Recipe, key: str, value: object) -> Recipe:
     section, _, name = key.partition(".")
-    table = getattr(recipe, section).model_copy(update={name: SMALLEST[key](recipe.value(key))})
+    table = getattr(recipe, section).model_copy(update={name: value})
     return recipe.model_copy(update={section: table})

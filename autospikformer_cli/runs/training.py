@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autospikformer_cli.data.description import DataDescription, describe
-from autospikformer_cli.recipe import Recipe
+from autospikformer_cli.recipe import Recipe, recipe_from_toml
 from autospikformer_cli.runs.building import (
     environment,
     first_images,
@@ -36,7 +36,7 @@ from autospikformer_cli.runs.tracking import UNTRACKED, Tracking
 from autospikformer_cli.say import Interruptible, Say, Stop, uninterrupted
 from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
-from autospikformer_cli.store.supernet import Checkpoint, Measure, TrainState
+from autospikformer_cli.store.supernet import Checkpoint, SubnetMean, TrainState
 from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class TrainingRun:
         Raises UserError if the folder was begun with another recipe, KeyboardInterrupt when stopped, after saving.
         """
         opened = self.open(path)
-        if opened.state.finished:
-            opened.kept.remove_needless(opened.state)
-        else:
+        if not opened.state.finished:
             self._train(opened, label)
         return opened.supernet, opened.state
 
@@ -150,6 +148,8 @@ class TrainingRun:
         supernet = make_supernet(recipe, self.compute)
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
+            stored_recipe = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
+            KeptEpochs(path, recipe.train).require_as_begun(stored_recipe.train, begun.state)
             if begun.state.finished:
                 return OpenTraining(self, path, supernet, begun.state, None, begun.log)
         elif self.first_weights is not None:
@@ -165,7 +165,6 @@ class TrainingRun:
             trainer.restore(begun.optimizer)
         if begun is None:
             return OpenTraining(self, path, supernet, START, trainer, TrainingLog.of())
-        KeptEpochs(path, recipe.train).require_best(begun.state)
         return OpenTraining(self, path, supernet, begun.state, trainer, begun.log)
 
     def _begun(self, path: Path) -> Checkpoint | None:
@@ -252,11 +251,11 @@ class TrainingRun:
         return measured_by_recipe(self.recipe)
 
     @property
-    def stored_measure(self) -> Measure | None:
+    def stored_measure(self) -> SubnetMean | None:
         """The same as it is stored."""
         if not self.measure:
             return None
-        return Measure(tuple(str(subnet) for subnet in self.measure), len(self._validated[0]))
+        return SubnetMean(tuple(str(subnet) for subnet in self.measure), len(self._validated[0]))
 
     def _measured(self, supernet: Supernet) -> dict[Subnet, SubnetResult]:
         """What the two subnets that are followed measure on validation images, and those that weights are chosen by."""

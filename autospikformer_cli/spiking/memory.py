@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from autospikformer_cli.space import SearchSpace, Subnet
-from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params
+from autospikformer_cli.spiking.layout import NetworkShape, num_neurons, num_params, operations
 
 NUMBERS_A_BYTE = 4
 """Tokens are 0, 1 or 2: two bits each."""
@@ -13,6 +14,9 @@ COPIES_OF_WEIGHTS = 4
 """Weight, gradient and AdamW's two moments."""
 TENSORS_OF_A_NEURON = 3
 """Saved for the backward pass: current, spike, and on average one more (a sum, a pooled map, an operand)."""
+TENSORS_OF_A_SEGMENT = 6
+"""Alive at once in the backward pass of a segment whose activations are computed again: current, spike, the gradients
+of both, and a pool's (`benchmarks/results/activation_checkpointing.md`)."""
 TENSORS_OF_A_LAYER = 4
 """Alive at once in an evaluation, at most: input, its rearranged copy, current, spikes."""
 
@@ -41,6 +45,22 @@ def training_bytes(shape: NetworkShape, subnet: Subnet, batch: int, item_bytes: 
     """Bytes of a training step of one subnet, without the data set and the libraries."""
     weights = COPIES_OF_WEIGHTS * num_params(shape, subnet)
     return item_bytes * (weights + TENSORS_OF_A_NEURON * num_neurons(shape, subnet) * _steps(shape, subnet) * batch)
+
+
+def checkpointed_bytes(shape: NetworkShape, subnet: Subnet, batch: int, item_bytes: int) -> int:
+    """The same with activation checkpointing: what the largest segment needs, and the stream before each segment.
+
+    A segment is a layer of the stem, or a residual branch of a block.
+    """
+    neurons: Counter[str] = Counter()
+    for each in operations(shape, subnet):
+        neurons[each.name.rpartition(".")[0] if each.name.startswith("block") else each.name] += each.neurons
+    widths = shape.stem_widths(subnet.embed_dim)
+    streams = sum(width * shape.stage_size(stage) ** 2 for stage, width in enumerate(widths, 2))
+    streams += 2 * subnet.depth * shape.num_tokens * subnet.embed_dim
+    numbers = TENSORS_OF_A_SEGMENT * max(neurons.values()) + streams
+    needed = item_bytes * (COPIES_OF_WEIGHTS * num_params(shape, subnet) + numbers * _steps(shape, subnet) * batch)
+    return min(needed, training_bytes(shape, subnet, batch, item_bytes))
 
 
 def evaluation_bytes(shape: NetworkShape, subnet: Subnet, images: int, item_bytes: int, spike_bytes: int) -> int:

@@ -14,18 +14,18 @@ from autospikformer_cli.atomic_files import explaining_refusal
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.store.supernet import Checkpoint, EpochRecord, read_checkpoint, write_checkpoint
 
-FOLDER = "checkpoints"
+KEPT_FOLDER = "checkpoints"
 _NAME = re.compile(r"epoch-(\d{4,})\.h5")
 
 
 def kept_path(run: Path, epoch: int) -> Path:
     """The file of an epoch, from 1."""
-    return run / FOLDER / f"epoch-{epoch:04}.h5"
+    return run / KEPT_FOLDER / f"epoch-{epoch:04}.h5"
 
 
 def kept_epochs(run: Path) -> list[int]:
     """The epochs that have a file, ascending."""
-    names = (_NAME.fullmatch(path.name) for path in (run / FOLDER).glob("epoch-*.h5"))
+    names = (_NAME.fullmatch(path.name) for path in (run / KEPT_FOLDER).glob("epoch-*.h5"))
     return sorted(int(name[1]) for name in names if name is not None)
 
 
@@ -53,6 +53,6 @@ def remove_others(run: Path, wanted: Collection[int]) -> None:
     """Remove the files of all epochs but these, and the folder if it is empty then."""
     for epoch in set(kept_epochs(run)) - set(wanted):
         kept_path(run, epoch).unlink(missing_ok=True)
-    folder = run / FOLDER
+    folder = run / KEPT_FOLDER
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -47,7 +47,7 @@ SUPERNET_FILE = "supernet.h5"
 class EpochRecord:
     """One finished epoch: mean loss of its steps, training rate, validation accuracies in percent, duration.
 
-    val_top1_mean: the mean over the subnets of `Measure`, if the recipe asks for a choice by validation.
+    val_top1_mean: the mean over the subnets of `SubnetMean`, if the recipe asks for a choice by validation.
     unaveraged_...: the same of the weights without their average, with train.ema_choice = "validation".
     What was not measured is None, and in the file NaN, or absent if no epoch has it.
     """
@@ -117,7 +117,7 @@ class TrainState:
 
 
 @dataclass(frozen=True)
-class Measure:
+class SubnetMean:
     """What weights are chosen by: mean top-1 of these subnets on the first so many validation images."""
 
     subnets: tuple[str, ...]
@@ -149,7 +149,7 @@ class Training:
     environment: dict[str, str]
     origin: Origin | None = None
     folder: str = ""
-    measure: Measure | None = None
+    measure: SubnetMean | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -257,11 +257,11 @@ def _head(file: h5py.File) -> dict[str, Any]:
     }
 
 
-def _get_measure(file: h5py.File) -> Measure | None:
+def _get_measure(file: h5py.File) -> SubnetMean | None:
     if "measure" not in file:
         return None
     found = get_json(file, "measure")
-    return Measure(tuple(found["subnets"]), found["images"])
+    return SubnetMean(tuple(found["subnets"]), found["images"])
 
 
 def _get_origin(file: h5py.File) -> Origin | None:

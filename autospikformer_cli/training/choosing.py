@@ -14,7 +14,7 @@ from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.store.supernet import EpochRecord
 
-DRAWS_A_SUBNET = 100
+MOST_DRAWS_A_SUBNET = 100
 """A space with few subnets may not have as many distinct ones as are asked for."""
 
 
@@ -29,7 +29,7 @@ class Accuracies(NamedTuple):
     mean: float | None = None
 
 
-class Choice(NamedTuple):
+class EpochWeights(NamedTuple):
     """The weights of one epoch, from 1. unaveraged: those without their average."""
 
     epoch: int
@@ -40,27 +40,27 @@ def measured_subnets(space: SearchSpace, seed: int, num_drawn: int) -> tuple[Sub
     """The subnets of the measure: the largest, the smallest, and as many others as are asked for and there are."""
     random, found = Random(f"measure {seed}"), dict.fromkeys((space.largest(), space.smallest()))
     wanted = min(len(found) + num_drawn, space.size())
-    for _ in range(DRAWS_A_SUBNET * num_drawn):
+    for _ in range(MOST_DRAWS_A_SUBNET * num_drawn):
         if len(found) == wanted:
             break
         found.setdefault(space.sample(random))
     return tuple(found)
 
 
-def best_choice(history: Sequence[EpochRecord]) -> Choice:
+def best_choice(history: Sequence[EpochRecord]) -> EpochWeights:
     """The weights of the highest mean. Of equal ones: the first epoch's, and the average."""
     return max(
-        (Choice(record.epoch, unaveraged) for record in history for unaveraged in (False, True)),
+        (EpochWeights(record.epoch, unaveraged) for record in history for unaveraged in (False, True)),
         key=lambda choice: _mean(history[choice.epoch - 1], choice.unaveraged),
     )
 
 
-def choice(history: Sequence[EpochRecord], config: TrainConfig) -> Choice:
+def weights_at_end(history: Sequence[EpochRecord], config: TrainConfig) -> EpochWeights:
     """The weights that a finished training has, by train.final and train.ema_choice."""
     if config.final == "best":
         return best_choice(history)
     last = history[-1]
-    return Choice(last.epoch, _mean(last, True) > _mean(last, False))
+    return EpochWeights(last.epoch, _mean(last, True) > _mean(last, False))
 
 
 def ends_early(history: Sequence[EpochRecord], config: TrainConfig) -> bool:

@@ -18,14 +18,17 @@ from autospikformer_cli.data.device_images import DeviceImages
 from autospikformer_cli.data.images import ImageSet
 from autospikformer_cli.data.mixing import mixup
 from autospikformer_cli.data.order import epoch_order
-from autospikformer_cli.engine.machine_memory import memory_of, told_if_too_small
+from autospikformer_cli.engine.machine_memory import memory_of
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.errors import UserError
 from autospikformer_cli.recipe import TrainConfig
+from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
+from autospikformer_cli.training.activation_checkpointing import run_checkpointed
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
-from autospikformer_cli.training.choosing import Accuracies, choice, ends_early
+from autospikformer_cli.training.choosing import Accuracies, ends_early, weights_at_end
+from autospikformer_cli.training.lacking_memory import explaining_lack
 from autospikformer_cli.training.mixed_precision import HALF_FORMATS, PREFIX, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
@@ -152,7 +155,7 @@ class Trainer:
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
             self.data.images.read_ahead(following)
-            with told_if_too_small("a training step", "train.batch"):
+            with explaining_lack(self.config, state.epoch + 1, step + 1):
                 taken = self.train_step(state.epoch, step, rows)
             taken.seconds = time.perf_counter() - began
             self.unread.add(taken)
@@ -186,7 +189,7 @@ class Trainer:
         state = TrainState(epoch, 0, early or epoch >= self.config.total_epochs, history, 0.0, 0, 0.0)
         if not state.finished:
             return state
-        chosen = choice(history, self.config)
+        chosen = weights_at_end(history, self.config)
         return replace(state, chosen_epoch=chosen.epoch, chosen_unaveraged=chosen.unaveraged, stopped_early=early)
 
     def _take_chosen(self, state: TrainState, recorder: Recorder) -> None:
@@ -263,7 +266,7 @@ class Trainer:
             if self.average:
                 self.average.update(number + 1)
         if self.times:
-            self.times.num_steps += 1
+            self.times.end_step(number + 1)
         return taken
 
     def _halted_by(self, taken: StepReadings) -> Tensor | None:
@@ -290,7 +293,7 @@ class Trainer:
         """
         for subnet in taken.subnets:
             with self._timed("forward"):
-                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet, self.half))
+                logits = self._logits(frames, subnet)
                 loss = self.loss(logits, targets)
             with self._timed("backward"):
                 part = share * loss / len(taken.subnets)
@@ -300,6 +303,12 @@ class Trainer:
                 taken.add(loss, norm if self.loss_scale is None else norm / self.loss_scale.scale)
             if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
+
+    def _logits(self, frames: Tensor, subnet: Subnet) -> Tensor:
+        run = training_pass(self.supernet, subnet, self.half)
+        if self.config.activation_checkpointing:
+            return run_checkpointed(self.supernet, frames, subnet, run)
+        return self.supernet.run(frames, subnet, run)
 
     def _timed(self, part: str) -> AbstractContextManager[None]:
         return self.times.part(part) if self.times else nullcontext()

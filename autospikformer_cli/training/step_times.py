@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 
@@ -12,14 +13,26 @@ STEP_PARTS = ("data", "forward", "backward", "optimizer")
 """Images and their augmentation; logits and losses; gradients; their norm, the optimizers, and the weights' average."""
 
 
+class Span(NamedTuple):
+    """A part of a step. began: seconds of `time.perf_counter`. step: its number in the training, from 1."""
+
+    part: str
+    step: int
+    began: float
+    seconds: float
+
+
 class StepTimes:
     """Seconds of each part, over all steps that were timed. num_steps: those.
 
-    device: of the network. A GPU computes on its own, so each part waits for it. That makes a step a little slower.
+    spans: each part of the first steps, as many as are traced. device: of the network. A GPU computes on its own, so
+    each part waits for it. That makes a step a little slower.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, traced_steps: int = 0) -> None:
+        self.device, self.traced_steps = device, traced_steps
+        self.spans: list[Span] = []
+        self._step_parts: list[tuple[str, float, float]] = []
         self.num_steps = 0
         self.seconds = dict.fromkeys(STEP_PARTS, 0.0)
 
@@ -30,7 +43,16 @@ class StepTimes:
         began = time.perf_counter()
         yield
         self._wait()
-        self.seconds[name] += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self.seconds[name] += seconds
+        if self.num_steps < self.traced_steps:
+            self._step_parts.append((name, began, seconds))
+
+    def end_step(self, number: int) -> None:
+        """A step is done. number: since the start of the training, from 1."""
+        self.num_steps += 1
+        self.spans += (Span(name, number, began, seconds) for name, began, seconds in self._step_parts)
+        self._step_parts.clear()
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

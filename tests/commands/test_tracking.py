@@ -77,6 +77,19 @@ def test_a_module_is_told_every_step(aspk: Aspk, module: Callable[[str, str], No
     assert weights_hash(tracked.optimizer) == weights_hash(alone.optimizer)
 
 
+def test_a_module_is_told_what_weights_are_chosen_by(aspk: Aspk, module: Callable[[str, str], None]) -> None:
+    module("standin", STANDIN)
+    keys = ("train.ema_half_life=0.5", 'train.ema_choice="validation"', "train.measured_subnets=1")
+    words = [word for key in keys for word in ("--set", key)]
+    assert aspk(*TWO_STEPS, *words, "--tracker", "standin").exit_code == 0
+    (record,) = load_checkpoint(Path("runs/tiny")).state.history
+    told = [call for call in sys.modules["standin"].calls if call[0] == "log"][2:]
+    for (_, step, values), kind in zip(told, ("unaveraged", "val"), strict=True):
+        assert step == 2
+        names = [f"{kind}_top1_{name}" for name in ("largest", "smallest", "mean")]
+        assert values == {name: getattr(record, name) for name in names}
+
+
 def test_a_tracker_that_fails_is_named_once_and_the_training_goes_on(
     aspk: Aspk, module: Callable[[str, str], None]
 ) -> None:

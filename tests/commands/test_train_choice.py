@@ -107,6 +107,7 @@ def test_the_chosen_weights_are_those_that_were_measured(aspk: Aspk) -> None:
     which = {"average": "averaged weights", "unaveraged": "weights without their average"}[choice["weights"]]
     told = f"the run has the {which} of epoch {state.chosen_epoch}; mean top-1 on validation of 4 subnets: "
     assert told in done.stderr
+    assert " unaveraged_largest=" in done.stderr  # the last line of progress
     assert aspk("train", "tiny.toml", *sets(*CHOOSES, *AVERAGES), "--json", "--quiet").document == done.document
 
 
@@ -220,3 +221,21 @@ def test_the_figure_shows_both(aspk: Aspk) -> None:
     assert lines["Largest subnet, validation"] == [each.val_top1_largest for each in history]
     assert lines["Largest, weights not averaged"] == [each.unaveraged_top1_largest for each in history]
     assert lines["Smallest, weights not averaged"] == [each.unaveraged_top1_smallest for each in history]
+
+
+def test_no_kept_epoch_is_lost_by_a_shorter_command(aspk: Aspk, background: Aspk) -> None:
+    """Without the key, an unfinished run is refused, and a finished one keeps its files. More may be asked for."""
+    keys = sets(*FEW, "train.epochs=3", "train.cooldown_epochs=0")
+    words = ("train", "tiny.toml", *keys, "--quiet")
+    background(*words, "--set", "train.keep_last=2", at="supernet.h5", number=8).kill()
+    assert kept_epochs(RUN) == [1, 2]
+    done = aspk(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: runs/tiny: this run keeps its last 2 epochs, and train.keep_last is 1 now\n"
+        "  go on with --set train.keep_last=2, or more\n"
+    )
+    assert kept_epochs(RUN) == [1, 2]
+    assert aspk(*words, "--set", "train.keep_last=3").exit_code == 0
+    assert aspk(*words).exit_code == 0
+    assert kept_epochs(RUN) == [1, 2, 3]

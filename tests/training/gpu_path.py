@@ -189,6 +189,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "sandwich": {"sampling": "sandwich", "distillation": "soft_labels"},
     "accumulate": {"accumulate": 2, "clip_norm": 0.1},
     "unused weights stay": {"unused_weights": "stay"},
+    "checkpointed": {"activation_checkpointing": True},
     "bf16": {"mixed_precision": "bf16"},
     "fp16": {"mixed_precision": "fp16", "optimizer": "muon", "clip_norm": 0.5},
 }

@@ -11,7 +11,7 @@ import pytest
 from autospikformer_cli.recipe import TrainConfig
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.store.supernet import EpochRecord
-from autospikformer_cli.training.choosing import best_choice, choice, ends_early, measured_subnets
+from autospikformer_cli.training.choosing import best_choice, ends_early, measured_subnets, weights_at_end
 
 SPACE = SearchSpace(
     depth=(1, 2),
@@ -58,7 +58,7 @@ def test_the_best_is_the_first_of_the_highest_mean(
 )  # fmt: skip
 def test_the_chosen_weights(final: str, epochs: int, chosen: tuple[int, bool]) -> None:
     config = TrainConfig.model_validate({"epochs": 5, "final": final, "ema_half_life": 0.1, "ema_choice": "validation"})
-    assert choice(history(AVERAGE[:epochs], OWN[:epochs]), config) == chosen
+    assert weights_at_end(history(AVERAGE[:epochs], OWN[:epochs]), config) == chosen
 
 
 @pytest.mark.parametrize(
