@@ -318,7 +318,7 @@ def test_a_gpu_that_is_too_small_for_an_evaluation_is_a_users_error() -> None:
         "model.evaluation_batch: the GPU has too little memory for an evaluation\n"
         "  lower model.evaluation_batch; what was saved before is kept"
     )
-    with pytest.raises(UserError, match="model.calibration_images: the GPU has too little memory for a recalibration"):
+    with pytest.raises(UserError, match="too little memory for a recalibration"):
         evaluator.statistics(SPACE.largest())
     with pytest.raises(RuntimeError, match="another"), told_if_too_small("a training step", "train.batch"):
         raise RuntimeError("another")
