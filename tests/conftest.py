@@ -117,7 +117,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def gpu() -> Any:
     """The module tests/gpu_stand_in.py: a device that is none, on which the path of a GPU runs."""
-    return _module(REPOSITORY / "tests" / "gpu_stand_in.py")
+    module = _module(REPOSITORY / "tests" / "gpu_stand_in.py")
+    module.stand_in_device()  # torch must know it before it computes its first gradient
+    return module
 
 
 @pytest.fixture(scope="session")

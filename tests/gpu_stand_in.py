@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 from torch.utils.weak import WeakIdKeyDictionary
 
 aten = torch.ops.aten
@@ -36,10 +36,18 @@ INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 COPIES = {aten._to_copy, aten.copy_}
 
 
+class Backend(_DummyBackendModule):
+    """What torch asks of the device's module, next to what its dummy answers."""
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        """For `torch.utils.checkpoint`, which looks whether autocast is on."""
+        return [torch.bfloat16, torch.float16]
+
+
 @cache
 def stand_in_device() -> torch.device:
     """The device. torch knows it from the first call on, for the rest of the process."""
-    _setup_privateuseone_for_python_backend(NAME)
+    _setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
     return torch.device(NAME, 0)
 
 

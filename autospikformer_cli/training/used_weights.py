@@ -45,16 +45,13 @@ def used_parts(supernet: Supernet, subnets: Sequence[Subnet]) -> Iterator[tuple[
         assert isinstance(layer, ElasticConvolution | ElasticLinear)
         extents = [each[name] for each in widths if name in each]
         outputs = max(out for _, out in extents)
-        is_used = torch.zeros_like(layer.weight, dtype=torch.bool)
-        for inputs, out in extents:
-            is_used[:out, :inputs] = True
-        yield from _in_part(layer.weight, is_used)
+        # Whether a part is used is known from the widths: a look at the mask would make the host wait for a GPU.
+        if (layer.weight.shape[1], layer.weight.shape[0]) not in extents:
+            is_used = torch.zeros_like(layer.weight, dtype=torch.bool)
+            for inputs, out in extents:
+                is_used[:out, :inputs] = True
+            yield layer.weight, is_used
         vectors = [layer.bias, norm.weight, norm.bias] if isinstance(norm, ElasticBatchNorm) else [layer.bias]
         for vector in vectors:
-            if vector is not None:
-                yield from _in_part(vector, torch.arange(len(vector), device=vector.device) < outputs)
-
-
-def _in_part(parameter: nn.Parameter, is_used: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    if not is_used.all():
-        yield parameter, is_used
+            if vector is not None and outputs < len(vector):
+                yield vector, torch.arange(len(vector), device=vector.device) < outputs

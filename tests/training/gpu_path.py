@@ -188,6 +188,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "muon": {"optimizer": "muon", "ema_half_life": 0.3, "clip_norm": 0.5},
     "sandwich": {"sampling": "sandwich", "distillation": "soft_labels"},
     "accumulate": {"accumulate": 2, "clip_norm": 0.1},
+    "unused weights stay": {"unused_weights": "stay"},
+    "checkpointed": {"activation_checkpointing": True},
     "bf16": {"mixed_precision": "bf16"},
     "fp16": {"mixed_precision": "fp16", "optimizer": "muon", "clip_norm": 0.5},
 }

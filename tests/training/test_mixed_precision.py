@@ -17,14 +17,17 @@ from torch.utils._pytree import tree_leaves
 
 from autospikformer_cli.data.description import DataDescription
 from autospikformer_cli.data.images import ImageSet
+from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.machine_memory import told_if_too_small
 from autospikformer_cli.engine.names import OfThisProcess
 from autospikformer_cli.errors import Faults, UserError
+from autospikformer_cli.evaluation.evaluator import Evaluator
 from autospikformer_cli.recipe import TrainConfig, load_recipe
 from autospikformer_cli.runs.number_format import require_number_format
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.layout import NetworkShape
+from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import TrainState
 from autospikformer_cli.training.loop import Divergence, Recorder, Trainer, TrainingData
@@ -301,19 +304,22 @@ def test_half_precision_is_of_float32() -> None:
         require_number_format(recipe, OfThisProcess("cuda", "float64"))
 
 
-def test_a_gpu_that_is_too_small_is_a_users_error() -> None:
+def test_a_gpu_that_is_too_small_for_an_evaluation_is_a_users_error() -> None:
+    class Full(Dense):
+        def logits(self, *_: Any) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
     training = trainer()
-
-    def full(*_: Tensor) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    training.loss = full  # type: ignore[method-assign]
+    images = training.data.images
+    evaluator = Evaluator(Full(training.supernet), DESCRIPTION, images, "recalibrate", 8)
     with pytest.raises(UserError) as raised:
-        trained(training)
+        evaluator.logits(SPACE.largest(), images, RunningStatistics())
     assert str(raised.value) == (
-        "train.batch: the GPU has too little memory for a training step\n"
-        "  lower train.batch; what was saved before is kept"
+        "model.evaluation_batch: the GPU has too little memory for an evaluation\n"
+        "  lower model.evaluation_batch; what was saved before is kept"
     )
+    with pytest.raises(UserError, match="too little memory for a recalibration"):
+        evaluator.statistics(SPACE.largest())
     with pytest.raises(RuntimeError, match="another"), told_if_too_small("a training step", "train.batch"):
         raise RuntimeError("another")
 
