@@ -125,7 +125,7 @@ def main() -> None:
             step()
 
     def plain_step() -> None:
-        with patch.object(firing, "_can_compile", lambda x: False):
+        with patch.object(firing, "backend_of", lambda x: None):
             dense_step()
 
     ways = {"plain torch": plain_step, "dense products, compiled neurons": dense_step, "as aspk trains": step}

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from autospikformer_cli.spiking.backends import backend_of
+
 EPS = 1e-5
 """Added to a variance inside the root."""
 MOMENTUM = 0.1
@@ -121,16 +123,17 @@ class Statistics(Protocol):
 
 
 def batch_moments(x_TBPC: Tensor) -> Moments:
-    """Moments over steps, images and positions, from sums by image in float64.
+    """Moments over steps, images and positions, from sums by image, or of other parts, in float64.
 
     The variance is biased, as normalisation in training uses it, and at least 0.
     """
-    if x_TBPC.device.type == "cpu":
-        from autospikformer_cli.spiking import lif_kernels
-
-        sums_BC, squares_BC = torch.from_numpy(lif_kernels.image_sums(x_TBPC.detach().contiguous().numpy()))
+    x_TBPC = x_TBPC.detach()
+    backend = backend_of(x_TBPC)
+    if backend is None:  # a norm and a sum of another type make no wide copy of x
+        sums_BC = x_TBPC.sum((0, 2), dtype=torch.float64)
+        squares_BC = torch.linalg.vector_norm(x_TBPC, dim=(0, 2), dtype=torch.float64).square()
     else:
-        sums_BC, squares_BC = x_TBPC.double().sum((0, 2)), x_TBPC.double().square().sum((0, 2))
+        sums_BC, squares_BC = backend.sums_by_part(x_TBPC.contiguous())
     count = x_TBPC.numel() // x_TBPC.shape[-1]
     mean, square = sums_BC.sum(0) / count, squares_BC.sum(0) / count
     return Moments(mean, (square - mean.square()).clamp_min(0))  # rounding can make the difference negative

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autospikformer_cli.spiking import firing
+from autospikformer_cli.spiking.compiled_firing import COMPILED_LOOPS
 from autospikformer_cli.spiking.firing import fire, normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
 from autospikformer_cli.spiking.neuron_kinds import LIFKind
@@ -64,7 +65,7 @@ def test_spikes_are_the_references_bit_for_bit(dynamics: Dynamics, dtype: torch.
     for (time_step, given), neuron in zip(STEPS * 3, cycle(NEURONS)):
         x_TMC = 2 * noise(given, IMAGES * POSITIONS, CHANNELS, seed=time_step, dtype=dtype)
         expected = lif(x_TMC * scale + shift, time_step=time_step, dynamics=dynamics, **neuron._asdict())
-        assert torch.equal(fire(x_TMC, scale, shift, time_step, neuron, dynamics), expected)
+        assert torch.equal(fire(COMPILED_LOOPS, x_TMC, scale, shift, time_step, neuron, dynamics), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -74,9 +75,9 @@ def test_ties_on_a_lattice_are_decided_alike(dynamics: Dynamics, dtype: torch.dt
     eighths = torch.randint(0, 17, (4, 200, 3), generator=torch.Generator().manual_seed(3)).to(dtype) / 8
     expected = lif(eighths, time_step=4, tau=2.0, threshold=0.5, dynamics=dynamics)
     ones, zeros = torch.ones(3, dtype=dtype), torch.zeros(3, dtype=dtype)
-    assert torch.equal(fire(eighths, ones, zeros, 4, Neuron(2.0, 0.5), dynamics), expected)
+    assert torch.equal(fire(COMPILED_LOOPS, eighths, ones, zeros, 4, Neuron(2.0, 0.5), dynamics), expected)
     other = Dynamics(dynamics.decay_input, "exceed" if dynamics.fires_at == "reach" else "reach", dynamics.reset)
-    assert not torch.equal(fire(eighths, ones, zeros, 4, Neuron(2.0, 0.5), other), expected)
+    assert not torch.equal(fire(COMPILED_LOOPS, eighths, ones, zeros, 4, Neuron(2.0, 0.5), other), expected)
 
 
 def test_given_statistics_normalise() -> None:
@@ -194,7 +195,7 @@ def test_the_plain_path_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> 
     x_TBPC, towards = noise(2, IMAGES, POSITIONS, CHANNELS), noise(2, IMAGES * POSITIONS, CHANNELS, seed=9)
     results = []
     for compiled in (True, False):
-        monkeypatch.setattr(firing, "_can_compile", lambda x, compiled=compiled: compiled)
+        monkeypatch.setattr(firing, "backend_of", lambda x, compiled=compiled: COMPILED_LOOPS if compiled else None)
         norm, x = wide_norm(torch.float64), x_TBPC.clone().requires_grad_()
         spikes = train_and_fire(x, norm, 2, Neuron(2.0, 0.8), Dynamics())
         scaled = scale_and_fire(x.flatten(1, 2), 1.5, LIFKind(Dynamics()), 2, Neuron(2.0, 0.8))
