@@ -14,7 +14,7 @@ from autospikformer_cli.engine.choice import Engine
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.engine.trained import training_pass
 from autospikformer_cli.say import Progress
-from autospikformer_cli.spiking import lif_kernels
+from autospikformer_cli.spiking import lif_kernels, pool_kernels
 from autospikformer_cli.spiking.normalisation import RecordedStatistics
 from autospikformer_cli.spiking.supernet import Supernet
 
@@ -30,7 +30,8 @@ A network that pools before its neurons has `pool_and_fire` instead of `pool`.""
 TRAINING_LOOPS = (
     lif_kernels.image_sums, lif_kernels.fire_forward, lif_kernels.fire_backward, lif_kernels.normalise_backward,
     trained_kernels.weighted_sums, trained_kernels.count_by_channel, trained_kernels.list_by_channel,
-    trained_kernels.pack_gradients, trained_kernels.weight_gradient,
+    trained_kernels.pack_gradients, trained_kernels.weight_gradient, pool_kernels.pool_forward,
+    pool_kernels.pool_backward,
 )  # fmt: skip
 
 Show = Callable[[int], AbstractContextManager[Progress]]

@@ -17,6 +17,7 @@ LOOP_FILES = (
     "spiking/compiled.py",
     "spiking/lif_kernels.py",
     "spiking/lif_gradient.py",
+    "spiking/pool_kernels.py",
     "spiking/vector_code.py",
     "spiking/vectors.py",
     "engine/kernels.py",
