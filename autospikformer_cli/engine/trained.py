@@ -9,7 +9,7 @@ the same input, O outputs of each. F frames: an image at a step, F = T B.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -23,6 +23,7 @@ from autospikformer_cli.engine.choice import obstacle
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import InputKind, operations
+from autospikformer_cli.spiking.normalisation import SharedBatch
 from autospikformer_cli.spiking.passes import AnalogPass, Layer, SpikingPass
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.spiking.vector_code import lanes
@@ -185,10 +186,13 @@ class TrainedPass(SpikingPass):
         return [y if bias is None else y + bias[:outputs] for y, bias in zip(sums, biases, strict=True)]
 
 
-def training_pass(supernet: Supernet, subnet: Subnet) -> SpikingPass | AnalogPass:
-    """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it."""
+def training_pass(supernet: Supernet, subnet: Subnet, shared: SharedBatch | None = None) -> SpikingPass | AnalogPass:
+    """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it.
+
+    shared: the batch that the images are a part of; None if they are all of it.
+    """
     if obstacle(supernet) is not None:
-        return supernet.in_torch(subnet)
+        return replace(supernet.in_torch(subnet), shared=shared)
     config = supernet.config
     kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
-    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds)
+    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds, shared=shared)

@@ -321,6 +321,9 @@ class TrainConfig(Keys):
     gradient of all images of the step. That is the gradient of one batch as large, up to rounding; but each batch has
     BatchNorm moments of its own. A step has the same subnets for all its batches, and one mixup over them. The last
     step of an epoch has the images that are left."""
+    sync_batchnorm: Annotated[Flag, TRAINING] = True
+    """Whether several processes that train together sum BatchNorm's moments. Then they train as one process does, up to
+    rounding. Without it, each has the moments of its own images, so results depend on the number of processes."""
     sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
     the largest, the smallest and drawn ones."""

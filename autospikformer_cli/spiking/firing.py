@@ -12,7 +12,17 @@ from torch import Tensor
 
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.neuron_kinds import NeuronKind
-from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
+from autospikformer_cli.spiking.normalisation import (
+    EPS,
+    ElasticBatchNorm,
+    Moments,
+    SharedBatch,
+    Statistics,
+    batch_moments,
+    normalise_shared,
+    shared_means,
+    shared_moments,
+)
 
 
 class _Scalars(NamedTuple):
@@ -42,7 +52,7 @@ class _TrainedFiring(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int,
-        neuron: Neuron, dynamics: Dynamics,
+        neuron: Neuron, dynamics: Dynamics, count: int, shared: SharedBatch | None,
     ) -> Tensor:  # fmt: skip
         from autospikformer_cli.spiking import lif_kernels
 
@@ -62,6 +72,7 @@ class _TrainedFiring(torch.autograd.Function):
         lif_kernels.fire_forward(*arrays, *scalars)
         ctx.save_for_backward(x_TMC, *by_channel)
         ctx.scalars, ctx.dynamics, ctx.normalised = scalars, dynamics, moments is not None
+        ctx.count, ctx.shared = count, shared
         return spikes
 
     @staticmethod
@@ -78,13 +89,15 @@ class _TrainedFiring(torch.autograd.Function):
         sums = sums.view(2, -1, x_TMC.shape[-1]).sum(1)
         scale, _, mean, inverse_std = by_channel
         if ctx.normalised:
-            means = (sums / (x_TMC.shape[0] * x_TMC.shape[1])).to(x_TMC.dtype).repeat(1, len(scale) // sums.shape[1])
+            means = shared_means(sums, ctx.count, ctx.shared).to(x_TMC.dtype).repeat(1, len(scale) // sums.shape[1])
             arrays = [each.numpy() for each in (wide_grad, x, mean, inverse_std, scale, *means)]
             lif_kernels.normalise_backward(*arrays)
+            if ctx.shared is not None and ctx.shared.is_idle:
+                wide_grad.zero_()
         else:
             wide_grad *= scale
         sums = sums.to(x_TMC.dtype)  # of the gradient: bias; of gradient times normalised input: weight
-        return grad, sums[1], sums[0], None, None, None, None
+        return grad, sums[1], sums[0], None, None, None, None, None, None
 
 
 def _can_compile(x: Tensor) -> bool:
@@ -105,20 +118,25 @@ def fire(x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Ne
 
 def _train_compiled(
     x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int, neuron: Neuron,
-    dynamics: Dynamics,
+    dynamics: Dynamics, count: int = 0, shared: SharedBatch | None = None,
 ) -> Tensor:  # fmt: skip
     spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
-        x_TMC.contiguous(), weight, bias, moments, time_step, neuron, dynamics
+        x_TMC.contiguous(), weight, bias, moments, time_step, neuron, dynamics, count, shared
     )
     return spikes
 
 
-def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
-    """Normalise x (T, B, P, C) with its own moments, and update the running statistics.
+def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm, shared: SharedBatch | None = None) -> Tensor:
+    """Normalise x (T, B, P, C) with its batch's moments, and update the running statistics.
 
+    shared: the batch that x is a part of; None for x alone.
     Returns (T, M, C), with gradient. A single row is its own mean: only the bias is left.
     """
     channels = x_TBPC.shape[-1]
+    if shared is not None:
+        moments, count = shared_moments(x_TBPC, shared)
+        norm.track(moments, count)
+        return normalise_shared(x_TBPC.flatten(0, 2), norm, moments, count, shared).view_as(x_TBPC).flatten(1, 2)
     if x_TBPC.numel() == channels:  # torch refuses to normalise a single row
         norm.track(batch_moments(x_TBPC), 1)
         return norm.bias[:channels].expand(1, 1, -1)
@@ -129,16 +147,19 @@ def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
     return normalised.view_as(x_TBPC).flatten(1, 2)
 
 
-def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, kind: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
+def _train_and_fire(
+    x_TBPC: Tensor, norm: ElasticBatchNorm, kind: NeuronKind, time_step: int, neuron: Neuron,
+    shared: SharedBatch | None,
+) -> Tensor:  # fmt: skip
     lif = _as_lif(kind, neuron, x_TBPC, learning=True)
     if lif is None:
-        spikes: Tensor = kind(normalise_in_training(x_TBPC, norm), time_step, neuron)
+        spikes: Tensor = kind(normalise_in_training(x_TBPC, norm, shared), time_step, neuron)
         return spikes
     channels = x_TBPC.shape[-1]
-    moments = batch_moments(x_TBPC)
-    norm.track(moments, x_TBPC.numel() // channels)
+    moments, count = shared_moments(x_TBPC, shared)
+    norm.track(moments, count)
     weight, bias = norm.weight[:channels], norm.bias[:channels]
-    return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, lif, kind.dynamics)
+    return _train_compiled(x_TBPC.flatten(1, 2), weight, bias, moments, time_step, lif, kind.dynamics, count, shared)
 
 
 def _as_lif(kind: NeuronKind, neuron: Neuron, x: Tensor, *, learning: bool) -> Neuron | None:
@@ -169,10 +190,14 @@ def normalise_and_fire(
     statistics: Statistics | None,
     time_step: int,
     neuron: Neuron,
+    shared: SharedBatch | None = None,
 ) -> Tensor:
-    """Spikes (T, B, P, C) of BatchNorm and the neurons after it. statistics: of BatchNorm; None to train."""
+    """Spikes (T, B, P, C) of BatchNorm and the neurons after it. statistics: of BatchNorm; None to train.
+
+    shared: in training, the batch that x is a part of; None for x alone.
+    """
     if statistics is None:
-        spikes = _train_and_fire(x_TBPC, norm, kind, time_step, neuron)
+        spikes = _train_and_fire(x_TBPC, norm, kind, time_step, neuron, shared)
     else:
         lif = _as_lif(kind, neuron, x_TBPC, learning=False)
         if lif is None:

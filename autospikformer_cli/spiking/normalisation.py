@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -125,15 +125,98 @@ def batch_moments(x_TBPC: Tensor) -> Moments:
 
     The variance is biased, as normalisation in training uses it, and at least 0.
     """
+    return _moments(*_sums(x_TBPC), x_TBPC.numel() // x_TBPC.shape[-1])
+
+
+def _sums(x_TBPC: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the values of each channel, and of their squares, by image first: float64 (C,)."""
     if x_TBPC.device.type == "cpu":
         from autospikformer_cli.spiking import lif_kernels
 
         sums_BC, squares_BC = torch.from_numpy(lif_kernels.image_sums(x_TBPC.detach().contiguous().numpy()))
     else:
         sums_BC, squares_BC = x_TBPC.double().sum((0, 2)), x_TBPC.double().square().sum((0, 2))
-    count = x_TBPC.numel() // x_TBPC.shape[-1]
-    mean, square = sums_BC.sum(0) / count, squares_BC.sum(0) / count
+    return sums_BC.sum(0), squares_BC.sum(0)
+
+
+def _moments(sums: Tensor, squares: Tensor, count: int) -> Moments:
+    mean, square = sums / count, squares / count
     return Moments(mean, (square - mean.square()).clamp_min(0))  # rounding can make the difference negative
+
+
+class SharedBatch(Protocol):
+    """A batch of which several processes compute a part each. They call `sum` equally often, in the same order."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether this process has no image of the batch. It then computes with an image that does not count."""
+        ...
+
+    @property
+    def images(self) -> int:
+        """Images of the whole batch."""
+        ...
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of the values over all processes, the same bits in each."""
+        ...
+
+
+def shared_moments(x_TBPC: Tensor, shared: SharedBatch | None) -> tuple[Moments, int]:
+    """The moments of the whole batch, as `batch_moments`, and the number of a channel's values in it.
+
+    shared: None if x is the whole batch.
+    """
+    steps, images, positions, _ = x_TBPC.shape
+    if shared is None:
+        return batch_moments(x_TBPC), steps * images * positions
+    own, count = torch.stack(_sums(x_TBPC.detach())), steps * shared.images * positions
+    sums, squares = shared.sum(torch.zeros_like(own) if shared.is_idle else own)
+    return _moments(sums, squares, count), count
+
+
+def shared_means(sums: Tensor, count: int, shared: SharedBatch | None) -> Tensor:
+    """Means over the whole batch of what each process has summed over its part. count: as `shared_moments` gives it."""
+    return (sums if shared is None else shared.sum(sums)) / count
+
+
+class _SharedNormalisation(torch.autograd.Function):
+    """BatchNorm with the moments of a batch that is shared.
+
+    Its gradient at the input is that of the whole batch: g_x = scale (g - mean(g) - z mean(g z)), z = (x - mean) / std.
+    Those at weight and bias are sums over the part; the gradients of all parts are summed elsewhere.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_MC: Tensor, weight: Tensor, bias: Tensor, moments: Moments, count: int, shared: SharedBatch
+    ) -> Tensor:
+        inverse_std = (moments.variance + EPS).rsqrt().to(x_MC.dtype)
+        normalised = (x_MC - moments.mean.to(x_MC.dtype)) * inverse_std
+        ctx.save_for_backward(normalised, weight * inverse_std)
+        ctx.count, ctx.shared = count, shared
+        return normalised * weight + bias
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        normalised, scale = ctx.saved_tensors
+        (grad,) = gradients
+        sums = torch.stack([grad.double().sum(0), (grad * normalised).double().sum(0)])
+        mean_grad, mean_product = shared_means(sums, ctx.count, ctx.shared).to(grad.dtype)
+        grad_x = scale * (grad - mean_grad - normalised * mean_product)
+        if ctx.shared.is_idle:
+            grad_x.zero_()
+        sums = sums.to(grad.dtype)
+        return grad_x, sums[1], sums[0], None, None, None
+
+
+def normalise_shared(x_MC: Tensor, norm: ElasticBatchNorm, moments: Moments, count: int, shared: SharedBatch) -> Tensor:
+    """Normalise x (M, C) with gradient, with the moments and the count that `shared_moments` gave."""
+    channels = x_MC.shape[-1]
+    normalised: Tensor = _SharedNormalisation.apply(  # type: ignore[no-untyped-call]
+        x_MC, norm.weight[:channels], norm.bias[:channels], moments, count, shared
+    )
+    return normalised
 
 
 class RunningStatistics:

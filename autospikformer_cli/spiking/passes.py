@@ -6,7 +6,7 @@ Dimension legend: T time steps, B images, H W rows and columns, P positions, N t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn import functional
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear, max_pool
 from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
 from autospikformer_cli.spiking.neuron import Neuron
-from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
+from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, SharedBatch, Statistics
 
 
 class Layer(NamedTuple):
@@ -73,6 +73,7 @@ class _TorchPass:
     """What both passes in torch share."""
 
     statistics: Statistics | None
+    shared: SharedBatch | None
 
     def products(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> Sequence[Tensor]:
         """The weighted sums of each layer, before BatchNorm."""
@@ -87,7 +88,7 @@ class _TorchPass:
         """What the activation of a layer reads: its normalised weighted sums, pooled if the layer is."""
         y_TBPC = y.flatten(2, -2)
         if self.statistics is None:
-            normalised = normalise_in_training(y_TBPC, layer.norm)
+            normalised = normalise_in_training(y_TBPC, layer.norm, self.shared)
         else:
             normalised = layer.norm.normalised(y_TBPC, self.statistics)
         current = normalised.view_as(y)
@@ -106,11 +107,15 @@ class _TorchPass:
 
 @dataclass(frozen=True)
 class SpikingPass(_TorchPass):
-    """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train."""
+    """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train.
+
+    shared: in training, the batch of which these images are a part; None if they are all of it.
+    """
 
     time_step: int
     attention_scale: float
     statistics: Statistics | None
+    shared: SharedBatch | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
@@ -129,7 +134,8 @@ class SpikingPass(_TorchPass):
         y_TBPC = y.flatten(2, -2)
         return [
             normalise_and_fire(
-                y_TBPC, layer.norm, layer.activation, self.statistics, self.time_step, neuron  # type: ignore[arg-type]
+                y_TBPC, layer.norm, layer.activation, self.statistics, self.time_step, neuron,  # type: ignore[arg-type]
+                self.shared,
             ).view(self.time_step, *y.shape[1:])
             for neuron in neurons
         ]  # fmt: skip
@@ -154,9 +160,10 @@ class SpikingPass(_TorchPass):
 
 @dataclass(frozen=True)
 class AnalogPass(_TorchPass):
-    """Values of the ANN, which has one step."""
+    """Values of the ANN, which has one step. shared: as in `SpikingPass`."""
 
     statistics: Statistics | None
+    shared: SharedBatch | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,8 +26,10 @@ from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
+from autospikformer_cli.training.gradients import average_statistics, sum_gradients
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
+from autospikformer_cli.training.ranks import ONE_RANK, Part, Ranks
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
 from autospikformer_cli.wording import shortened
@@ -85,10 +88,10 @@ class Trainer:
 
     def __init__(
         self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
-        paths: PathSampler, seed: int, times: StepTimes | None = None,
+        paths: PathSampler, seed: int, times: StepTimes | None = None, ranks: Ranks = ONE_RANK,
     ) -> None:  # fmt: skip
-        """times: takes how long the parts of the steps take, if that is asked for."""
-        self.times = times
+        """times: takes how long the parts of the steps take, if that is asked for. ranks: who trains together."""
+        self.times, self.ranks = times, ranks
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
@@ -121,7 +124,7 @@ class Trainer:
             if state.step:
                 return state
             recorder.epoch(state)
-            if recorder.stop():
+            if self.ranks.agreed(recorder.stop()):
                 break
         if state.finished and self.average:
             self.average.settle()
@@ -131,12 +134,12 @@ class Trainer:
         """Train the rest of the current epoch. If asked to stop between steps, return a state with step > 0."""
         order = epoch_order(len(self.data.images.labels), self.seed, state.epoch)
         for step in range(state.step, self.steps):
-            if state.step and recorder.stop():
+            if state.step and self.ranks.agreed(recorder.stop()):
                 return state
             began = time.perf_counter()
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
-            self.data.images.read_ahead(following)
+            self.data.images.read_ahead(self._own_rows(following))
             report = self.train_step(state.epoch, step, rows)
             report = replace(report, seconds=time.perf_counter() - began)
             state = replace(
@@ -184,17 +187,26 @@ class Trainer:
 
         The gradient is the mean over all images of the step, batch after batch.
         """
+        parts = self.ranks.parts(len(rows), self.config.batch)
         with self._timed("data"):
-            frames, targets = self.step_data(epoch, step, rows)
+            frames, targets = self.step_data(epoch, step, rows, parts)
         rate = learning_rate(self.config, epoch + step / self.steps)
         self.optimizer.set_rate(rate)
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
         mean_loss, norm = 0.0, torch.tensor(0.0)
-        for batch in zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True):
-            loss, norm = self._add_gradients(subnets, *batch, len(batch[1]) / len(rows), epoch, step)
-            mean_loss += loss
+        told: list[tuple[float, Tensor]] = []
+        sizes = [len(part.positions) for part in parts]
+        for part, of_frames, of_targets in zip(parts, frames.split(sizes, 1), targets.split(sizes), strict=True):
+            share = part.num_own / len(rows)
+            numbers = self._add_gradients(subnets, of_frames, of_targets, part, share, epoch, step)
+            mean_loss += share * sum(loss for loss, _ in numbers) / len(numbers)
+            norm = numbers[-1][1]
+            told += numbers
+        if not self.ranks.is_alone:
+            with self._timed("optimizer"):
+                mean_loss, norm = self._exchange(subnets, parts, mean_loss, told, epoch, step)
         with self._timed("optimizer"):
             if self.config.clip_norm:
                 self.optimizer.clip(self.config.clip_norm, norm)
@@ -206,31 +218,63 @@ class Trainer:
         return StepReport(epoch + 1, number + 1, len(rows), mean_loss, rate, float(norm))
 
     def _add_gradients(
-        self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, share: float, epoch: int, step: int
-    ) -> tuple[float, Tensor]:
-        """Add a batch's part of a step's mean gradient. Returns its part of the mean loss, and the gradient's norm.
+        self, subnets: Sequence[Subnet], frames: Tensor, targets: Tensor, part: Part, share: float, epoch: int,
+        step: int,
+    ) -> list[tuple[float, Tensor]]:  # fmt: skip
+        """Add this rank's part of a batch to a step's mean gradient. Returns each subnet's loss and gradient's norm.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
-        share: the batch's, of the images of the step.
+        share: the part's, of the images of the step. Ranks that train together find out later what is not finite.
         """
-        losses, norm = [], torch.tensor(0.0)
+        shared = part if self._shares_batches else None
+        numbers = []
         for subnet in subnets:
             with self._timed("forward"):
-                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet))
+                logits = self.supernet.run(frames, subnet, training_pass(self.supernet, subnet, shared))
                 loss = self.loss(logits, targets)
-                losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise self._diverged(f"the loss of subnet {subnet} is not finite", epoch, step + 1)
+                told = float(loss.detach())
+            if self.ranks.is_alone:
+                self._require_finite("loss", told, subnet, epoch, step)
             with self._timed("backward"):
                 (share * loss / len(subnets)).backward()
             with self._timed("optimizer"):
                 norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
-            if not math.isfinite(float(norm)):
-                raise self._diverged(f"the gradient of subnet {subnet} is not finite", epoch, step + 1)
+            if self.ranks.is_alone:
+                self._require_finite("gradient", float(norm), subnet, epoch, step)
+            numbers.append((told, norm))
             if self.config.distillation == "soft_labels" and subnet is subnets[0]:
                 targets = logits.detach().softmax(-1)
-        return share * sum(losses) / len(losses), norm
+        return numbers
+
+    def _require_finite(self, what: str, number: float, subnet: Subnet, epoch: int, step: int) -> None:
+        if not math.isfinite(number):
+            raise self._diverged(f"the {what} of subnet {subnet} is not finite", epoch, step + 1)
+
+    @property
+    def _shares_batches(self) -> bool:
+        return not self.ranks.is_alone and self.config.sync_batchnorm
+
+    def _exchange(
+        self, subnets: Sequence[Subnet], parts: Sequence[Part], mean_loss: float, told: Sequence[tuple[float, Tensor]],
+        epoch: int, step: int,
+    ) -> tuple[float, Tensor]:  # fmt: skip
+        """Sum the gradient over ranks. Returns the step's mean loss and its gradient's norm.
+
+        told: each subnet's loss and norm on this rank, batch after batch. All ranks raise the same Divergence.
+        """
+        mean_loss, *numbers = sum_gradients(
+            self.supernet, subnets, self.ranks, [mean_loss, *(number for both in told for number in both)]
+        )
+        for subnet, loss, norm in zip(len(parts) * list(subnets), numbers[::2], numbers[1::2], strict=True):
+            self._require_finite("loss", loss, subnet, epoch, step)
+            self._require_finite("gradient", norm, subnet, epoch, step)
+        if not self._shares_batches:
+            images = sum(part.images for part in parts)
+            average_statistics(self.supernet, self.ranks, sum(part.num_own for part in parts) / images)
+        whole = self.optimizer.gradient_norm()
+        self._require_finite("gradient", float(whole), subnets[-1], epoch, step)
+        return mean_loss, whole
 
     def _timed(self, part: str) -> AbstractContextManager[None]:
         return self.times.part(part) if self.times else nullcontext()
@@ -239,17 +283,37 @@ class Trainer:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""
         return functional.cross_entropy(logits, targets)
 
-    def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give."""
-        images, description = self.data.images, self.data.description
-        parameter = next(self.supernet.parameters())
+    def step_data(
+        self, epoch: int, step: int, rows: Tensor, parts: Sequence[Part] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give.
+
+        parts: of its batches, those that are computed here; None for all images. Mixup is that of the whole step, as
+        `mixup` defines it: an image is mixed with that of the opposite position, which another rank may have, too.
+        """
+        mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
+        if self.ranks.is_alone or parts is None:
+            own, opposite = rows, None
+        else:
+            positions = torch.cat([part.positions for part in parts])
+            own, opposite = rows[positions], partial(self._prepared, epoch, rows[len(rows) - 1 - positions])
+        return mixup(
+            *self._prepared(epoch, own), self.data.description.num_classes, alpha=mixing,
+            probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
+            epoch=epoch, step=step, opposite=opposite,
+        )  # fmt: skip
+
+    def _prepared(self, epoch: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of images, augmented, and their labels."""
+        images, parameter = self.data.images, next(self.supernet.parameters())
         frames = augment(
             images.images[rows], images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
-            description=description, device=parameter.device, dtype=parameter.dtype, translation=self.data.translation,
+            description=self.data.description, device=parameter.device, dtype=parameter.dtype,
+            translation=self.data.translation,
         )  # fmt: skip
-        mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
-        return mixup(
-            frames, images.labels[rows].to(parameter.device), description.num_classes, alpha=mixing,
-            probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
-            epoch=epoch, step=step,
-        )  # fmt: skip
+        return frames, images.labels[rows].to(parameter.device)
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        """Those of a step's rows that this rank computes."""
+        parts = self.ranks.parts(len(rows), self.config.batch)
+        return rows[torch.cat([part.positions for part in parts])]
