@@ -465,7 +465,7 @@ def test_a_supernet_that_was_trained_on_is_told_everywhere(aspk: Aspk, searched:
     epochs = checkpoint.state.epoch
     assert "weights_remark" in aspk("report", "--json").document
     assert aspk("report", "--json").document["weights_remark"] == ""
-    save_checkpoint(searched, replace(checkpoint, state=replace(checkpoint.state, epoch=epochs + 7)))
+    save_checkpoint(searched, replace(checkpoint, state=replace(checkpoint.state, epoch=epochs + 7, chosen_epoch=0)))
     remark = f"measured with weights after {counted(epochs, 'epoch')}; the run's supernet has {epochs + 7} now"
     assert f"! {remark}" in " ".join(aspk("report").stdout.split())
     assert aspk("report", "--json").document["weights_remark"] == remark

@@ -13,6 +13,8 @@ from autospikformer_cli.engine.dense import Dense
 from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.space import SearchSpace
+from autospikformer_cli.spiking import passes
+from autospikformer_cli.spiking.elastic import max_pool
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.published import Entry, translate
@@ -103,12 +105,15 @@ def no_ties(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     plain = torch.nn.functional.max_pool2d
 
-    def pool(x_BCHW: Tensor, *arguments: Any, **options: Any) -> Tensor:
+    def noise(height: int, width: int) -> Tensor:
         generator = torch.Generator().manual_seed(3)
-        noise_HW = torch.rand(x_BCHW.shape[-2:], dtype=x_BCHW.dtype, generator=generator) * 1e-6
-        return plain(x_BCHW + noise_HW, *arguments, **options)
+        return torch.rand((height, width), dtype=torch.float64, generator=generator) * 1e-6
+
+    def pool(x_BCHW: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        return plain(x_BCHW + noise(*x_BCHW.shape[-2:]), *arguments, **options)
 
     monkeypatch.setattr(torch.nn.functional, "max_pool2d", pool)
+    monkeypatch.setattr(passes, "max_pool", lambda x: max_pool(x + noise(*x.shape[2:4])[..., None]))
 
 
 @pytest.mark.usefixtures("no_ties")

@@ -185,7 +185,7 @@ while True:
 
 
 def start_writer(run: Path) -> subprocess.Popen[str]:
-    path = [str(Path(files.__file__).parents[2]), str(Path(__file__).parent)]
+    path = [str(Path(__file__).parent), str(Path(files.__file__).parents[2])]  # each has a conftest.py
     command = [sys.executable, "-c", WRITER.format(path=path), str(run)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
