@@ -38,6 +38,7 @@ from autospikformer_cli.runs.building import make_supernet
 from autospikformer_cli.runs.pace import random_images
 from autospikformer_cli.runs.training import START
 from autospikformer_cli.store.supernet import TrainState, load_checkpoint
+from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import Recorder, Trainer, TrainingData
 from autospikformer_cli.training.mixed_precision import tf32_products
 from autospikformer_cli.training.optimizers import BETAS, make_optimizer
@@ -181,7 +182,7 @@ def trained(trainer: Trainer, state: TrainState, steps: int) -> TrainState:
     asked = count()
     recorder = Recorder(
         step=lambda report: None, between=lambda state: None, epoch=lambda state: None, due=lambda: False,
-        stop=lambda: next(asked) >= steps, accuracy=lambda: (None, None),
+        stop=lambda: next(asked) >= steps, accuracy=Accuracies,
     )  # fmt: skip
     return trainer.run(state, recorder)
 

@@ -52,11 +52,16 @@ class Backend(Protocol):
         ...
 
 
+def has_loops(x: Tensor) -> bool:
+    """Whether compiled loops compute with such tensors."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
 def backend_of(x: Tensor) -> Backend | None:
     """The backend for a layer's input. None if plain torch must run: on other devices, and while torch compiles."""
     if torch.compiler.is_compiling():
         return None
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+    if has_loops(x):
         from autospikformer_cli.spiking.compiled_firing import COMPILED_LOOPS
 
         return COMPILED_LOOPS

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear, max_pool
+from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
 from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
+from autospikformer_cli.spiking.pooling import max_pool
 
 
 class Layer(NamedTuple):

@@ -29,7 +29,7 @@ from autospikformer_cli.training.activation_checkpointing import run_checkpointe
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.choosing import Accuracies, ends_early, weights_at_end
 from autospikformer_cli.training.lacking_memory import explaining_lack
-from autospikformer_cli.training.mixed_precision import HALF_FORMATS, PREFIX, LossScale, tf32_products
+from autospikformer_cli.training.mixed_precision import HALF_FORMATS, LOSS_SCALE, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
@@ -118,7 +118,7 @@ class Trainer:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `arrays` returned, after the stored weights were loaded into the network."""
         own = {path: array for path, array in arrays.items() if path.endswith(f"/{UNAVERAGED}")}
-        scale = {path: array for path, array in arrays.items() if path.startswith(f"{PREFIX}/")}
+        scale = {path: array for path, array in arrays.items() if path.startswith(f"{LOSS_SCALE}/")}
         if self.loss_scale:
             self.loss_scale.restore(scale)
         states = {path: array for path, array in arrays.items() if path not in own and path not in scale}
@@ -167,7 +167,7 @@ class Trainer:
         self.require_finite(state)
         own = recorder.unaveraged() if self.average and self.config.ema_choice == "validation" else Accuracies()
         with self.average.in_place() if self.average else nullcontext():
-            validated = Accuracies(*recorder.accuracy())
+            validated = recorder.accuracy()
         record = EpochRecord(
             epoch=state.epoch + 1,
             steps=self.steps,

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 HALF_FORMATS: dict[str, torch.dtype | None] = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Of weighted sums, by `train.mixed_precision`. None: that of the weights."""
-PREFIX = "loss_scale"
-"""Of the scale's numbers in a store."""
+LOSS_SCALE = "loss_scale"
+"""The scale's group of numbers in a store."""
 
 
 @contextmanager
@@ -67,11 +67,11 @@ class LossScale:
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Its state, as a store keeps it next to the optimizers'."""
         numbers = {"scale": self.scale, "sound_steps": self.sound_steps}
-        return {f"{PREFIX}/{name}": number.cpu().numpy() for name, number in numbers.items()}
+        return {f"{LOSS_SCALE}/{name}": number.cpu().numpy() for name, number in numbers.items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Take over what `arrays` returned."""
         device = self.scale.device
         self.scale, self.sound_steps = (
-            torch.from_numpy(arrays[f"{PREFIX}/{name}"].copy()).to(device) for name in ("scale", "sound_steps")
+            torch.from_numpy(arrays[f"{LOSS_SCALE}/{name}"].copy()).to(device) for name in ("scale", "sound_steps")
         )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autospikformer_cli.spiking.elastic import max_pool
+from autospikformer_cli.spiking.pooling import max_pool
 
 SHAPES = [(2, 3, 5, 7, 4), (1, 2, 1, 1, 3), (1, 2, 2, 2, 3), (4, 2, 8, 8, 16), (1, 1, 2, 5, 3), (1, 1, 1, 6, 2)]
 

@@ -14,9 +14,9 @@ from autospikformer_cli.engine.event_driven import EventDriven
 from autospikformer_cli.engine.tally import Untallied
 from autospikformer_cli.space import SearchSpace
 from autospikformer_cli.spiking import passes
-from autospikformer_cli.spiking.elastic import max_pool
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.normalisation import RunningStatistics
+from autospikformer_cli.spiking.pooling import max_pool
 from autospikformer_cli.spiking.published import Entry, translate
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 

@@ -27,6 +27,7 @@ from autospikformer_cli.space import SearchSpace, Subnet
 from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import TrainState
+from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import Divergence, Recorder, Trainer, TrainingData
 from autospikformer_cli.training.optimizers import make_optimizer
 from autospikformer_cli.training.paths import sampled_paths
@@ -99,7 +100,7 @@ class Log:
 
         return Recorder(
             step=step, between=self.saved.append, epoch=lambda state: None, stop=self.stop_asked,
-            accuracy=lambda: (None, None), due=lambda: due,
+            accuracy=Accuracies, due=lambda: due,
         )  # fmt: skip
 
 

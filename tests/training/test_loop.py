@@ -82,7 +82,7 @@ class Log:
             between=self.between.append,
             epoch=self.epochs.append,
             stop=lambda: len(self.steps) >= self.stop_after,
-            accuracy=lambda: (60.0 + len(self.epochs), 50.0 + len(self.epochs)),
+            accuracy=lambda: Accuracies(60.0 + len(self.epochs), 50.0 + len(self.epochs)),
         )
 
 
@@ -418,9 +418,9 @@ def test_the_average_by_hand() -> None:
     averaged = trainer(network(), images, ema_half_life=2 / 6)
     validated: list[dict[str, np.ndarray]] = []
 
-    def accuracy() -> tuple[float, float]:
+    def accuracy() -> Accuracies:
         validated.append(weights(averaged.supernet))
-        return 50.0, 50.0
+        return Accuracies(50.0, 50.0)
 
     averaged.run(START, replace(Log().recorder(), accuracy=accuracy))
     for steps, found in ((3, validated[0]), (6, validated[1]), (6, weights(averaged.supernet))):

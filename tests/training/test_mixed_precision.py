@@ -30,6 +30,7 @@ from autospikformer_cli.spiking.layout import NetworkShape
 from autospikformer_cli.spiking.normalisation import RunningStatistics
 from autospikformer_cli.spiking.supernet import NetworkConfig, Supernet
 from autospikformer_cli.store.supernet import TrainState
+from autospikformer_cli.training.choosing import Accuracies
 from autospikformer_cli.training.loop import Divergence, Recorder, Trainer, TrainingData
 from autospikformer_cli.training.mixed_precision import LossScale, tf32_products
 from autospikformer_cli.training.optimizers import make_optimizer
@@ -70,7 +71,7 @@ def trained(training: Trainer, state: TrainState = START, steps: int = STEPS) ->
     reports: list[StepReport] = []
     recorder = Recorder(
         step=reports.append, between=lambda state: None, epoch=lambda state: None,
-        stop=lambda: len(reports) >= steps, accuracy=lambda: (None, None),
+        stop=lambda: len(reports) >= steps, accuracy=Accuracies,
     )  # fmt: skip
     return training.run(state, recorder), reports
 
