@@ -13,6 +13,7 @@ UserError.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from autospikformer_cli.runs.training import TrainingResult
     from autospikformer_cli.spiking.extraction import ExtractedSubnet
     from autospikformer_cli.store.training_log import TrainingLog
+    from autospikformer_cli.training.ranks import Ranks
 
 SubnetName = str | Subnet | Sequence[Number | float]
 """best, largest, smallest, baseline, a candidate's id, a Subnet, or the paper's tuple as text or as numbers."""
@@ -54,13 +56,15 @@ SubnetName = str | Subnet | Sequence[Number | float]
 def train_supernet(
     recipe: Recipe, run: RunPath = None, *, fresh: bool = False, tracker: str | None = None, timing: bool = False,
     trace: str | Path | None = None, compute: Compute | None = None, say: Say = SILENT,
-    interruptible: Interruptible = uninterrupted,
+    interruptible: Interruptible = uninterrupted, ranks: Ranks | None = None,
 ) -> TrainingResult:  # fmt: skip
     """Train a recipe's supernet in a folder, or go on with what is there.
 
     run: by default runs/NAME, NAME being the recipe's. A new name is one under runs/, too. fresh: start a new run next
     to one that is there. tracker: who follows the training, such as "tensorboard"; it changes no result.
     timing: measure how long the parts of the steps take. trace: a file for when each part of the first steps ran.
+    ranks: the processes that train together, each of which calls this function; None for this one alone
+    (docs/scaling.md). Rank 0 writes.
     Raises UserError for a folder that was begun otherwise, KeyboardInterrupt when stopped, after saving.
     """
     from autospikformer_cli.engine.compute import make_compute
@@ -70,6 +74,7 @@ def train_supernet(
     from autospikformer_cli.runs.training import TrainingResult, TrainingRun
     from autospikformer_cli.store.targets import require_target
     from autospikformer_cli.training.paths import sampled_paths
+    from autospikformer_cli.training.ranks import ONE_RANK
     from autospikformer_cli.training.step_times import StepTimes
 
     for remark in idle_remarks(recipe):
@@ -77,18 +82,22 @@ def train_supernet(
     space = recipe.space.search_space()
     paths = sampled_paths(space, recipe.seed, recipe.train)
     shown = (space.largest(), space.smallest())
-    tracking, compute = Tracking.by(tracker, say), compute or make_compute()
-    to = None if trace is None else Path(trace)
+    ranks, compute = ranks or ONE_RANK, compute or make_compute()
+    tracking = Tracking.by(tracker if ranks.is_first else None, say)
+    to = None if trace is None or not ranks.is_first else Path(trace)
     if to is not None:
         require_target(to)
     times = StepTimes(compute.torch_device, TRACED_STEPS if to else 0) if timing or to else None
-    training = TrainingRun(recipe, compute, say, paths, shown, interruptible, tracking=tracking, times=times)
+    training = TrainingRun(
+        recipe, compute, say, paths, shown, interruptible, tracking=tracking, times=times, ranks=ranks
+    )
     named = runs_folder() / recipe.name if run is None else run_to_write(run)
     path = named
-    if fresh or not is_run(named):
+    if ranks.from_first(lambda: fresh or not is_run(named)):
         training.require_startable()
-        path = new_run(named) if fresh else prepared_run(named)
-    with run_lock(path), traced(to, times, f"aspk train {recipe.name}", say):
+        path = ranks.from_first(lambda: new_run(named) if fresh else prepared_run(named))
+    locked = run_lock(path) if ranks.is_first else nullcontext()
+    with locked, traced(to, times, f"aspk train {recipe.name}", say):
         _, state = training.run(path, f"training {recipe.name}")
     return TrainingResult(path, recipe, state, times if timing else None)
 

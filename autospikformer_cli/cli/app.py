@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from autospikformer_cli.cli.launched import require_alone
 from autospikformer_cli.cli.subcommands import typer_command
 from autospikformer_cli.cli.summaries import summary_of
 from autospikformer_cli.errors import UserError
@@ -98,6 +99,8 @@ def _main(
     """
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
+    else:
+        require_alone(ctx.invoked_subcommand)
 
 
 def build_app() -> Command:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import typer
 
 from autospikformer_cli.cli.app import PROGRAM, run
+from autospikformer_cli.cli.launched import is_silent
 from autospikformer_cli.cli.session import document_text
 from autospikformer_cli.errors import Faults, UserError, no_memory
 from autospikformer_cli.registry import plugins_in
@@ -73,7 +74,7 @@ def _outcome(args: Sequence[str], failure: _Failure) -> int:
     except UserError as error:
         return failure.repairable(error)
     except typer.TyperException as error:
-        return failure.repairable(_in_our_words(error))
+        return REPAIRABLE if is_silent() else failure.repairable(_in_our_words(error))
     except (KeyboardInterrupt, typer.Abort) as stop:
         return failure.interrupted(str(stop))
     except Exception as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autospikformer_cli.cli.completion import complete_recipe
+from autospikformer_cli.cli.launched import launched
 from autospikformer_cli.cli.options import (
     ComputeOptions,
     DryRunOption,
@@ -21,8 +23,6 @@ from autospikformer_cli.cli.options import (
 from autospikformer_cli.cli.session import Session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from autospikformer_cli.recipe import Recipe
     from autospikformer_cli.store.runs import RunPath
 
@@ -49,49 +49,37 @@ def train(
     Example: aspk train quickstart --set train.epochs=5
     """
     from autospikformer_cli.api import train_supernet
-    from autospikformer_cli.commands.train_output import show_training
+    from autospikformer_cli.commands.train_output import show_training, show_training_plan
+
+    with launched(session, compute) as (ranks, session, compute):
+        begun_in, resolved = ranks.from_first(partial(_asked_for, recipe, run, overrides))
+        if not dry_run:
+            result = train_supernet(
+                resolved,
+                run if fresh else begun_in,
+                fresh=fresh,
+                tracker=tracker,
+                timing=timing,
+                trace=trace,
+                compute=compute.set_up(),
+                say=session,
+                interruptible=session.interruptible,
+                ranks=ranks,
+            )
+            if ranks.is_first:
+                show_training(session, result)
+        elif ranks.is_first:
+            show_training_plan(session, resolved, begun_in, compute, fresh=fresh)
+
+
+def _asked_for(recipe: str | None, run: RunPath, overrides: Sequence[str]) -> tuple[RunPath, Recipe]:
+    """The folder of the run that goes on, or that is named, and the recipe to train."""
     from autospikformer_cli.recipe import load_recipe, recipe_from_toml
-    from autospikformer_cli.runs.conditions import require_resumable
-    from autospikformer_cli.store.runs import is_run, resolve_run, run_to_write, runs_folder
+    from autospikformer_cli.store.runs import resolve_run
     from autospikformer_cli.store.supernet import read_training
 
-    begun_in: RunPath = run
-    if recipe is None:
-        begun_in = path = resolve_run(run)
-        begun = read_training(path)
-        resolved = recipe_from_toml(begun.recipe_toml, begun.recipe_name, overrides)
-    else:
-        resolved = load_recipe(recipe, overrides)
-    if dry_run:
-        path = runs_folder() / resolved.name if begun_in is None else run_to_write(begun_in)
-        if is_run(path) and not fresh:
-            require_resumable(path, read_training(path), resolved, compute.precision)
-        _show_plan(session, compute, resolved, path)
-        return
-    result = train_supernet(
-        resolved,
-        run if fresh else begun_in,
-        fresh=fresh,
-        tracker=tracker,
-        timing=timing,
-        trace=trace,
-        compute=compute.set_up(),
-        say=session,
-        interruptible=session.interruptible,
-    )
-    show_training(session, result)
-
-
-def _show_plan(session: Session, compute: ComputeOptions, recipe: Recipe, path: Path) -> None:
-    """Show what a training in a folder would do."""
-    from autospikformer_cli.recipe.idle import idle_remarks
-    from autospikformer_cli.report.plan_table import plan_table
-    from autospikformer_cli.runs.pace import training_pace
-    from autospikformer_cli.runs.plans import training_plan
-
-    for remark in idle_remarks(recipe):
-        session.remark(remark)
-    pace = partial(training_pace, recipe, compute, compute.threads, path, session)
-    plan = training_plan(recipe, compute, pace, session)
-    session.console.print(plan_table(f"aspk train {recipe.name} would", plan))
-    session.emit({**plan, **recipe.fidelity_document()})
+    if recipe is not None:
+        return run, load_recipe(recipe, overrides)
+    path = resolve_run(run)
+    begun = read_training(path)
+    return path, recipe_from_toml(begun.recipe_toml, begun.recipe_name, overrides)

@@ -9,7 +9,7 @@ the same input, O outputs of each. F frames: an image at a step, F = T B.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -24,6 +24,7 @@ from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import InputKind, operations
 from autospikformer_cli.spiking.passes import AnalogPass, Attention, Layer, SpikingPass, multiply_heads
+from autospikformer_cli.spiking.shared_batch import SharedBatch
 from autospikformer_cli.spiking.supernet import Supernet
 from autospikformer_cli.spiking.vector_code import lanes
 from autospikformer_cli.spiking.vectors import MAX_VECTORS
@@ -207,13 +208,16 @@ class TrainedPass(SpikingPass):
         return mixed
 
 
-def training_pass(supernet: Supernet, subnet: Subnet, half: torch.dtype | None = None) -> SpikingPass | AnalogPass:
+def training_pass(
+    supernet: Supernet, subnet: Subnet, half: torch.dtype | None = None, shared: SharedBatch | None = None
+) -> SpikingPass | AnalogPass:
     """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it.
 
     half: the dtype of its weighted sums, if it is not that of the weights. Then torch runs it.
+    shared: the batch that the images are a part of; None if they are all of it.
     """
     if half is not None or obstacle(supernet) is not None:
-        return supernet.in_torch(subnet, half=half)
+        return replace(supernet.in_torch(subnet, half=half), shared=shared)
     config = supernet.config
     kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
-    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds)
+    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds, shared=shared)

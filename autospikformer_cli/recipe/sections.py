@@ -324,6 +324,9 @@ class TrainConfig(Keys):
     activation_checkpointing: Annotated[Flag, NOTHING] = False
     """Whether the backward pass computes activations again, a part of the network at a time, instead of keeping them
     all: less memory for more time, and the same weights."""
+    sync_batchnorm: Annotated[Flag, TRAINING] = True
+    """Whether several processes that train together sum BatchNorm's moments. Then they train as one process does, up to
+    rounding. Without it, each has the moments of its own images, so results depend on the number of processes."""
     sampling: Annotated[Literal["single", "fair", "sandwich"], TRAINING] = "single"
     """Subnets a step: one drawn uniformly; one whose genes take each choice equally often, in turns of random order; or
     the largest, the smallest and drawn ones."""

@@ -104,8 +104,10 @@ def _on_training(results: SearchResults, training: Training, trained: Recipe) ->
     )
     yield from training_sentences(trained)
     yield from choice_sentences(trained, training)
+    several = environment.get("world_size", "1")
     yield (
-        f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')} "
+        f"Training was in {environment.get('precision', 'float32')} on {environment.get('device', 'cpu')}"
+        f"{'' if several == '1' else f', by {several} processes together'} "
         f"({_digest(results.provenance.weights_hash, 'the weights')})."
     )
 

@@ -101,6 +101,8 @@ def stored_pace(recipe: Recipe, computes: Computes, threads: int | None, run: Pa
     wanted = {"device": computes.device, "precision": computes.precision}
     if threads is not None:
         wanted["threads"] = str(threads)
+    if used.get("world_size", "1") != "1":
+        return None
     if not same or not history or any(used.get(key) != value for key, value in wanted.items()):
         return None
     # The median leaves out epochs that something else slowed, as compiling did under an earlier aspk.

@@ -23,11 +23,13 @@ from autospikformer_cli.runs.building import (
     neuron_kind,
     require_room_for_step,
     stored_text,
+    versions,
     warm_engine,
     warm_training,
+    weight_arrays,
 )
 from autospikformer_cli.runs.chosen_weights import WeightChoice, measured_by_recipe, require_choosable
-from autospikformer_cli.runs.conditions import require_resumable, require_same_images
+from autospikformer_cli.runs.conditions import require_resumable, require_same_images, training_identity
 from autospikformer_cli.runs.dead_networks import dead_notes
 from autospikformer_cli.runs.kept_epochs import KeptEpochs
 from autospikformer_cli.runs.kept_training import require_own_training, trained_anew_without
@@ -38,6 +40,7 @@ from autospikformer_cli.store import supernet as stored
 from autospikformer_cli.store.pace import SavingPace
 from autospikformer_cli.store.supernet import Checkpoint, SubnetMean, TrainState
 from autospikformer_cli.store.training_log import LoggedStep, TrainingLog
+from autospikformer_cli.training.ranks import ONE_RANK, Ranks, require_image_for_each
 
 if TYPE_CHECKING:
     from autospikformer_cli.data.images import ImageSet, Split
@@ -95,7 +98,8 @@ class TrainingRun:
     interruptible: asked after each step. first_weights: what a new training starts from; None for the
     recipe's (`set_first_weights`). split_seed: what cuts the data set; None for the recipe's seed. loaded: its images
     by split, if they are read. tracking: who follows it from outside. times: takes how long the parts of
-    its steps take. alone: whether it is of one subnet, in a folder whose name stands for it.
+    its steps take. alone: whether it is of one subnet, in a folder whose name stands for it. ranks: the processes that
+    train it together, each with a run like this; rank 0 reads and writes the folder.
     """
 
     recipe: Recipe
@@ -110,6 +114,7 @@ class TrainingRun:
     alone: bool = False
     tracking: Tracking = UNTRACKED
     times: StepTimes | None = None
+    ranks: Ranks = ONE_RANK
 
     def require_startable(self) -> None:
         """Raises UserError if data or validation images are missing, or the engine or the memory does not suffice.
@@ -120,7 +125,9 @@ class TrainingRun:
         require_number_format(self.recipe, self.compute)
         neuron_kind(self.recipe.model.neuron, self.recipe.given_by)  # why it is not known, if it is not
         require_room_for_step(self.recipe, self.compute, 1)  # images of this size may be more than fits, too
-        require_room_for_step(self.recipe, self.compute, len(self.images["train"]))
+        batch = min(self.recipe.train.batch, len(self.images["train"]))
+        require_image_for_each(self.ranks, batch)
+        require_room_for_step(self.recipe, self.compute, self.ranks.most_of(batch))
         self.compute.engine_for(make_supernet(self.recipe, self.compute))
 
     @cached_property
@@ -144,28 +151,42 @@ class TrainingRun:
         from autospikformer_cli.training.loop import Trainer, TrainingData
         from autospikformer_cli.training.optimizers import make_optimizer
 
-        recipe, begun = self.recipe, self._begun(path)
+        if not self.ranks.is_alone:
+            self._meet()
+        recipe, begun = self.recipe, self.ranks.from_first(lambda: self._begun(path))
         supernet = make_supernet(recipe, self.compute)
         if begun is not None:
             load_arrays(supernet, begun.weights, str(path))
-            stored_recipe = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
-            KeptEpochs(path, recipe.train).require_as_begun(stored_recipe.train, begun.state)
             if begun.state.finished:
                 return OpenTraining(self, path, supernet, begun.state, None, begun.log)
         elif self.first_weights is not None:
             load_arrays(supernet, self.first_weights, str(path))
         else:
             set_first_weights(supernet, recipe.train, self.images["train"], self.description, recipe.seed)
+            if not self.ranks.is_alone:
+                load_arrays(supernet, self.ranks.from_first(lambda: weight_arrays(supernet)), str(path))
         require_number_format(recipe, self.compute)
         warm_training(recipe, self.compute, self.say)
         data = TrainingData(self.images["train"], self.description, recipe.data.augment, recipe.data.translation)
         optimizer = make_optimizer(supernet, recipe.train)
-        trainer = Trainer(supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed, times=self.times)
+        trainer = Trainer(
+            supernet, optimizer, data, recipe.train, paths=self.paths, seed=recipe.seed, times=self.times,
+            ranks=self.ranks,
+        )  # fmt: skip
         if begun is not None:
             trainer.restore(begun.optimizer)
         if begun is None:
             return OpenTraining(self, path, supernet, START, trainer, TrainingLog.of())
         return OpenTraining(self, path, supernet, begun.state, trainer, begun.log)
+
+    def _meet(self) -> None:
+        """Before the folder is read: all ranks have the same recipe, images and packages. Raises UserError if not."""
+        hashes = {f"images in the {split} split": images.hash for split, images in self.images.items()}
+        recipe = "\n".join(training_identity(self.recipe))
+        self.ranks.require_same({"keys of the recipe": recipe, **hashes, "packages": str(versions())})
+        if not self.recipe.train.sync_batchnorm:
+            ranks = f"as they are with {self.ranks.world} processes"
+            self.say.remark(f"train.sync_batchnorm is false: results are {ranks}, and others with another number")
 
     def _begun(self, path: Path) -> Checkpoint | None:
         if not (path / stored.SUPERNET_FILE).is_file():
@@ -181,6 +202,8 @@ class TrainingRun:
         if begun.state.finished and changed:
             kept = f"{', '.join(changed)} {'decides' if len(changed) == 1 else 'decide'} nothing of a training"
             self.say.remark(f"{kept}: the run keeps the recipe that it was trained with")
+        stored_recipe = recipe_from_toml(begun.recipe_toml, begun.recipe_name)
+        KeptEpochs(path, self.recipe.train).require_as_begun(stored_recipe.train, begun.state)
         return begun
 
     def _explained(self, path: Path) -> AbstractContextManager[None]:
@@ -195,7 +218,9 @@ class TrainingRun:
             return self.loaded
         seed = self.recipe.seed if self.split_seed is None else self.split_seed
         splits: tuple[Split, ...] = ("train", "validation") if has_validation(self.recipe.data) else ("train",)
-        return {split: load_images(self.recipe, seed, split, self.say) for split in splits}
+        return self.ranks.first_before_others(
+            lambda: {split: load_images(self.recipe, seed, split, self.say) for split in splits}
+        )
 
     @cached_property
     def _validated(self) -> tuple[ImageSet, ImageSet | None]:
@@ -242,6 +267,7 @@ class TrainingRun:
             return
         if state.step:
             opened.save()
+        self.ranks.agreed(False)  # the others wait until it is saved
         self.say.remark(f"stopped and saved in {opened.place}; the same command goes on from there")
         raise KeyboardInterrupt
 
@@ -279,6 +305,8 @@ class TrainingRun:
 
     def _remark_on_end(self, opened: OpenTraining, measured: Mapping[Subnet, SubnetResult]) -> None:
         """Say which weights were chosen, and whether networks are dead with them. measured: after the last epoch."""
+        if not self.ranks.is_first:
+            return
         state, choice = opened.state, WeightChoice.of(self.recipe, opened.state)
         for remark in choice.remarks() if choice else ():
             self.say.remark(remark)
@@ -337,6 +365,8 @@ class OpenTraining:
         from autospikformer_cli.training.loop import Recorder
 
         def logged(report: StepReport) -> None:
+            if not self.run.ranks.is_first:
+                return
             numbers = report.number, report.loss, report.learning_rate, report.gradient_norm, report.seconds
             self._unlogged.append(LoggedStep(*numbers))
             step(report)
@@ -359,19 +389,24 @@ class OpenTraining:
 
     def _keep(self, state: TrainState) -> None:
         """Keep the weights of an epoch in a file of their own, if the recipe asks for it."""
-        if self.kept.wants(state):
+        if self.run.ranks.is_first and self.kept.wants(state):
             self.state = state
             self.kept.keep(self._checkpoint())
 
     def _take_earlier(self, epoch: int) -> None:
         """Take the weights of an earlier epoch, which are kept, back into the network."""
         assert self.trainer is not None
-        kept = self.kept.load(self.state, epoch)
+        kept = self.run.ranks.from_first(lambda: self.kept.load(self.state, epoch))
         load_arrays(self.supernet, kept.weights, str(self.path))
         self.trainer.restore(kept.optimizer)
 
     def save(self) -> None:
-        """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays."""
+        """Write it into its folder. Raises Divergence if it is no network any more: what was saved before stays.
+
+        Of several ranks, the first writes.
+        """
+        if not self.run.ranks.is_first:
+            return
         stored.save_checkpoint(self.path, self._checkpoint())
         self.kept.remove_needless(self.state)
 
@@ -387,7 +422,7 @@ class OpenTraining:
             state=self.state,
             folder=self.path.name if self.run.alone else "",
             splits={split: part.hash for split, part in self.run.images.items()},
-            environment=environment(self.run.compute),
+            environment=environment(self.run.compute) | self.run.ranks.environment(),
             weights={name: value.detach().cpu().numpy() for name, value in self.trainer.weights().items()},
             optimizer=self.trainer.arrays(),
             log=self.log,

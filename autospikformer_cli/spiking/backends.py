@@ -5,12 +5,16 @@ Dimension legend: T time steps (1: the same at every step), M rows (images x pos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
+
+Means = Callable[[Tensor], Tensor]
+"""Gives means over a whole batch, of which x may be a part, from sums over x."""
 
 
 class Affine(NamedTuple):
@@ -43,11 +47,12 @@ class Backend(Protocol):
         ...
 
     def gradient(
-        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics, normalised: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics,
+        means: Means | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Gradient at x, and sums (2, C) in float64 of the currents' gradient, alone and with the normalised input.
 
-        normalised: whether scale and shift are BatchNorm's with x's own moments. If not, there are no sums.
+        means: if scale and shift are BatchNorm's with the batch's own moments. If not, there are no sums.
         """
         ...
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autospikformer_cli.spiking import lif_kernels
-from autospikformer_cli.spiking.backends import Affine
+from autospikformer_cli.spiking.backends import Affine, Means
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 
 
@@ -57,8 +57,9 @@ class CompiledLoops:
         return spikes
 
     def gradient(
-        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics, normalised: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics,
+        means: Means | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """As Backend."""
         together, channels = _rows_together(x_TMC), x_TMC.shape[-1]
         grad = torch.empty_like(x_TMC)
@@ -68,12 +69,12 @@ class CompiledLoops:
         surrogate = lif_kernels.SURROGATES[dynamics.surrogate]
         scalars = _scalars(neuron, dynamics, x_TMC)
         wide_sums = torch.from_numpy(lif_kernels.fire_backward(*arrays, *scalars, dynamics.detach_reset, surrogate))
-        if not normalised:
+        if means is None:
             wide_grad *= scale
             return grad, None
         sums = wide_sums.view(2, -1, channels).sum(1)
-        means = (sums / (x_TMC.shape[0] * x_TMC.shape[1])).to(x_TMC.dtype).repeat(1, together)
-        lif_kernels.normalise_backward(*(each.numpy() for each in (wide_grad, x, mean, inverse_std, scale, *means)))
+        of_batch = means(sums).to(x_TMC.dtype).repeat(1, together)
+        lif_kernels.normalise_backward(*(each.numpy() for each in (wide_grad, x, mean, inverse_std, scale, *of_batch)))
         return grad, sums
 
 

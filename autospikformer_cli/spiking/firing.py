@@ -13,7 +13,8 @@ from torch import Tensor
 from autospikformer_cli.spiking.backends import Affine, Backend, backend_of
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 from autospikformer_cli.spiking.neuron_kinds import NeuronKind
-from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Moments, Statistics, batch_moments
+from autospikformer_cli.spiking.normalisation import EPS, ElasticBatchNorm, Statistics
+from autospikformer_cli.spiking.shared_batch import LayerBatch, SharedBatch, normalise_in_training
 
 
 class _Fused(NamedTuple):
@@ -38,31 +39,33 @@ class _TrainedFiring(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int, fused: _Fused
+        ctx: Any, x_TMC: Tensor, weight: Tensor, bias: Tensor, batch: LayerBatch | None, time_step: int, fused: _Fused
     ) -> Tensor:
-        if moments is None:
+        if batch is None:
             affine = Affine(weight, bias, torch.zeros_like(weight), torch.ones_like(weight))
         else:
-            mean, inverse_std = moments.mean, (moments.variance + EPS).rsqrt()
+            mean, inverse_std = batch.moments.mean, (batch.moments.variance + EPS).rsqrt()
             # The batch's moments are float64: scale and shift are rounded once.
             affine = Affine(weight * inverse_std, bias - mean * weight * inverse_std, mean, inverse_std)
         dtype = fused.backend.potential_dtype(x_TMC)
         affine = Affine(*(each.to(dtype) for each in affine))
         ctx.save_for_backward(x_TMC, *affine)
-        ctx.fused, ctx.normalised, ctx.dtype = fused, moments is not None, weight.dtype
+        ctx.fused, ctx.batch, ctx.dtype = fused, batch, weight.dtype
         return fused.backend.fire(x_TMC, affine.scale, affine.shift, time_step, fused.neuron, fused.dynamics)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x_TMC, *affine = ctx.saved_tensors
         fused: _Fused = ctx.fused
+        batch: LayerBatch | None = ctx.batch
+        means = None if batch is None else batch.means
         grad, sums = fused.backend.gradient(
-            x_TMC, Affine(*affine), gradients[0].contiguous(), fused.neuron, fused.dynamics, ctx.normalised
+            x_TMC, Affine(*affine), gradients[0].contiguous(), fused.neuron, fused.dynamics, means
         )
-        if sums is not None:
-            sums = sums.to(ctx.dtype)  # of the gradient: bias; of gradient times normalised input: weight
-        grad_weight, grad_bias = (None, None) if sums is None else (sums[1], sums[0])
-        return grad, grad_weight, grad_bias, None, None, None
+        if batch is None or sums is None:
+            return grad, None, None, None, None, None
+        sums = sums.to(ctx.dtype)  # of the gradient: bias; of gradient times normalised input: weight
+        return batch.gradient(grad), sums[1], sums[0], None, None, None
 
 
 def fire(
@@ -74,38 +77,25 @@ def fire(
     return backend.fire(x_TMC.detach().contiguous(), scale, shift, time_step, neuron, dynamics)
 
 
-def normalise_in_training(x_TBPC: Tensor, norm: ElasticBatchNorm) -> Tensor:
-    """Normalise x (T, B, P, C) with its own moments, and update the running statistics.
-
-    Returns (T, M, C), with gradient. A single row is its own mean: only the bias is left.
-    """
-    channels = x_TBPC.shape[-1]
-    if x_TBPC.numel() == channels:  # torch refuses to normalise a single row
-        norm.track(batch_moments(x_TBPC), 1)
-        return norm.bias[:channels].expand(1, 1, -1)
-    mean, variance, weight, bias = (
-        each[:channels] for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    )
-    normalised = torch.nn.functional.batch_norm(x_TBPC.flatten(0, 2), mean, variance, weight, bias, training=True)
-    return normalised.view_as(x_TBPC).flatten(1, 2)
-
-
-def _train_and_fire(x_TBPC: Tensor, norm: ElasticBatchNorm, kind: NeuronKind, time_step: int, neuron: Neuron) -> Tensor:
+def _train_and_fire(
+    x_TBPC: Tensor, norm: ElasticBatchNorm, kind: NeuronKind, time_step: int, neuron: Neuron,
+    shared: SharedBatch | None,
+) -> Tensor:  # fmt: skip
     fused = _fused(kind, neuron, x_TBPC, learning=True)
     if fused is None:
-        spikes: Tensor = kind(normalise_in_training(x_TBPC, norm), time_step, neuron)
+        spikes: Tensor = kind(normalise_in_training(x_TBPC, norm, shared), time_step, neuron)
         return spikes
     channels = x_TBPC.shape[-1]
-    moments = batch_moments(x_TBPC)
-    norm.track(moments, x_TBPC.numel() // channels)
-    return _train(fused, x_TBPC.flatten(1, 2), norm.weight[:channels], norm.bias[:channels], moments, time_step)
+    batch = LayerBatch.of(x_TBPC, shared)
+    norm.track(batch.moments, batch.count)
+    return _train(fused, x_TBPC.flatten(1, 2), norm.weight[:channels], norm.bias[:channels], batch, time_step)
 
 
 def _train(
-    fused: _Fused, x_TMC: Tensor, weight: Tensor, bias: Tensor, moments: Moments | None, time_step: int
+    fused: _Fused, x_TMC: Tensor, weight: Tensor, bias: Tensor, batch: LayerBatch | None, time_step: int
 ) -> Tensor:
     spikes: Tensor = _TrainedFiring.apply(  # type: ignore[no-untyped-call]
-        x_TMC.contiguous(), weight, bias, moments, time_step, fused
+        x_TMC.contiguous(), weight, bias, batch, time_step, fused
     )
     return spikes
 
@@ -131,10 +121,14 @@ def normalise_and_fire(
     statistics: Statistics | None,
     time_step: int,
     neuron: Neuron,
+    shared: SharedBatch | None = None,
 ) -> Tensor:
-    """Spikes (T, B, P, C) of BatchNorm and the neurons after it. statistics: of BatchNorm; None to train."""
+    """Spikes (T, B, P, C) of BatchNorm and the neurons after it. statistics: of BatchNorm; None to train.
+
+    shared: in training, the batch that x is a part of; None for x alone.
+    """
     if statistics is None:
-        spikes = _train_and_fire(x_TBPC, norm, kind, time_step, neuron)
+        spikes = _train_and_fire(x_TBPC, norm, kind, time_step, neuron, shared)
     else:
         fused = _fused(kind, neuron, x_TBPC, learning=False)
         if fused is None:

@@ -30,6 +30,12 @@ class Moments(NamedTuple):
         """The moments of the first channels."""
         return Moments(self.mean[:channels], self.variance[:channels])
 
+    @classmethod
+    def from_sums(cls, sums: Tensor, count: int) -> Moments:
+        """From sums as `channel_sums` gives them. count: values of a channel."""
+        mean, square = sums / count
+        return cls(mean, (square - mean.square()).clamp_min(0))  # rounding can make the difference negative
+
 
 class ElasticBatchNorm(nn.Module):
     """Parameters and running statistics of the widest layer. A subnet uses its first channels.
@@ -127,6 +133,11 @@ def batch_moments(x_TBPC: Tensor) -> Moments:
 
     The variance is biased, as normalisation in training uses it, and at least 0.
     """
+    return Moments.from_sums(channel_sums(x_TBPC), x_TBPC.numel() // x_TBPC.shape[-1])
+
+
+def channel_sums(x_TBPC: Tensor) -> Tensor:
+    """Sum of each channel's values, and of their squares: (2, C), float64, without gradient."""
     x_TBPC = x_TBPC.detach()
     backend = backend_of(x_TBPC)
     if backend is None:  # a norm and a sum of another type make no wide copy of x
@@ -134,9 +145,7 @@ def batch_moments(x_TBPC: Tensor) -> Moments:
         squares_BC = torch.linalg.vector_norm(x_TBPC, dim=(0, 2), dtype=torch.float64).square()
     else:
         sums_BC, squares_BC = backend.sums_by_part(x_TBPC.contiguous())
-    count = x_TBPC.numel() // x_TBPC.shape[-1]
-    mean, square = sums_BC.sum(0) / count, squares_BC.sum(0) / count
-    return Moments(mean, (square - mean.square()).clamp_min(0))  # rounding can make the difference negative
+    return torch.stack([sums_BC.sum(0), squares_BC.sum(0)])
 
 
 class RunningStatistics:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autospikformer_cli.spiking.elastic import ElasticConvolution, ElasticLinear
-from autospikformer_cli.spiking.firing import normalise_and_fire, normalise_in_training, scale_and_fire
+from autospikformer_cli.spiking.firing import normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Neuron
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, Statistics
 from autospikformer_cli.spiking.pooling import max_pool
+from autospikformer_cli.spiking.shared_batch import SharedBatch, normalise_in_training
 
 
 class Layer(NamedTuple):
@@ -76,6 +77,7 @@ class _TorchPass:
 
     statistics: Statistics | None
     half: torch.dtype | None
+    shared: SharedBatch | None
 
     def products(self, layers: Sequence[Layer], x: Tensor, outputs: int) -> Sequence[Tensor]:
         """The weighted sums of each layer, before BatchNorm."""
@@ -90,7 +92,7 @@ class _TorchPass:
         """What the activation of a layer reads: its normalised weighted sums, pooled if the layer is."""
         y_TBPC = y.flatten(2, -2)
         if self.statistics is None:
-            normalised = normalise_in_training(y_TBPC, layer.norm)
+            normalised = normalise_in_training(y_TBPC, layer.norm, self.shared)
         else:
             normalised = layer.norm.normalised(y_TBPC, self.statistics)
         current = normalised.view_as(y)
@@ -112,12 +114,14 @@ class SpikingPass(_TorchPass):
     """Spikes over T steps, as floating-point numbers. statistics: of BatchNorm; None to train.
 
     half: the dtype of weighted sums, if it is not that of the weights.
+    shared: in training, the batch of which these images are a part; None if they are all of it.
     """
 
     time_step: int
     attention_scale: float
     statistics: Statistics | None
     half: torch.dtype | None = field(default=None, kw_only=True)
+    shared: SharedBatch | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]
@@ -136,7 +140,8 @@ class SpikingPass(_TorchPass):
         y_TBPC = y.flatten(2, -2)
         return [
             normalise_and_fire(
-                y_TBPC, layer.norm, layer.activation, self.statistics, self.time_step, neuron  # type: ignore[arg-type]
+                y_TBPC, layer.norm, layer.activation, self.statistics, self.time_step, neuron,  # type: ignore[arg-type]
+                self.shared,
             ).view(self.time_step, *y.shape[1:])
             for neuron in neurons
         ]  # fmt: skip
@@ -166,10 +171,11 @@ class SpikingPass(_TorchPass):
 
 @dataclass(frozen=True)
 class AnalogPass(_TorchPass):
-    """Values of the ANN, which has one step. half: as of a SpikingPass."""
+    """Values of the ANN, which has one step. half, shared: as of a SpikingPass."""
 
     statistics: Statistics | None
     half: torch.dtype | None = field(default=None, kw_only=True)
+    shared: SharedBatch | None = field(default=None, kw_only=True)
 
     def fire(
         self, layers: Sequence[Layer], x: Tensor, outputs: int, neurons: Sequence[Neuron]

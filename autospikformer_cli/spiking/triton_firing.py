@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from autospikformer_cli.spiking.backends import Affine
+from autospikformer_cli.spiking.backends import Affine, Means
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron
 
 TILE_NUMBERS = 1024
@@ -99,8 +99,9 @@ class TritonKernels:
         return spikes
 
     def gradient(
-        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics, normalised: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, x_TMC: Tensor, affine: Affine, grad_spikes: Tensor, neuron: Neuron, dynamics: Dynamics,
+        means: Means | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """As Backend. The potentials are computed for the sums, and again for x: that moves less than keeping them."""
         from autospikformer_cli.spiking import triton_kernels
 
@@ -108,18 +109,18 @@ class TritonKernels:
         surrogate = {"DETACH": dynamics.detach_reset, "SURROGATE": dynamics.surrogate}
         arguments = neuron_constants(neuron, dynamics) | surrogate | sizes
         rows, channels = x_TMC.shape[1:]
-        sums, means = None, affine.scale  # not read without BatchNorm
-        if normalised:
+        sums, of_batch = None, affine.scale  # not read without BatchNorm
+        if means is not None:
             grid = tile.grid(rows, channels, TILES_A_PROGRAM)
             parts = x_TMC.new_empty((grid[0], 2, channels), dtype=torch.float64)
             arguments_of_sums = arguments | {"TILES": TILES_A_PROGRAM}
             launch(triton_kernels.gradient_sums, grid, x_TMC, *affine, grad_spikes, parts, **arguments_of_sums)
             sums = parts.sum(0)
-            means = sums / (len(x_TMC) * rows)
+            of_batch = means(sums)
         grad = torch.empty_like(x_TMC)
-        arguments["NORMALISED"] = normalised
+        arguments["NORMALISED"] = means is not None
         grid = tile.grid(rows, channels)
-        launch(triton_kernels.input_gradient, grid, x_TMC, *affine, grad_spikes, means, grad, **arguments)
+        launch(triton_kernels.input_gradient, grid, x_TMC, *affine, grad_spikes, of_batch, grad, **arguments)
         return grad, sums
 
     def _sizes(self, x_TMC: Tensor, time_step: int) -> tuple[Tile, dict[str, Any]]:

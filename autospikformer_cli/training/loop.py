@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,10 +29,12 @@ from autospikformer_cli.store.supernet import EpochRecord, TrainState
 from autospikformer_cli.training.activation_checkpointing import run_checkpointed
 from autospikformer_cli.training.averaging import UNAVERAGED, WeightAverage
 from autospikformer_cli.training.choosing import Accuracies, ends_early, weights_at_end
+from autospikformer_cli.training.gradients import average_statistics, sum_gradients
 from autospikformer_cli.training.lacking_memory import explaining_lack
 from autospikformer_cli.training.mixed_precision import HALF_FORMATS, LOSS_SCALE, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
+from autospikformer_cli.training.ranks import ONE_RANK, Part, Ranks
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
@@ -85,12 +88,13 @@ class Trainer:
     def __init__(
         self, supernet: Supernet, optimizer: Optimizers, data: TrainingData, config: TrainConfig, *,
         paths: PathSampler, seed: int, times: StepTimes | None = None, read_steps: int | None = None,
+        ranks: Ranks = ONE_RANK,
     ) -> None:  # fmt: skip
-        """times: takes how long the parts of the steps take, if that is asked for.
+        """times: takes how long the parts of the steps take, if that is asked for. ranks: who trains together.
 
         read_steps: steps whose numbers are read together; None for what suits the device.
         """
-        self.times = times
+        self.times, self.ranks = times, ranks
         self.supernet, self.optimizer, self.data, self.config = supernet, optimizer, data, config
         self.paths, self.seed = paths, seed
         self.steps = num_steps(config, len(data.images.labels))
@@ -139,7 +143,7 @@ class Trainer:
             if state.finished:
                 self._take_chosen(state, recorder)
             recorder.epoch(state)
-            if recorder.stop():
+            if self.ranks.agreed(recorder.stop()):
                 break
         if state.finished and self.average:
             self.average.settle()
@@ -149,12 +153,12 @@ class Trainer:
         """Train the rest of the current epoch. If asked to stop between steps, return a state with step > 0."""
         order = epoch_order(len(self.data.images.labels), self.seed, state.epoch)
         for step in range(state.step, self.steps):
-            if step and recorder.stop():
+            if step and self.ranks.agreed(recorder.stop()):
                 return self._read(state, recorder, self.unread.rest)
             began = time.perf_counter()
             images = self.config.step_images
             rows, following = (order[first : first + images] for first in (step * images, (step + 1) * images))
-            self.data.images.read_ahead(following)
+            self.data.images.read_ahead(self._own_rows(following))
             with explaining_lack(self.config, state.epoch + 1, step + 1):
                 taken = self.train_step(state.epoch, step, rows)
             taken.seconds = time.perf_counter() - began
@@ -165,9 +169,10 @@ class Trainer:
                 recorder.between(state)
         state = self._read(state, recorder, self.unread.rest)
         self.require_finite(state)
-        own = recorder.unaveraged() if self.average and self.config.ema_choice == "validation" else Accuracies()
+        compares = self.average and self.config.ema_choice == "validation"
+        own = self.ranks.from_first(recorder.unaveraged) if compares else Accuracies()
         with self.average.in_place() if self.average else nullcontext():
-            validated = recorder.accuracy()
+            validated = self.ranks.from_first(recorder.accuracy)
         record = EpochRecord(
             epoch=state.epoch + 1,
             steps=self.steps,
@@ -243,19 +248,23 @@ class Trainer:
         another device no weight moves from then on, and whoever reads the numbers is told. The gradient is the mean
         over all images of the step, batch after batch.
         """
+        parts = self.ranks.parts(len(rows), self.config.batch)
         with self._timed("data"):
-            frames, targets = self.step_data(epoch, step, rows)
+            frames, targets = self.step_data(epoch, step, rows, parts)
         rate = learning_rate(self.config, epoch + step / self.steps)
         self.optimizer.set_rate(rate)
         self.optimizer.zero_grad()
         number = epoch * self.steps + step
         subnets = self.paths(number, number / (self.config.total_epochs * self.steps))
-        batches = list(zip(frames.split(self.config.batch, 1), targets.split(self.config.batch), strict=True))
-        images = tuple(len(each) for _, each in batches)
+        sizes = [len(part.positions) for part in parts]
+        images = tuple(part.images for part in parts)
         taken = StepReadings(epoch, step, number, images, rate, subnets, loss_scale=self.loss_scale)
         with tf32_products(self.config.tf32):
-            for batch in batches:
-                self._add_gradients(taken, *batch, len(batch[1]) / len(rows))
+            for part, of_frames, of_targets in zip(parts, frames.split(sizes, 1), targets.split(sizes), strict=True):
+                self._add_gradients(taken, of_frames, of_targets, part, part.num_own / len(rows))
+        if not self.ranks.is_alone:
+            with self._timed("optimizer"):
+                self._exchange(taken, parts)
         with self._timed("optimizer"):
             halted = self._halted_by(taken)
             if self.config.clip_norm:
@@ -284,28 +293,48 @@ class Trainer:
         scale.update(finite)
         return self._halted | ~finite
 
-    def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, share: float) -> None:
-        """Add a batch's part of a step's mean gradient.
+    def _exchange(self, taken: StepReadings, parts: Sequence[Part]) -> None:
+        """Sum the gradient over ranks, and the numbers of the step: all ranks find the same.
+
+        A loss is that of the whole batch then, and the last norm that of the whole gradient. The other norms are sums
+        of the ranks' norms: these say no more than which subnet made one of them no number.
+        """
+        shares = [part.num_own / part.images for part in parts for _ in taken.subnets]
+        losses = [share * loss for share, loss in zip(shares, taken.losses, strict=True)]
+        along = torch.stack([*losses, *taken.norms])
+        numbers = sum_gradients(self.supernet, taken.subnets, self.ranks, along).unbind()
+        if not self.config.sync_batchnorm:
+            own, whole = (sum(counts) for counts in zip(*((part.num_own, part.images) for part in parts), strict=True))
+            average_statistics(self.supernet, self.ranks, own / whole)
+        taken.losses, taken.norms = [*numbers[: len(losses)]], [*numbers[len(losses) : -1], self._gradient_norm()]
+
+    def _gradient_norm(self) -> Tensor:
+        norm = self.optimizer.gradient_norm()
+        return norm if self.loss_scale is None else norm / self.loss_scale.scale
+
+    def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, part: Part, share: float) -> None:
+        """Add this rank's part of a batch to a step's mean gradient.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
         the targets of their cross-entropy are its softmax, without gradient (BigNAS; Yu et al. 2020).
-        share: the batch's, of the images of the step.
+        share: the part's, of the images of the step. Ranks that train together find out later what is not finite.
         """
         for subnet in taken.subnets:
             with self._timed("forward"):
-                logits = self._logits(frames, subnet)
+                logits = self._logits(frames, subnet, part)
                 loss = self.loss(logits, targets)
             with self._timed("backward"):
-                part = share * loss / len(taken.subnets)
-                (part if self.loss_scale is None else part * self.loss_scale.scale).backward()
+                term = share * loss / len(taken.subnets)
+                (term if self.loss_scale is None else term * self.loss_scale.scale).backward()
             with self._timed("optimizer"):
-                norm = self.optimizer.gradient_norm()  # so far: the first subnet that makes it no number is named
-                taken.add(loss, norm if self.loss_scale is None else norm / self.loss_scale.scale)
+                # The norm so far: the first subnet that makes it no number is named.
+                taken.add(loss, self._gradient_norm())
             if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
 
-    def _logits(self, frames: Tensor, subnet: Subnet) -> Tensor:
-        run = training_pass(self.supernet, subnet, self.half)
+    def _logits(self, frames: Tensor, subnet: Subnet, part: Part) -> Tensor:
+        shared = part if self.config.sync_batchnorm and not self.ranks.is_alone else None
+        run = training_pass(self.supernet, subnet, self.half, shared)
         if self.config.activation_checkpointing:
             return run_checkpointed(self.supernet, frames, subnet, run)
         return self.supernet.run(frames, subnet, run)
@@ -317,17 +346,37 @@ class Trainer:
         """Mean cross-entropy with probabilities. Shapes: both (B, classes)."""
         return functional.cross_entropy(logits, targets)
 
-    def step_data(self, epoch: int, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give."""
-        description, dtype = self.data.description, next(self.supernet.parameters()).dtype
+    def step_data(
+        self, epoch: int, step: int, rows: Tensor, parts: Sequence[Part] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give.
+
+        parts: of its batches, those that are computed here; None for all images. Mixup is that of the whole step, as
+        `mixup` defines it: an image is mixed with that of the opposite position, which another rank may have, too.
+        """
+        mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
+        if self.ranks.is_alone or parts is None:
+            own, opposite = rows, None
+        else:
+            positions = torch.cat([part.positions for part in parts])
+            own, opposite = rows[positions], partial(self._prepared, epoch, rows[len(rows) - 1 - positions])
+        return mixup(
+            *self._prepared(epoch, own), self.data.description.num_classes, alpha=mixing,
+            probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
+            epoch=epoch, step=step, opposite=opposite,
+        )  # fmt: skip
+
+    def _prepared(self, epoch: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of images, augmented, and their labels."""
         images, labels = self._images.take(rows)
         frames = augment(
             images, self.data.images.index[rows], kind=self.data.augmentation, seed=self.seed, epoch=epoch,
-            description=description, device=self.device, dtype=dtype, translation=self.data.translation,
+            description=self.data.description, device=self.device, dtype=next(self.supernet.parameters()).dtype,
+            translation=self.data.translation,
         )  # fmt: skip
-        mixing = self.config.mixup if uses_mixup(self.config, epoch) else 0.0
-        return mixup(
-            frames, labels, description.num_classes, alpha=mixing,
-            probability=self.config.mixup_probability, smoothing=self.config.label_smoothing, seed=self.seed,
-            epoch=epoch, step=step,
-        )  # fmt: skip
+        return frames, labels
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        """Those of a step's rows that this rank computes."""
+        parts = self.ranks.parts(len(rows), self.config.batch)
+        return rows[torch.cat([part.positions for part in parts])]

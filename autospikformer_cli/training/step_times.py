@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 
 STEP_PARTS = ("data", "forward", "backward", "optimizer")
-"""Images and their augmentation; logits and losses; gradients; their norm, the optimizers, and the weights' average."""
+"""Images and their augmentation; logits and losses; gradients; their norm and their sum over
+ranks, the optimizers, and the weights' average. What ranks exchange for BatchNorm is in forward and backward."""
 
 
 class Span(NamedTuple):

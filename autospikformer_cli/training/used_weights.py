@@ -38,12 +38,7 @@ def used_parts(supernet: Supernet, subnets: Sequence[Subnet]) -> Iterator[tuple[
 
     Layers of blocks that no subnet has are left out: they have no gradient, so no optimizer moves them.
     """
-    widths = [layer_widths(supernet.config.shape, subnet) for subnet in subnets]
-    modules = {str(each.name): each for each in supernet.modules() if hasattr(each, "name")}
-    for name in dict.fromkeys(name for each in widths for name in each):
-        layer, norm = modules[name], modules.get(norm_after(name))
-        assert isinstance(layer, ElasticConvolution | ElasticLinear)
-        extents = [each[name] for each in widths if name in each]
+    for layer, norm, extents in _used_layers(supernet, subnets):
         outputs = max(out for _, out in extents)
         # Whether a part is used is known from the widths: a look at the mask would make the host wait for a GPU.
         if (layer.weight.shape[1], layer.weight.shape[0]) not in extents:
@@ -51,7 +46,38 @@ def used_parts(supernet: Supernet, subnets: Sequence[Subnet]) -> Iterator[tuple[
             for inputs, out in extents:
                 is_used[:out, :inputs] = True
             yield layer.weight, is_used
-        vectors = [layer.bias, norm.weight, norm.bias] if isinstance(norm, ElasticBatchNorm) else [layer.bias]
-        for vector in vectors:
-            if vector is not None and outputs < len(vector):
+        for vector in _vectors(layer, norm):
+            if outputs < len(vector):
                 yield vector, torch.arange(len(vector), device=vector.device) < outputs
+
+
+def used_extents(supernet: Supernet, subnets: Sequence[Subnet]) -> dict[nn.Parameter, tuple[int, ...]]:
+    """Of parameters of used layers, how many outputs, or outputs and inputs, contain all that the subnets use."""
+    found: dict[nn.Parameter, tuple[int, ...]] = {}
+    for layer, norm, extents in _used_layers(supernet, subnets):
+        inputs, outputs = (max(sizes) for sizes in zip(*extents, strict=True))
+        found[layer.weight] = (outputs, inputs)
+        found.update((vector, (outputs,)) for vector in _vectors(layer, norm))
+    return found
+
+
+UsedLayer = tuple[ElasticConvolution | ElasticLinear, ElasticBatchNorm | None, list[tuple[int, int]]]
+"""A layer, the BatchNorm after it, and the inputs and outputs that each subnet uses which has the layer."""
+
+
+def _used_layers(supernet: Supernet, subnets: Sequence[Subnet]) -> Iterator[UsedLayer]:
+    widths = [layer_widths(supernet.config.shape, subnet) for subnet in subnets]
+    modules = {str(each.name): each for each in supernet.modules() if hasattr(each, "name")}
+    for name in dict.fromkeys(name for each in widths for name in each):
+        layer, norm = modules[name], modules.get(norm_after(name))
+        assert isinstance(layer, ElasticConvolution | ElasticLinear)
+        yield (
+            layer,
+            norm if isinstance(norm, ElasticBatchNorm) else None,
+            [each[name] for each in widths if name in each],
+        )
+
+
+def _vectors(layer: ElasticConvolution | ElasticLinear, norm: ElasticBatchNorm | None) -> list[nn.Parameter]:
+    vectors = [layer.bias] if norm is None else [layer.bias, norm.weight, norm.bias]
+    return [vector for vector in vectors if vector is not None]
