@@ -34,7 +34,7 @@ from autospikformer_cli.training.lacking_memory import explaining_lack
 from autospikformer_cli.training.mixed_precision import HALF_FORMATS, LOSS_SCALE, LossScale, tf32_products
 from autospikformer_cli.training.optimizers import Optimizers, optimizer_arrays, restore_optimizer
 from autospikformer_cli.training.paths import PathSampler
-from autospikformer_cli.training.ranks import ONE_RANK, Part, Ranks
+from autospikformer_cli.training.ranks import ONE_RANK, BatchPart, Ranks
 from autospikformer_cli.training.readings import READ_STEPS, NotFinite, Read, StepReadings, StepReport, Unread
 from autospikformer_cli.training.schedule import learning_rate, num_steps, uses_mixup
 from autospikformer_cli.training.step_times import StepTimes
@@ -293,7 +293,7 @@ class Trainer:
         scale.update(finite)
         return self._halted | ~finite
 
-    def _exchange(self, taken: StepReadings, parts: Sequence[Part]) -> None:
+    def _exchange(self, taken: StepReadings, parts: Sequence[BatchPart]) -> None:
         """Sum the gradient over ranks, and the numbers of the step: all ranks find the same.
 
         A loss is that of the whole batch then, and the last norm that of the whole gradient. The other norms are sums
@@ -312,7 +312,9 @@ class Trainer:
         norm = self.optimizer.gradient_norm()
         return norm if self.loss_scale is None else norm / self.loss_scale.scale
 
-    def _add_gradients(self, taken: StepReadings, frames: Tensor, targets: Tensor, part: Part, share: float) -> None:
+    def _add_gradients(
+        self, taken: StepReadings, frames: Tensor, targets: Tensor, part: BatchPart, share: float
+    ) -> None:
         """Add this rank's part of a batch to a step's mean gradient.
 
         With distillation, the first subnet, the largest, learns from the labels, and the others from what it answers:
@@ -332,7 +334,7 @@ class Trainer:
             if self.config.distillation == "soft_labels" and subnet is taken.subnets[0]:
                 targets = logits.detach().softmax(-1)
 
-    def _logits(self, frames: Tensor, subnet: Subnet, part: Part) -> Tensor:
+    def _logits(self, frames: Tensor, subnet: Subnet, part: BatchPart) -> Tensor:
         shared = part if self.config.sync_batchnorm and not self.ranks.is_alone else None
         run = training_pass(self.supernet, subnet, self.half, shared)
         if self.config.activation_checkpointing:
@@ -347,7 +349,7 @@ class Trainer:
         return functional.cross_entropy(logits, targets)
 
     def step_data(
-        self, epoch: int, step: int, rows: Tensor, parts: Sequence[Part] | None = None
+        self, epoch: int, step: int, rows: Tensor, parts: Sequence[BatchPart] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Frames (F, B, H, W, C) of a step, augmented, and the probabilities (B, classes) that they are to give.
 

@@ -25,7 +25,7 @@ class RankLost(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """One rank's part of a batch. It is a `spiking.normalisation.SharedBatch`.
 
     positions: of the images that it computes, among those of the step. images: of the whole batch.
@@ -93,7 +93,7 @@ class Ranks:
         """What a run stores of them."""
         return {"world_size": str(self.world), **({"backend": self.backend} if self.backend else {})}
 
-    def parts(self, num_images: int, batch: int) -> list[Part]:
+    def parts(self, num_images: int, batch: int) -> list[BatchPart]:
         """This rank's part of every batch of a step of so many images: every world-th image, from its number on."""
         import torch
 
@@ -101,7 +101,7 @@ class Ranks:
         for positions in torch.arange(num_images).split(batch):
             own = positions[self.rank :: self.world]
             is_idle = len(own) == 0
-            parts.append(Part(self, positions[:1] if is_idle else own, len(positions), is_idle))
+            parts.append(BatchPart(self, positions[:1] if is_idle else own, len(positions), is_idle))
         return parts
 
     def most_of(self, images: int) -> int:

@@ -7,9 +7,11 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import torch
@@ -67,16 +69,34 @@ def _forget_locals(error: BaseException | None) -> None:
 
 def _met(launch: Launch, groups: Groups) -> Any:
     """Meet the others. Returns the store in which ranks leave messages."""
-    try:
+
+    def meet() -> Any:
         store, rank, world = next(rendezvous("env://", timeout=MEETING))
         dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=MEETING)
         groups.control = dist.new_group(backend="gloo", timeout=AS_LONG_AS_IT_TAKES)
         return store
+
+    try:
+        return _interruptibly(meet)
     except (RuntimeError, ValueError) as error:
         minutes = MEETING.total_seconds() / 60
         what = f"rank {launch.rank} did not meet the other {launch.world - 1} within {minutes:g} minutes"
         fix = f"let MASTER_ADDR and MASTER_PORT be the same and free, and start all ranks: {_first_line(error)}"
         raise UserError(what, "environment", fix) from error
+
+
+def _interruptibly(work: Callable[[], Any]) -> Any:
+    """What it returns. While torch waits in it, this thread still takes signals."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done.result()
 
 
 def _summing(device: torch.device, groups: Groups) -> str:

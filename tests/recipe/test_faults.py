@@ -21,8 +21,8 @@ KEYS_OF_ENERGY = (
     "batchnorm_folded, head"
 )
 KEYS_OF_TRAIN = (
-    "[train] has the keys epochs, batch, accumulate, activation_checkpointing, sampling, neuron_curriculum, "
-    "time_step_curriculum, distillation, initial_weights, whitened_stem, optimizer, matrix_lr, "
+    "[train] has the keys epochs, batch, accumulate, activation_checkpointing, sync_batchnorm, sampling, "
+    "neuron_curriculum, time_step_curriculum, distillation, initial_weights, whitened_stem, optimizer, matrix_lr, "
     "matrix_weight_decay, norm_bias_lr_factor, clip_norm, unused_weights, schedule, lr, lr_start, lr_end, "
     "warmup_epochs, cooldown_epochs, weight_decay, ema_half_life, ema_choice, label_smoothing, mixup, "
     "mixup_probability, mixup_epochs, mixed_precision, tf32, validation_images, measured_subnets, final, "
