@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGKILL
 
 import numpy as np
 from timing import machine
@@ -40,7 +41,7 @@ class Job:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         shared = {"WORLD_SIZE": str(num_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        self.lock = run / ".run.lock.json"
+        self.run, self.lock = run, run / ".run.lock.json"
         self.lock.unlink(missing_ok=True)
         self.ranks = [
             subprocess.Popen(
@@ -72,13 +73,22 @@ class Job:
             assert rank.returncode == 0, f"aspk train ended with {rank.returncode}: {told}"
 
     def kill(self, which: int) -> float:
-        """Kill one rank. Returns the seconds until all others have ended, which must say so with exit code 2."""
+        """Kill one rank. Returns the seconds until all others have ended.
+
+        They must say so with exit code 2, unless the training was done.
+        """
         self.ranks[which].kill()
         began = time.monotonic()
         for number, rank in enumerate(self.ranks):
             _, told = rank.communicate(timeout=10 * MOST_SECONDS)
-            assert number == which or rank.returncode == 2, f"rank {number} ended with {rank.returncode}: {told}"
+            allowed = (-SIGKILL,) if number == which else (2, 0) if is_done(self.run) else (2,)
+            assert rank.returncode in allowed, f"rank {number} ended with {rank.returncode}: {told}"
         return time.monotonic() - began
+
+
+def is_done(run: Path) -> bool:
+    """Whether the training has ended."""
+    return (run / SUPERNET_FILE).is_file() and load_checkpoint(run).state.finished
 
 
 def standing(run: Path) -> str:
