@@ -11,7 +11,6 @@ so many steps each. Then one training is run twice, and once more with a stop in
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -241,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compute = own_process(options.device)
         recipe = load_recipe(options.recipe, [*options.set, *([root_override(options.data)] if options.data else [])])
     except UserError as error:
-        sys.exit(f"error: {error}")
+        parser.exit(2, f"error: {error}\n")
     print(f"# Training {options.recipe} on {options.device}\n\n{machine()}; batch {recipe.train.batch}\n")
     show_speed(recipe, compute, options.steps, options.rounds)
     show_repetition(recipe, compute, options.steps)

@@ -85,13 +85,12 @@ class TritonKernels:
         return sums.transpose(0, 1)
 
     def fire(
-        self, x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Neuron, dynamics: Dynamics,
-        dtype: torch.dtype | None = None,
-    ) -> Tensor:  # fmt: skip
-        """As Backend. dtype: of the spikes, for example uint8; that of x by default."""
+        self, x_TMC: Tensor, scale: Tensor, shift: Tensor, time_step: int, neuron: Neuron, dynamics: Dynamics
+    ) -> Tensor:
+        """As Backend."""
         from autospikformer_cli.spiking import triton_kernels
 
-        spikes = x_TMC.new_empty((time_step, *x_TMC.shape[1:]), dtype=dtype)
+        spikes = x_TMC.new_empty((time_step, *x_TMC.shape[1:]))
         tile, sizes = self._sizes(x_TMC, time_step)
         grid = tile.grid(*x_TMC.shape[1:])
         arguments = neuron_constants(neuron, dynamics) | sizes
@@ -140,9 +139,12 @@ TRITON = TritonKernels()
 def can_run(device: torch.device) -> bool:
     """Whether the kernels run on a CUDA device. If not, a warning says why, and plain torch runs."""
     try:
-        ones = torch.ones((1, 1, 1), device=device)
-        fired = TRITON.fire(ones, ones[0, 0], ones[0, 0], 1, Neuron(2.0, 0.5), Dynamics())
-        return bool(fired.item() == 1)
+        ones, neuron, dynamics = torch.ones((1, 1, 1), device=device), Neuron(2.0, 0.5), Dynamics()
+        fired = TRITON.fire(ones, ones[0, 0], ones[0, 0], 1, neuron, dynamics)
+        affine = Affine(*(ones[0, 0] for _ in Affine._fields))
+        gradient, _ = TRITON.gradient(ones, affine, ones, neuron, dynamics, lambda sums: sums)
+        numbers = torch.stack([fired.double(), gradient.double(), TRITON.sums_by_part(ones[None])[0].view(1, 1, 1)])
+        return bool((numbers.isfinite().all() & (fired == 1).all()).item())
     except Exception as failure:  # whatever Triton, its compiler or the driver raises
         warnings.warn(f"BatchNorm and LIF run in plain torch, without Triton's kernels: {failure}", stacklevel=2)
         return False

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autospikformer_cli.store.supernet import load_checkpoint
+from autospikformer_cli.store.supernet import Checkpoint, load_checkpoint
 
 FEW = ("--threads", "1", "--set", "data.train_images=200", "--set", "train.validation_images=20")
 Outcomes = list[tuple[int, str, str]]
@@ -68,8 +68,24 @@ def written(run: str) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
+def chosen_by(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """What the training chose, and by which accuracies."""
+    state = checkpoint.state
+    means = [(record.val_top1_mean, record.unaveraged_top1_mean) for record in state.history]
+    assert all(None not in both for both in means)
+    return state.chosen_epoch, state.chosen_unaveraged, means
+
+
 def test_killed_as_a_whole_and_resumed_it_ends_at_the_same_bits(job: Callable[..., Job], wait_until: Wait) -> None:
-    asked = ("train", "tiny.toml", *FEW, "--set", "train.epochs=3")
+    chosen = ('train.final="best"', "train.keep_last=2", "train.ema_half_life=0.2", 'train.ema_choice="validation"')
+    asked = (
+        "train",
+        "tiny.toml",
+        *FEW,
+        "--set",
+        "train.epochs=3",
+        *(part for key in chosen for part in ("--set", key)),
+    )
     assert [code for code, *_ in job(*asked, "--run", "whole").outcomes()] == [0, 0]
     killed = job(*asked, "--run", "killed")
     wait_until(lambda: written("killed") > 0)
@@ -81,6 +97,7 @@ def test_killed_as_a_whole_and_resumed_it_ends_at_the_same_bits(job: Callable[..
     whole, resumed = (load_checkpoint(Path("runs", name)) for name in ("whole", "killed"))
     for name, array in whole.weights.items():
         np.testing.assert_array_equal(resumed.weights[name], array, name)
+    assert chosen_by(resumed) == chosen_by(whole)
     assert (whole.environment["world_size"], whole.environment["backend"]) == ("2", "gloo")
 
 

@@ -18,7 +18,7 @@ from autospikformer_cli.spiking.firing import normalise_and_fire, scale_and_fire
 from autospikformer_cli.spiking.neuron import Dynamics, Neuron, lif
 from autospikformer_cli.spiking.neuron_kinds import LIFKind
 from autospikformer_cli.spiking.normalisation import ElasticBatchNorm, RunningStatistics, batch_moments
-from autospikformer_cli.spiking.triton_firing import TILES_A_PROGRAM, TRITON, Tile
+from autospikformer_cli.spiking.triton_firing import TILES_A_PROGRAM, TRITON, Tile, can_run
 
 FORWARD = [
     Dynamics(decay, at, reset) for decay, at, reset in product((True, False), ("reach", "exceed"), ("hard", "soft"))
@@ -61,15 +61,17 @@ def test_spikes_are_the_references_bit_for_bit(dynamics: Dynamics, dtype: torch.
         assert 0 < float(expected.mean()) < 1
 
 
+def test_all_kernels_are_tried_before_they_are_used() -> None:
+    assert can_run(torch.device("cpu"))
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_any_size_is_divided_into_tiles(size: tuple[int, int]) -> None:
-    """And spikes can be bytes."""
     rows, channels = size
     x_TMC, ones = 2 * noise(3, rows, channels, dtype=torch.float32), torch.ones(channels)
-    spikes = TRITON.fire(x_TMC, ones, 0 * ones, 3, Neuron(1.4, 0.6), Dynamics(), dtype=torch.uint8)
-    assert spikes.dtype == torch.uint8
+    spikes = TRITON.fire(x_TMC, ones, 0 * ones, 3, Neuron(1.4, 0.6), Dynamics())
     expected = lif(x_TMC, time_step=3, tau=1.4, threshold=0.6, dynamics=Dynamics())
-    assert torch.equal(spikes.float(), expected)
+    assert torch.equal(spikes, expected)
     found = batch_moments(x_TMC[:, None])
     values = x_TMC.double().flatten(0, 1).numpy()
     np.testing.assert_allclose(found.mean, values.mean(0), rtol=1e-12, atol=1e-14)

@@ -46,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "ann": {"shape": {"network": "transformer"}},
     "learnable tau": {"neuron": ParametricLIFKind},
     "sandwich": {"sampling": "sandwich", "distillation": "soft_labels", "ema_half_life": 0.3, "optimizer": "muon"},
+    "few weights": {"activation_checkpointing": True, "unused_weights": "stay", "optimizer": "muon", "matrix_lr": 0.02},
     "unsynced": {"sync_batchnorm": False},
 }
 """Keys of [train], but for shape and neuron. Batches of 16 if nothing else is said."""

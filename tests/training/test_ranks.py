@@ -22,7 +22,7 @@ from autospikformer_cli.training.ranks import ONE_RANK, Ranks, require_image_for
 Results = list[Mapping[str, np.ndarray]]
 Trained = Callable[[int, int], Results]
 WORKER = Path(__file__).with_name("ranks_worker.py")
-EXACT = ("spiking", "pooled", "ann", "learnable tau", "sandwich")
+EXACT = ("spiking", "pooled", "ann", "learnable tau", "sandwich", "few weights")
 FOLLOWS_ROUNDING = re.compile(r"_linear\.bias$|(attn|mlp)\.\w+_bn\.running_mean$")
 """What is a bias before BatchNorm, or contains it."""
 SMALL = ("spiking", "ann")
