@@ -6,7 +6,7 @@ import json
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -110,7 +110,8 @@ def _summing(device: torch.device, groups: Groups) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0].partition(". ")[0]  # without torch's advice
+    line = str(error).partition("\n")[0].partition(". ")[0]  # without torch's advice
+    return line[line.find("] ") + 2 :] if line.startswith("[/") else line  # nor the place in its sources
 
 
 @dataclass(frozen=True)
@@ -148,19 +149,19 @@ class _RollCall:
         with suppress(RuntimeError):  # the rank that has the store is gone
             self.store.set(f"end/{self.launch.rank}", json.dumps(vars(end)))
             self.groups.close()  # so the others notice at once
-            for rank in self._until_all_have("end"):
+            for rank in self._until_all_have("end", range(self.launch.world)):
                 ends[rank] = _End(**json.loads(self.store.get(f"end/{rank}")))
             is_told = min(ends) != self.launch.rank or self.store.add("reported", 1) > 1
             self.store.set(f"left/{self.launch.rank}", "")
             if self.launch.is_first:  # it may have the store
-                list(self._until_all_have("left"))
+                list(self._until_all_have("left", ends))
             if is_told:
                 return None
         return ends
 
-    def _until_all_have(self, key: str) -> Iterator[int]:
-        """Each other rank, when it has set a key. Gives up after ROLL_CALL_S."""
-        missing = set(range(self.launch.world)) - {self.launch.rank}
+    def _until_all_have(self, key: str, ranks: Iterable[int]) -> Iterator[int]:
+        """Each other one of the ranks, when it has set a key. Gives up after ROLL_CALL_S."""
+        missing = set(ranks) - {self.launch.rank}
         last = time.monotonic() + ROLL_CALL_S
         while missing and time.monotonic() < last:
             for rank in [each for each in missing if self.store.check([f"{key}/{each}"])]:
