@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from autospikformer_cli.child_processes import end_with_parent, held_back
 from autospikformer_cli.data.folders import CACHE_FOLDERS, WHERE, absolute
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.say import Progress
+from autospikformer_cli.say import Progress, Shown
 from autospikformer_cli.store.image_cache import (
     FIX,
     STORED_TYPES,
@@ -153,25 +153,32 @@ class CachedPart:
     def _make_one(self, file: RowFile, maker: _Maker, description: str, progress: ShowProgress) -> None:
         sources = self.sources[file.first : file.first + file.num_rows]
         with progress(description, len(sources), unit=self.unit) as shown, closing(maker.rows(sources)) as results:
-            rows = self._sound(results, len(sources), shown)
+            rows = self._sound(sources, results, shown)
             write_rows(file.path, self.kind, file.made_from, self.shape, rows, len(sources))
 
-    def _sound(self, results: Iterator[PackedOrFault], total: int, shown: Progress) -> Iterator[PackedRow]:
-        """The rows of one file. Raises UserError after the last one, if some source files cannot be used."""
+    def _sound(
+        self, sources: Sequence[SourceFile], results: Iterator[PackedOrFault], shown: Progress
+    ) -> Iterator[PackedRow]:
+        """The rows of one file. Raises UserError after the last one, if some source files cannot be used.
+
+        The first of these is named next to the progress at once: the rest may take hours.
+        """
         faults: list[UserError] = []
-        for result in results:
+        first: dict[str, Shown] = {}
+        for source, result in zip(sources, results, strict=True):
             if isinstance(result, UserError):
+                first = first or {"unusable": os.path.relpath(source.path, self.base)}
                 faults.append(result)
             elif not faults:
                 yield result
-            shown.advance(1)
+            shown.advance(1, **first)
         if len(faults) == 1:
             raise faults[0]
         if faults:
             lines = [f"{'' if fault.where == WHERE else f'{fault.where} '}{fault.what}" for fault in faults]
             named = shortened(lines, "\n    ", MOST_FAULTS, rest="\n    and {:,} more")
             raise UserError(
-                f"{len(faults):,} of {total:,} {self.unit} of {self.title} cannot be used:\n    {named}",
+                f"{len(faults):,} of {len(sources):,} {self.unit} of {self.title} cannot be used:\n    {named}",
                 WHERE,
                 "replace these files by whole copies, or remove them",
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from autospikformer_cli.atomic_files import write_whole
 from autospikformer_cli.data.caching import CachedPart, CachedRows, ShowProgress
-from autospikformer_cli.data.reading import LazyImages
+from autospikformer_cli.data.reading import FileReader, LazyImages
 from autospikformer_cli.data.sources import Source, has_validation, open_source, splits_with_files
 from autospikformer_cli.data.splits import Indices, class_balanced, hold_out
 from autospikformer_cli.errors import UserError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Split = Literal["train", "validation", "test"]
 HASHED_IMAGES = 256
 """Images that are read at once to be hashed."""
+DECODED_IMAGES = 64
+"""Files of images that are decoded between two looks at the progress."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +85,8 @@ def load_split(config: DataConfig, seed: int, split: Split, progress: ShowProgre
     source, chosen = _chosen(config, seed, split)
     memory = config.memory * BYTES_A_MEGABYTE
     reader = source.reader(len(chosen), memory, progress)
-    images = _image_set(
-        LazyImages(reader, chosen, memory).first(len(chosen)), source.labels[chosen], chosen, split, progress
-    )
+    held = _held(LazyImages(reader, chosen, memory), split, progress)
+    images = _image_set(held, source.labels[chosen], chosen, split, progress)
     marked = reader.num_marked(chosen)
     notes = (*source.remarks, *([source.remark_on_marked(marked, len(chosen))] if marked else ()))
     files = tuple(source.files[index] for index in chosen) if source.files else ()
@@ -155,6 +156,20 @@ def _chosen(config: DataConfig, seed: int, split: Split) -> tuple[Source, Indice
     if source.sorted_by_class:
         return source, hold_out(source.labels, source.classes, {}, seed, may_lack=source.may_lack)["train"]
     return source, np.arange(len(source.labels), dtype=np.int64)
+
+
+def _held(images: LazyImages, split: str, progress: ShowProgress) -> torch.Tensor | LazyImages:
+    """Images in memory if they fit. progress: shown while image files are decoded."""
+    import torch
+
+    if not (images.fit and isinstance(images.reader, FileReader)):
+        return images.first(len(images))
+    pixels = torch.empty(images.shape, dtype=torch.uint8)
+    with progress(f"decoding the {split} split", len(images), unit="images") as shown:
+        for batch, place in zip(images.split(DECODED_IMAGES), pixels.split(DECODED_IMAGES), strict=True):
+            place.copy_(batch)
+            shown.advance(len(batch))
+    return pixels
 
 
 def _image_set(

@@ -169,10 +169,15 @@ class LazyImages:
         """Bytes of all images in memory."""
         return prod(self.shape) * self.reader.dtype.itemsize
 
+    @property
+    def fit(self) -> bool:
+        """Whether they fit into `memory`."""
+        return self.nbytes <= self._memory
+
     def first(self, n: int) -> torch.Tensor | LazyImages:
         """The first n images, in memory if they fit into `memory`."""
         first = LazyImages(self.reader, self._rows[:n], self._memory)
-        return first if first.nbytes > self._memory else first[:]
+        return first[:] if first.fit else first
 
     def __getitem__(self, which: slice | torch.Tensor) -> torch.Tensor:
         import torch

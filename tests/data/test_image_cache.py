@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from autospikformer_cli.data import caching, image_packing
+from autospikformer_cli.data import caching, image_packing, images
 from autospikformer_cli.data.images import ImageSet, load_split
 from autospikformer_cli.data.reading import FileReader, LazyImages
 from autospikformer_cli.errors import UserError
@@ -73,6 +73,7 @@ class Shown:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
+        self.advanced: list[tuple[int, dict[str, Any]]] = []
 
     @contextmanager
     def __call__(self, description: str, total: int, unit: str = "") -> Iterator[Shown]:
@@ -80,7 +81,7 @@ class Shown:
         yield self
 
     def advance(self, n: int = 1, **shown: Any) -> None:
-        pass
+        self.advanced.append((n, shown))
 
 
 @pytest.mark.parametrize("several_files", [False, True])
@@ -155,6 +156,25 @@ def test_a_file_that_changes_is_decoded_again(settings, root: Path, files_of_sev
     (root / before.files[1]).unlink()
     assert len(load_split(settings, 0, "train")) < len(before)
     assert load_split(settings, 0, "train").hash == in_memory(settings).hash
+
+
+def test_the_first_damaged_file_is_named_while_the_others_are_decoded(settings, root: Path) -> None:
+    for number in (3, 5):
+        (root / "b" / f"{number}.png").write_bytes(b"")
+    shown = Shown()
+    with pytest.raises(UserError, match="2 of 30 images"):
+        load_split(settings, 0, "train", shown)
+    named = [told for _, told in shown.advanced]
+    assert named == [{}] * 13 + [{"unusable": str(Path("b") / "3.png")}] * 17
+
+
+def test_files_that_are_decoded_into_memory_show_how_far_that_is(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "DECODED_IMAGES", 8)
+    shown = Shown()
+    held = load_split(type(settings)(**{**vars(settings), "memory": 4000}), 0, "train", shown)
+    assert isinstance(held.images, torch.Tensor)
+    assert shown.told == [("decoding the train split", 21)]
+    assert [number for number, _ in shown.advanced] == [8, 8, 5]
 
 
 def test_another_way_of_decoding_makes_it_again(config, settings, root: Path, monkeypatch) -> None:
