@@ -58,7 +58,9 @@ def make_step(trainer: Trainer) -> Callable[[], None]:
 
 def dense_products() -> AbstractContextManager[object]:
     """Inside it, a training takes torch's products."""
-    return patch.object(loop, "training_pass", lambda supernet, subnet, half: supernet.in_torch(subnet, half=half))
+    return patch.object(
+        loop, "training_pass", lambda supernet, subnet, half, shared: supernet.in_torch(subnet, half=half)
+    )
 
 
 def alone(recipe: Recipe, subnet: Subnet) -> Recipe:

@@ -76,6 +76,12 @@ def make_engine(supernet: Supernet, threads: int, name: EngineName | None = None
 
 def obstacle(supernet: Supernet) -> str | None:
     """Why the event-driven engine cannot run a network; None if it can."""
+    device = supernet.head.weight.device.type
+    return no_bytes(supernet) or (None if device == "cpu" else f"on the device {device}, only on the CPU")
+
+
+def no_bytes(supernet: Supernet) -> str | None:
+    """Why a network's layers read other numbers than whole ones that fit a byte; None if they do not."""
     config = supernet.config
     if config.shape.network != "spikformer":
         return "an ANN, which has no events"
@@ -83,5 +89,4 @@ def obstacle(supernet: Supernet) -> str | None:
         return f"the neuron {config.neuron.__name__}, which has no form for compiled loops"
     if config.space.depth[-1] > MAX_DEPTH:
         return f"more than {MAX_DEPTH} blocks, whose residual sums do not fit a byte"
-    device = supernet.head.weight.device.type
-    return None if device == "cpu" else f"on the device {device}, only on the CPU"
+    return None

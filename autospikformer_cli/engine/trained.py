@@ -1,4 +1,4 @@
-"""Training on a CPU: products of spikes with weights, whose loops visit spikes only while these are few.
+"""Training: products of spikes with weights. On a CPU, loops visit spikes only while these are few.
 
 What the backward pass needs of a layer's input is kept as bytes.
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autospikformer_cli.engine import trained_kernels as kernels
-from autospikformer_cli.engine.choice import obstacle
+from autospikformer_cli.engine.choice import no_bytes
 from autospikformer_cli.engine.packing import PackedLayers
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.layout import InputKind, operations
@@ -130,6 +130,33 @@ class _SpikeProducts(torch.autograd.Function):
         return grad_x, None, *by_weight
 
 
+class _DenseProducts(torch.autograd.Function):
+    """The same by torch's products, on any device: nothing is asked of the device. half: as of a SpikingPass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, half: torch.dtype | None, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x.to(torch.uint8), *weights)
+        ctx.computed = half or x.dtype
+        x_computed = x.to(ctx.computed)
+        return tuple(_dense_sums(x_computed, weight.to(ctx.computed)).to(x.dtype) for weight in weights)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        spikes, *weights = ctx.saved_tensors
+        x, dtype = spikes.to(ctx.computed), gradients[0].dtype
+        grads = [grad.to(ctx.computed).contiguous() for grad in gradients]
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            parts = (
+                _input_gradient(grad, weight.to(ctx.computed)) for grad, weight in zip(grads, weights, strict=True)
+            )
+            grad_x = next(parts).to(dtype)
+            for part in parts:
+                grad_x = grad_x + part.to(dtype)
+        pairs = zip(grads, weights, strict=True)
+        return grad_x, None, *(_dense_weight_gradient(x, grad, weight).to(weight.dtype) for grad, weight in pairs)
+
+
 def _as_images(x_TBHWC: Tensor) -> Tensor:
     """Frames as torch convolves them: channels first in shape, last in memory."""
     return x_TBHWC.flatten(0, 1).permute(0, 3, 1, 2)
@@ -184,7 +211,9 @@ class _SpikeAttention(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class TrainedPass(SpikingPass):
-    """Trains one subnet on a CPU. Results are those of `SpikingPass` but for the order of sums.
+    """Trains one subnet, and keeps spikes as bytes. Results are those of `SpikingPass` but for the order of sums.
+
+    On a CPU, loops visit spikes only while these are few.
 
     kinds: what each layer reads, by name.
     """
@@ -197,8 +226,12 @@ class TrainedPass(SpikingPass):
         if kind not in ("binary", "integer"):
             return super().products(layers, x, outputs)
         weights = [layer.weights.weight[:outputs, : x.shape[-1]] for layer in layers]
-        read = _Read(kind == "binary", x.shape[-2], weights[0].shape[-1] if weights[0].ndim == 4 else 1)
-        sums: tuple[Tensor, ...] = _SpikeProducts.apply(x, read, *weights)  # type: ignore[no-untyped-call]
+        sums: tuple[Tensor, ...]
+        if x.device.type == "cpu" and self.half is None:
+            read = _Read(kind == "binary", x.shape[-2], weights[0].shape[-1] if weights[0].ndim == 4 else 1)
+            sums = _SpikeProducts.apply(x, read, *weights)  # type: ignore[no-untyped-call]
+        else:
+            sums = _DenseProducts.apply(x, self.half, *weights)  # type: ignore[no-untyped-call]
         biases = [layer.weights.bias for layer in layers]
         return [y if bias is None else y + bias[:outputs] for y, bias in zip(sums, biases, strict=True)]
 
@@ -211,13 +244,13 @@ class TrainedPass(SpikingPass):
 def training_pass(
     supernet: Supernet, subnet: Subnet, half: torch.dtype | None = None, shared: SharedBatch | None = None
 ) -> SpikingPass | AnalogPass:
-    """The forward pass that trains a subnet, with gradient: over spikes where the event-driven engine can run it.
+    """The forward pass that trains a subnet, with gradient. It keeps spikes as bytes, if they are whole numbers.
 
-    half: the dtype of its weighted sums, if it is not that of the weights. Then torch runs it.
+    half: the dtype of its weighted sums, if it is not that of the weights.
     shared: the batch that the images are a part of; None if they are all of it.
     """
-    if half is not None or obstacle(supernet) is not None:
+    if no_bytes(supernet) is not None:
         return replace(supernet.in_torch(subnet, half=half), shared=shared)
     config = supernet.config
     kinds = {each.reads: each.input_kind for each in operations(config.shape, subnet)}
-    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds, shared=shared)
+    return TrainedPass(subnet.time_step, config.attention_scale, None, kinds, half=half, shared=shared)

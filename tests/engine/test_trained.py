@@ -139,15 +139,47 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.equal(grad, results[0][1])
 
 
-def test_inputs_are_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("half", [None, torch.bfloat16], ids=str)
+def test_inputs_are_kept_as_bytes(half: torch.dtype | None) -> None:
     kept: list[Tensor] = []
     x = whole_numbers((2, 3, 8, 8, 16), 0.2, 1, torch.float32).requires_grad_()
     layer = Layer(ElasticConvolution(16, 8, "layer"), ElasticBatchNorm(8, "norm"), LIFKind(Dynamics()))
     torch.nn.init.normal_(layer.weights.weight)
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda each: each):
-        TrainedPass(2, 0.125, None, {"layer": "binary"}).products([layer], x, 8)
+        TrainedPass(2, 0.125, None, {"layer": "binary"}, half=half).products([layer], x, 8)
     inputs = [each for each in kept if each.shape == x.shape]
     assert [each.dtype for each in inputs] == [torch.uint8]
+
+
+@pytest.mark.parametrize("half", [torch.float64, torch.bfloat16], ids=str)
+def test_dense_products_of_any_device_are_torchs(half: torch.dtype) -> None:
+    """Layers that read the same input: convolutions, and linear layers with a bias."""
+    for shape, make in (
+        ((2, 3, 8, 8, 12), lambda: ElasticConvolution(12, 10, "layer")),
+        ((2, 3, 7, 12), lambda: ElasticLinear(12, 10, "layer")),
+    ):
+        torch.manual_seed(5)
+        layers = [Layer(make(), ElasticBatchNorm(10, "norm"), LIFKind(Dynamics())) for _ in range(3)]
+        given, results = whole_numbers(shape, 0.3, 3, torch.float32), []
+        for layer in layers:
+            torch.nn.init.normal_(layer.weights.weight)
+            if layer.weights.bias is not None:
+                torch.nn.init.constant_(layer.weights.bias, 0.5)
+        parameters = [each for layer in layers for each in layer.weights.parameters()]
+        for run in (
+            TrainedPass(2, 0.125, None, {"layer": "integer"}, half=half),
+            SpikingPass(2, 0.125, None, half=half),
+        ):
+            x = given.clone().requires_grad_()
+            sums = run.products(layers, x, 8)
+            loss = sum((each * torch.arange(8) / 8).square().sum() for each in sums)
+            gradients = torch.autograd.grad(loss, [x, *parameters])
+            results.append((*(each.detach() for each in sums), *gradients))
+        precision = torch.finfo(half).eps if half == torch.bfloat16 else torch.finfo(torch.float32).eps
+        for ours, expected in zip(*results, strict=True):
+            assert ours.dtype == expected.dtype == torch.float32
+            assert expected.abs().max() > 0
+            torch.testing.assert_close(ours, expected, rtol=0, atol=4 * precision * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("heads", [1, 4])

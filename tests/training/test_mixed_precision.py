@@ -132,7 +132,7 @@ PRODUCTS = {"convolution", "convolution_backward", "mm", "addmm", "bmm", "linear
 MOVES = {
     "_to_copy", "view", "_unsafe_view", "reshape", "permute", "t", "transpose", "clone", "expand", "detach", "slice",
     "slice_backward", "as_strided", "unsqueeze", "squeeze", "split", "copy_", "empty_like", "contiguous", "alias",
-    "_reshape_alias", "reshape_copy", "zeros", "new_zeros", "fill_", "empty_strided",
+    "_reshape_alias", "reshape_copy", "zeros", "new_zeros", "new_empty", "fill_", "empty_strided",
 }  # fmt: skip
 
 
