@@ -264,6 +264,6 @@ def _ends(interval: TauInterval | NoInterval) -> list[float] | None:
 
 
 def _accuracy_document(correct: float, images: int, rank: float) -> dict[str, object]:
-    """correct: a mean over seeds is rounded for the interval, which is of images alone."""
-    interval = list(binomial_interval(round(correct), images))
+    """correct: a mean over seeds need not be whole. The interval is of images alone."""
+    interval = list(binomial_interval(correct, images))
     return {"top1": 100.0 * correct / images, "top1_interval": interval, "correct": correct, "rank": rank}

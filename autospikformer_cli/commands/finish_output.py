@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autospikformer_cli.cli.session import Session
-from autospikformer_cli.wording import quoted
+from autospikformer_cli.wording import counted, quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.names import Computes
@@ -43,4 +43,6 @@ def show_finish(session: Session, results: FinishResults, *, verbose: bool) -> N
     after_finish(session, results.path, results.results.population.name)
     session.emit(results.to_document)
     if results.has_diverged:
+        num = sum(len(row.diverged) for row in results.rows)
+        session.remark(f"{counted(num, 'training')} diverged, so the table is not whole: exit code {DIVERGED}")
         raise typer.Exit(DIVERGED)

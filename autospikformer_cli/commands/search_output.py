@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autospikformer_cli.cli.session import Session
 from autospikformer_cli.errors import UserError
-from autospikformer_cli.wording import quoted
+from autospikformer_cli.wording import counted, quoted
 
 if TYPE_CHECKING:
     from autospikformer_cli.engine.names import Computes
@@ -81,8 +81,9 @@ def show_search(session: Session, results: SearchResults, front: Path | None = N
         best = ranked[0]
         without = f" ({len(rejected)} rejected)" if rejected else ""
         measured = f"{len(results.population.candidates)} subnets measured{without}"
+        front_points = counted(results.num_pareto_points, "point")
         session.console.print(
-            f"{results.title}: {measured}, {results.num_pareto_points} on the Pareto front; best by F_AEB "
+            f"{results.title}: {measured}, {front_points} on the Pareto front; best by F_AEB "
             f"(alpha {results.recipe.search.alpha:g}): {best.id}, {best.top1:.2f} %, {format_energy(best.energy_j)}",
             markup=False,
             soft_wrap=True,

@@ -19,6 +19,7 @@ from autospikformer_cli.wording import counted
 
 COLUMNS = ("Candidates", "Inherited\nacc (%)", "Rank", "Retrained\nacc (%)", "Rank", "Moved")
 NOT_TOLD = "cannot be told: the noise explains nearly all of the ranking's spread, or more"
+MORE_IMAGES = "Take more images, or hold out more of them in a new training: data.validation"
 ONE_SEED = "(one seed cannot know how far other seeds would move accuracies)"
 
 
@@ -63,7 +64,7 @@ def _range(interval: TauInterval | NoInterval, sign: str = "") -> str:
 
 
 def _accuracy(correct: float, images: int) -> str:
-    return format_accuracy(100.0 * correct / images, binomial_interval(round(correct), images))
+    return format_accuracy(100.0 * correct / images, binomial_interval(correct, images))
 
 
 def _findings(ranking: Ranking) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _findings(ranking: Ranking) -> Iterator[str]:
         interval = f"(no interval: {found.why})" if isinstance(found, NoInterval) else _range(found)
         yield f"tau-b without noise {answers.corrected:.3f} {interval}: of {of}"
     elif answers.tau is not None:
-        yield f"tau-b without noise {NOT_TOLD}. Take more images"
+        yield f"tau-b without noise {NOT_TOLD}. {MORE_IMAGES}"
     yield (
         f"of {num * (num - 1) // 2} pairs of subnets {pairs.alike} are ranked alike, {pairs.reversed} the other way "
         f"round, {pairs.tied} tied"

@@ -362,6 +362,7 @@ def test_a_training_that_diverges_is_named_and_the_others_go_on(aspk: Aspk, sear
     assert re.match(f"the training with seed 0 diverged: {broken}", note)
     assert shown["cells"]["top1"] is None
     assert "everything is trained and tested" in again.stderr
+    assert "diverged, so the table is not whole: exit code 2" in again.stderr
 
 
 def test_a_training_that_cannot_go_on_ends_no_other(aspk: Aspk, searched: Path) -> None:

@@ -76,6 +76,8 @@ def test_nothing_is_measured_or_retrained_twice(aspk: Aspk, trained: Path) -> No
 
 def test_each_seed_is_a_retraining_of_its_own(aspk: Aspk, trained: Path) -> None:
     """The first is that of the recipe's seed, which `aspk evaluate` makes, too."""
+    from statsmodels.stats.proportion import proportion_confint
+
     one = aspk(*RANKING, "--sample", "3", "--json").document["subnets"]
     before = written(trained)
     document = aspk(*RANKING, "--sample", "3", "--seeds", "2", "--json").document
@@ -85,6 +87,8 @@ def test_each_seed_is_a_retraining_of_its_own(aspk: Aspk, trained: Path) -> None
         corrects = [each["correct"] for each in both["by_seed"]]
         assert corrects[0] == first["retrained"]["correct"]
         assert both["retrained"]["correct"] == sum(corrects) / 2
+        wilson = proportion_confint(sum(corrects) / 2, document["images"], method="wilson")
+        assert both["retrained"]["top1_interval"] == pytest.approx([100 * end for end in wilson])
         assert both["inherited"] == first["inherited"]
     weights = [load_checkpoint(path).weights["head.weight"].tobytes() for path in (trained / "finetuned").iterdir()]
     assert len(set(weights)) == 6

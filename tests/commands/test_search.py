@@ -112,8 +112,8 @@ def test_a_reader_gets_a_line_and_the_next_command(aspk: Aspk, trained: Path) ->
     done = aspk("search", "--set", "search.generations=1")
     assert done.exit_code == 0
     assert re.fullmatch(
-        r"runs/tiny, search evolution-alpha0\.5-seed0-generations1: 6 subnets measured, \d on the Pareto front; "
-        r"best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n"
+        r"runs/tiny, search evolution-alpha0\.5-seed0-generations1: 6 subnets measured, "
+        r"\d points? on the Pareto front; best by F_AEB \(alpha 0\.5\): c000\d, \d+\.\d\d %, [\d.]+ [mµn]J\n"
         r"accuracy of c000\d: \d+\.\d\d %, about \d+\.\d % when corrected for having been chosen by the same 60 images "
         r"\(95 % interval \d+\.\d to \d+\.\d\)\n"
         r"! the order by accuracy is mostly chance: on 60 validation images the widest 95 % interval spans \d+\.\d "

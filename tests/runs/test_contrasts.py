@@ -66,7 +66,7 @@ def test_one_search_each_tells_nothing() -> None:
     """0.7834 against 0.7833 was called a lead."""
     measures = Measure("hypervolume", (0.7834,), (0.7833,)), Measure("best F_AEB", (0.7,), (0.8,))
     rest = "evolution is higher in hypervolume (0.7834 against 0.7833), random in best F_AEB (0.8000 against 0.7000)."
-    assert contrast(*measures, pairs=1).finding == f"One search each cannot tell evolution from random: {rest}"
+    assert contrast(*measures, pairs=1).finding == f"One pair of seeds cannot tell evolution from random: {rest}"
     assert contrast(*measures, pairs=0).finding == f"Without a common seed, nothing tells evolution from random: {rest}"
     assert contrast(Measure("hypervolume", (0.9,), (0.9,)), pairs=1).finding is None
 
@@ -75,3 +75,10 @@ def test_seeds_of_several_trainings_are_told_apart() -> None:
     both = Contrast(EVOLUTION, RANDOM, ((0, 0), (1, 1)), (Measure("hypervolume", (0.9, 0.9), (0.8, 0.8)),))
     assert both.seeds_text == "0 of training 0, 1 of training 1"
     assert contrast(pairs=2).seeds_text == "0, 1"
+
+
+def test_an_interval_of_a_difference_of_shares_is_possible() -> None:
+    """Of two pairs, Student's would end at 1.65."""
+    assert Measure("coverage of the other's front", (0.9, 0.6), (0.1, 0.5)).difference_interval == (-1.0, 1.0)
+    low, high = Measure("mean F_AEB", (0.9, 0.6), (0.1, 0.5)).difference_interval or (0.0, 0.0)
+    assert low < -1 < 1 < high

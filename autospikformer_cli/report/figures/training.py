@@ -41,7 +41,8 @@ def draw_training(subject: FigureSubject) -> Figure:
     _rates(axes[1], recipe, history)
     if measured:
         _accuracies(axes[2], history)
-        style.legend_above(figure, style.labelled(axes[2]), 2 if subject.is_wide else 1)
+    labelled = [handle for panel in axes for handle in style.labelled(panel)]
+    style.legend_above(figure, labelled, 2 if subject.is_wide else 1)
     for panel in axes:
         style.light_grid(panel)
     for panel in axes if subject.is_wide else axes[-1:]:
@@ -53,11 +54,20 @@ def draw_training(subject: FigureSubject) -> Figure:
 def _loss(axes: Axes, history: tuple[EpochRecord, ...], log: TrainingLog) -> None:
     """The mean of each epoch; behind it, of each logged step, or of several where they are many."""
     epochs = [record.epoch for record in history]
-    axes.plot(epochs, [record.loss for record in history], color=style.INK, marker=".", zorder=3)
+    axes.plot(
+        epochs,
+        [record.loss for record in history],
+        color=style.INK,
+        marker=".",
+        zorder=3,
+        label="Loss, mean of an epoch",
+    )
     points = min(len(log), MOST_POINTS)
     if points:
         at, losses = ([part.mean() for part in np.array_split(each, points)] for each in (log.step, log.loss))
-        axes.plot(np.array(at) / history[0].steps, losses, color=style.SKY, linewidth=0.5, zorder=2)
+        axes.plot(
+            np.array(at) / history[0].steps, losses, color=style.SKY, linewidth=0.5, zorder=2, label="Loss of steps"
+        )
     axes.set_ylabel("Training loss")
 
 

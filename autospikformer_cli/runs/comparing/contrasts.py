@@ -16,6 +16,8 @@ Seeds = tuple[int, int]
 """The seed of the training, and that of the search."""
 HYPERVOLUME = "hypervolume"
 COVERAGE = "coverage of the other's front"
+SHARES = (HYPERVOLUME, COVERAGE)
+"""Measures between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,15 @@ class Measure:
 
     @property
     def difference_interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the mean difference over seeds: Student's; None for fewer than two pairs."""
-        return mean_interval(self.differences)
+        """The 95 % interval of the mean difference over seeds: Student's, cut at what is possible.
+
+        None for fewer than two pairs.
+        """
+        interval = mean_interval(self.differences)
+        if interval is None or self.name not in SHARES:
+            return interval
+        low, high = interval
+        return max(low, -1.0), min(high, 1.0)
 
     @property
     def wins(self) -> tuple[int, int]:
@@ -220,7 +229,7 @@ class Contrast:
     def _why_untold(self) -> str:
         pair, num = f"{self.first.label} from {self.second.label}", len(self.seeds)
         if num < 2:
-            return f"One search each cannot tell {pair}" if num else f"Without a common seed, nothing tells {pair}"
+            return f"One pair of seeds cannot tell {pair}" if num else f"Without a common seed, nothing tells {pair}"
         if least_probability(num) >= SIGNIFICANCE:
             return f"{num} pairs of seeds cannot tell {pair}"
         return f"No measure tells {pair} by more than chance"
