@@ -15,6 +15,7 @@ from autospikformer_cli.errors import UserError
 
 if TYPE_CHECKING:
     from autospikformer_cli.cli.options import ComputeOptions
+    from autospikformer_cli.training.launcher import Launch
     from autospikformer_cli.training.ranks import Ranks
 
 SHARED_OTHERWISE = ("search", "finish", "analyze")
@@ -23,9 +24,7 @@ SHARED_OTHERWISE = ("search", "finish", "analyze")
 
 def require_alone(command: str) -> None:
     """End a command other than `train` that a launcher started several times. Rank 0 raises UserError."""
-    from autospikformer_cli.training.launcher import read_launch
-
-    launch = read_launch()
+    launch = _launch_if_whole()
     if launch is None or command == "train":
         return
     if not launch.is_first:
@@ -64,7 +63,15 @@ def launched(session: Session, compute: ComputeOptions) -> Iterator[tuple[Ranks,
 
 def is_silent() -> bool:
     """Whether another rank of this command shows what is to be shown."""
+    launch = _launch_if_whole()
+    return launch is not None and not launch.is_first
+
+
+def _launch_if_whole() -> Launch | None:
+    """What a launcher says; None also if it says only a part of it. Only `train` minds that."""
     from autospikformer_cli.training.launcher import read_launch
 
-    launch = read_launch()
-    return launch is not None and not launch.is_first
+    try:
+        return read_launch()
+    except UserError:
+        return None

@@ -52,6 +52,7 @@ def train(
     from autospikformer_cli.commands.train_output import show_training, show_training_plan
 
     with launched(session, compute) as (ranks, session, compute):
+        ranks.require_same({"arguments": repr((recipe, run, fresh, dry_run, tracker, timing, trace, overrides))})
         begun_in, resolved = ranks.from_first(partial(_asked_for, recipe, run, overrides))
         if not dry_run:
             result = train_supernet(

@@ -41,7 +41,7 @@ def read_launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
     Raises UserError if it leaves out a variable, or if one is not a number that fits.
     """
     world = environment.get("WORLD_SIZE", "")
-    if "RANK" not in environment or world in ("", "1"):
+    if world in ("", "1"):
         return None
     lacking = [name for name in VARIABLES if not environment.get(name)]
     if lacking:

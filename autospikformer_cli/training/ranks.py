@@ -165,7 +165,7 @@ class Ranks:
             differing = [name for name, value in everyone[0].items() if theirs.get(name) != value]
             if differing:
                 what = f"rank {rank} has other {' and other '.join(differing)} than rank 0"
-                raise UserError(what, None, "give all ranks the same recipe, the same data and the same packages")
+                raise UserError(what, None, "give all ranks the same arguments, the same data and the same packages")
 
 
 ONE_RANK = Ranks()

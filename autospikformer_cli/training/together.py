@@ -79,10 +79,10 @@ def _met(launch: Launch, groups: Groups) -> Any:
     try:
         return _interruptibly(meet)
     except (RuntimeError, ValueError) as error:
-        minutes = MEETING.total_seconds() / 60
-        what = f"rank {launch.rank} did not meet the other {launch.world - 1} within {minutes:g} minutes"
-        fix = f"let MASTER_ADDR and MASTER_PORT be the same and free, and start all ranks: {_first_line(error)}"
-        raise UserError(what, "environment", fix) from error
+        why = _first_line(error)
+        late = f" within {MEETING.total_seconds() / 60:g} minutes" if "timed out" in why.lower() else ""
+        what = f"rank {launch.rank} did not meet the other {launch.world - 1}{late}: {why}"
+        raise UserError(what, "environment", "let MASTER_ADDR and MASTER_PORT be the same and free") from error
 
 
 def _interruptibly(work: Callable[[], Any]) -> Any:

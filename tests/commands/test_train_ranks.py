@@ -24,7 +24,7 @@ Wait = Callable[[Callable[[], bool]], None]
 class Job:
     """Two ranks of one command."""
 
-    def __init__(self, arguments: tuple[str, ...], patience: float) -> None:
+    def __init__(self, arguments: tuple[str, ...], patience: float, of_last: tuple[str, ...] = ()) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
@@ -33,7 +33,7 @@ class Job:
         for rank in "01":
             self.ranks.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "autospikformer_cli", *arguments],
+                    [sys.executable, "-m", "autospikformer_cli", *arguments, *(of_last if rank == "1" else ())],
                     env={**shared, "RANK": rank, "LOCAL_RANK": rank},
                     text=True,
                     stdout=subprocess.PIPE,
@@ -52,8 +52,8 @@ def job(patience: float) -> Iterator[Callable[..., Job]]:
     """job("train", "tiny.toml") -> Job; none survives the test."""
     begun: list[Job] = []
 
-    def start(*arguments: str) -> Job:
-        begun.append(Job(arguments, patience))
+    def start(*arguments: str, of_last: tuple[str, ...] = ()) -> Job:
+        begun.append(Job(arguments, patience, of_last))
         return begun[-1]
 
     yield start
@@ -126,6 +126,14 @@ def test_a_mistake_is_told_once(job: Callable[..., Job]) -> None:
     assert (first[0], second) == (2, (2, "", ""))
     assert first[2].count("error:") == 1
     assert "absent.toml does not exist" in first[2]
+
+
+def test_ranks_with_other_arguments_are_refused(job: Callable[..., Job]) -> None:
+    both = ("train", "tiny.toml", *FEW, "--run", "other")
+    first, second = job(*both, of_last=("--set", "train.lr=0.001")).outcomes()
+    assert (first[0], second) == (2, (2, "", ""))
+    assert "error: rank 1 has other arguments than rank 0" in first[2]
+    assert not Path("runs", "other").exists()
 
 
 def test_other_commands_are_refused(aspk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,8 @@ def test_a_launcher_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_launch({}) is None
     assert read_launch({**NAMED, "WORLD_SIZE": "1", "RANK": "0"}) is None
     assert read_launch(NAMED) == Launch(1, 2, 1)
+    with pytest.raises(UserError, match="WORLD_SIZE is 2, and RANK is not set"):
+        read_launch({name: value for name, value in NAMED.items() if name != "RANK"})
     with pytest.raises(UserError, match="WORLD_SIZE is 2, and MASTER_ADDR and MASTER_PORT are not set"):
         read_launch({**NAMED, "MASTER_ADDR": "", "MASTER_PORT": ""})
     for wrong in ({"RANK": "2"}, {"RANK": "-1"}, {"LOCAL_RANK": "x"}):

@@ -16,7 +16,7 @@ Seeds = tuple[int, int]
 """The seed of the training, and that of the search."""
 HYPERVOLUME = "hypervolume"
 COVERAGE = "coverage of the other's front"
-SHARES = (HYPERVOLUME, COVERAGE)
+UNIT_MEASURES = (HYPERVOLUME, COVERAGE)
 """Measures between 0 and 1."""
 
 
@@ -121,7 +121,7 @@ class Measure:
         None for fewer than two pairs.
         """
         interval = mean_interval(self.differences)
-        if interval is None or self.name not in SHARES:
+        if interval is None or self.name not in UNIT_MEASURES:
             return interval
         low, high = interval
         return max(low, -1.0), min(high, 1.0)
