@@ -26,7 +26,7 @@ class RankLost(Exception):
 
 @dataclass(frozen=True)
 class BatchPart:
-    """One rank's part of a batch. It is a `spiking.normalisation.SharedBatch`.
+    """One rank's part of a batch. It is a `spiking.shared_batch.SharedBatch`.
 
     positions: of the images that it computes, among those of the step. images: of the whole batch.
     is_idle: whether there are fewer images than ranks, and this rank borrows one that does not count.
