@@ -80,7 +80,7 @@ def test_front_and_top_are_those_of_the_report(aspk: Aspk, searched: Path) -> No
     for row in yours(front)[:-1]:
         known = by_id[row["id"]]
         assert row["top1"] == pytest.approx(known["top1"], abs=0.005)
-        assert row["energy"] * joules == pytest.approx(known["energy_j"], rel=1e-3)
+        assert row["energy"] * joules == pytest.approx(known["energy_j"], rel=5e-3)  # three digits are shown
         assert (row["params"], row["fitness"]) == (known["params"], pytest.approx(known["fitness"], abs=5e-4))
         assert [row["top1_low"], row["top1_high"]] == pytest.approx(known["top1_interval"], abs=0.005)
 
