@@ -34,7 +34,7 @@ from autospikformer_cli.runs.pace import random_images
 from autospikformer_cli.space import Subnet
 from autospikformer_cli.spiking.shared_batch import SharedBatch
 from autospikformer_cli.training.gradients import sum_gradients, used_gradients
-from autospikformer_cli.training.launcher import Launch, read_launch
+from autospikformer_cli.training.launcher import read_launch
 from autospikformer_cli.training.paths import sampled_paths
 from autospikformer_cli.training.ranks import ONE_RANK, Ranks
 from autospikformer_cli.training.together import ranks_of
@@ -45,9 +45,9 @@ WORLD = 2
 class Logits(nn.Module):
     """The logits of a subnet in training, as DistributedDataParallel wants them: by calling a module."""
 
-    def __init__(self, recipe: Recipe, compute_threads: int = 1) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.supernet = make_supernet(recipe, make_compute(threads=compute_threads))
+        self.supernet = make_supernet(recipe, make_compute(threads=1))
 
     def forward(self, frames: Tensor, subnet: Subnet, shared: SharedBatch | None) -> Tensor:
         """Logits (B, classes) of frames (F, B, H, W, C)."""
@@ -182,7 +182,6 @@ def main() -> int:
     asked, launch = parser.parse_args(), read_launch()
     if launch is None:
         return start(sys.argv[1:])
-    assert isinstance(launch, Launch)
     with ranks_of(launch, lambda: torch.device("cpu")) as ranks:
         compare(load_recipe(asked.recipe, asked.overrides), ranks, asked.rounds, asked.steps)
     return 0

@@ -117,9 +117,7 @@ class _SpikeProducts(torch.autograd.Function):
         grads = [grad.contiguous() for grad in gradients]
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x, *others = (_input_gradient(grad, weight) for grad, weight in zip(grads, weights, strict=True))
-            for other in others:
-                grad_x += other
+            grad_x = _summed_input_gradient(grads, weights, grads[0].dtype)
         if ctx.density > DENSEST_GRADIENT[ctx.read.kernel]:
             x = spikes.to(grads[0].dtype)
             by_weight = [_dense_weight_gradient(x, grad, weight) for grad, weight in zip(grads, weights, strict=True)]
@@ -147,12 +145,7 @@ class _DenseProducts(torch.autograd.Function):
         grads = [grad.to(ctx.computed).contiguous() for grad in gradients]
         grad_x = None
         if ctx.needs_input_grad[0]:
-            parts = (
-                _input_gradient(grad, weight.to(ctx.computed)) for grad, weight in zip(grads, weights, strict=True)
-            )
-            grad_x = next(parts).to(dtype)
-            for part in parts:
-                grad_x = grad_x + part.to(dtype)
+            grad_x = _summed_input_gradient(grads, weights, dtype)
         pairs = zip(grads, weights, strict=True)
         return grad_x, None, *(_dense_weight_gradient(x, grad, weight).to(weight.dtype) for grad, weight in pairs)
 
@@ -175,6 +168,15 @@ def _input_gradient(grad: Tensor, weight: Tensor) -> Tensor:
     shape = (*grad.shape[:-1], weight.shape[1])
     grad_BCHW = _convolution_backward(_as_images(grad.new_empty(shape)), grad, weight, [True, False, False])[0]
     return grad_BCHW.permute(0, 2, 3, 1).reshape(shape)
+
+
+def _summed_input_gradient(grads: Sequence[Tensor], weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """That of layers that read the same input, computed in the gradients' dtype and summed in another."""
+    pairs = zip(grads, weights, strict=True)
+    total, *others = (_input_gradient(grad, weight.to(grad.dtype)).to(dtype) for grad, weight in pairs)
+    for other in others:
+        total += other
+    return total
 
 
 def _dense_weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:

@@ -44,10 +44,11 @@ class LayerBatch:
     def of(cls, x_TBPC: Tensor, shared: SharedBatch | None) -> LayerBatch:
         """That of which x is a part, or all."""
         steps, images, positions, _ = x_TBPC.shape
-        if shared is None:
-            return cls(batch_moments(x_TBPC), steps * images * positions)
-        own, count = channel_sums(x_TBPC), steps * shared.images * positions
-        sums = shared.sum(torch.zeros_like(own) if shared.is_idle else own)
+        sums = channel_sums(x_TBPC)
+        if shared is not None:
+            images = shared.images
+            sums = shared.sum(torch.zeros_like(sums) if shared.is_idle else sums)
+        count = steps * images * positions
         return cls(Moments.from_sums(sums, count), count, shared)
 
     def means(self, sums: Tensor) -> Tensor:
